@@ -1,0 +1,122 @@
+# `make results` and `make test` need Python 3.11 to 3.13 with venv, and make; everything else they set up in .venv.
+
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+CORES ?= 4
+VENV ?= .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq
+SNAKEMAKE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m snakemake
+
+# Packages of another environment must not leak into this one.
+unexport PYTHONPATH PYTHONHOME
+
+# The first of these that is Python 3.11 to 3.13 and can make a virtual environment is used.
+CANDIDATES = $(PYTHON) $(if $(filter file,$(origin PYTHON)),python3.13 python3.12 python3.11)
+CHECK := import sys, venv, ensurepip; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))
+
+# Two stamps: a change of the lock makes the environment anew, a change of pyproject.toml installs the package again.
+# The first one holds where and with what the environment was made: moved, or broken, it is made anew.
+LOCKED := $(VENV)/.locked
+INSTALLED := $(VENV)/.installed
+ASKED_VERSION = $(if $(filter-out file,$(origin PYTHON)),$(shell $(PYTHON) -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null))
+MADE_VERSION = $(shell $(BIN)/python -c 'import sys; print(*sys.version_info[:2])' 2>/dev/null)
+ifneq ($(shell cat $(LOCKED) 2>/dev/null),$(CURDIR))
+stale := yes
+else ifeq ($(MADE_VERSION),)
+stale := yes
+else ifneq ($(ASKED_VERSION),)
+ifneq ($(ASKED_VERSION),$(MADE_VERSION))
+stale := yes
+endif
+endif
+
+.PHONY: help
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: results
+results: setup ## Run the default workflow: every dataset of config/config.yaml, then results/report.html
+	@$(SNAKEMAKE) --cores $(CORES)
+	@echo "Done: open results/report.html"
+
+.PHONY: test
+test: setup ## Run the test suite with coverage
+	$(BIN)/python -m pytest -n 2 --cov=bnn --cov-fail-under=95
+
+.PHONY: lint
+lint: setup ## Check style, types and the workflow
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/snakefmt --check Snakefile workflow
+	$(SNAKEMAKE) --lint
+
+.PHONY: format
+format: setup ## Put the code into the agreed format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/snakefmt Snakefile workflow
+
+.PHONY: tiny
+tiny: setup ## Run the whole workflow on config/tiny.yaml in a temporary folder (about a minute)
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	echo "The whole workflow on config/tiny.yaml, in $$folder"; \
+	$(SNAKEMAKE) --cores 2 --snakefile "$(CURDIR)/Snakefile" --directory "$$folder" \
+		--replace-workflow-config --configfile "$(CURDIR)/config/tiny.yaml"; \
+	test -s "$$folder/results/report.html"; \
+	echo "The tiny run wrote its report ($$(wc -c < "$$folder/results/report.html") bytes) and was removed."
+
+.PHONY: setup
+setup: $(INSTALLED) ## Make the virtual environment .venv from requirements.lock
+
+# One package (connection-pool, which Snakemake needs) is published as source only. It is built with the locked
+# setuptools, not with whatever is newest, so every line of code that is installed has a hash in the lock.
+$(LOCKED): requirements.lock $(if $(stale),FORCE)
+	@if [ "$(words $(CURDIR))" -gt 1 ]; then \
+		echo "Snakemake cannot run where a path contains a space: move this folder ($(CURDIR)) and try again." >&2; \
+		exit 1; \
+	fi
+	@python=; for candidate in $(CANDIDATES); do \
+		if "$$candidate" -c '$(CHECK)' 2>/dev/null; then python=$$candidate; break; fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "Python 3.11, 3.12 or 3.13 with venv is needed; tried: $(strip $(CANDIDATES)) ($$($(PYTHON) --version 2>&1 | tail -n 1))." >&2; \
+		echo "Install it (Debian, Ubuntu: apt install python3 python3-venv), or name it: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; \
+		exit 1; \
+	fi; \
+	echo "Setting up $(VENV) with $$("$$python" --version): this happens once and takes a minute or two."; \
+	rm -f $(LOCKED) $(INSTALLED); \
+	"$$python" -m venv --clear $(VENV); \
+	awk '/^[a-z]/ { keep = /^(flit-core|setuptools)==/ } keep' requirements.lock > $(VENV)/build-tools.lock; \
+	$(PIP) --require-hashes --only-binary :all: --requirement $(VENV)/build-tools.lock; \
+	$(PIP) --require-hashes --only-binary :all: --no-binary connection-pool \
+		--no-build-isolation --use-pep517 --requirement requirements.lock; \
+	printf '%s' '$(CURDIR)' > $(LOCKED)
+
+# Bytecode is compiled here, because an environment may have PYTHONDONTWRITEBYTECODE set, and every job imports bnn.
+$(INSTALLED): pyproject.toml $(LOCKED)
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python -m compileall -q bnn
+	@touch $@
+
+.PHONY: FORCE
+FORCE:
+
+# The pins that are there stay unless they no longer fit; `make lock UPGRADE=--upgrade` takes the newest versions.
+.PHONY: lock
+lock: ## Write requirements.lock anew from pyproject.toml (needs a connection to a package index)
+	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
+	$(PYTHON) -m venv "$$folder"; \
+	"$$folder/bin/python" -m pip --disable-pip-version-check install --quiet uv; \
+	"$$folder/bin/uv" pip compile pyproject.toml --extra test --universal --python-version 3.11 --quiet \
+		--generate-hashes --strip-extras --no-annotate --no-header \
+		--no-emit-index-url --no-emit-find-links $(UPGRADE) --output-file requirements.lock
+
+.PHONY: clean
+clean: ## Remove the environment, caches and workflow state, but not results/
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .coverage .snakemake
+	find bnn scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,165 @@
+"""Loading the config: from the shared settings and each dataset's own to one resolved set a dataset.
+
+The Snakefile imports this module, so it must stay light: no NumPy here. `python -m bnn.config_docs` writes
+the JSON schema and the tables of keys from the model.
+"""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bnn.config_errors import ConfigError, Problem, find_problems
+from bnn.config_model import NAME_PATTERN, SOURCE_TASKS, Config, CsvSource, DatasetSettings, Settings
+
+__all__ = ["Config", "ConfigError", "check_files", "load", "merge"]
+
+
+def load(raw: Any) -> Config:
+    """Check a config as YAML gives it, and resolve the settings of every dataset.
+
+    Parameters
+    ----------
+    raw
+        Mapping of keys to plain values; it is not changed.
+
+    Returns
+    -------
+    Config
+        Each of its datasets has all settings: its own keys over the shared ones over the defaults.
+
+    Raises
+    ------
+    ConfigError
+        If anything is wrong; the message lists every error.
+    """
+    if not isinstance(raw, Mapping):
+        raise ConfigError(["the file must hold keys with values, such as `seed: 1`"])
+    shared = {key: value for key, value in raw.items() if key != "datasets"}
+    shared_problems = find_problems(Config, {**shared, "datasets": {}})
+    errors = [_line(problem.path, problem.message) for problem in shared_problems]
+    datasets = raw.get("datasets")
+    if not isinstance(datasets, Mapping) or not datasets:
+        errors.append(
+            "datasets: there is no dataset to run; name at least one, such as "
+            "`datasets: {iris: {task: classification, source: {kind: sklearn, name: iris}}}`"
+        )
+        raise ConfigError(errors)
+    inherited = {key: value for key, value in shared.items() if key in Settings.model_fields}
+    resolved: dict[str, DatasetSettings] = {}
+    for name, own in datasets.items():
+        found = _name_problems(name)
+        if not isinstance(own, Mapping):
+            found.append(Problem((), "must be a group of keys with at least `task` and `source`"))
+        else:
+            merged = merge(inherited, own)
+            problems = find_problems(DatasetSettings, merged)
+            found += [p for p in problems if p not in shared_problems or _sets(own, p.path)]
+            if not problems:
+                resolved[name] = _resolve(DatasetSettings.model_validate(merged))
+                found += _contradictions(own, resolved[name])
+        errors += [_line(("datasets", str(name), *problem.path), problem.message) for problem in found]
+    if errors:
+        raise ConfigError(errors)
+    return Config.model_validate({**shared, "datasets": resolved})
+
+
+def check_files(config: Config) -> None:
+    """Check that every file which the datasets name is there.
+
+    Raises
+    ------
+    ConfigError
+        If one is not; the message lists every one.
+    """
+    errors = []
+    for name, dataset in config.datasets.items():
+        if not isinstance(dataset.source, CsvSource):
+            continue
+        path = Path(dataset.source.path)
+        if path.is_file():
+            continue
+        if path.is_dir():
+            message = f"'{path}' is a folder; name a CSV file in it"
+        else:
+            neighbours = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+            close = difflib.get_close_matches(path.name, neighbours, n=1)
+            hint = f"; did you mean '{path.parent / close[0]}'?" if close else ""
+            message = f"there is no file '{path}' (paths start from {Path.cwd()}){hint}"
+        errors.append(_line(("datasets", name, "source", "path"), message))
+    if errors:
+        raise ConfigError(errors)
+
+
+def merge(base: Any, override: Any) -> Any:
+    """Return `base` with the keys of `override` put over it; only groups merge, anything else is replaced."""
+    if isinstance(base, Mapping) and override is None:  # `sampler:` with nothing below it overrides nothing
+        return base
+    if not (isinstance(base, Mapping) and isinstance(override, Mapping)):
+        return override
+    merged = {key: merge(base[key], value) if key in base else value for key, value in override.items()}
+    return {**base, **merged}
+
+
+def _line(path: tuple[str, ...], message: str) -> str:
+    return f"{'.'.join(path)}: {message}"
+
+
+def _name_problems(name: Any) -> list[Problem]:
+    if not isinstance(name, str):
+        return [Problem((), f'a dataset name must be text: write "{name}" in quotes')]
+    if not re.fullmatch(NAME_PATTERN, name):
+        allowed = "at most 64 letters of a-z and A-Z, digits, _ and -, beginning with a letter or digit"
+        return [Problem((), f"this name cannot become a folder name; use {allowed}")]
+    return []
+
+
+def _sets(own: Any, path: tuple[str, ...]) -> bool:
+    """Return whether a dataset itself holds a value (not a group) at the path: its error is its own then."""
+    for part in path:
+        if not isinstance(own, Mapping) or part not in own:
+            return False
+        own = own[part]
+    return not isinstance(own, Mapping)
+
+
+def _resolve(dataset: DatasetSettings) -> DatasetSettings:
+    split = dataset.split
+    seed = dataset.seed if split.seed is None else split.seed
+    stratify = split.stratify and dataset.task == "classification"
+    return dataset.model_copy(update={"split": split.model_copy(update={"seed": seed, "stratify": stratify})})
+
+
+def _contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterator[Problem]:
+    """Yield what contradicts itself: a task that the source cannot have, and keys without effect.
+
+    Shared settings may well be idle for a dataset (noise, where it has classes); an idle key that somebody
+    wrote for this very dataset is a misunderstanding.
+    """
+    source = dataset.source
+    if not isinstance(source, CsvSource) and SOURCE_TASKS[source.name] != dataset.task:
+        needed = SOURCE_TASKS[source.name]
+        yield Problem(("task",), f"must be {needed} for the {source.kind} dataset '{source.name}'")
+    if dataset.task == "classification" and _keys(own, "likelihood"):
+        reason = "has no effect, because only regression has noise; remove it, or set `task: regression`"
+        yield Problem(("likelihood",), reason)
+    if dataset.task == "regression" and _keys(own, "split").get("stratify") is True:
+        reason = "has no effect, because only classes have proportions to keep; remove it"
+        yield Problem(("split", "stratify"), reason)
+    for part in ("weights", "biases"):
+        family = getattr(dataset.prior, part).family
+        if "df" in _keys(own, "prior", part) and family != "student_t":
+            reason = f"has no effect on the family {family}; remove it, or set `family: student_t`"
+            yield Problem(("prior", part, "df"), reason)
+    kernel = dataset.sampler.kernel
+    if _keys(own, "sampler", "langevin") and kernel != "langevin_gradient":
+        reason = f"has no effect on the kernel {kernel}; remove it, or set `kernel: langevin_gradient`"
+        yield Problem(("sampler", "langevin"), reason)
+
+
+def _keys(own: Mapping[str, Any], *path: str) -> Mapping[str, Any]:
+    """Return the group of keys at the path, empty if the dataset does not set it."""
+    for part in path:
+        own = own.get(part) or {}
+    return own

@@ -1,0 +1,159 @@
+"""Writes the JSON schema of the config, for editors, and the tables of its keys, for people, from the model.
+
+Run `python -m bnn.config_docs` in the repository after a change of `bnn/config_model.py`; a test fails until
+then.
+"""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaMode
+from pydantic_core import core_schema
+
+from bnn.config_errors import Schema, allowed_values, resolve, value_type
+from bnn.config_model import Config, Settings
+
+SCHEMA_PATH = "workflow/schemas/config.schema.json"
+TABLES_PATH = "config/README.md"
+
+_INTRODUCTION = """\
+# The config
+
+<!-- Written by `python -m bnn.config_docs` from bnn/config_model.py: change that, not this file. -->
+
+`config.yaml` says which datasets to run and how. Every key has a default, so a config needs only what
+differs. Mistakes are listed, all of them, before any job starts.
+
+- The settings at the top hold for all datasets.
+- A dataset may override any of them, in part: the keys it gives take the place of the shared ones, the others
+  stay. A list (`network.hidden`) is replaced as a whole.
+- To run another config *instead of* this one:
+  `snakemake --cores 4 --replace-workflow-config --configfile mine.yaml`. Without `--replace-workflow-config`
+  Snakemake lays `mine.yaml` over `config.yaml`, and the datasets of both run.
+- Editors with the YAML language server complete and check the keys, thanks to the first line of
+  `config.yaml`.
+
+## Add a dataset
+
+Put a few lines under `datasets` and run `snakemake --cores 4` again; only the jobs of the new dataset run.
+Its name becomes a folder below `results`: letters of a-z and A-Z, digits, `_` and `-`, beginning with a
+letter or digit.
+
+A CSV file of your own. It has a header line with the names of the columns, commas between cells, and numbers
+in every column but the target; it is text in UTF-8. Missing values are errors. The path starts from the
+folder in which you run Snakemake.
+
+```yaml
+datasets:
+  houses:
+    task: regression
+    source:
+      kind: csv
+      path: data/houses.csv
+      target: price
+      target_unit: EUR
+```
+
+A dataset that comes with scikit-learn, here with settings of its own:
+
+```yaml
+datasets:
+  wine_wide:
+    task: classification
+    source: {kind: sklearn, name: wine}
+    network: {hidden: [32, 16]}
+    sampler: {draws: 2000}
+```
+
+Artificial data:
+
+```yaml
+datasets:
+  gap_noisy:
+    task: regression
+    source: {kind: synthetic, name: gap, n: 120, noise: 0.3}
+```
+
+A key that cannot change anything for a dataset (the noise of a regression target, where the dataset has
+classes) is an error in that dataset's own settings, because it is a misunderstanding; among the shared
+settings it is fine.
+"""
+
+
+class _Generator(GenerateJsonSchema):
+    """The schema without a title for every key, which would only repeat the key."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:
+        """Return that no key gets a title."""
+        return False
+
+    def generate(self, schema: core_schema.CoreSchema, mode: JsonSchemaMode = "validation") -> Schema:
+        """Return the schema, in the draft that editors know best."""
+        return {"$schema": "http://json-schema.org/draft-07/schema#", **super().generate(schema, mode)}
+
+
+def schema_text() -> str:
+    """Return the JSON schema of the config."""
+    return json.dumps(Config.model_json_schema(schema_generator=_Generator), indent=2) + "\n"
+
+
+def tables_text() -> str:
+    """Return the page that explains every key."""
+    schema = Config.model_json_schema()
+    parts = [_INTRODUCTION, "## Settings\n\nFor all datasets, or within a dataset for that one.\n"]
+    top: Schema = {"properties": {"seed": schema["properties"]["seed"]}}
+    parts.append(_table(_rows(top, schema, "")))
+    for name in Settings.model_fields:
+        section = resolve(schema["properties"][name], schema)
+        if "properties" in section:
+            table = _table(_rows(section, schema, f"{name}."))
+            parts.append(f"### `{name}`\n\n{section['description']}\n\n{table}")
+    dataset = schema["$defs"]["DatasetSettings"]
+    parts.append("## Keys of a dataset\n\n`task` and `source`, and any of the settings above.\n")
+    top = {"properties": {"task": dataset["properties"]["task"]}, "required": ["task"]}
+    parts.append(_table(_rows(top, schema, "")))
+    source = dataset["properties"]["source"]
+    for kind, reference in source["discriminator"]["mapping"].items():
+        section = resolve({"$ref": reference}, schema)
+        table = _table(_rows(section, schema, "source."))
+        parts.append(f"### `source` of the kind `{kind}`\n\n{section['description']}\n\n{table}")
+    return "\n".join(parts)
+
+
+def _rows(section: Schema, schema: Schema, prefix: str) -> Iterator[tuple[str, ...]]:
+    for name, node in section["properties"].items():
+        inner = resolve(node, schema)
+        if "properties" in inner:
+            yield from _rows(inner, schema, f"{prefix}{name}.")
+            continue
+        default = "*required*" if name in section.get("required", []) else f"`{_yaml(node['default'])}`"
+        yield (
+            f"`{prefix}{name}`",
+            value_type(node),
+            default,
+            allowed_values(node) or "any",
+            node["description"],
+        )
+
+
+def _yaml(value: Any) -> str:
+    if isinstance(value, str) and value:
+        return value
+    return f"{value:g}" if isinstance(value, float) else json.dumps(value)
+
+
+def _table(rows: Iterator[tuple[str, ...]]) -> str:
+    head = [("Key", "Type", "Default", "Allowed", "What it means"), ("---",) * 5]
+    return "".join(f"| {' | '.join(row)} |\n" for row in [*head, *rows])
+
+
+def main(root: Path) -> None:
+    """Write both files below the root of the repository."""
+    (root / SCHEMA_PATH).write_text(schema_text(), encoding="utf-8")
+    (root / TABLES_PATH).write_text(tables_text(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(Path(__file__).parents[1])

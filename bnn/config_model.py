@@ -1,0 +1,289 @@
+"""The typed model of the config: every key, its default, what it allows and what it means."""
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
+
+NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+_MAX_SEED = 2**32 - 1
+
+SOURCE_TASKS = {
+    "iris": "classification",
+    "wine": "classification",
+    "breast_cancer": "classification",
+    "diabetes": "regression",
+    "gap": "regression",
+}
+"""Task of each source that has a name."""
+
+
+def _read_yaml_value(cls: type[BaseModel], value: Any, info: ValidationInfo) -> Any:
+    """Tell true from 1 (Python takes one for the other), and read 1e4 (text in YAML 1.1) as a whole number."""
+    annotation = cls.model_fields[str(info.field_name)].annotation
+    items = value if isinstance(value, list) else [value]
+    if any(isinstance(item, bool) is not (annotation is bool) for item in items):
+        raise PydanticCustomError("boolean", "true or false where another value belongs, or the reverse")
+    if annotation is int and isinstance(value, str) and re.fullmatch(r"\d+(\.\d*)?[eE]\+?\d+", value):
+        return float(value)
+    return value
+
+
+class Group(BaseModel):
+    """A group of keys: unknown keys are errors, and nothing changes after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_empty_group(cls, value: Any) -> Any:
+        """Take `sampler:` with nothing below it, which YAML reads as null, for no keys."""
+        return {} if value is None else value
+
+
+class Section(Group):
+    """A group of settings."""
+
+    _numbers = field_validator("*", mode="before")(_read_yaml_value)
+
+
+class Split(Section):
+    """Which rows are held out as the test part."""
+
+    test_size: float = Field(
+        0.2, gt=0, lt=1, description="Fraction of the rows that is held out for testing."
+    )
+    stratify: bool = Field(
+        True,
+        description="Keep the proportions of the classes in both parts; regression ignores it.",
+    )
+    seed: int | None = Field(
+        None,
+        ge=0,
+        le=_MAX_SEED,
+        description="Seed of the split (`random_state` of scikit-learn's `train_test_split`); null: `seed`.",
+    )
+
+
+class Network(Section):
+    """The network, shared by the Bayesian network and the frequentist baseline."""
+
+    hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=10_000)], ...], PlainSerializer(list)] = Field(
+        (10,), max_length=10, description="Units of each hidden layer; [] gives a linear model."
+    )
+    activation: Literal["tanh", "relu", "sigmoid"] = Field(
+        "tanh",
+        description="Activation of the hidden units.",
+    )
+    precision: Literal["float64", "float32"] = Field(
+        "float64", description="Arithmetic of the network; log densities are always summed in float64."
+    )
+
+
+class ParameterPrior(Section):
+    """Prior of weights or of biases: independent, centred on zero."""
+
+    family: Literal["normal", "laplace", "student_t"] = Field("normal", description="Shape of the prior.")
+    scale: float = Field(
+        1.0, gt=0, description="Standard deviation for normal, scale parameter for laplace and student_t."
+    )
+    df: float = Field(4.0, gt=0, description="Degrees of freedom of student_t; the other families ignore it.")
+
+
+class Prior(Section):
+    """What the network may be before it sees data."""
+
+    weights: ParameterPrior = Field(default_factory=ParameterPrior, description="Prior of the weights.")
+    biases: ParameterPrior = Field(default_factory=ParameterPrior, description="Prior of the biases.")
+    fan_in_scaling: bool = Field(
+        True,
+        description="Divide the scale of a weight by the square root of the number of inputs of its layer, "
+        "so that wide layers do not make wild functions (Neal 1996).",
+    )
+
+
+class Likelihood(Section):
+    """Noise of a regression target, in standardised units (1 is the standard deviation of the train part)."""
+
+    noise: Literal["sampled"] | Annotated[float, Field(gt=0)] = Field(
+        "sampled",
+        description="`sampled`: inferred along with the weights; a number: the known standard deviation.",
+    )
+    log_noise_mean: float = Field(
+        -1.0, description="Mean of the normal prior of the log of a sampled noise standard deviation."
+    )
+    log_noise_sd: float = Field(1.0, gt=0, description="Standard deviation of that prior.")
+
+
+class Baseline(Section):
+    """Training of the frequentist network (Adam, early stopping)."""
+
+    learning_rate: float = Field(0.003, gt=0, description="Step length of Adam.")
+    weight_decay: float = Field(1e-4, ge=0, description="Rate at which the weights shrink towards zero.")
+    batch_size: int = Field(16, ge=1, description="Rows per step.")
+    max_epochs: int = Field(2000, ge=1, description="Passes over the train part at most.")
+    patience: int = Field(
+        100, ge=1, description="Epochs without a better validation loss after which training stops."
+    )
+    validation_size: float = Field(
+        0.2, gt=0, lt=1, description="Fraction of the train part that only decides when to stop."
+    )
+
+
+class Langevin(Section):
+    """Proposal of the kernel `langevin_gradient`; other kernels ignore it."""
+
+    learning_rate: float = Field(
+        0.01,
+        gt=0,
+        description="Length of the gradient step of the proposal before warm-up tunes the step size.",
+    )
+    noise_scale: float = Field(
+        0.05,
+        gt=0,
+        description="Standard deviation of the noise of the proposal before warm-up tunes the step size.",
+    )
+    langevin_probability: float = Field(
+        0.5,
+        ge=0,
+        le=1,
+        description="Probability that a proposal uses the gradient; else it is a random walk.",
+    )
+
+
+class Sampler(Section):
+    """How the posterior is sampled."""
+
+    kernel: Literal["mala", "random_walk", "langevin_gradient"] = Field(
+        "mala",
+        description="How moves are proposed; each samples the exact posterior, some need many more moves.",
+    )
+    chains: int = Field(
+        4, ge=1, le=1000, description="Independent chains, one job each; R-hat compares them."
+    )
+    warmup: int = Field(
+        10_000, ge=10, description="Moves per chain that tune step size and preconditioner, not kept."
+    )
+    draws: int = Field(1000, ge=4, description="Draws kept per chain.")
+    thin: int = Field(
+        100, ge=1, description="Moves per kept draw; raise it when the effective sample size is too small."
+    )
+    init: Literal["optimised", "prior"] = Field(
+        "optimised",
+        description="Start of each chain: a draw from the prior, which Adam improves if optimised.",
+    )
+    optimise_steps: int = Field(500, ge=1, description="Steps of that Adam run.")
+    optimise_learning_rate: float = Field(0.01, gt=0, description="Step length of that Adam run.")
+    target_acceptance: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="Acceptance rate that warm-up tunes the step size to; null: what suits the kernel (0.574 "
+        "for mala and langevin_gradient, 0.234 for random_walk).",
+    )
+    precondition: bool = Field(True, description="Learn the scale of each parameter in warm-up.")
+    langevin: Langevin = Field(
+        default_factory=Langevin, description="Proposal of the kernel langevin_gradient."
+    )
+
+
+class Diagnostics(Section):
+    """Thresholds of the verdict PASS, WARN or FAIL."""
+
+    rhat_warn: float = Field(1.01, ge=1, description="An R-hat above this is a warning.")
+    rhat_fail: float = Field(1.05, ge=1, description="An R-hat above this is a failure.")
+    ess_warn: float = Field(400.0, ge=0, description="A bulk effective sample size below this is a warning.")
+    ess_fail: float = Field(100.0, ge=0, description="A bulk effective sample size below this is a failure.")
+    acceptance_min: float = Field(
+        0.1, ge=0, le=1, description="A chain that accepts less often is a warning."
+    )
+    acceptance_max: float = Field(
+        0.95, ge=0, le=1, description="A chain that accepts more often is a warning."
+    )
+    diverging_warn: float = Field(
+        0.01, ge=0, le=1, description="A larger fraction of diverging moves is a warning."
+    )
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        pairs = [("rhat_warn", "rhat_fail"), ("ess_fail", "ess_warn"), ("acceptance_min", "acceptance_max")]
+        for low, high in pairs:
+            least, most = getattr(self, low), getattr(self, high)
+            if least > most:
+                raise ValueError(f"{low} ({least:g}) must not be greater than {high} ({most:g})")
+        return self
+
+
+class Settings(Section):
+    """Settings that hold for all datasets, and that a dataset may override in part."""
+
+    seed: int = Field(42, ge=0, le=_MAX_SEED, description="Seed of everything random.")
+    split: Split = Field(default_factory=Split, description="Which rows are held out.")
+    network: Network = Field(default_factory=Network, description="The network.")
+    prior: Prior = Field(default_factory=Prior, description="Priors of weights and biases.")
+    likelihood: Likelihood = Field(default_factory=Likelihood, description="Noise of a regression target.")
+    baseline: Baseline = Field(default_factory=Baseline, description="Training of the frequentist network.")
+    sampler: Sampler = Field(default_factory=Sampler, description="How the posterior is sampled.")
+    diagnostics: Diagnostics = Field(default_factory=Diagnostics, description="Thresholds of the verdict.")
+
+
+class SklearnSource(Group):
+    """A dataset that comes with scikit-learn (no download)."""
+
+    kind: Literal["sklearn"] = Field(description="A dataset that comes with scikit-learn.")
+    name: Literal["iris", "wine", "breast_cancer", "diabetes"] = Field(
+        description="Which one: iris, wine and breast_cancer are classification, diabetes is regression."
+    )
+
+
+class CsvSource(Group):
+    """A CSV file of your own with a header line; every column but the target is a numeric feature."""
+
+    kind: Literal["csv"] = Field(description="A CSV file.")
+    path: str = Field(min_length=1, description="The file, relative to the folder in which Snakemake runs.")
+    target: str = Field(min_length=1, description="Name of the column to predict.")
+    target_unit: str = Field("", description="Unit of a regression target, for tables and figures.")
+
+
+class SyntheticSource(Group):
+    """Artificial data whose truth is known."""
+
+    kind: Literal["synthetic"] = Field(description="Artificial data.")
+    name: Literal["gap"] = Field(
+        description="Which one. gap: regression on one feature, with a hole in the data."
+    )
+    n: int = Field(60, ge=10, le=1_000_000, description="Number of rows.")
+    noise: float = Field(0.3, gt=0, description="Standard deviation of the noise, in units of the target.")
+    seed: int = Field(0, ge=0, le=_MAX_SEED, description="Seed of the data.")
+
+    # By name, because a field that tells the kinds apart must have no validator.
+    _numbers = field_validator("n", "noise", "seed", mode="before")(_read_yaml_value)
+
+
+class DatasetSettings(Settings):
+    """A dataset; its settings take the place of the shared ones, key by key."""
+
+    task: Literal["classification", "regression"] = Field(
+        description="classification: the target is a class; regression: it is a number."
+    )
+    source: SklearnSource | CsvSource | SyntheticSource = Field(
+        discriminator="kind", description="Where the data come from."
+    )
+
+
+class Config(Settings):
+    """The whole config: settings for all datasets, and the datasets."""
+
+    datasets: dict[Annotated[str, Field(pattern=NAME_PATTERN)], DatasetSettings] = Field(
+        description="The datasets to run, by name. A name becomes a folder below `results`.",
+        json_schema_extra={"minProperties": 1, "additionalProperties": False},
+    )

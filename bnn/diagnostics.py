@@ -1,0 +1,337 @@
+"""Did the chains sample the posterior? R-hat, effective sample sizes, Monte Carlo errors, a verdict.
+
+The verdict is made in function space: on the predictions at every training and test row, the log density and
+the noise. Weights of a network are not identified (hidden units swap, and flip sign for an odd activation),
+so their figures are information only. R-hat is the rank-normalised split R-hat, and ESS the bulk and tail
+effective sample size, of Vehtari et al. (2021).
+"""
+
+import os
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bnn.arviz_import import quiet_import
+from bnn.datasets import Dataset
+from bnn.layout import ParameterLayout
+from bnn.likelihoods import LOG_NOISE_SCALE
+from bnn.storage import Variable, write_json, write_netcdf
+from bnn.verdict import MIN_DRAWS, judge
+
+with quiet_import():
+    import arviz as az
+    import xarray as xr
+
+_SPLITS = {"train": "posterior_predictive", "test": "predictions"}
+"""Split -> group of the InferenceData that holds its predictions."""
+_PHASES = ("optimise", "warmup", "draws")
+_BLOCK = 1000
+"""Quantities handed to ArviZ at a time, so that its copies stay small."""
+
+
+class Convergence(NamedTuple):
+    """Diagnostics of each quantity, all of the quantities' shape; NaN where they cannot be computed."""
+
+    rhat: np.ndarray
+    """Infinite if no chain moves but chains differ; NaN if the quantity is the same in every draw"""
+    ess_bulk: np.ndarray
+    ess_tail: np.ndarray
+    mcse_mean: np.ndarray
+    """Monte Carlo standard error of the mean, in the unit of the quantity"""
+    finite: np.ndarray
+    """Whether all draws are finite"""
+    constant: np.ndarray
+    """Whether all draws of all chains are equal"""
+
+
+def convergence(draws: np.ndarray, *, brief: bool = False) -> Convergence:
+    """Return the diagnostics of every quantity.
+
+    A constant quantity has no R-hat: draws that never change do not show that chains agree (ArviZ gives it as
+    many effective draws as there are draws). With one chain, its halves stand in for two chains in R-hat,
+    which is then blind to all that this chain has not visited.
+
+    Parameters
+    ----------
+    draws
+        Shape (chain, draw, ...); every index of the other axes is a quantity.
+    brief
+        Leave out the tail ESS and the Monte Carlo error, a third of the work; they are then NaN.
+    """
+    shape = draws.shape[2:]
+    flat = draws.reshape(*draws.shape[:2], -1)
+    finite = np.isfinite(flat).all(axis=(0, 1))
+    constant = finite & (flat == flat[:1, :1]).all(axis=(0, 1))
+    figures = np.full((4, flat.shape[2]), np.nan)
+    usable = finite & ~constant
+    if flat.shape[1] >= MIN_DRAWS:
+        indices = np.flatnonzero(usable)
+        for start in range(0, len(indices), _BLOCK):
+            block = indices[start : start + _BLOCK]
+            figures[:, block] = _arviz_figures(flat[..., block].astype(np.float64), brief=brief)
+        frozen = usable & (flat == flat[:, :1]).all(axis=(0, 1))
+        figures[0, frozen] = np.inf
+    return Convergence(*(row.reshape(shape) for row in (*figures, finite, constant)))
+
+
+def _arviz_figures(draws: np.ndarray, *, brief: bool) -> np.ndarray:
+    """Return R-hat, bulk ESS, tail ESS and MCSE of (chain, draw, quantity), shape (4, quantity)."""
+
+    def labelled(values: np.ndarray) -> xr.Dataset:
+        return xr.Dataset({"x": (("chain", "draw", "quantity"), values)})
+
+    halves = draws
+    if draws.shape[0] == 1:
+        half = draws.shape[1] // 2
+        halves = np.concatenate([draws[:, :half], draws[:, -half:]])
+    figures = np.full((4, draws.shape[2]), np.nan)
+    data = labelled(draws)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        if halves.shape[1] >= MIN_DRAWS:
+            figures[0] = az.rhat(labelled(halves), method="rank")["x"]
+        figures[1] = az.ess(data, method="bulk")["x"]
+        if not brief:
+            figures[2] = az.ess(data, method="tail")["x"]
+            figures[3] = az.mcse(data, method="mean")["x"]
+    return figures
+
+
+def stuck_chains(theta: np.ndarray) -> np.ndarray:
+    """Return which chains stayed in one place for more than half of their draws.
+
+    Parameters
+    ----------
+    theta
+        Shape (chain, draw, ...).
+
+    Returns
+    -------
+    ndarray
+        Shape (chain,), bool.
+    """
+    n_chains, n_draws = theta.shape[:2]
+    flat = theta.reshape(n_chains, n_draws, -1)
+    same = (flat[:, 1:] == flat[:, :-1]).all(axis=2)
+    longest = np.ones(n_chains, dtype=np.int64)
+    run = np.ones(n_chains, dtype=np.int64)
+    for step in range(n_draws - 1):
+        run = np.where(same[:, step], run + 1, 1)
+        longest = np.maximum(longest, run)
+    return (longest > n_draws / 2) & (n_draws > 1)
+
+
+def canonical_weights(weights: Mapping[str, np.ndarray], *, odd_activation: bool) -> dict[str, np.ndarray]:
+    """Sort the hidden units of every layer by bias, so that draws of exchangeable units compare.
+
+    Permuting units, and for an odd activation flipping the sign of all that goes in and out of a unit, leaves
+    the network's function as it is. Here every bias of a hidden unit is made non-negative (odd activations),
+    then units are sorted by bias.
+
+    Parameters
+    ----------
+    weights
+        `weight_<l>` (chain, draw, input, unit) and `bias_<l>` (chain, draw, unit) of every layer.
+    odd_activation
+        Whether the activation satisfies f(-z) = -f(z), as tanh does.
+    """
+    result = {name: np.array(values) for name, values in weights.items()}
+    n_layers = sum(name.startswith("weight_") for name in weights)
+    for layer in range(n_layers - 1):
+        into, bias, out = f"weight_{layer}", f"bias_{layer}", f"weight_{layer + 1}"
+        if odd_activation:
+            sign = np.where(result[bias] < 0, -1.0, 1.0)
+            result[into] *= sign[..., None, :]
+            result[bias] *= sign
+            result[out] *= sign[..., :, None]
+        order = np.argsort(result[bias], axis=-1)
+        result[bias] = np.take_along_axis(result[bias], order, axis=-1)
+        result[into] = np.take_along_axis(result[into], order[..., None, :], axis=-1)
+        result[out] = np.take_along_axis(result[out], order[..., :, None], axis=-2)
+    return result
+
+
+def summarise(
+    idata: az.InferenceData, dataset: Dataset, *, thresholds: Mapping[str, float]
+) -> tuple[dict[str, Any], dict[str, Variable]]:
+    """Judge a posterior.
+
+    Parameters
+    ----------
+    idata
+        What `bnn.inference_data.build` made.
+    dataset
+        Its table.
+    thresholds
+        The section `diagnostics` of the config.
+
+    Returns
+    -------
+    summary
+        What goes into diagnostics.json: verdict, reasons and figures.
+    pointwise
+        What goes into diagnostics.nc: R-hat, ESS and MCSE at every row.
+    """
+    about = idata["posterior"].attrs
+    stats = idata["sample_stats"]
+    predictions: dict[str, Any] = {}
+    pointwise: dict[str, Variable] = {}
+    for split in _SPLITS:
+        rows = dataset.row_train if split == "train" else dataset.row_test
+        found = _of_predictions(idata, split)
+        predictions[split] = _prediction_summary(found, rows, thresholds)
+        pointwise |= _pointwise(split, found, rows)
+    # A known noise scale is not a result of sampling: there is nothing to judge.
+    noise = idata["posterior"]["noise_scale"].values if _noise_is_sampled(about) else None
+    chains = _chain_records(idata)
+    summary: dict[str, Any] = {
+        "dataset": dataset.name,
+        "task": dataset.task,
+        "kernel": about["kernel"],
+        "thresholds": dict(thresholds),
+        "n_chains": stats.sizes["chain"],
+        "n_draws": stats.sizes["draw"],
+        "thin": int(about["thin"]),
+        "n_warmup": int(about["n_warmup"]),
+        "log_density": _scalar_summary(stats["lp"].values),
+        "noise_scale": None if noise is None else _scalar_summary(noise),
+        "predictions": predictions,
+        "weights": _weight_summary(idata),
+        "n_diverging": sum(record["n_diverging"] for record in chains),
+        "stuck_chains": [record["chain"] for record in chains if record["stuck"]],
+        "chains": chains,
+        "seconds": {phase: float(stats[f"seconds_{phase}"].sum()) for phase in _PHASES},
+        "n_gradients": int(stats["n_gradients"].sum()),
+    }
+    verdict, reasons = judge(summary)
+    # The verdict comes first for those who open the file.
+    head = {name: summary.pop(name) for name in ("dataset", "task", "kernel")}
+    return head | {"verdict": verdict, "reasons": reasons} | summary, pointwise
+
+
+def save(
+    summary: Mapping[str, Any],
+    pointwise: Mapping[str, Variable],
+    *,
+    json_path: str | os.PathLike[str],
+    netcdf_path: str | os.PathLike[str],
+) -> None:
+    """Write what `summarise` returned; a number that is not finite becomes null in the JSON file."""
+    write_netcdf(netcdf_path, pointwise, {"dataset": summary["dataset"], "verdict": summary["verdict"]})
+    write_json(json_path, summary)
+
+
+def _noise_is_sampled(attributes: Mapping[str, Any]) -> bool:
+    return LOG_NOISE_SCALE in ParameterLayout.from_json(attributes["layout"]).names
+
+
+def _weights(idata: az.InferenceData) -> dict[str, np.ndarray]:
+    posterior = idata["posterior"]
+    return {str(name): posterior[name].values for name in posterior.data_vars if name != "noise_scale"}
+
+
+def _flat(blocks: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return blocks (chain, draw, ...) as one array (chain, draw, quantity)."""
+    return np.concatenate([values.reshape(*values.shape[:2], -1) for values in blocks.values()], axis=2)
+
+
+def _extreme(function: Callable[[np.ndarray], Any], values: np.ndarray) -> float | None:
+    """Return the function of the values that could be computed; None if there are none."""
+    known = values[~np.isnan(values)]
+    return float(function(known)) if known.size else None
+
+
+def _scalar_summary(draws: np.ndarray) -> dict[str, float]:
+    found = convergence(draws)
+    with np.errstate(invalid="ignore"):
+        mean, sd = float(draws.mean()), float(draws.std())
+    return {
+        "rhat": float(found.rhat),
+        "ess_bulk": float(found.ess_bulk),
+        "ess_tail": float(found.ess_tail),
+        "mean": mean,
+        "sd": sd,
+        "mcse_mean": float(found.mcse_mean),
+    }
+
+
+def _weight_summary(idata: az.InferenceData) -> dict[str, dict[str, float | None]]:
+    raw = _weights(idata)
+    canonical = canonical_weights(raw, odd_activation=idata["posterior"].attrs["activation"] == "tanh")
+    result = {}
+    for name, weights in (("raw", raw), ("canonical", canonical)):
+        found = convergence(_flat(weights), brief=True)
+        result[name] = {
+            "rhat_max": _extreme(np.max, found.rhat),
+            "rhat_median": _extreme(np.median, found.rhat),
+            "ess_bulk_min": _extreme(np.min, found.ess_bulk),
+            "ess_bulk_median": _extreme(np.median, found.ess_bulk),
+        }
+    return result
+
+
+def _chain_records(idata: az.InferenceData) -> list[dict[str, Any]]:
+    stats = idata["sample_stats"]
+    stuck = stuck_chains(_flat(_weights(idata)))
+    seconds = np.sum([stats[f"seconds_{phase}"].values for phase in _PHASES], axis=0)
+    return [
+        {
+            "chain": int(chain),
+            "acceptance_rate": float(stats["acceptance_rate"].values[index].mean()),
+            "step_size": float(stats["step_size"].values[index, -1]),
+            "n_diverging": int(stats["diverging"].values[index].sum()),
+            "stuck": bool(stuck[index]),
+            "log_density_mean": float(stats["lp"].values[index].mean()),
+            "seconds": float(seconds[index]),
+        }
+        for index, chain in enumerate(stats["chain"].values)
+    ]
+
+
+def _of_predictions(idata: az.InferenceData, split: str) -> Convergence:
+    """Return the diagnostics of means (obs,) or class probabilities (obs, class) of a split."""
+    group = idata[_SPLITS[split]]
+    if "mean" in group:
+        return convergence(group["mean"].values)
+    probability = group["probability"].values
+    if probability.shape[-1] != 2:
+        return convergence(probability)
+    # One of two probabilities is 1 minus the other and has the same ranks up to direction, so the same R-hat
+    # and ESS. The smaller one is used: near 0 floating-point numbers are dense, near 1 they are not.
+    first_is_smaller = probability[..., 0].mean(axis=(0, 1)) <= 0.5
+    found = convergence(np.where(first_is_smaller, probability[..., 0], probability[..., 1]))
+    return Convergence(*(np.repeat(values[:, None], 2, axis=1) for values in found))
+
+
+def _prediction_summary(
+    found: Convergence, rows: np.ndarray, thresholds: Mapping[str, float]
+) -> dict[str, Any]:
+    if found.rhat.ndim == 2 and found.rhat.shape[1] == 2:
+        # The same quantity twice, see _of_predictions.
+        found = Convergence(*(values[:, :1] for values in found))
+    rhat = found.rhat.reshape(len(rows), -1)
+    worst = None
+    if not np.isnan(rhat).all():
+        worst = int(rows[np.unravel_index(np.nanargmax(rhat), rhat.shape)[0]])
+    return {
+        "n_quantities": int(rhat.size),
+        "n_constant": int(found.constant.sum()),
+        "n_not_finite": int((~found.finite).sum()),
+        "rhat_max": _extreme(np.max, found.rhat),
+        "rhat_median": _extreme(np.median, found.rhat),
+        "n_rhat_above": int((found.rhat > thresholds["rhat_warn"]).sum()),
+        "ess_bulk_min": _extreme(np.min, found.ess_bulk),
+        "ess_bulk_median": _extreme(np.median, found.ess_bulk),
+        "n_ess_bulk_below": int((found.ess_bulk < thresholds["ess_warn"]).sum()),
+        "ess_tail_min": _extreme(np.min, found.ess_tail),
+        "ess_tail_median": _extreme(np.median, found.ess_tail),
+        "mcse_mean_max": _extreme(np.max, found.mcse_mean),
+        "worst_row": worst,
+    }
+
+
+def _pointwise(split: str, found: Convergence, rows: np.ndarray) -> dict[str, Variable]:
+    dims = (f"obs_{split}", "class")[: found.rhat.ndim]
+    names = ("rhat", "ess_bulk", "ess_tail", "mcse_mean")
+    variables: dict[str, Variable] = {f"{name}_{split}": (dims, getattr(found, name)) for name in names}
+    return variables | {f"row_{split}": ((f"obs_{split}",), rows)}

@@ -1,0 +1,29 @@
+"""Transition kernels by name. A kernel sees only a target's log density and gradient, never a network."""
+
+from collections.abc import Mapping
+
+from bnn.kernels import langevin_gradient, mala, random_walk
+from bnn.kernels.base import Kernel
+
+
+def make_kernel(name: str, *, langevin: Mapping[str, float]) -> Kernel:
+    """Return the kernel of that name.
+
+    Parameters
+    ----------
+    name
+        "mala", "random_walk" or "langevin_gradient".
+    langevin
+        Settings of `langevin_gradient`; the others take none.
+
+    Raises
+    ------
+    ValueError
+        If there is no such kernel.
+    """
+    fixed = {kernel.name: kernel for kernel in (mala.KERNEL, random_walk.KERNEL)}
+    if name in fixed:
+        return fixed[name]
+    if name == "langevin_gradient":
+        return langevin_gradient.make_kernel(**langevin)
+    raise ValueError(f"unknown kernel {name!r}: choose one of {', '.join([*fixed, 'langevin_gradient'])}")

@@ -1,0 +1,335 @@
+"""From draws of the posterior to the predictive distribution, and what part of its spread is due to the draws.
+
+Shapes are (chain, draw, obs) and (chain, draw, obs, class). Forward passes are made in blocks of draws, and
+summaries in blocks of rows, so memory does not grow with both.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bnn.datasets import Dataset
+from bnn.layout import ParameterLayout
+from bnn.likelihoods import Gaussian, Likelihood, softmax
+from bnn.network import Network
+from bnn.posterior import make_likelihood, make_network
+
+BLOCK_BYTES = 2**25
+"""Rough size of the largest array of a block."""
+
+
+class ClassSummary(NamedTuple):
+    """Predictive distribution of a class, and its entropy split in two; entropies in nats."""
+
+    probability: np.ndarray
+    """(obs, class): mean over all draws"""
+    total: np.ndarray
+    """(obs,): entropy of that mean"""
+    aleatoric: np.ndarray
+    """(obs,): mean over draws of the entropy of each draw; what more data would not remove"""
+    epistemic: np.ndarray
+    """(obs,): mutual information of class and parameters, the difference of the two; what the draws disagree on"""
+
+
+class TargetSummary(NamedTuple):
+    """Mean and variance of a real target, the variance split in two."""
+
+    mean: np.ndarray
+    """(obs,)"""
+    total: np.ndarray
+    """(obs,): variance of a new observation, the sum of the next two"""
+    aleatoric: np.ndarray
+    """(obs,): mean over draws of the noise variance"""
+    epistemic: np.ndarray
+    """(obs,): variance over draws of the mean"""
+
+
+class PredictionBlock(NamedTuple):
+    """Predictions of some of the draws."""
+
+    draws: slice
+    """Which draws, in the order of theta"""
+    value: np.ndarray
+    """(draw, obs, class) probabilities, or (draw, obs) means in original target units; float64"""
+    log_density: np.ndarray | None
+    """(draw, obs): log density of y in nats, per original target unit; None where no y was given"""
+
+
+class GridPrediction(NamedTuple):
+    """Predictions on a grid of inputs, in original target units."""
+
+    summary: TargetSummary
+    levels: tuple[float, ...]
+    lower: np.ndarray
+    """(level, obs): lower end of the central interval of a new observation"""
+    upper: np.ndarray
+    """(level, obs)"""
+
+
+def _row_blocks(n_rows: int, bytes_per_row: int) -> Iterator[slice]:
+    step = max(1, BLOCK_BYTES // max(1, bytes_per_row))
+    for start in range(0, n_rows, step):
+        yield slice(start, min(start + step, n_rows))
+
+
+def entropy(probability: np.ndarray) -> np.ndarray:
+    """Return the entropy in nats over the last axis; a probability of 0 adds nothing, as p log p tends to 0."""
+    probability = np.asarray(probability, dtype=np.float64)
+    safe = np.where(probability == 0.0, 1.0, probability)
+    return -(probability * np.log(safe)).sum(axis=-1)
+
+
+def class_summary(probability: np.ndarray) -> ClassSummary:
+    """Summarise draws of class probabilities.
+
+    Total entropy = expected entropy + mutual information (Depeweg et al. 2018, section 3).
+
+    Parameters
+    ----------
+    probability
+        Shape (chain, draw, obs, class).
+    """
+    n_obs, n_classes = probability.shape[2:]
+    mean, aleatoric = np.empty((n_obs, n_classes)), np.empty(n_obs)
+    for rows in _row_blocks(n_obs, 8 * probability[:, :, 0].size):
+        block = probability[:, :, rows].astype(np.float64)
+        mean[rows] = block.mean(axis=(0, 1))
+        aleatoric[rows] = entropy(block).mean(axis=(0, 1))
+    total = entropy(mean)
+    return ClassSummary(mean, total, aleatoric, total - aleatoric)
+
+
+def target_summary(mean: np.ndarray, noise_scale: np.ndarray) -> TargetSummary:
+    """Summarise draws of the mean and of the noise of a real target, by the law of total variance.
+
+    Parameters
+    ----------
+    mean
+        Shape (chain, draw, obs).
+    noise_scale
+        Standard deviation of the noise in the unit of the mean, shape (chain, draw).
+    """
+    n_obs = mean.shape[2]
+    centre, epistemic = np.empty(n_obs), np.empty(n_obs)
+    for rows in _row_blocks(n_obs, 8 * mean[:, :, 0].size):
+        block = mean[:, :, rows].astype(np.float64)
+        centre[rows] = block.mean(axis=(0, 1))
+        epistemic[rows] = block.var(axis=(0, 1))
+    aleatoric = np.full(n_obs, np.mean(np.square(noise_scale, dtype=np.float64)))
+    return TargetSummary(centre, aleatoric + epistemic, aleatoric, epistemic)
+
+
+def central_intervals(draws: np.ndarray, levels: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Return the ends of central intervals, quantiles (1 - level)/2 and (1 + level)/2 of the draws.
+
+    Parameters
+    ----------
+    draws
+        Draws of a new observation, shape (chain, draw, obs).
+    levels
+        Fractions that the intervals hold.
+
+    Returns
+    -------
+    lower, upper
+        Shape (level, obs).
+    """
+    ends = np.empty((2, len(levels), draws.shape[2]))
+    for rows in _row_blocks(draws.shape[2], 8 * draws[:, :, 0].size):
+        block = draws[:, :, rows].reshape(-1, rows.stop - rows.start).astype(np.float64)
+        ends[:, :, rows] = intervals_of_sorted(np.sort(block, axis=0), levels)
+    return ends[0], ends[1]
+
+
+def intervals_of_sorted(ordered: np.ndarray, levels: Sequence[float]) -> np.ndarray:
+    """Return `central_intervals` of draws in ascending order, (draw, obs), as one array (2, level, obs).
+
+    Quantiles are interpolated between order statistics like those of `np.quantile`.
+    """
+    half = np.asarray(levels) / 2
+    position = np.stack([0.5 - half, 0.5 + half]) * (len(ordered) - 1)
+    below = np.floor(position).astype(np.int64)
+    above = np.minimum(below + 1, len(ordered) - 1)
+    return np.asarray(ordered[below] + (position - below)[..., None] * (ordered[above] - ordered[below]))
+
+
+def mixture_log_density(log_density: np.ndarray) -> np.ndarray:
+    """Return the log of the mean over all draws of a density, in nats; (chain, draw, obs) -> (obs,).
+
+    Its sum over rows is the log pointwise predictive density (lppd). The largest term is taken out of the sum
+    first, so nothing underflows; a density of 0 in every draw gives -inf.
+    """
+    highest = log_density.max(axis=(0, 1))
+    shift = np.where(np.isneginf(highest), 0.0, highest)
+    with np.errstate(divide="ignore"):
+        return shift + np.log(np.exp(log_density - shift, dtype=np.float64).mean(axis=(0, 1)))
+
+
+def sample_classes(probability: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw a class from each distribution; (..., class) -> (...) int64, one uniform number each."""
+    cumulative = np.cumsum(probability, axis=-1)
+    # Scaled by the last entry, which rounding can leave a little below 1.
+    u = rng.random(probability.shape[:-1])[..., None] * cumulative[..., -1:]
+    return (u >= cumulative[..., :-1]).sum(axis=-1)
+
+
+def sample_targets(mean: np.ndarray, noise_scale: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Draw a new observation from each normal distribution; mean (draw, obs), noise_scale (draw,) -> (draw, obs)."""
+    return mean + noise_scale[:, None] * rng.standard_normal(mean.shape)
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """Turns draws of theta into predictions in the original unit of the target.
+
+    Parameters
+    ----------
+    network
+        Architecture.
+    likelihood
+        What the output of the network means.
+    layout
+        Where the parameters are in theta.
+    target_mean, target_scale
+        Original target = target_mean + target_scale * standardised target; 0 and 1 for classes.
+    """
+
+    network: Network
+    likelihood: Likelihood
+    layout: ParameterLayout
+    target_mean: float
+    target_scale: float
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether the target is a real number."""
+        return isinstance(self.likelihood, Gaussian)
+
+    def noise_scale(self, theta: np.ndarray) -> np.ndarray:
+        """Return the standard deviation of the noise, *standardised* units; (..., param) -> (...).
+
+        Where the noise is known it is that constant for every draw.
+
+        Raises
+        ------
+        ValueError
+            If the target is a class.
+        """
+        if not isinstance(self.likelihood, Gaussian):
+            raise ValueError("a class has no noise scale")
+        scale = np.exp(self.likelihood.log_scale(self.layout.unpack(theta)))
+        return np.broadcast_to(scale, theta.shape[:-1]).copy()
+
+    def stream(
+        self, theta: np.ndarray, x: np.ndarray, y: np.ndarray | None = None
+    ) -> Iterator[PredictionBlock]:
+        """Yield predictions, a block of draws at a time.
+
+        Parameters
+        ----------
+        theta
+            Shape (draw, param).
+        x
+            Standardised inputs, shape (obs, input).
+        y
+            Class index or *standardised* target, shape (obs,), or None.
+        """
+        target = None if y is None else self.likelihood.encode(y)
+        # Change of variable: a density per original unit is 1/target_scale times that per standardised unit.
+        log_unit = np.log(self.target_scale)
+        for draws in _row_blocks(len(theta), 8 * max(1, len(x)) * max(self.network.sizes)):
+            parameters = self.layout.unpack(theta[draws])
+            output = self.network.forward(parameters, x).astype(np.float64, copy=False)
+            log_density = None
+            if target is not None:
+                log_density = self.likelihood.pointwise(output, target, parameters) - log_unit
+            if self.is_regression:
+                value = self.target_mean + self.target_scale * output[..., 0]
+            else:
+                value = softmax(output)
+            yield PredictionBlock(draws, value, log_density)
+
+    def sample(self, block: PredictionBlock, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Draw a new observation for every draw and row of a block, shape (draw, obs): class index or original unit.
+
+        Parameters
+        ----------
+        block
+            What `stream` yielded.
+        theta
+            What `stream` was given.
+        rng
+            Source of randomness; the result does not depend on how draws were cut into blocks.
+        """
+        if not self.is_regression:
+            return sample_classes(block.value, rng)
+        return sample_targets(block.value, self.noise_scale(theta[block.draws]) * self.target_scale, rng)
+
+
+def make_predictor(
+    dataset: Dataset, *, network: Mapping[str, Any], likelihood: Mapping[str, Any]
+) -> Predictor:
+    """Return the predictor of a dataset under the sections `network` and `likelihood` of its config."""
+    net, like = make_network(dataset, network), make_likelihood(dataset, likelihood)
+    layout = ParameterLayout(net.parameter_shapes | dict.fromkeys(like.parameter_priors, ()))
+    return Predictor(net, like, layout, dataset.target_mean, dataset.target_scale)
+
+
+def predict_draws(predictor: Predictor, theta: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return probabilities (chain, draw, obs, class) or means (chain, draw, obs) of all draws at once.
+
+    Parameters
+    ----------
+    predictor
+        Network, likelihood and units.
+    theta
+        Shape (chain, draw, param).
+    x
+        Standardised inputs, shape (obs, input).
+    """
+    flat = theta.reshape(-1, theta.shape[-1])
+    values = np.concatenate([block.value for block in predictor.stream(flat, x)])
+    return values.reshape(theta.shape[:2] + values.shape[1:])
+
+
+def predict_grid(
+    predictor: Predictor,
+    theta: np.ndarray,
+    x: np.ndarray,
+    *,
+    levels: Sequence[float],
+    rng: np.random.Generator,
+) -> GridPrediction:
+    """Return mean, variances and central intervals of a real target on a grid of inputs.
+
+    Parameters
+    ----------
+    predictor
+        Network, likelihood and units.
+    theta
+        Shape (chain, draw, param).
+    x
+        Standardised inputs, shape (obs, input).
+    levels
+        Fractions that the intervals hold.
+    rng
+        Source of the noise of new observations.
+
+    Raises
+    ------
+    ValueError
+        If the target is a class.
+    """
+    noise = predictor.noise_scale(theta) * predictor.target_scale
+    parts: list[TargetSummary] = []
+    ends: list[tuple[np.ndarray, np.ndarray]] = []
+    for rows in _row_blocks(len(x), 8 * noise.size):
+        mean = predict_draws(predictor, theta, x[rows])
+        new = mean + noise[..., None] * rng.standard_normal(mean.shape)
+        parts.append(target_summary(mean, noise))
+        ends.append(central_intervals(new, levels))
+    summary = TargetSummary(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+    lower, upper = (np.concatenate(column, axis=1) for column in zip(*ends, strict=True))
+    return GridPrediction(summary, tuple(levels), lower, upper)

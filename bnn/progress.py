@@ -1,0 +1,74 @@
+"""Progress of a long job: a line now and then in its log, and a bar where a person watches a terminal."""
+
+import sys
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+_SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_LOOKS = 0.25
+
+
+class Progress:
+    """Report how far a job is, at a bounded rate however fast it steps.
+
+    Parameters
+    ----------
+    label
+        What runs, for example "iris chain 2".
+    total
+        Steps of the whole job.
+    log
+        Where lines go.
+    terminal
+        Where a bar goes if it is a terminal; None for no bar.
+    position
+        Line of the bar on the terminal, so that bars of jobs side by side do not overwrite each other.
+    """
+
+    def __init__(
+        self, label: str, total: int, *, log: TextIO, terminal: TextIO | None = None, position: int = 0
+    ) -> None:
+        self.label = label
+        self.total = total
+        self.log = log
+        self.done = 0
+        self._start = self._last_line = self._last_look = time.monotonic()
+        self._bar = None
+        if terminal is not None and terminal.isatty():
+            from tqdm import tqdm
+
+            self._bar = tqdm(total=total, desc=label, file=terminal, position=position, leave=False, unit="step")
+
+    def advance(self, phase: str, details: Callable[[], str]) -> None:
+        """Count one step; `details` is asked for its text only when something is shown."""
+        self.done += 1
+        # Looking at the clock costs as much as a small NumPy call, so only every 16th step does.
+        if self.done % 16 and self.done != self.total:
+            return
+        now = time.monotonic()
+        if self._bar is not None and now - self._last_look >= _SECONDS_BETWEEN_LOOKS:
+            self._bar.set_postfix_str(f"{phase} {details()}", refresh=False)
+            self._bar.update(self.done - self._bar.n)
+            self._last_look = now
+        if now - self._last_line >= _SECONDS_BETWEEN_LINES or self.done == self.total:
+            seconds_left = (now - self._start) / self.done * (self.total - self.done)
+            share = f"{self.done}/{self.total}"
+            print(f"{self.label}: {phase} {share}, {details()}, {seconds_left:.0f} s left", file=self.log, flush=True)
+            self._last_line = now
+
+    def close(self) -> None:
+        """Take the bar off the terminal."""
+        if self._bar is not None:
+            self._bar.close()
+
+
+class Silent(Progress):
+    """A progress that shows nothing, for callers with a display of their own."""
+
+    def __init__(self) -> None:
+        super().__init__("", 0, log=sys.stderr)
+
+    def advance(self, phase: str, details: Callable[[], str]) -> None:
+        """Count one step."""
+        self.done += 1

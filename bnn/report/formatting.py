@@ -1,0 +1,111 @@
+"""Numbers as a reader wants them: as many digits as their error supports, and words for what is missing."""
+
+import math
+
+NOT_AVAILABLE = "n/a"
+_MINUS = "\N{MINUS SIGN}"
+_SUPERSCRIPT = str.maketrans("-0123456789", "\N{SUPERSCRIPT MINUS}⁰¹²³⁴⁵⁶⁷⁸⁹")
+_MAX_DIGITS = 6
+
+
+def number(value: float | None, digits: int = 4) -> str:
+    """Format a number to a number of significant digits; digits before the decimal point are never lost.
+
+    `None` and numbers that are not finite become "n/a".
+    """
+    if value is None or not math.isfinite(value):
+        return NOT_AVAILABLE
+    exponent = _exponent(value, digits)
+    if _needs_power(abs(value)):
+        return f"{_fixed(value / 10.0**exponent, digits - 1)}{_power(exponent)}"
+    return _fixed(value, 0 if value == 0 else max(digits - 1 - exponent, 0))
+
+
+def estimate(value: float | None, mcse: float | None, digits: int = 4) -> str:
+    """Format a value with its Monte Carlo standard error: `0.967 ± 0.004`.
+
+    The error is rounded to one significant digit, to two when the first is a 1, and the value to the same
+    place. An error too small for six significant digits of the value is given as a bound; None is left out.
+
+    Parameters
+    ----------
+    value, mcse
+        In the same unit.
+    digits
+        Significant digits where the error does not decide: without an error, or with one of exactly 0.
+    """
+    if value is None or not math.isfinite(value):
+        return NOT_AVAILABLE
+    if mcse is None or not math.isfinite(mcse):
+        return number(value, digits)
+    if mcse == 0:
+        return f"{number(value, digits)} ± 0"
+    largest = max(abs(value), mcse)
+    if _needs_power(largest):
+        exponent = _exponent(largest, _MAX_DIGITS)
+        inner = estimate(value / 10.0**exponent, mcse / 10.0**exponent, digits)
+        return f"({inner}){_power(exponent)}"
+    rounded = f"{mcse:.1e}"
+    places = (1 if rounded.startswith("1") else 0) - int(rounded.split("e")[1])
+    limit = _MAX_DIGITS - 1 - _exponent(largest, _MAX_DIGITS)
+    if places > limit:
+        return f"{_fixed(value, limit)} ± < {_fixed(10.0**-limit, limit)}"
+    return f"{_fixed(value, places)} ± {_fixed(mcse, places)}"
+
+
+def percent(value: float | None, mcse: float | None = None) -> str:
+    """Format a share as a percentage, with its Monte Carlo standard error if there is one: `96.7 ± 0.3 %`."""
+    if value is None or not math.isfinite(value):
+        return NOT_AVAILABLE
+    scaled = None if mcse is None else 100 * mcse
+    digits = 5 if 0.9995 <= value < 1 else 3  # one wrong row in many must not read 100 %
+    return f"{estimate(100 * value, scaled, digits)} %"
+
+
+def count(value: float | None) -> str:
+    """Format a whole number with commas between thousands; a fraction is cut off: 399.7 is not 400."""
+    if value is None or not math.isfinite(value):
+        return NOT_AVAILABLE
+    return f"{math.floor(value):,}".replace("-", _MINUS)
+
+
+def rhat(value: float | None) -> str:
+    """Format an R-hat with four decimals, rounded up: a value above a limit of 1.01 does not read 1.01."""
+    if value is None or not math.isfinite(value):
+        return NOT_AVAILABLE
+    # The tiny reduction keeps a number that already has four decimals as it is, whatever its binary fraction.
+    return _fixed(math.ceil(value * 1e4 - 1e-6) / 1e4, 4)
+
+
+def duration(seconds: float | None) -> str:
+    """Format a time span in seconds for people: `0.42 s`, `12.3 s`, `3 min 20 s`, `2 h 05 min`."""
+    if seconds is None or not math.isfinite(seconds):
+        return NOT_AVAILABLE
+    if seconds < 59.95:
+        return f"{number(seconds, 3 if seconds >= 1 else 2)} s"
+    whole = round(seconds)
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def _exponent(value: float, digits: int) -> int:
+    """Power of ten of the first digit once the value is rounded to `digits` digits; 0 for 0."""
+    # Not math.log10: 0.99996 reads 1.000 with four digits, and 1000 must not count as 999.99...
+    return int(f"{value:.{digits - 1}e}".split("e")[1])
+
+
+def _needs_power(size: float) -> bool:
+    return size != 0 and not 1e-4 <= size < 1e7
+
+
+def _power(exponent: int) -> str:
+    return f" × 10{str(exponent).translate(_SUPERSCRIPT)}"
+
+
+def _fixed(value: float, places: int) -> str:
+    rounded = round(value, places)
+    text = f"{rounded:,.{max(places, 0)}f}"
+    if not any(character in "123456789" for character in text):
+        text = text.lstrip("-")
+    return text.replace("-", _MINUS)

@@ -1,0 +1,151 @@
+"""Files that appear whole or not at all: NetCDF and JSON, written beside their place and then renamed.
+
+NetCDF goes through h5netcdf without xarray, because a chain's job reads and writes these files and must start
+fast.
+Nothing here can execute code from a file: there is no pickle, and NetCDF holds numbers and text.
+"""
+
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Variable = tuple[Sequence[str], np.ndarray]
+"""Names of the dimensions, and the array."""
+
+
+@contextmanager
+def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a temporary path in the same folder; on success sync it to disk and rename it to `path`.
+
+    On an error the temporary file is removed and `path` is left as it was: a reader never sees half a file.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written or the disk is full; the message names the path.
+    """
+    final = Path(path)
+    final.parent.mkdir(parents=True, exist_ok=True)
+    # The process id keeps two writers apart; the suffix stays, because some writers choose the format by it.
+    temporary = final.with_name(f".{final.stem}.{os.getpid()}{final.suffix}")
+    try:
+        yield temporary
+        with open(temporary, "rb+") as handle:
+            os.fsync(handle.fileno())
+        os.replace(temporary, final)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_netcdf(
+    path: str | os.PathLike[str], variables: Mapping[str, Variable], attributes: Mapping[str, Any]
+) -> None:
+    """Write arrays with named dimensions, and attributes, to a NetCDF4 file.
+
+    Parameters
+    ----------
+    path
+        Where the file goes; its folder is made if need be.
+    variables
+        Name -> (names of dimensions, array of numbers or of `str`). A dimension has one length in a file.
+    attributes
+        Name -> number or text. (A list of one would come back as its only item: store lists as variables.)
+
+    Raises
+    ------
+    ValueError
+        If two variables disagree on the length of a dimension, an array has another number of dimensions than
+        named, or something is not a number or text (NetCDF knows no true and false: use 1 and 0).
+    """
+    import h5netcdf
+    import h5py
+
+    sizes: dict[str, int] = {}
+    for name, (dims, array) in variables.items():
+        if len(dims) != np.ndim(array):
+            raise ValueError(
+                f"variable {name!r} has {np.ndim(array)} dimensions but {len(dims)} names: {list(dims)}"
+            )
+        if np.asarray(array).dtype.kind not in "iufU":
+            raise ValueError(f"variable {name!r} is of type {np.asarray(array).dtype}: use numbers or str")
+        for dim, size in zip(dims, np.shape(array), strict=True):
+            if sizes.setdefault(dim, size) != size:
+                raise ValueError(
+                    f"variable {name!r}: dimension {dim!r} has length {size}, elsewhere {sizes[dim]}"
+                )
+    for name, value in attributes.items():
+        if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | str | np.number):
+            raise ValueError(f"attribute {name!r} is {value!r}: use a number or text")
+    with atomic_path(path) as temporary, h5netcdf.File(temporary, "w") as file:
+        file.dimensions = sizes
+        for name, (dims, array) in variables.items():
+            values = np.asarray(array)
+            if values.dtype.kind == "U":
+                stored = file.create_variable(name, tuple(dims), dtype=h5py.string_dtype())
+                stored[...] = values.astype(object)
+            else:
+                file.create_variable(name, tuple(dims), data=values)
+        for name, value in attributes.items():
+            file.attrs[name] = value
+
+
+def read_netcdf(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read every variable and attribute that `write_netcdf` wrote.
+
+    Returns
+    -------
+    variables
+        Name -> array; text comes back as an array of `str`.
+    attributes
+        Name -> plain Python number or text.
+    """
+    import h5netcdf
+
+    with h5netcdf.File(Path(path), "r") as file:
+        variables = {
+            name: _plain_array(np.asarray(variable[...])) for name, variable in file.variables.items()
+        }
+        attributes = {
+            name: value.item() if isinstance(value, np.generic) else value
+            for name, value in file.attrs.items()
+        }
+    return variables, attributes
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> None:
+    """Write a JSON file that any reader accepts: NumPy numbers become plain ones, non-finite ones null."""
+    text = json.dumps(_jsonable(value), indent=1, allow_nan=False, ensure_ascii=False)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Read a JSON file."""
+    return json.loads(Path(path).read_text(encoding="utf-8"))
+
+
+def _plain_array(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind != "O":
+        return values
+    texts = [item.decode("utf-8") if isinstance(item, bytes) else str(item) for item in values.ravel()]
+    return np.array(texts, dtype=str).reshape(values.shape)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray):
+        return _jsonable(value.tolist())
+    if isinstance(value, list | tuple):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, np.generic):
+        return _jsonable(value.item())
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,188 @@
+"""Tables as their source gives them, in original units; CSV files, whose faults are named by place."""
+
+import csv
+import difflib
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+# Squares of such values, and sums of them over any table, stay finite.
+_LARGEST = 1e150
+_MISSING = {"", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none"}
+
+
+class DataError(ValueError):
+    """The data cannot be used; the message says where the fault is and what to do, in one line."""
+
+
+class Table(NamedTuple):
+    """What a source holds, in original units."""
+
+    x: np.ndarray
+    """(row, feature) float64"""
+    y: np.ndarray
+    """(row,): class index (int64), or the target (float64)"""
+    feature_names: tuple[str, ...]
+    target_name: str
+    target_unit: str
+    class_names: tuple[str, ...]
+    """() for regression"""
+
+
+def read_csv(path: str, *, target: str, target_unit: str, is_class: bool) -> Table:
+    """Read a CSV file: a header line, a target column, and numeric features in all other columns.
+
+    Parameters
+    ----------
+    path
+        The file: UTF-8, with commas between cells.
+    target
+        Name of the target column.
+    target_unit
+        Unit of the target, for labels.
+    is_class
+        Whether the target is a class, text or number, and not a quantity. Classes are sorted, by value where
+        all are numbers.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be used; the message names file, column and row (as a spreadsheet counts: the
+        header is row 1).
+    """
+    try:
+        header, rows = _records(path)
+        columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+        if target not in columns:
+            close = difflib.get_close_matches(target, header, n=1)
+            hint = f"; did you mean '{close[0]}'?" if close else ""
+            raise DataError(f"there is no target column '{target}' (the columns are {listing(header)}){hint}")
+        cells = columns.pop(target)
+        if not columns:
+            raise DataError(f"there is no column beside the target '{target}': nothing to predict from")
+        remedy = "features must be numbers: remove the column, or code it as numbers"
+        x = np.column_stack([_numbers(name, column, remedy) for name, column in columns.items()])
+        if is_class:
+            y, class_names = _classes(target, cells)
+        else:
+            y = _numbers(
+                target,
+                cells,
+                "the target of a regression must be a number; for classes set `task: classification`",
+            )
+            class_names = ()
+            if np.ptp(y) == 0:
+                raise DataError(
+                    f"column '{target}': the target is {cells[0]} in every row: there is nothing to learn"
+                )
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    return Table(x, y, tuple(columns), target, target_unit, class_names)
+
+
+def listing(names: Sequence[str]) -> str:
+    """Return names separated by commas, the first ten of many."""
+    shown = ", ".join(names[:10])
+    return shown if len(names) <= 10 else f"{shown} and {len(names) - 10} more"
+
+
+def _records(path: str) -> tuple[list[str], list[list[str]]]:
+    """Return the header and the data rows, all of one length, without blanks around cells."""
+    records: list[list[str]] = []
+    try:
+        # utf-8-sig: spreadsheets begin a file with a mark that would become part of the first name.
+        with Path(path).open(encoding="utf-8-sig", newline="") as file:
+            records.extend([cell.strip() for cell in record] for record in csv.reader(file, strict=True))
+    except FileNotFoundError:
+        raise DataError(
+            "there is no such file; check source.path (it starts from the folder of the run)"
+        ) from None
+    except OSError as error:
+        raise DataError(f"the file cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise DataError("the file is not UTF-8 text; save it again as 'CSV UTF-8'") from error
+    except csv.Error as error:
+        raise DataError(
+            f"row {len(records) + 1} cannot be read as CSV ({error}); check its quotation marks"
+        ) from error
+    while records and not any(records[-1]):
+        records.pop()
+    if not records:
+        raise DataError("the file is empty; it needs a header line and rows of data")
+    header, *rows = records
+    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(header) == 1 and mark in header[0]:
+            raise DataError(f"the cells seem to be separated by {name}; save the file with commas")
+    if "" in header:
+        raise DataError(
+            f"column {header.index('') + 1} has no name; name or remove it (pandas writes such a column "
+            "unless told `index=False`)"
+        )
+    twice = [f"'{name}'" for name, count in Counter(header).items() if count > 1]
+    if twice:
+        raise DataError(f"row 1: column {listing(twice)} appears more than once; rename or remove one")
+    if not rows:
+        raise DataError("there is a header line but no row of data")
+    for number, row in enumerate(rows, start=2):
+        if not any(row):
+            raise DataError(f"row {number} is empty; remove it")
+        if len(row) != len(header):
+            raise DataError(
+                f"row {number} has {len(row)} cells, but the header has {len(header)}; check its commas"
+            )
+    return header, rows
+
+
+def _numbers(name: str, cells: Sequence[str], remedy: str) -> np.ndarray:
+    """Return a column as float64."""
+    missing = [row for row, cell in enumerate(cells, start=2) if cell.lower() in _MISSING]
+    if missing:
+        raise _missing_error(name, missing)
+    values = np.empty(len(cells))
+    for index, cell in enumerate(cells):
+        try:
+            # float() would take 1_000 for a number.
+            values[index] = float(cell.replace("_", "?"))
+        except ValueError:
+            raise DataError(f"column '{name}', row {index + 2}: '{cell}' is not a number; {remedy}") from None
+    large = np.flatnonzero(~(np.abs(values) <= _LARGEST))
+    if large.size:
+        row = int(large[0])
+        raise DataError(f"column '{name}', row {row + 2}: {cells[row]} is infinite or too large; correct it")
+    return values
+
+
+def _missing_error(name: str, rows: Sequence[int]) -> DataError:
+    more = f" (and in {len(rows) - 1} more rows of the column)" if len(rows) > 1 else ""
+    return DataError(
+        f"column '{name}', row {rows[0]}: the value is missing{more}; fill it in, or remove row or column"
+    )
+
+
+def _classes(name: str, cells: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Return class indices and the sorted names of the classes."""
+    missing = [row for row, cell in enumerate(cells, start=2) if cell.lower() in _MISSING]
+    if missing:
+        raise _missing_error(name, missing)
+    try:
+        values = {cell: float(cell) for cell in set(cells)}
+        # 1 and 1.0 are one class.
+        text = {cell: str(int(value)) if value.is_integer() else cell for cell, value in values.items()}
+        names = tuple(sorted(set(text.values()), key=float))
+    except ValueError:
+        text = {cell: cell for cell in cells}
+        names = tuple(sorted(text))
+    if len(names) == 1:
+        raise DataError(
+            f"column '{name}': the target is '{names[0]}' in every row: there is nothing to tell apart"
+        )
+    if len(names) > len(cells) / 2:
+        raise DataError(
+            f"column '{name}': the target has {len(names)} different values in {len(cells)} rows: these are "
+            "hardly classes; for a quantity set `task: regression`"
+        )
+    index = {class_name: number for number, class_name in enumerate(names)}
+    return np.array([index[text[cell]] for cell in cells], dtype=np.int64), names

@@ -1,0 +1,190 @@
+"""From figures to a verdict: PASS, WARN or FAIL, and why, in sentences that say what to change."""
+
+import math
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+MIN_DRAWS = 4
+"""Draws per chain that R-hat and ESS need at least; twice that for a single chain, whose halves are compared."""
+
+_LEVELS = ("FAIL", "WARN")
+_EXTREME = "look for extreme values in the data, or lower the scale in prior.weights"
+_MIXING = "raise sampler.warmup, or run for longer with a higher sampler.thin"
+
+Finding = tuple[str, str]
+"""Level, WARN or FAIL, and a sentence."""
+
+
+def judge(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
+    """Return the verdict and its reasons, the gravest first.
+
+    FAIL: an R-hat above `rhat_fail` or a bulk ESS below `ess_fail` (log density, noise scale, prediction at
+    any training or test row), a stuck chain, draws that are not finite or never change, too few draws. WARN:
+    the same figures against `rhat_warn` and `ess_warn`, one chain only, predictions that never change,
+    acceptance or divergences out of bounds.
+
+    Parameters
+    ----------
+    summary
+        The content of diagnostics.json but for "verdict" and "reasons"; figures that could not be computed
+        are None or NaN.
+
+    Returns
+    -------
+    verdict
+        "PASS", "WARN" or "FAIL".
+    reasons
+        A sentence for each finding, or one that says what was reached.
+    """
+    findings = list(_findings_of_run(summary))
+    if not _too_few_draws(summary):
+        for name, label in (("log_density", "the log density"), ("noise_scale", "the noise scale")):
+            if summary[name] is not None:
+                findings += _findings_of_scalar(label, summary[name], summary)
+        for split in ("train", "test"):
+            findings += _findings_of_predictions(split, summary)
+    if not findings:
+        return "PASS", [_what_was_reached(summary)]
+    findings.sort(key=lambda finding: _LEVELS.index(finding[0]))
+    return findings[0][0], [sentence for _, sentence in findings]
+
+
+def _is_missing(value: float | None) -> bool:
+    return value is None or math.isnan(value)
+
+
+def _rhat_text(value: float) -> str:
+    # Rounded up, so that a value above a limit is not printed as that limit.
+    return f"{math.ceil(value * 1e4 - 1e-6) / 1e4:.4f}" if math.isfinite(value) else "infinite"
+
+
+def _too_few_draws(summary: Mapping[str, Any]) -> bool:
+    return int(summary["n_draws"]) < (MIN_DRAWS if summary["n_chains"] > 1 else 2 * MIN_DRAWS)
+
+
+def _findings_of_run(summary: Mapping[str, Any]) -> Iterator[Finding]:
+    limits, chains, n_draws = summary["thresholds"], summary["chains"], summary["n_draws"]
+    if _too_few_draws(summary):
+        needed = MIN_DRAWS if len(chains) > 1 else 2 * MIN_DRAWS
+        yield (
+            "FAIL",
+            f"R-hat and ESS need at least {needed} draws per chain, {n_draws} were kept: "
+            "raise sampler.draws.",
+        )
+    for chain in chains:
+        if chain["stuck"]:
+            yield (
+                "FAIL",
+                f"Chain {chain['chain']} is stuck: it stayed in one place for more than half of its {n_draws} "
+                f"draws (step size {chain['step_size']:.2g}); raise sampler.warmup or sampler.target_acceptance.",
+            )
+    if len(chains) == 1:
+        yield (
+            "WARN",
+            "There is one chain, so R-hat compares its two halves and cannot see what the chain has missed: "
+            "raise sampler.chains to 4.",
+        )
+    for chain in chains:
+        yield from _findings_of_acceptance(chain, limits)
+    n_diverging = sum(chain["n_diverging"] for chain in chains)
+    n_kept = n_draws * len(chains)
+    if n_diverging > limits["diverging_warn"] * n_kept:
+        yield (
+            "WARN",
+            f"{n_diverging} of {n_kept} draws ({n_diverging / n_kept:.1%}) have a diverging move since the draw "
+            f"before, more than {limits['diverging_warn']:.1%} (diagnostics.diverging_warn): raise "
+            "sampler.target_acceptance or sampler.warmup.",
+        )
+
+
+def _findings_of_acceptance(chain: Mapping[str, Any], limits: Mapping[str, float]) -> Iterator[Finding]:
+    rate, number = chain["acceptance_rate"], chain["chain"]
+    if _is_missing(rate):
+        yield "FAIL", f"The acceptance rate of chain {number} is not finite: {_EXTREME}."
+    elif rate < limits["acceptance_min"]:
+        yield (
+            "WARN",
+            f"Chain {number} accepts {rate:.1%} of its proposals, less than {limits['acceptance_min']:.1%} "
+            "(diagnostics.acceptance_min): raise sampler.warmup, in which the step size is tuned.",
+        )
+    elif rate > limits["acceptance_max"]:
+        yield (
+            "WARN",
+            f"Chain {number} accepts {rate:.1%} of its proposals, more than {limits['acceptance_max']:.1%} "
+            "(diagnostics.acceptance_max), so its steps are too small: raise sampler.warmup, in which the step "
+            "size is tuned.",
+        )
+
+
+def _findings_of_scalar(
+    label: str, figures: Mapping[str, Any], summary: Mapping[str, Any]
+) -> Iterator[Finding]:
+    if _is_missing(figures["mean"]) or math.isinf(figures["mean"]):
+        yield "FAIL", f"Draws of {label} are not finite: {_EXTREME}."
+    elif _is_missing(figures["rhat"]):
+        yield (
+            "FAIL",
+            f"Draws of {label} are the same in all chains, so nothing was sampled: raise sampler.warmup.",
+        )
+    else:
+        yield from _findings_of_figures(label, figures["rhat"], figures["ess_bulk"], "", summary)
+
+
+def _findings_of_predictions(split: str, summary: Mapping[str, Any]) -> Iterator[Finding]:
+    figures = summary["predictions"][split]
+    label = f"the predictions for the {split} rows"
+    n_all = figures["n_quantities"]
+    if figures["n_not_finite"]:
+        n_bad = figures["n_not_finite"]
+        yield "FAIL", f"{n_bad} of {n_all} quantities in {label} are not finite: {_EXTREME}."
+    if figures["n_constant"]:
+        yield (
+            "WARN",
+            f"{figures['n_constant']} of {n_all} quantities in {label} are the same in every draw, so R-hat "
+            "cannot judge them: lower the scale in prior.weights if the network saturates.",
+        )
+    if not _is_missing(figures["rhat_max"]):
+        where = f" (row {figures['worst_row']} of the source, counted from 0)"
+        ess = figures["ess_bulk_min"]
+        yield from _findings_of_figures(label, figures["rhat_max"], ess, where, summary)
+
+
+def _findings_of_figures(
+    label: str, rhat: float, ess: float, where: str, summary: Mapping[str, Any]
+) -> Iterator[Finding]:
+    limits = summary["thresholds"]
+    worst = ("Largest R-hat", "Smallest bulk ESS") if where else ("R-hat", "Bulk ESS")
+    for level in _LEVELS:
+        limit = limits[f"rhat_{level.lower()}"]
+        if rhat > limit:
+            key = f"diagnostics.rhat_{level.lower()}"
+            value = _rhat_text(rhat)
+            yield level, f"{worst[0]} of {label} is {value}{where}, above {limit:g} ({key}): {_MIXING}."
+            break
+    for level in _LEVELS:
+        limit = limits[f"ess_{level.lower()}"]
+        if ess < limit:
+            # ESS grows in proportion to the number of transitions once chains have mixed.
+            factor = math.ceil(10 * limits["ess_warn"] / ess) / 10
+            yield (
+                level,
+                f"{worst[1]} of {label} is {math.floor(ess)}, below {limit:g} "
+                f"(diagnostics.ess_{level.lower()}): for {limits['ess_warn']:g} take about {factor:g} times as "
+                f"many transitions, with a higher sampler.thin (now {summary['thin']}) or sampler.draws "
+                f"(now {summary['n_draws']}).",
+            )
+            break
+
+
+def _what_was_reached(summary: Mapping[str, Any]) -> str:
+    scalars = [summary[name] for name in ("log_density", "noise_scale") if summary[name] is not None]
+    splits = [part for part in summary["predictions"].values() if not _is_missing(part["rhat_max"])]
+    rhat = max([item["rhat"] for item in scalars] + [part["rhat_max"] for part in splits])
+    ess = min([item["ess_bulk"] for item in scalars] + [part["ess_bulk_min"] for part in splits])
+    limits = summary["thresholds"]
+    noise = "" if summary["noise_scale"] is None else " and the noise scale"
+    return (
+        f"For the log density{noise} and the predictions at every row, R-hat is at most {_rhat_text(rhat)} "
+        f"(limit {limits['rhat_warn']:g}) and the bulk ESS at least {math.floor(ess)} "
+        f"(limit {limits['ess_warn']:g})."
+    )

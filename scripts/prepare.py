@@ -1,0 +1,27 @@
+"""Read a dataset from its source, split and standardise it."""
+
+from bnn.datasets import prepare
+from bnn.job import job_log
+
+
+def main(out_path, name, settings):
+    """Write data.nc of one dataset.
+
+    Parameters
+    ----------
+    out_path
+        Where the prepared table goes.
+    name
+        Name of the dataset.
+    settings
+        Sections `task`, `source` and `split` of its config.
+    """
+    dataset = prepare(name, task=settings["task"], source=settings["source"], split=settings["split"])
+    dataset.save(out_path)
+    print(f"{name}: {len(dataset.y_train)} training and {len(dataset.y_test)} test rows")
+
+
+if "snakemake" in globals():
+    wildcards = snakemake.wildcards
+    with job_log(snakemake.log[0], label=f"prepare {wildcards.dataset}"):
+        main(snakemake.output[0], wildcards.dataset, snakemake.params.settings)

@@ -1,0 +1,128 @@
+"""Small tables and chain files whose draws a test chooses, for tests of what comes after sampling."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bnn.datasets import Dataset, Task
+from bnn.layout import ParameterLayout
+from bnn.predictive import make_predictor
+from bnn.storage import write_netcdf
+
+NETWORK = {"hidden": [3], "activation": "tanh", "precision": "float64"}
+LIKELIHOOD = {"noise": "sampled", "log_noise_mean": -1.0, "log_noise_sd": 1.0}
+
+
+def make_dataset(
+    task: Task, *, n_train: int = 8, n_test: int = 5, n_classes: int = 3, target_mean: float = 20.0
+) -> Dataset:
+    """Return a table with two features; the target of a regression has mean `target_mean` and scale 5."""
+    rng = np.random.default_rng(99)
+    n = n_train + n_test
+    rows = rng.permutation(n)
+    x = rng.standard_normal((n, 2))
+    is_class = task == "classification"
+    y: np.ndarray = np.arange(n) % n_classes if is_class else x[:, 0] + 0.3 * rng.standard_normal(n)
+    return Dataset(
+        name="toy",
+        task=task,
+        x_train=x[:n_train],
+        y_train=y[:n_train],
+        x_test=x[n_train:],
+        y_test=y[n_train:],
+        row_train=rows[:n_train],
+        row_test=rows[n_train:],
+        feature_names=("length", "width"),
+        feature_mean=np.array([3.0, 4.0]),
+        feature_scale=np.array([2.0, 1.0]),
+        target_name="species" if is_class else "price",
+        target_unit="" if is_class else "EUR",
+        class_names=tuple(f"kind {index}" for index in range(n_classes)) if is_class else (),
+        target_mean=0.0 if is_class else target_mean,
+        target_scale=1.0 if is_class else 5.0,
+    )
+
+
+def layout_of(dataset: Dataset, likelihood: Mapping[str, Any] = LIKELIHOOD) -> ParameterLayout:
+    """Return the layout of theta for the small network."""
+    return make_predictor(dataset, network=NETWORK, likelihood=likelihood).layout
+
+
+def independent_theta(dataset: Dataset, *, n_chains: int, n_draws: int, seed: int = 0) -> np.ndarray:
+    """Return independent standard normal draws, shape (chain, draw, param), scaled so that noise is about 0.3."""
+    layout = layout_of(dataset)
+    theta = 0.5 * np.random.default_rng(seed).standard_normal((n_chains, n_draws, layout.n_params))
+    if "log_noise_scale" in layout.names:
+        theta[..., layout.slices["log_noise_scale"]] = (
+            -1.2 + 0.2 * theta[..., layout.slices["log_noise_scale"]]
+        )
+    return theta
+
+
+def write_chains(
+    folder: Path,
+    theta: np.ndarray,
+    layout: ParameterLayout,
+    *,
+    variables: Mapping[str, np.ndarray] | None = None,
+    changes: Mapping[int, Mapping[str, Any]] | None = None,
+    chain_ids: Sequence[int] | None = None,
+    n_records: int = 3,
+) -> list[Path]:
+    """Write a chain file for each chain of theta, as `bnn.chain.save_draws` does.
+
+    Parameters
+    ----------
+    folder
+        Where the files go.
+    theta
+        Shape (chain, draw, param).
+    layout
+        Its layout.
+    variables
+        Name -> (chain, draw) array instead of the usual one.
+    changes
+        Number of a file -> attributes to change in it.
+    chain_ids
+        Numbers of the chains; 0, 1, ... if not given.
+    n_records
+        Records of the warm-up.
+    """
+    n_chains, n_draws, _ = theta.shape
+    shape = (n_chains, n_draws)
+    values = {
+        "log_density": -0.5 * (theta**2).sum(axis=-1),
+        "acceptance_rate": np.full(shape, 0.6),
+        "diverging": np.zeros(shape, dtype=np.int64),
+        "step_size": np.full(shape, 0.1),
+    } | dict(variables or {})
+    paths = []
+    for index, chain in enumerate(chain_ids or range(n_chains)):
+        own: dict[str, tuple[Sequence[str], np.ndarray]] = {
+            name: (("chain", "draw"), array[index : index + 1]) for name, array in values.items()
+        }
+        own["theta"] = (("chain", "draw", "param"), theta[index : index + 1])
+        own["chain_id"] = (("chain",), np.array([chain], dtype=np.int64))
+        own["warmup_iteration"] = (("record",), 10 * np.arange(1, n_records + 1))
+        for name in ("log_density", "step_size", "acceptance_rate"):
+            own[f"warmup_{name}"] = (("chain", "record"), np.full((1, n_records), float(chain)))
+        attributes = {
+            "dataset": "toy",
+            "seed": 1,
+            "layout": layout.to_json(),
+            "kernel": "mala",
+            "n_warmup": 30,
+            "n_draws": n_draws,
+            "thin": 2,
+            "langevin": "{}",
+            "n_gradients": 100,
+            "seconds_optimise": 0.5,
+            "seconds_warmup": 1.0 + chain,
+            "seconds_draws": 2.0,
+        } | dict((changes or {}).get(index, {}))
+        path = folder / f"chain_{chain}.nc"
+        write_netcdf(path, own, attributes)
+        paths.append(path)
+    return paths

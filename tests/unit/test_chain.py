@@ -1,0 +1,269 @@
+"""Adaptation, optimiser, and whole chains: determinism, independence of the batch, what is kept and what is refused."""
+
+import io
+
+import numpy as np
+import pytest
+
+from bnn import adaptation
+from bnn.chain import SamplerSettings, run_chains, save_draws
+from bnn.kernels import mala
+from bnn.layout import ParameterLayout
+from bnn.likelihoods import Categorical
+from bnn.network import Network
+from bnn.optimize import adam_step, maximise, start_adam
+from bnn.posterior import Posterior
+from bnn.priors import Prior, network_prior
+from bnn.progress import Progress, Silent
+from bnn.storage import read_netcdf
+
+SETTINGS = SamplerSettings(
+    kernel="mala",
+    warmup=60,
+    draws=20,
+    thin=2,
+    init="optimised",
+    optimise_steps=15,
+    optimise_learning_rate=0.02,
+    target_acceptance=None,
+    precondition=True,
+    langevin={"learning_rate": 0.01, "noise_scale": 0.05, "langevin_probability": 0.5},
+)
+
+
+def changed(**fields):
+    return SamplerSettings(**{**SETTINGS.__dict__, **fields})
+
+
+@pytest.fixture(scope="module")
+def posterior():
+    rng = np.random.default_rng(0)
+    network = Network((3, 6, 3), activation="tanh", dtype="float64")
+    layout = ParameterLayout(network.parameter_shapes)
+    side = {"family": "normal", "scale": 1.0, "df": 4.0}
+    prior = Prior(layout, network_prior(layout.shapes, weights=side, biases=side, fan_in_scaling=True))
+    x = rng.standard_normal((40, 3))
+    return Posterior(network, Categorical(3), prior, x=x, y=(x[:, 0] > 0).astype(int) + (x[:, 1] > 0.5))
+
+
+def same(a, b):
+    return all(
+        np.array_equal(getattr(a, name), getattr(b, name))
+        for name in ("theta", "log_density", "acceptance_rate", "n_diverging", "step_size")
+    ) and all(np.array_equal(a.warmup[name], b.warmup[name]) for name in a.warmup)
+
+
+@pytest.mark.parametrize("kernel", ["mala", "random_walk", "langevin_gradient"])
+def test_chain_three_alone_equals_chain_three_of_four(posterior, kernel):
+    together = run_chains(posterior, [0, 1, 2, 3], 5, changed(kernel=kernel), Silent())
+    alone = run_chains(posterior, [3], 5, changed(kernel=kernel), Silent())
+    assert np.array_equal(alone.theta[0], together.theta[3])
+    assert np.array_equal(alone.log_density[0], together.log_density[3])
+    assert np.array_equal(alone.acceptance_rate[0], together.acceptance_rate[3])
+    assert alone.step_size[0] == together.step_size[3]
+
+
+def test_the_seed_decides_everything(posterior):
+    first, again = (run_chains(posterior, [0, 1], 5, SETTINGS, Silent()) for _ in range(2))
+    assert same(first, again)
+    other = run_chains(posterior, [0, 1], 6, SETTINGS, Silent())
+    assert not np.any(first.theta[:, -1] == other.theta[:, -1])
+    assert not np.any(first.theta[0, -1] == first.theta[1, -1])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"kernel": "random_walk"},
+        {"warmup": 61},
+        {"thin": 3},
+        {"init": "prior"},
+        {"optimise_steps": 16},
+        {"optimise_learning_rate": 0.03},
+        {"target_acceptance": 0.8},
+        {"precondition": False},
+    ],
+    ids=lambda fields: next(iter(fields)),
+)
+def test_every_setting_changes_the_draws(posterior, fields):
+    base = run_chains(posterior, [0], 5, SETTINGS, Silent())
+    assert not np.array_equal(base.theta, run_chains(posterior, [0], 5, changed(**fields), Silent()).theta)
+
+
+@pytest.mark.parametrize("name", ["learning_rate", "noise_scale", "langevin_probability"])
+def test_every_langevin_setting_changes_the_draws(posterior, name):
+    base = changed(kernel="langevin_gradient")
+    other = changed(kernel="langevin_gradient", langevin={**base.langevin, name: 0.9 * base.langevin[name]})
+    runs = [run_chains(posterior, [0], 5, settings, Silent()).theta for settings in (base, other)]
+    assert not np.array_equal(*runs)
+
+
+def test_more_draws_begin_with_the_same_draws(posterior):
+    short, long = (run_chains(posterior, [1], 5, changed(draws=n), Silent()) for n in (5, 9))
+    assert np.array_equal(short.theta, long.theta[:, :5])
+
+
+def test_log_density_belongs_to_theta_and_the_tuning_is_frozen(posterior):
+    draws = run_chains(posterior, [0, 1], 5, SETTINGS, Silent())
+    flat = draws.theta.reshape(-1, posterior.layout.n_params)
+    assert np.allclose(draws.log_density.ravel(), posterior.log_density(flat), rtol=1e-12)
+    assert draws.theta.shape == (2, 20, posterior.layout.n_params)
+    assert np.all((draws.acceptance_rate > 0) & (draws.acceptance_rate <= 1))
+    assert draws.n_gradients == 15 + 60 + 40 + 1
+
+
+def test_saved_draws_say_all_that_is_needed(posterior, tmp_path):
+    draws = run_chains(posterior, [2], 5, SETTINGS, Silent())
+    save_draws(tmp_path / "c.nc", draws, posterior=posterior, settings=SETTINGS, dataset="toy", seed=5)
+    variables, attributes = read_netcdf(tmp_path / "c.nc")
+    assert np.array_equal(variables["theta"], draws.theta)
+    assert variables["chain_id"].tolist() == [2]
+    assert np.all(variables["step_size"] == draws.step_size[0])
+    assert ParameterLayout.from_json(attributes["layout"]) == posterior.layout
+    assert (attributes["kernel"], attributes["n_draws"], attributes["thin"]) == ("mala", 20, 2)
+    assert variables["warmup_log_density"].shape == (1, 60)
+
+
+def test_a_start_without_finite_density_is_an_error_that_names_the_chain(posterior):
+    class Broken:
+        prior = posterior.prior
+        layout = posterior.layout
+
+        def log_density_and_grad(self, theta):
+            log_density, grad = posterior.log_density_and_grad(theta)
+            log_density[1] = np.nan
+            return log_density, grad
+
+    with pytest.raises(FloatingPointError, match="chain 7: the log density is not finite"):
+        run_chains(Broken(), [4, 7], 1, changed(init="prior"), Silent())
+
+
+class Normal2:
+    """Independent normals of very different widths."""
+
+    widths = np.array([0.02, 1.0, 10.0])
+
+    def log_density(self, position):
+        return -0.5 * np.sum((position / self.widths) ** 2, axis=1)
+
+    def log_density_and_grad(self, position):
+        return self.log_density(position), -position / self.widths**2
+
+
+def test_adaptation_finds_the_scales_and_the_acceptance_rate():
+    from bnn.seeding import ChainRandom, Stream
+
+    target, n_warmup = Normal2(), 4000
+    random = ChainRandom.of_chains(1, Stream.WARMUP, range(4))
+    state = mala.KERNEL.start(np.zeros((4, 3)), target)
+    adapting = adaptation.start_adaptation(state.position, 1e-3)
+    for _ in range(n_warmup):
+        state, info = mala.step(random, state, target, adaptation.tuning_for_warmup(adapting))
+        adapting = adaptation.update_adaptation(
+            adapting,
+            state.position,
+            info.acceptance_prob,
+            n_warmup=n_warmup,
+            target_acceptance=0.574,
+            precondition=True,
+        )
+    tuning = adaptation.frozen_tuning(adapting)
+    # 2000 correlated draws a chain: standard deviations are known to about 10 %; 40 % is four of those.
+    assert np.allclose(np.sqrt(tuning.variance) / Normal2.widths, 1.0, atol=0.4)
+    accepted = 0.0
+    for _ in range(1000):
+        state, info = mala.step(random, state, target, tuning)
+        accepted += info.acceptance_prob.mean() / 1000
+    assert accepted == pytest.approx(0.574, abs=0.08)
+
+
+def test_dual_averaging_follows_the_published_recursion():
+    search = adaptation.start_dual_averaging(np.array([0.5]))
+    search = adaptation.update_dual_averaging(search, np.array([0.2]), 0.6)
+    # Hoffman & Gelman (2014), equation 6, by hand: mu = log 5, t0 = 10, gamma = 0.05, kappa = 0.75.
+    error = (0.6 - 0.2) / 11
+    assert search.log_step[0] == pytest.approx(np.log(5.0) - error / 0.05)
+    assert search.log_step_averaged[0] == pytest.approx(search.log_step[0])
+    search = adaptation.update_dual_averaging(search, np.array([0.9]), 0.6)
+    error = (1 - 1 / 12) * error + (0.6 - 0.9) / 12
+    log_step = np.log(5.0) - np.sqrt(2) / 0.05 * error
+    assert search.log_step[0] == pytest.approx(log_step)
+    first = np.log(5.0) - (0.4 / 11) / 0.05
+    share = 2**-0.75
+    assert search.log_step_averaged[0] == pytest.approx(share * log_step + (1 - share) * first)
+
+
+def test_running_variance_and_its_shrinkage():
+    positions = np.random.default_rng(0).standard_normal((30, 2, 5)) * [1, 2, 3, 4, 5]
+    window = adaptation.start_running_variance(positions[0])
+    for position in positions:
+        window = adaptation.update_running_variance(window, position)
+    variance = positions.var(axis=0, ddof=1)
+    centre = np.exp(np.log(variance).mean(axis=1, keepdims=True))
+    assert np.allclose(adaptation.shrunk_variance(window), variance ** (30 / 35) * centre ** (5 / 35))
+    with pytest.raises(ValueError, match="two positions"):
+        adaptation.shrunk_variance(adaptation.start_running_variance(positions[0]))
+
+
+def test_a_coordinate_that_never_moved_keeps_a_positive_variance():
+    window = adaptation.start_running_variance(np.zeros((1, 3)))
+    for _ in range(4):
+        window = adaptation.update_running_variance(window, np.zeros((1, 3)))
+    assert np.all(adaptation.shrunk_variance(window) > 0)
+
+
+def test_adam_makes_the_published_first_step_and_decays_apart_from_the_gradient():
+    theta, grad = np.array([1.0, -2.0]), np.array([0.3, -5.0])
+    state, moved = adam_step(start_adam(theta), theta, grad, learning_rate=0.1, weight_decay=0.0)
+    # The first step has length one learning rate in every coordinate (Kingma & Ba 2015, section 2.1).
+    assert np.allclose(moved, theta - 0.1 * np.sign(grad), atol=1e-6)
+    _, decayed = adam_step(start_adam(theta), theta, grad, learning_rate=0.1, weight_decay=0.5)
+    assert np.allclose(decayed, moved - 0.1 * 0.5 * theta)
+    assert state.n_steps == 1
+
+
+def test_maximise_climbs_to_the_mode():
+    seen = []
+    end = maximise(
+        Normal2().log_density_and_grad,
+        np.array([[2.0, -3.0, 1.0], [0.5, 0.5, -2.0]]),
+        n_steps=2000,
+        learning_rate=0.05,
+        on_step=lambda index, log_density: seen.append((index, log_density)),
+    )
+    assert np.max(np.abs(end)) < 1e-2
+    assert [index for index, _ in seen] == list(range(1, 2001))
+    assert seen[-1][1].min() > seen[0][1].max()
+
+
+def test_progress_writes_few_lines_and_ends_with_the_last_step():
+    log = io.StringIO()
+    progress = Progress("toy chain 1", 1000, log=log)
+    for _ in range(1000):
+        progress.advance("draws", lambda: "acceptance 0.57")
+    progress.close()
+    lines = log.getvalue().splitlines()
+    assert lines[-1] == "toy chain 1: draws 1000/1000, acceptance 0.57, 0 s left"
+    assert len(lines) <= 3
+
+
+def test_progress_shows_a_bar_on_a_terminal_only():
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    terminal = Terminal()
+    progress = Progress("toy", 64, log=io.StringIO(), terminal=terminal)
+    progress._last_look = -1e9
+    for _ in range(48):
+        progress.advance("draws", lambda: "step size 1e-3")
+    progress._bar.refresh()
+    shown = terminal.getvalue()
+    progress.close()
+    assert "draws step size 1e-3" in shown
+    plain = io.StringIO()
+    quiet = Progress("toy", 16, log=io.StringIO(), terminal=plain)
+    for _ in range(16):
+        quiet.advance("draws", lambda: "")
+    quiet.close()
+    assert plain.getvalue() == ""

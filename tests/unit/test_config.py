@@ -1,0 +1,167 @@
+"""A config is resolved for every dataset, and its files are looked for."""
+
+import copy
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from bnn.config import ConfigError, check_files, load, merge
+from bnn.config_model import Settings
+
+ROOT = Path(__file__).parents[2]
+IRIS = {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}}
+GAP = {"task": "regression", "source": {"kind": "synthetic", "name": "gap"}}
+
+
+def with_iris(**own: Any) -> dict[str, Any]:
+    return {"datasets": {"iris": {**IRIS, **own}}}
+
+
+def with_gap(**own: Any) -> dict[str, Any]:
+    return {"datasets": {"gap": {**GAP, **own}}}
+
+
+def test_defaults_and_shared_and_own_settings_are_laid_over_each_other() -> None:
+    raw = {
+        "seed": 5,
+        "network": {"hidden": [8, 8, 8], "activation": "relu"},
+        "sampler": {"chains": 2, "langevin": {"noise_scale": 0.2}},
+        "datasets": {
+            "iris": {**IRIS, "network": {"hidden": [3]}, "sampler": {"draws": 50, "langevin": None}},
+            "gap": {**GAP, "seed": 6, "sampler": None},
+        },
+    }
+    before = copy.deepcopy(raw)
+    config = load(raw)
+    assert raw == before
+    iris, gap = config.datasets["iris"], config.datasets["gap"]
+    assert iris.network.hidden == (3,)
+    assert iris.network.activation == gap.network.activation == "relu"
+    assert gap.network.hidden == (8, 8, 8)
+    assert (iris.sampler.chains, iris.sampler.draws, iris.sampler.langevin.noise_scale) == (2, 50, 0.2)
+    assert gap.sampler.draws == Settings().sampler.draws != 50
+    assert iris.sampler.langevin.learning_rate == Settings().sampler.langevin.learning_rate
+    assert (config.seed, iris.seed, gap.seed) == (5, 5, 6)
+    assert iris.baseline == gap.baseline == Settings().baseline
+
+
+@pytest.mark.parametrize(
+    ("shared", "own", "expected"),
+    [
+        ({}, {}, Settings().seed),
+        ({"seed": 5}, {}, 5),
+        ({"seed": 5}, {"seed": 6}, 6),
+        ({"seed": 5, "split": {"seed": 7}}, {"seed": 6}, 7),
+        ({"seed": 5, "split": {"seed": 7}}, {"split": {"seed": 0}}, 0),
+        ({"seed": 5, "split": {"seed": 7}}, {"split": {"seed": None}}, 5),
+    ],
+)
+def test_the_seed_of_the_split_is_resolved(
+    shared: dict[str, Any], own: dict[str, Any], expected: int
+) -> None:
+    dataset = load({**shared, **with_gap(**own)}).datasets["gap"]
+    assert dataset.model_dump()["split"]["seed"] == expected
+
+
+def test_stratify_is_off_for_regression() -> None:
+    config = load({"split": {"stratify": True}, "datasets": {"iris": IRIS, "gap": GAP}})
+    assert config.datasets["iris"].split.stratify
+    assert not config.datasets["gap"].split.stratify
+
+
+def test_another_prior_family_keeps_the_scale_and_ignores_df() -> None:
+    raw = {"prior": {"weights": {"family": "student_t", "scale": 0.5, "df": 3}}}
+    found = load({**raw, **with_iris(prior={"weights": {"family": "normal"}})}).datasets["iris"].prior
+    assert (found.weights.family, found.weights.scale) == ("normal", 0.5)
+    assert found.biases.scale == 1.0
+
+
+def test_sections_become_plain_data() -> None:
+    dataset = load(with_gap(network={"hidden": [4, 2]}, likelihood={"noise": 0.5})).datasets["gap"]
+    plain = dataset.model_dump()
+    assert json.loads(json.dumps(plain)) == plain
+    assert plain["network"] == {"hidden": [4, 2], "activation": "tanh", "precision": "float64"}
+    assert plain["likelihood"]["noise"] == 0.5
+    assert plain["source"] == {"kind": "synthetic", "name": "gap", "n": 80, "noise": 0.1, "seed": 0}
+    assert type(dataset.sampler.langevin.model_dump()) is dict
+
+
+def test_numbers_may_be_written_as_yaml_1_1_misreads_them() -> None:
+    text = """
+    baseline: {learning_rate: 1e-3, batch_size: 1.6e1}
+    sampler: {draws: 1e3, warmup: 2e+3, thin: 3.0}
+    prior: {weights: {scale: 2}}
+    likelihood: {noise: 5e-2}
+    datasets: {gap: {task: regression, source: {kind: synthetic, name: gap, n: 2e1, noise: 1e-2}}}
+    """
+    raw = yaml.safe_load(text)
+    assert raw["baseline"]["learning_rate"] == "1e-3"
+    found = load(raw).datasets["gap"]
+    assert found.baseline.learning_rate == 0.001
+    whole = (found.baseline.batch_size, found.sampler.draws, found.sampler.warmup, found.sampler.thin)
+    assert whole == (16, 1000, 2000, 3)
+    assert {type(number) for number in whole} == {int}
+    assert type(found.prior.weights.scale) is float
+    assert found.likelihood.noise == 0.05
+    assert found.model_dump()["source"]["n"] == 20
+
+
+def test_a_loaded_config_cannot_be_changed() -> None:
+    config = load({"datasets": {"iris": IRIS}})
+    with pytest.raises(ValidationError, match="frozen"):
+        config.datasets["iris"].sampler.chains = 3  # type: ignore[misc]
+
+
+def test_a_linear_network_and_relu_with_langevin_are_allowed() -> None:
+    own = {"network": {"hidden": [], "activation": "relu"}, "sampler": {"kernel": "langevin_gradient"}}
+    assert load(with_iris(**own)).datasets["iris"].network.hidden == ()
+
+
+def test_merge_replaces_all_but_groups() -> None:
+    base = {"a": {"b": 1, "c": [1, 2]}, "d": 1}
+    assert merge(base, {"a": {"c": [3]}, "e": {}}) == {"a": {"b": 1, "c": [3]}, "d": 1, "e": {}}
+    assert merge(base, {"a": None, "d": None}) == {"a": {"b": 1, "c": [1, 2]}, "d": None}
+    assert merge(base, {"a": 5}) == {"a": 5, "d": 1}
+    assert merge({"a": 5}, {"a": {"b": 1}}) == {"a": {"b": 1}}
+    assert base == {"a": {"b": 1, "c": [1, 2]}, "d": 1}
+
+
+def test_missing_files_are_all_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "houses.csv").write_text("x,y\n")
+
+    def dataset(path: str) -> dict[str, Any]:
+        return {"task": "regression", "source": {"kind": "csv", "path": path, "target": "y"}}
+
+    good = {
+        "good": dataset("data/houses.csv"),
+        "full": dataset(str(tmp_path / "data" / "houses.csv")),
+        "gap": GAP,
+    }
+    check_files(load({"datasets": good}))
+    bad = {"near": dataset("data/house.csv"), "far": dataset("nowhere/a.csv"), "folder": dataset("data")}
+    with pytest.raises(ConfigError) as error:
+        check_files(load({"datasets": {**good, **bad}}))
+    near, far, folder = error.value.errors
+    assert near == (
+        f"datasets.near.source.path: there is no file 'data/house.csv' (paths start from {tmp_path}); "
+        "did you mean 'data/houses.csv'?"
+    )
+    assert far == f"datasets.far.source.path: there is no file 'nowhere/a.csv' (paths start from {tmp_path})"
+    assert folder == "datasets.folder.source.path: 'data' is a folder; name a CSV file in it"
+
+
+def test_importing_the_config_is_light() -> None:
+    code = (
+        "import sys, bnn.config\n"
+        "print(sorted({'numpy', 'pandas', 'sklearn', 'scipy', 'arviz', 'matplotlib'} & set(sys.modules)))\n"
+    )
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert run.stdout.strip() == "[]"

@@ -1,0 +1,244 @@
+"""Every mistake in a config is found, and told once, in words that a scientist can act on."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from bnn.config import ConfigError, load
+
+IRIS: dict[str, Any] = {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}}
+GAP: dict[str, Any] = {"task": "regression", "source": {"kind": "synthetic", "name": "gap"}}
+
+# YAML of the shared settings >> part of the one message.
+SHARED_CASES = """
+seed: -1 >> seed: must be a whole number from 0 to 4294967295, not -1
+seed: true >> seed: must be a whole number from 0 to 4294967295, not true
+seed: 1.5 >> seed: must be a whole number from 0 to 4294967295, not 1.5
+seed: 1.5e0 >> seed: must be a whole number from 0 to 4294967295, not 1.5
+split: {test_size: 1} >> split.test_size: must be a number greater than 0 and less than 1, not 1
+split: {stratify: 1} >> split.stratify: must be true or false, not 1
+split: {stratify: "yes"} >> split.stratify: must be true or false, not 'yes'
+split: {seed: x} >> split.seed: must be a whole number from 0 to 4294967295, or null, not 'x'
+network: {hidden: 16} >> network.hidden: must be a list of whole numbers, at most 10, each from 1 to 10000, such
+network: {hidden: [8, 0]} >> such as [16] or [32, 16], but entry 2 is 0
+network: {hidden: [8, true]} >> such as [16] or [32, 16], not [8, true]
+network: {hidden: [1,1,1,1,1,1,1,1,1,1,1]} >> network.hidden: must be a list of whole numbers, at most 10,
+network: {activation: tan} >> network.activation: must be one of tanh, relu, sigmoid, not 'tan'
+network: {precision: 64} >> network.precision: must be one of float64, float32, not 64
+prior: 5 >> prior: must be a group of keys (lines indented below it), not 5
+prior: true >> prior: must be a group of keys (lines indented below it), not true
+prior: {weights: {scale: 0}} >> prior.weights.scale: must be a number greater than 0, not 0
+prior: {biases: {df: .inf}} >> prior.biases.df: must be a number greater than 0, not Infinity
+prior: {biases: {scale: .nan}} >> prior.biases.scale: must be a number greater than 0, not NaN
+prior: {weights: {family: {}}} >> must be one of normal, laplace, student_t, not a group of keys
+likelihood: {noise: auto} >> likelihood.noise: must be the word sampled, or a number greater than 0, not 'auto'
+likelihood: {noise: 0} >> likelihood.noise: must be the word sampled, or a number greater than 0, not 0
+likelihood: {noise: true} >> likelihood.noise: must be the word sampled, or a number greater than 0, not true
+likelihood: {log_noise_mean: } >> likelihood.log_noise_mean: must be a number, not null
+baseline: {batch_size: 0} >> baseline.batch_size: must be a whole number, 1 or more, not 0
+baseline: {batch_size: "two\\nlines"} >> baseline.batch_size: must be a whole number, 1 or more, not 'two\\nlines'
+sampler: {target_acceptance: 2} >> must be a number greater than 0 and less than 1, or null, not 2
+sampler: {langevin: {langevin_probability: 2}} >> sampler.langevin.langevin_probability: must be a number from 0
+diagnostics: {rhat_warn: 2} >> diagnostics: rhat_warn (2) must not be greater than rhat_fail (1.05)
+diagnostics: {ess_fail: 500} >> diagnostics: ess_fail (500) must not be greater than ess_warn (400)
+diagnostics: {acceptance_min: 0.99} >> acceptance_min (0.99) must not be greater than acceptance_max (0.95)
+sampler: {chians: 4} >> sampler.chians: unknown key. Did you mean chains? Allowed here: kernel, chains, warmup,
+sampler: {Chains: 4} >> sampler.Chains: unknown key. Did you mean chains?
+sampler: {3: 4} >> sampler.3: unknown key. Allowed here: kernel, chains
+smpler: {} >> smpler: unknown key. Did you mean sampler? Allowed here: seed, split, network, prior,
+chains: 4 >> chains: unknown key. It belongs in sampler.chains or datasets.<name>.sampler.chains.
+task: 4 >> task: unknown key. It belongs in datasets.<name>.task.
+"""
+
+# YAML of a dataset x >> part of the one message. SHORT says what begins with a $.
+DATASET_CASES = """
+$IRIS, sampler: {chians: 2} >> x.sampler.chians: unknown key. Did you mean chains? Allowed here: kernel, chains
+$IRIS, chains: 2 >> x.chains: unknown key. It belongs in sampler.chains. Allowed here: seed, split
+$IRIS, path: a >> x.path: unknown key. It belongs in source.path. Allowed here:
+$IRIS, sampler: 5 >> x.sampler: must be a group of keys (lines indented below it), not 5
+task: clasification, $SOURCE >> x.task: must be one of classification, regression, not 'clasification'
+$SOURCE >> x.task: is missing; it must be one of classification, regression
+task: regression >> x.source: is missing; it must be a group of keys (lines indented below it)
+task: regression, source: >> x.source: must be a group of keys (lines indented below it), not null
+task: regression, source: iris >> x.source: must be a group of keys (lines indented below it), not 'iris'
+task: regression, source: {} >> x.source.kind: is missing; it must be one of csv, sklearn, synthetic
+task: regression, source: {kind: sql} >> x.source.kind: must be one of csv, sklearn, synthetic, not 'sql'
+task: regression, source: {kind: sklearn} >> x.source.name: is missing; it must be one of iris, wine, breast
+task: regression, source: {kind: sklearn, name: irs} >> x.source.name: must be one of iris, wine, breast_cancer,
+task: regression, source: {kind: csv, path: a} >> source.target: is missing; it must be text that is not empty
+$CSV, target: ""} >> x.source.target: must be text that is not empty, not ''
+$CSV, target: 5} >> x.source.target: must be text that is not empty, not 5 (put it in quotes if it is meant as text)
+$CSV, target: yes} >> x.source.target: must be text that is not empty, not true (put it in quotes if it is
+$CSV, target: y, target_unit: 1} >> x.source.target_unit: must be text, not 1 (put it in quotes
+$CSV, target: [a]} >> x.source.target: must be text that is not empty, not ["a"]
+$CSV, target: y, name: x} >> x.source.name: unknown key. Allowed here: kind, path, target, target_unit
+$CSV, target: y, taget_unit: x} >> x.source.taget_unit: unknown key. Did you mean target_unit?
+$GAP, n: true} >> x.source.n: must be a whole number from 10 to 1000000, not true
+$GAP, noise: 0} >> x.source.noise: must be a number greater than 0, not 0
+task: regression, $SOURCE >> x.task: must be classification for the sklearn dataset 'iris'
+task: classification, source: {kind: synthetic, name: gap} >> x.task: must be regression for the synthetic data
+$IRIS, likelihood: {noise: 0.1} >> x.likelihood: has no effect, because only regression has noise; remove it
+$GAP}, split: {stratify: true} >> x.split.stratify: has no effect, because only classes have proportions
+$IRIS, prior: {weights: {df: 3}} >> x.prior.weights.df: has no effect on the family normal; remove it, or set
+$IRIS, prior: {biases: {df: 3, family: laplace}} >> x.prior.biases.df: has no effect on the family laplace
+$IRIS, sampler: {langevin: {noise_scale: 1}} >> x.sampler.langevin: has no effect on the kernel mala; remove it
+$IRIS, diagnostics: {ess_warn: 50} >> x.diagnostics: ess_fail (100) must not be greater than ess_warn (50)
+"""
+SHORT = {
+    "$IRIS": "task: classification, source: {kind: sklearn, name: iris}",
+    "$SOURCE": "source: {kind: sklearn, name: iris}",
+    "$GAP": "task: regression, source: {kind: synthetic, name: gap",
+    "$CSV": "task: regression, source: {kind: csv, path: a.csv",
+}
+
+
+def cases(text: str) -> list[list[str]]:
+    for short, long in SHORT.items():
+        text = text.replace(short, long)
+    return [line.split(" >> ") for line in text.strip().splitlines()]
+
+
+def errors_of(raw: Any) -> list[str]:
+    with pytest.raises(ConfigError) as error:
+        load(raw)
+    text = str(error.value)
+    assert text.splitlines()[1:] == [f"  - {line}" for line in error.value.errors]
+    # Words of pydantic or of Python that a scientist should not have to know.
+    for word in ("pydantic", "http", "Input should", "dictionary", "Traceback", "None", "True", "type="):
+        assert word not in text
+    return list(error.value.errors)
+
+
+def with_iris(**own: Any) -> dict[str, Any]:
+    return {"datasets": {"iris": {**IRIS, **own}}}
+
+
+@pytest.mark.parametrize(("text", "expected"), cases(SHARED_CASES))
+def test_an_error_in_a_shared_setting_is_told_once(text: str, expected: str) -> None:
+    (line,) = errors_of({**yaml.safe_load(text), "datasets": {"iris": IRIS, "gap": GAP}})
+    assert expected in line
+    assert not line.startswith("datasets")
+
+
+@pytest.mark.parametrize(("text", "expected"), cases(DATASET_CASES))
+def test_an_error_in_a_dataset_names_its_key(text: str, expected: str) -> None:
+    (line,) = errors_of({"datasets": {"x": yaml.safe_load(f"{{{text}}}"), "iris": IRIS}})
+    assert line.startswith("datasets.x")
+    assert expected in line
+
+
+@pytest.mark.parametrize("dataset", [None, [], "iris"])
+def test_a_dataset_without_keys_is_explained(dataset: Any) -> None:
+    assert errors_of({"datasets": {"x": dataset}}) == [
+        "datasets.x: must be a group of keys with at least `task` and `source`"
+    ]
+
+
+def test_long_values_are_cut() -> None:
+    (line,) = errors_of({"baseline": {"weight_decay": "x" * 99}, **with_iris()})
+    assert line == f"baseline.weight_decay: must be a number, 0 or more, not '{'x' * 57}...'"
+    (line,) = errors_of({"sampler": {"draws": [5] * 99}, **with_iris()})
+    assert line.endswith("5, 5, 5,...")
+
+
+@pytest.mark.parametrize(
+    ("shared", "own"),
+    [
+        ({"likelihood": {"noise": 0.1}}, IRIS),
+        ({"likelihood": {"noise": 0.1}}, {**IRIS, "likelihood": None}),
+        ({"split": {"stratify": True}}, {**GAP, "split": {"test_size": 0.3}}),
+        ({}, {**GAP, "split": {"stratify": False}}),
+        ({"prior": {"weights": {"df": 3}}}, {**IRIS, "prior": {"weights": {"family": "laplace"}}}),
+        ({"prior": {"weights": {"family": "student_t"}}}, {**IRIS, "prior": {"weights": {"df": 3}}}),
+        ({"sampler": {"langevin": {"noise_scale": 1}}}, {**IRIS, "sampler": {"kernel": "mala"}}),
+        ({"sampler": {"kernel": "langevin_gradient"}}, {**IRIS, "sampler": {"langevin": {"noise_scale": 1}}}),
+    ],
+)
+def test_only_a_datasets_own_idle_keys_are_errors(shared: dict[str, Any], own: dict[str, Any]) -> None:
+    load({**shared, "datasets": {"x": own}})
+
+
+def test_every_error_is_listed() -> None:
+    raw = {
+        "sede": 1,
+        "sampler": {"chains": 0, "kernel": "hmc"},
+        "datasets": {
+            "iris": {**IRIS, "sampler": {"chains": -1, "thn": 3}, "task": "regression"},
+            "gap": {**GAP, "split": {"stratify": True}, "likelihood": {"noise": -1}},
+            "mine": {"source": {"kind": "csv"}},
+        },
+    }
+    keys = [line.split(":")[0] for line in errors_of(raw)]
+    assert sorted(keys) == [
+        "datasets.gap.likelihood.noise",
+        "datasets.iris.sampler.chains",
+        "datasets.iris.sampler.thn",
+        "datasets.mine.source.path",
+        "datasets.mine.source.target",
+        "datasets.mine.task",
+        "sampler.chains",
+        "sampler.kernel",
+        "sede",
+    ]
+    with pytest.raises(ConfigError, match=r"^9 errors in the configuration:\n"):
+        load(raw)
+
+
+def test_a_dataset_that_mends_a_shared_error_has_none_itself() -> None:
+    (line,) = errors_of({"sampler": {"chains": 0}, **with_iris(sampler={"chains": 2})})
+    assert line.startswith("sampler.chains")
+    (line,) = errors_of({"sampler": 3, **with_iris(sampler={"chains": 2})})
+    assert line.startswith("sampler: must be a group")
+
+
+def test_an_error_repeated_by_a_dataset_is_reported_for_both() -> None:
+    lines = errors_of({"sampler": {"chains": 0}, **with_iris(sampler={"chains": 0})})
+    assert [line.split(":")[0] for line in lines] == ["sampler.chains", "datasets.iris.sampler.chains"]
+
+
+def test_a_contradiction_between_shared_keys_is_reported_once() -> None:
+    (line,) = errors_of({"diagnostics": {"rhat_warn": 2}, **with_iris(diagnostics={"ess_warn": 500})})
+    assert line.startswith("diagnostics: rhat_warn (2)")
+
+
+@pytest.mark.parametrize("raw", [{}, {"datasets": None}, {"datasets": {}}, {"datasets": ["iris"]}])
+def test_a_config_without_datasets_is_explained(raw: dict[str, Any]) -> None:
+    (line,) = errors_of(raw)
+    assert line.startswith(
+        "datasets: there is no dataset to run; name at least one, such as `datasets: {iris:"
+    )
+    example = re.search("`(.*)`", line)
+    assert example and list(load(yaml.safe_load(example[1])).datasets) == ["iris"]
+
+
+def test_errors_are_found_even_without_datasets() -> None:
+    assert [line.split(":")[0] for line in errors_of({"sampler": {"thin": 0}})] == [
+        "sampler.thin",
+        "datasets",
+    ]
+
+
+@pytest.mark.parametrize("raw", [None, [], "text", 5])
+def test_a_file_without_keys_is_explained(raw: Any) -> None:
+    (line,) = errors_of(raw)
+    assert "keys with values" in line
+
+
+@pytest.mark.parametrize("name", ["a", "A1", "my-data_2", "9lives", "x" * 64])
+def test_dataset_names_that_can_be_folders(name: str) -> None:
+    assert list(load({"datasets": {name: IRIS}}).datasets) == [name]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a/b", "..", ".a", "-a", "_a", "a\n", "ä", "x" * 65, "a.b"])
+def test_dataset_names_that_cannot(name: str) -> None:
+    (line,) = [item for item in errors_of({"datasets": {name: IRIS}}) if "folder name" in item]
+    shown = name.replace("\n", "\\n")
+    assert line.startswith(f"datasets.{shown}: this name cannot become a folder name; use at most 64 letters")
+
+
+@pytest.mark.parametrize("name", [2020, True, None])
+def test_dataset_names_must_be_text(name: Any) -> None:
+    with pytest.raises(ConfigError, match=f'a dataset name must be text: write "{name}" in quotes'):
+        load({"datasets": {name: IRIS}})

@@ -1,0 +1,245 @@
+"""Sources are split as scikit-learn splits, and standardised by the train part alone."""
+
+import dataclasses
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
+from sklearn.model_selection import train_test_split
+from sklearn.preprocessing import StandardScaler
+
+from bnn import datasets
+from bnn.datasets import Dataset, Task, gap, prepare
+from bnn.tables import Table
+
+IRIS = {"kind": "sklearn", "name": "iris"}
+GAP = {"kind": "synthetic", "name": "gap", "n": 80, "noise": 0.1, "seed": 0}
+SPLIT = {"test_size": 0.2, "stratify": False, "seed": 42}
+STRATIFIED = {**SPLIT, "stratify": True}
+
+
+def read(
+    path: Path, *, task: Task = "regression", target: str = "y", split: dict[str, Any] = SPLIT
+) -> Dataset:
+    source = {"kind": "csv", "path": str(path), "target": target, "target_unit": "kg"}
+    return prepare("mine", task=task, source=source, split=split)
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def csv_rows() -> list[list[str]]:
+    """A header and ten rows, all sound, for regression."""
+    rng = np.random.default_rng(1)
+    rows = [["a", "b", "y"]]
+    rows += [[f"{a:.3f}", f"{b:.3f}", f"{2 * a - b:.3f}"] for a, b in rng.normal(size=(10, 2))]
+    return rows
+
+
+def text_of(rows: list[list[str]]) -> str:
+    return "".join(",".join(row) + "\n" for row in rows)
+
+
+def test_iris_is_split_as_in_the_notebooks() -> None:
+    x, y = load_iris(return_X_y=True)
+    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=0.2, random_state=42)
+    found = prepare("iris", task="classification", source=IRIS, split=SPLIT)
+    np.testing.assert_array_equal(found.y_train, y_train)
+    np.testing.assert_array_equal(found.y_test, y_test)
+    np.testing.assert_array_equal(x[found.row_train], x_train)
+    np.testing.assert_array_equal(x[found.row_test], x_test)
+    scaler = StandardScaler().fit(x_train)
+    np.testing.assert_allclose(found.x_train, scaler.transform(x_train), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.x_test, scaler.transform(x_test), rtol=1e-12, atol=1e-12)
+    np.testing.assert_allclose(found.feature_scale, scaler.scale_, rtol=1e-12)
+
+
+def test_stratified_split_is_scikit_learns_too() -> None:
+    """Holds only while class indices are those of scikit-learn: the order of the classes decides who is drawn."""
+    y = load_breast_cancer().target
+    rows = np.arange(len(y))
+    row_train, row_test = train_test_split(rows, test_size=0.25, random_state=7, stratify=y)
+    source = {"kind": "sklearn", "name": "breast_cancer"}
+    split = {"test_size": 0.25, "stratify": True, "seed": 7}
+    found = prepare("cancer", task="classification", source=source, split=split)
+    np.testing.assert_array_equal(found.row_train, row_train)
+    np.testing.assert_array_equal(found.row_test, row_test)
+    np.testing.assert_array_equal(found.y_train, y[row_train])
+    assert found.class_names == ("malignant", "benign")
+
+
+@pytest.mark.parametrize("split", [SPLIT, STRATIFIED])
+def test_every_row_is_in_one_part(split: dict[str, Any]) -> None:
+    found = prepare("iris", task="classification", source=IRIS, split=split)
+    np.testing.assert_array_equal(np.sort(np.r_[found.row_train, found.row_test]), np.arange(150))
+    assert found.row_train.dtype == np.int64
+
+
+def test_stratify_and_seed_matter() -> None:
+    parts = [
+        prepare("iris", task="classification", source=IRIS, split=split).row_test
+        for split in (SPLIT, STRATIFIED, {**SPLIT, "seed": 43})
+    ]
+    assert not np.array_equal(parts[0], parts[1])
+    assert not np.array_equal(parts[0], parts[2])
+    assert np.bincount(load_iris().target[parts[1]]).tolist() == [10, 10, 10]
+
+
+def test_test_rows_leave_no_trace_in_train(tmp_path: Path, csv_rows: list[list[str]]) -> None:
+    before = read(write(tmp_path / "a.csv", text_of(csv_rows)))
+    for row in before.row_test:
+        csv_rows[1 + row] = ["1e6", "-1e6", "12345"]
+    after = read(write(tmp_path / "a.csv", text_of(csv_rows)))
+    for name in (
+        "x_train",
+        "y_train",
+        "row_train",
+        "row_test",
+        "feature_mean",
+        "feature_scale",
+        "target_mean",
+    ):
+        np.testing.assert_array_equal(getattr(after, name), getattr(before, name), err_msg=name)
+    assert after.target_scale == before.target_scale
+    assert (np.abs(after.x_test) > 1e5).all()
+    assert (after.y_test > 100).all()
+
+
+def test_standardised_values_go_back_to_the_source() -> None:
+    source = {"kind": "sklearn", "name": "diabetes"}
+    found = prepare("diabetes", task="regression", source=source, split=SPLIT)
+    x, y = load_diabetes(return_X_y=True, scaled=False)
+    for part in ("train", "test"):
+        rows = getattr(found, f"row_{part}")
+        features = found.feature_mean + found.feature_scale * getattr(found, f"x_{part}")
+        np.testing.assert_allclose(features, x[rows], rtol=1e-12)
+        target = found.target_mean + found.target_scale * getattr(found, f"y_{part}")
+        np.testing.assert_allclose(target, y[rows], rtol=1e-12)
+    np.testing.assert_allclose(found.x_train.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(found.x_train.std(axis=0), 1)
+    np.testing.assert_allclose([found.y_train.mean(), found.y_train.std()], [0, 1], atol=1e-12)
+    assert found.feature_names[:3] == ("age", "sex", "bmi")
+    assert (found.target_name, found.n_outputs, found.class_names) == ("disease progression", 1, ())
+
+
+@pytest.mark.parametrize("value", ["0.1", "0", "1e9", "-3.3"])
+def test_a_constant_feature_has_scale_1(tmp_path: Path, csv_rows: list[list[str]], value: str) -> None:
+    for row in csv_rows[1:]:
+        row[0] = value
+    found = read(write(tmp_path / "a.csv", text_of(csv_rows)))
+    assert found.feature_scale[0] == 1
+    np.testing.assert_allclose(found.x_train[:, 0], 0, atol=1e-6)
+    assert found.feature_scale[1] != 1
+
+
+def test_a_scale_that_underflows_is_1(tmp_path: Path, csv_rows: list[list[str]]) -> None:
+    for number, row in enumerate(csv_rows[1:]):
+        row[0] = f"{number}e-200"
+    assert read(write(tmp_path / "a.csv", text_of(csv_rows))).feature_scale[0] == 1
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_save_and_load_give_everything_back(tmp_path: Path, task: Task) -> None:
+    if task == "classification":
+        found = prepare("iris", task=task, source=IRIS, split=SPLIT)
+    else:
+        text = "ä ö,y\n" + "".join(f"{i},{i * i}\n" for i in range(12))
+        found = read(write(tmp_path / "a.csv", text))
+        assert found.target_unit == "kg"
+    path = tmp_path / "deep" / "data.nc"
+    found.save(path)
+    again = Dataset.load(path)
+    for field in dataclasses.fields(Dataset):
+        expected, value = getattr(found, field.name), getattr(again, field.name)
+        assert type(value) is type(expected), field.name
+        np.testing.assert_array_equal(value, expected, err_msg=field.name)
+        if isinstance(expected, np.ndarray):
+            assert value.dtype == expected.dtype, field.name
+    assert {type(name) for name in again.feature_names} == {str}
+
+
+def test_outputs_are_classes_or_one() -> None:
+    assert prepare("iris", task="classification", source=IRIS, split=SPLIT).n_outputs == 3
+    assert prepare("gap", task="regression", source=GAP, split=SPLIT).n_outputs == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"x_test": np.zeros((30, 3))}, r"x_test has shape \(30, 3\), expected \(30, 4\)"),
+        ({"y_train": np.zeros(5, dtype=int)}, "y_train has shape"),
+        ({"x_train": np.full((120, 4), np.nan)}, "x_train holds a value that is not finite"),
+        ({"feature_mean": np.full(4, np.inf)}, "feature_mean holds"),
+        ({"feature_scale": np.array([1.0, 0.0, 1.0, 1.0])}, "scale is not a positive number"),
+        ({"target_scale": float("nan")}, "scale is not a positive number"),
+        ({"y_test": np.full(30, 3)}, "indices of its 3 classes"),
+        ({"y_test": np.full(30, -1)}, "indices of its 3 classes"),
+        ({"y_train": np.zeros(120)}, "indices of its 3 classes"),
+        ({"task": "regression"}, "regression has no classes"),
+    ],
+)
+def test_a_dataset_that_does_not_fit_together_is_refused(change: dict[str, Any], message: str) -> None:
+    found = prepare("iris", task="classification", source=IRIS, split=SPLIT)
+    with pytest.raises(ValueError, match=f"'iris': .*{message}"):
+        dataclasses.replace(found, **change)
+
+
+def test_loading_needs_neither_pandas_nor_scikit_learn() -> None:
+    code = (
+        "import sys, bnn.datasets\n"
+        "print(sorted({'pandas', 'sklearn', 'scipy', 'pydantic', 'xarray'} & set(sys.modules)))\n"
+    )
+    root = Path(__file__).parents[2]
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=root)
+    assert run.stdout.strip() == "[]"
+
+
+def test_gap_has_no_data_in_the_middle() -> None:
+    x, y = gap(2000, 0.1, np.random.default_rng(3))
+    assert x.shape == (2000, 1) and y.shape == (2000,)
+    assert np.abs(x).min() >= 1.5 and np.abs(x).max() <= 4
+    assert 0.45 < (x > 0).mean() < 0.55
+    residual = y - np.sin(x[:, 0]) - 0.3 * x[:, 0]
+    # The standard error of a standard deviation is sd / sqrt(2 n).
+    assert abs(residual.std() - 0.1) < 4 * 0.1 / np.sqrt(4000)
+
+
+def test_synthetic_data_follow_their_own_settings() -> None:
+    def x_of(**change: Any) -> np.ndarray:
+        found = prepare("gap", task="regression", source={**GAP, **change}, split=SPLIT)
+        order = np.argsort(np.r_[found.row_train, found.row_test])
+        x = found.feature_mean + found.feature_scale * np.r_[found.x_train, found.x_test]
+        return x[order, 0]
+
+    np.testing.assert_array_equal(x_of(), x_of())
+    np.testing.assert_allclose(x_of(noise=3.0), x_of(), rtol=1e-12)
+    assert not np.allclose(x_of(seed=1), x_of())
+    assert len(x_of(n=33)) == 33
+
+
+def test_a_generator_of_two_features_names_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    def plane(n: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        x = rng.normal(size=(n, 2))
+        return x, x.sum(axis=1)
+
+    monkeypatch.setitem(datasets.SYNTHETIC, "plane", plane)
+    found = prepare("plane", task="regression", source={**GAP, "name": "plane"}, split=SPLIT)
+    assert found.feature_names == ("x1", "x2")
+
+
+def test_every_named_source_of_the_config_can_be_read() -> None:
+    from bnn.config_model import SOURCE_TASKS
+
+    assert set(SOURCE_TASKS) == set(datasets.SKLEARN_TARGETS) | set(datasets.SYNTHETIC)
+    for name, task in SOURCE_TASKS.items():
+        kind = "synthetic" if name in datasets.SYNTHETIC else "sklearn"
+        table: Table = datasets.SOURCES[kind]({**GAP, "name": name}, task)  # type: ignore[arg-type]
+        assert bool(table.class_names) == (task == "classification")
+        assert table.x.shape == (len(table.y), len(table.feature_names))

@@ -1,0 +1,420 @@
+"""Verdicts that must be right: well mixed, stuck, shifted, single, constant, not finite chains; too few draws."""
+
+import re
+
+import arviz as az
+import numpy as np
+import pytest
+
+from bnn import diagnostics, inference_data
+from bnn.network import Network
+from bnn.storage import read_json, read_netcdf
+from tests.unit.synthetic_chains import (
+    LIKELIHOOD,
+    NETWORK,
+    independent_theta,
+    layout_of,
+    make_dataset,
+    write_chains,
+)
+
+THRESHOLDS = {
+    "rhat_warn": 1.01,
+    "rhat_fail": 1.05,
+    "ess_warn": 400.0,
+    "ess_fail": 100.0,
+    "acceptance_min": 0.1,
+    "acceptance_max": 0.95,
+    "diverging_warn": 0.01,
+}
+N_DRAWS = 400
+
+
+@pytest.fixture
+def judged(tmp_path):
+    """Return a function from draws of theta to the summary and the figures at every row."""
+
+    def judge(theta, dataset, *, likelihood=LIKELIHOOD, thresholds=None, **chains):
+        paths = write_chains(tmp_path, theta, layout_of(dataset, likelihood), **chains)
+        rng = np.random.default_rng(0)
+        idata = inference_data.build(dataset, paths, network=NETWORK, likelihood=likelihood, rng=rng)
+        return diagnostics.summarise(idata, dataset, thresholds=THRESHOLDS | (thresholds or {}))
+
+    return judge
+
+
+def gaussian_chains(n_chains=4, n_draws=N_DRAWS, shape=(), seed=0):
+    return np.random.default_rng(seed).standard_normal((n_chains, n_draws, *shape))
+
+
+# --- figures of one quantity
+
+
+def test_figures_are_those_of_arviz_for_every_quantity(monkeypatch):
+    monkeypatch.setattr(diagnostics, "_BLOCK", 4)  # more than one block
+    draws = np.cumsum(gaussian_chains(shape=(3, 2)), axis=1) * 0.05 + gaussian_chains(shape=(3, 2), seed=1)
+    found = diagnostics.convergence(draws)
+    for index in np.ndindex(3, 2):
+        one = draws[(slice(None), slice(None), *index)]
+        assert found.rhat[index] == pytest.approx(az.rhat(one, method="rank"), rel=1e-12)
+        assert found.ess_bulk[index] == pytest.approx(az.ess(one, method="bulk"), rel=1e-12)
+        assert found.ess_tail[index] == pytest.approx(az.ess(one, method="tail"), rel=1e-12)
+        assert found.mcse_mean[index] == pytest.approx(az.mcse(one, method="mean"), rel=1e-12)
+    brief = diagnostics.convergence(draws, brief=True)
+    assert np.array_equal(brief.rhat, found.rhat)
+    assert np.array_equal(brief.ess_bulk, found.ess_bulk)
+    assert np.isnan(brief.ess_tail).all()
+
+
+def test_standard_error_of_the_mean_of_independent_draws():
+    found = diagnostics.convergence(gaussian_chains(n_draws=2000))
+    assert float(found.mcse_mean) == pytest.approx(1 / np.sqrt(8000), rel=0.1)
+    assert float(found.ess_bulk) == pytest.approx(8000, rel=0.15)
+
+
+def test_a_constant_quantity_is_not_perfect():
+    draws = gaussian_chains(shape=(2,))
+    draws[..., 0] = 0.25
+    found = diagnostics.convergence(draws)
+    assert found.constant.tolist() == [True, False]
+    assert np.isnan([found.rhat[0], found.ess_bulk[0], found.ess_tail[0], found.mcse_mean[0]]).all()
+    assert found.rhat[1] < 1.01
+
+
+def test_chains_that_stand_still_in_different_places_have_infinite_rhat():
+    found = diagnostics.convergence(np.repeat(np.arange(4.0)[:, None], N_DRAWS, axis=1))
+    assert found.rhat == np.inf
+    assert not found.constant
+
+
+def test_one_draw_that_is_not_finite_spoils_its_quantity_only():
+    draws = gaussian_chains(shape=(3,))
+    draws[2, 100, 0] = np.nan
+    draws[1, 5, 1] = np.inf
+    found = diagnostics.convergence(draws)
+    assert found.finite.tolist() == [False, False, True]
+    assert np.isnan(found.rhat).tolist() == [True, True, False]
+
+
+def test_a_single_chain_is_compared_with_itself():
+    steady = diagnostics.convergence(gaussian_chains(1))
+    assert float(steady.rhat) < 1.01
+    drifting = gaussian_chains(1) + np.linspace(0, 4, N_DRAWS)
+    assert float(diagnostics.convergence(drifting).rhat) > 1.5
+    short = diagnostics.convergence(gaussian_chains(1, n_draws=6))
+    assert np.isnan(short.rhat)
+    assert not np.isnan(short.ess_bulk)
+
+
+@pytest.mark.parametrize(
+    ("draws", "stuck"),
+    [
+        ([0, 1, 2, 3, 4, 5], False),
+        ([7, 7, 7, 7, 7, 7], True),
+        ([0, 7, 7, 7, 7, 5], True),
+        ([0, 7, 7, 7, 4, 5], False),
+        ([0, 0, 1, 1, 0, 0], False),
+        ([0], False),
+        ([0, 0], True),
+    ],
+)
+def test_stuck_is_more_than_half_of_the_draws_in_one_place(draws, stuck):
+    theta = np.array(draws, dtype=float)[None, :, None] * np.ones(3)
+    assert diagnostics.stuck_chains(theta).tolist() == [stuck]
+    moving = np.arange(len(draws), dtype=float)[None, :, None] * np.ones(3)
+    both = diagnostics.stuck_chains(np.concatenate([moving, theta]))
+    assert both.tolist() == [False, stuck]
+
+
+# --- weights in a canonical order
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu", "sigmoid"])
+@pytest.mark.parametrize("hidden", [(5,), (4, 3), ()])
+def test_canonical_weights_make_the_same_function(activation, hidden):
+    rng = np.random.default_rng(2)
+    network = Network((2, *hidden, 3), activation=activation, dtype="float64")
+    weights = {name: rng.standard_normal((2, 3, *shape)) for name, shape in network.parameter_shapes.items()}
+    before = {name: values.copy() for name, values in weights.items()}
+    found = diagnostics.canonical_weights(weights, odd_activation=activation == "tanh")
+    assert all(np.array_equal(weights[name], before[name]) for name in weights)
+    x = rng.standard_normal((7, 2))
+    for chain in range(2):
+        one = {name: values[chain] for name, values in weights.items()}
+        other = {name: values[chain] for name, values in found.items()}
+        assert np.allclose(network.forward(one, x), network.forward(other, x), rtol=1e-9, atol=1e-12)
+    for layer in range(len(hidden)):
+        assert (np.diff(found[f"bias_{layer}"], axis=-1) >= 0).all()
+        if activation == "tanh":
+            assert (found[f"bias_{layer}"] >= 0).all()
+
+
+def test_canonical_weights_undo_permutations_and_signs():
+    rng = np.random.default_rng(4)
+    sizes: dict[str, tuple[int, ...]]
+    sizes = {
+        "weight_0": (2, 4),
+        "bias_0": (4,),
+        "weight_1": (4, 3),
+        "bias_1": (3,),
+        "weight_2": (3, 1),
+        "bias_2": (1,),
+    }
+    weights = {name: rng.standard_normal((1, 1, *shape)) for name, shape in sizes.items()}
+    other = {name: values.copy() for name, values in weights.items()}
+    for layer, order in ((0, [2, 0, 3, 1]), (1, [1, 2, 0])):
+        sign = rng.choice([-1.0, 1.0], size=len(order))
+        other[f"weight_{layer}"] = (other[f"weight_{layer}"] * sign)[..., order]
+        other[f"bias_{layer}"] = (other[f"bias_{layer}"] * sign)[..., order]
+        other[f"weight_{layer + 1}"] = (other[f"weight_{layer + 1}"] * sign[:, None])[..., order, :]
+    first = diagnostics.canonical_weights(weights, odd_activation=True)
+    second = diagnostics.canonical_weights(other, odd_activation=True)
+    for name in sizes:
+        assert np.allclose(first[name], second[name], rtol=1e-12)
+
+
+# --- verdicts
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_independent_draws_pass(judged, task, tmp_path):
+    dataset = make_dataset(task)
+    theta = independent_theta(dataset, n_chains=4, n_draws=N_DRAWS)
+    summary, pointwise = judged(theta, dataset, thresholds={"rhat_warn": 1.02})
+    assert summary["verdict"] == "PASS", summary["reasons"]
+    assert len(summary["reasons"]) == 1
+    noise = " and the noise scale" if task == "regression" else ""
+    assert summary["reasons"][0].startswith(f"For the log density{noise} and the predictions at every row")
+    assert list(summary)[:5] == ["dataset", "task", "kernel", "verdict", "reasons"]
+    assert (summary["n_chains"], summary["n_draws"], summary["thin"], summary["n_warmup"]) == (
+        4,
+        N_DRAWS,
+        2,
+        30,
+    )
+    assert summary["seconds"] == {"optimise": 2.0, "warmup": 10.0, "draws": 8.0}
+    assert summary["n_gradients"] == 400
+    assert summary["chains"][3]["seconds"] == pytest.approx(6.5)
+    assert summary["chains"][1]["chain"] == 1
+    lp = -0.5 * (theta**2).sum(axis=-1)
+    assert summary["log_density"]["rhat"] == pytest.approx(az.rhat(lp), rel=1e-12)
+    assert summary["log_density"]["mean"] == pytest.approx(lp.mean())
+    assert (summary["noise_scale"] is None) == (task == "classification")
+    n_classes = 3 if task == "classification" else 1
+    assert summary["predictions"]["train"]["n_quantities"] == 8 * n_classes
+    assert summary["predictions"]["test"]["n_quantities"] == 5 * n_classes
+    for split, rows in (("train", dataset.row_train), ("test", dataset.row_test)):
+        figures = summary["predictions"][split]
+        rhat = pointwise[f"rhat_{split}"][1]
+        assert figures["rhat_max"] == rhat.max()
+        assert figures["worst_row"] == rows[np.argmax(rhat.reshape(len(rows), -1).max(axis=1))]
+        assert figures["ess_bulk_min"] == pointwise[f"ess_bulk_{split}"][1].min()
+        assert figures["mcse_mean_max"] == pointwise[f"mcse_mean_{split}"][1].max()
+        assert np.array_equal(pointwise[f"row_{split}"][1], rows)
+    json_path, netcdf_path = tmp_path / "diagnostics.json", tmp_path / "diagnostics.nc"
+    diagnostics.save(summary, pointwise, json_path=json_path, netcdf_path=netcdf_path)
+    assert read_json(json_path)["predictions"] == summary["predictions"]
+    stored, attributes = read_netcdf(netcdf_path)
+    assert np.array_equal(stored["rhat_test"], pointwise["rhat_test"][1])
+    assert attributes["verdict"] == "PASS"
+
+
+def test_both_probabilities_of_two_classes_have_the_figures_of_one(judged):
+    dataset = make_dataset("classification", n_classes=2)
+    theta = independent_theta(dataset, n_chains=4, n_draws=100)
+    summary, pointwise = judged(theta, dataset)
+    assert summary["predictions"]["test"]["n_quantities"] == 5
+    rhat = pointwise["rhat_test"][1]
+    assert rhat.shape == (5, 2)
+    assert np.array_equal(rhat[:, 0], rhat[:, 1])
+
+
+def test_one_shifted_chain_fails(judged):
+    dataset = make_dataset("regression")
+    theta = independent_theta(dataset, n_chains=4, n_draws=N_DRAWS)
+    theta[2, :, layout_of(dataset).slices["bias_1"]] += 2.0
+    summary, _ = judged(theta, dataset)
+    assert summary["verdict"] == "FAIL"
+    pattern = (
+        r"Largest R-hat of the predictions for the test rows is 1\.\d{4} \(row \d+ of the source, counted from 0\), "
+        r"above 1\.05 \(diagnostics\.rhat_fail\): raise sampler\.warmup"
+    )
+    assert any(re.match(pattern, reason) for reason in summary["reasons"]), summary["reasons"]
+    assert summary["predictions"]["test"]["n_rhat_above"] == 5
+
+
+def test_stuck_chain_fails(judged):
+    dataset = make_dataset("classification")
+    theta = independent_theta(dataset, n_chains=4, n_draws=N_DRAWS)
+    theta[1] = theta[1, 0]
+    summary, _ = judged(theta, dataset)
+    assert summary["verdict"] == "FAIL"
+    assert summary["stuck_chains"] == [1]
+    assert summary["reasons"][0].startswith("Chain 1 is stuck: it stayed in one place for more than half")
+
+
+def test_all_chains_stuck_in_one_place_fail_though_nothing_disagrees(judged):
+    dataset = make_dataset("regression")
+    theta = np.broadcast_to(independent_theta(dataset, n_chains=1, n_draws=1), (4, N_DRAWS, 14)).copy()
+    summary, pointwise = judged(theta, dataset)
+    assert summary["verdict"] == "FAIL"
+    assert summary["stuck_chains"] == [0, 1, 2, 3]
+    assert np.isnan(pointwise["rhat_test"][1]).all()
+    figures = summary["predictions"]["test"]
+    assert (figures["n_constant"], figures["rhat_max"], figures["worst_row"]) == (5, None, None)
+    assert any("the log density are the same in all chains" in reason for reason in summary["reasons"])
+    assert any("5 of 5 quantities" in reason for reason in summary["reasons"])
+
+
+def test_chains_stuck_in_different_places_fail_with_infinite_rhat(judged):
+    dataset = make_dataset("regression")
+    theta = np.repeat(independent_theta(dataset, n_chains=4, n_draws=1), N_DRAWS, axis=1)
+    summary, _ = judged(theta, dataset)
+    assert summary["verdict"] == "FAIL"
+    assert any("R-hat of the log density is infinite" in reason for reason in summary["reasons"])
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_draws_that_are_not_finite_fail(judged, bad):
+    dataset = make_dataset("regression")
+    theta = independent_theta(dataset, n_chains=4, n_draws=N_DRAWS)
+    theta[3, 17, layout_of(dataset).slices["bias_1"]] = bad
+    log_density = -0.5 * (theta**2).sum(axis=-1)
+    summary, pointwise = judged(theta, dataset, variables={"log_density": log_density})
+    assert summary["verdict"] == "FAIL"
+    assert any("Draws of the log density are not finite" in reason for reason in summary["reasons"])
+    assert any(
+        "5 of 5 quantities in the predictions for the test rows are not finite" in r
+        for r in summary["reasons"]
+    )
+    assert np.isnan(pointwise["rhat_train"][1]).all()
+
+
+def test_a_single_chain_is_a_warning_at_best(judged):
+    dataset = make_dataset("regression")
+    theta = independent_theta(dataset, n_chains=1, n_draws=2000)
+    summary, _ = judged(theta, dataset)
+    assert summary["verdict"] == "WARN"
+    assert summary["reasons"][0].startswith("There is one chain")
+    assert summary["predictions"]["test"]["rhat_max"] is not None
+
+
+@pytest.mark.parametrize(("n_chains", "n_draws", "needed"), [(4, 3, 4), (4, 1, 4), (1, 7, 8)])
+def test_too_few_draws_fail(judged, n_chains, n_draws, needed):
+    dataset = make_dataset("classification")
+    summary, _ = judged(independent_theta(dataset, n_chains=n_chains, n_draws=n_draws), dataset)
+    assert summary["verdict"] == "FAIL"
+    assert summary["reasons"][0].startswith(
+        f"R-hat and ESS need at least {needed} draws per chain, {n_draws} were kept: raise sampler.draws."
+    )
+    assert len(summary["reasons"]) == (2 if n_chains == 1 else 1)
+
+
+def test_low_effective_sample_size_warns_then_fails_and_says_how_much_longer(judged):
+    dataset = make_dataset("regression")
+    theta = independent_theta(dataset, n_chains=4, n_draws=80)
+    limits = {"rhat_warn": 1.1, "rhat_fail": 1.2}
+    warned, _ = judged(theta, dataset, thresholds=limits)
+    assert warned["verdict"] == "WARN"
+    ess = warned["log_density"]["ess_bulk"]
+    assert 150 < ess < 400
+    (sentence,) = [reason for reason in warned["reasons"] if reason.startswith("Bulk ESS of the log density")]
+    (factor,) = map(float, re.findall(r"about ([\d.]+) times", sentence))
+    assert factor == pytest.approx(400 / ess, abs=0.1)
+    assert sentence.endswith("higher sampler.thin (now 2) or sampler.draws (now 80).")
+    failed, _ = judged(theta, dataset, thresholds=limits | {"ess_fail": 390.0})
+    assert failed["verdict"] == "FAIL"
+    assert "below 390 (diagnostics.ess_fail)" in failed["reasons"][0]
+
+
+def test_known_noise_is_not_judged(judged):
+    dataset = make_dataset("regression")
+    theta = independent_theta(dataset, n_chains=4, n_draws=N_DRAWS)[..., :-1]
+    summary, _ = judged(
+        theta, dataset, likelihood=LIKELIHOOD | {"noise": 0.3}, thresholds={"rhat_warn": 1.02}
+    )
+    assert summary["noise_scale"] is None
+    assert summary["verdict"] == "PASS", summary["reasons"]
+
+
+def test_sampled_noise_that_never_changes_fails(judged):
+    dataset = make_dataset("regression")
+    theta = independent_theta(dataset, n_chains=4, n_draws=N_DRAWS)
+    theta[..., -1] = -1.0
+    summary, _ = judged(theta, dataset)
+    assert summary["verdict"] == "FAIL"
+    assert summary["reasons"][0].startswith("Draws of the noise scale are the same in all chains")
+
+
+def test_saturated_probabilities_are_told(judged):
+    dataset = make_dataset("classification")
+    theta = independent_theta(dataset, n_chains=4, n_draws=N_DRAWS)
+    theta[..., layout_of(dataset).slices["bias_1"]] += np.array([500.0, 0.0, 0.0])
+    summary, _ = judged(theta, dataset, thresholds={"rhat_warn": 1.02})
+    assert summary["verdict"] == "WARN"
+    assert len(summary["reasons"]) == 2
+    assert summary["reasons"][1].startswith(
+        "15 of 15 quantities in the predictions for the test rows are the same"
+    )
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "verdict", "words"),
+    [
+        ("acceptance_rate", 0.03, "WARN", "Chain 2 accepts 3.0% of its proposals, less than 10.0%"),
+        ("acceptance_rate", 0.99, "WARN", "Chain 2 accepts 99.0% of its proposals, more than 95.0%"),
+        ("acceptance_rate", np.nan, "FAIL", "The acceptance rate of chain 2 is not finite"),
+        ("diverging", 3, "WARN", f"{N_DRAWS} of {4 * N_DRAWS} draws (25.0%) have a diverging move"),
+    ],
+)
+def test_how_a_chain_ran_is_judged(judged, variable, value, verdict, words):
+    dataset = make_dataset("regression")
+    theta = independent_theta(dataset, n_chains=4, n_draws=N_DRAWS)
+    values = np.full(theta.shape[:2], 0.6 if variable == "acceptance_rate" else 0, dtype=type(value))
+    values[2] = value
+    summary, _ = judged(theta, dataset, variables={variable: values}, thresholds={"rhat_warn": 1.02})
+    assert summary["verdict"] == verdict
+    assert len(summary["reasons"]) == 1
+    assert summary["reasons"][0].startswith(words)
+    assert summary["n_diverging"] == (N_DRAWS if variable == "diverging" else 0)
+
+
+def test_weights_are_information_only(judged):
+    """Two chains whose units are swapped agree on every prediction, and after sorting on the weights, too."""
+    dataset = make_dataset("regression")
+    layout = layout_of(dataset)
+    theta = 0.1 * independent_theta(dataset, n_chains=4, n_draws=N_DRAWS)
+    theta[..., layout.slices["bias_0"]] += np.array([1.0, 2.0, 3.0])
+    blocks = {name: values.copy() for name, values in layout.unpack(theta).items()}
+    order = [2, 0, 1]
+    for chain in (1, 3):
+        for name in ("weight_0", "bias_0"):
+            blocks[name][chain] = -blocks[name][chain][..., order]
+        blocks["weight_1"][chain] = -blocks["weight_1"][chain][..., order, :]
+    lp = -0.5 * (theta**2).sum(axis=-1)
+    limits = {"rhat_warn": 1.02}
+    summary, _ = judged(layout.pack(blocks), dataset, variables={"log_density": lp}, thresholds=limits)
+    assert summary["verdict"] == "PASS", summary["reasons"]
+    assert summary["weights"]["raw"]["rhat_max"] > 1.5
+    assert summary["weights"]["canonical"]["rhat_max"] < 1.02
+
+
+def test_probabilities_near_one_keep_their_digits(judged):
+    """Of two classes the rare one is judged: next to 1, single precision would round all draws to the same number."""
+    dataset = make_dataset("classification", n_classes=2)
+    theta = independent_theta(dataset, n_chains=4, n_draws=100)
+    theta[..., layout_of(dataset).slices["bias_1"]] += np.array([30.0, 0.0])
+    summary, pointwise = judged(theta, dataset)
+    assert summary["predictions"]["test"]["n_constant"] == 0
+    assert np.isfinite(pointwise["rhat_test"][1]).all()
+
+
+def test_failures_come_before_warnings(judged):
+    dataset = make_dataset("regression")
+    theta = independent_theta(dataset, n_chains=1, n_draws=100)
+    summary, _ = judged(theta, dataset, thresholds={"ess_fail": 300.0})
+    grave = ["diagnostics.ess_fail" in reason for reason in summary["reasons"]]
+    assert summary["verdict"] == "FAIL"
+    assert grave[0]
+    assert grave == sorted(grave, reverse=True)
+    assert not all(grave)

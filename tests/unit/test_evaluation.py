@@ -1,0 +1,318 @@
+"""Scores of all models: same rows, same units, and Monte Carlo errors that are as large as they say."""
+
+import math
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy import stats
+
+from bnn import evaluation, inference_data, metrics
+from bnn.predictive import central_intervals, mixture_log_density
+from bnn.storage import read_json
+from tests.unit.synthetic_chains import (
+    LIKELIHOOD,
+    NETWORK,
+    independent_theta,
+    layout_of,
+    make_dataset,
+    write_chains,
+)
+
+ATTRIBUTES = {"seconds": 0.75, "best_epoch": 3, "n_params": 13}
+REGRESSION_SCORES = ["rmse", "mae", "r2", "nll", "crps"]
+REGRESSION_SCORES += [f"{name}_{level}" for level in (50, 90, 95) for name in ("coverage", "width")]
+
+
+def posterior_of(folder, dataset, theta):
+    paths = write_chains(folder, theta, layout_of(dataset))
+    rng = np.random.default_rng(0)
+    return inference_data.build(dataset, paths, network=NETWORK, likelihood=LIKELIHOOD, rng=rng)
+
+
+def references(predictions):
+    """Return a baseline file's variables in which both models predict the same."""
+    models = ("baseline", "linear")
+    return {f"{model}_{name}": np.asarray(value) for model in models for name, value in predictions.items()}
+
+
+def any_references(dataset):
+    rng = np.random.default_rng(8)
+    sizes = {"train": len(dataset.y_train), "test": len(dataset.y_test)}
+    if dataset.task == "classification":
+        n_classes = dataset.n_outputs
+        return references(
+            {f"{s}_probability": rng.dirichlet(np.ones(n_classes), size=n) for s, n in sizes.items()}
+        )
+    means = {f"{split}_mean": rng.normal(20, 5, size=n) for split, n in sizes.items()}
+    return references(means | {"noise_scale": 2.0})
+
+
+@pytest.fixture(params=["classification", "regression"])
+def evaluated(request, tmp_path):
+    dataset = make_dataset(request.param)
+    idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=3, n_draws=40))
+    baseline = any_references(dataset)
+    return dataset, idata, baseline, *evaluation.evaluate(idata, dataset, baseline, ATTRIBUTES)
+
+
+def test_what_is_in_the_scores(evaluated, tmp_path):
+    dataset, _, _, scores, table = evaluated
+    is_class = dataset.task == "classification"
+    names = ["accuracy", "nll", "brier", "ece"] if is_class else REGRESSION_SCORES
+    assert list(scores["models"]) == ["bnn", "baseline", "linear"]
+    for model, splits in scores["models"].items():
+        for found in splits.values():
+            assert list(found) == names
+            assert all(math.isfinite(entry["value"]) for entry in found.values())
+            assert all((entry["mcse"] is None) == (model != "bnn") for entry in found.values())
+    assert (scores["dataset"], scores["task"], scores["n_train"], scores["n_test"]) == (
+        "toy",
+        dataset.task,
+        8,
+        5,
+    )
+    assert (scores["n_features"], scores["target_name"]) == (2, dataset.target_name)
+    assert scores["target_unit"] == ("" if is_class else "EUR")
+    assert scores["class_names"] == (["kind 0", "kind 1", "kind 2"] if is_class else [])
+    assert scores["architecture"] == [2, 3, dataset.n_outputs]
+    assert scores["n_params"] == layout_of(dataset).n_params
+    assert scores["seconds"] == {"baseline": 0.75, "bnn": 0.5 * 3 + (1 + 2 + 3) + 2 * 3}
+    for parts in scores["uncertainty"].values():
+        assert parts["total"] == pytest.approx(parts["aleatoric"] + parts["epistemic"], rel=1e-9)
+    assert ("classification_report" in scores) == is_class
+    json_path, csv_path = tmp_path / "metrics.json", tmp_path / "predictions.csv"
+    evaluation.save(scores, table, json_path=json_path, csv_path=csv_path)
+    assert read_json(json_path) == scores
+    pd.testing.assert_frame_equal(pd.read_csv(csv_path, float_precision="round_trip"), table)
+
+
+def test_table_of_a_classification(tmp_path):
+    dataset = make_dataset("classification")
+    idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=20))
+    baseline = any_references(dataset)
+    scores, table = evaluation.evaluate(idata, dataset, baseline, ATTRIBUTES)
+    kinds = [f"kind {index}" for index in range(3)]
+    assert table["row"].tolist() == dataset.row_test.tolist()
+    assert table["y"].tolist() == [kinds[index] for index in dataset.y_test]
+    probability = table[[f"bnn_probability_{kind}" for kind in kinds]].to_numpy()
+    assert np.allclose(probability, idata["predictions"]["probability"].values.mean(axis=(0, 1)), rtol=1e-6)
+    assert table["bnn_predicted"].tolist() == [kinds[index] for index in probability.argmax(axis=1)]
+    assert np.allclose(table["bnn_entropy_total"], stats.entropy(probability, axis=1), rtol=1e-6)
+    parts = table["bnn_entropy_aleatoric"] + table["bnn_mutual_information"]
+    assert np.allclose(table["bnn_entropy_total"], parts, rtol=1e-9)
+    assert table["linear_probability_kind 1"].tolist() == baseline["linear_test_probability"][:, 1].tolist()
+    accuracy = (table["bnn_predicted"] == table["y"]).mean()
+    assert scores["models"]["bnn"]["test"]["accuracy"]["value"] == accuracy
+    recall = {row["class"]: row["recall"] for row in scores["classification_report"]["linear"]}
+    for kind in kinds:
+        own = table[table["y"] == kind]
+        assert recall[kind] == pytest.approx((own["linear_predicted"] == kind).mean())
+
+
+def test_scores_and_table_of_a_regression_are_in_original_units(tmp_path):
+    dataset = make_dataset("regression")
+    theta = independent_theta(dataset, n_chains=2, n_draws=50)
+    idata = posterior_of(tmp_path, dataset, theta)
+    scores, table = evaluation.evaluate(idata, dataset, any_references(dataset), ATTRIBUTES)
+    y = 20 + 5 * dataset.y_test
+    assert np.allclose(table["y"], y, rtol=1e-12)
+    means = idata["predictions"]["mean"].values.astype(float)
+    noise = 5 * np.exp(theta[..., -1])
+    assert np.allclose(table["bnn_mean"], means.mean(axis=(0, 1)), rtol=1e-9)
+    assert np.allclose(table["bnn_sd_epistemic"], means.std(axis=(0, 1)), rtol=1e-9)
+    assert np.allclose(table["bnn_sd_aleatoric"], np.sqrt(np.mean(noise**2)), rtol=1e-9)
+    assert np.allclose(table["bnn_sd"] ** 2, table["bnn_sd_aleatoric"] ** 2 + table["bnn_sd_epistemic"] ** 2)
+    drawn = idata["predictions"]["y"].values
+    found = {name: entry["value"] for name, entry in scores["models"]["bnn"]["test"].items()}
+    assert found["rmse"] == pytest.approx(np.sqrt(np.mean((table["bnn_mean"] - y) ** 2)), rel=1e-9)
+    density = stats.norm.pdf(y, means, noise[..., None]).mean(axis=(0, 1))
+    assert found["nll"] == pytest.approx(-np.log(density).mean(), rel=1e-6)
+    assert found["crps"] == pytest.approx(
+        metrics.sample_crps(drawn.reshape(-1, 5).astype(float), y), rel=1e-9
+    )
+    for level, lower, upper in zip((50, 90, 95), *central_intervals(drawn, (0.5, 0.9, 0.95)), strict=True):
+        assert np.array_equal(table[f"bnn_lower_{level}"], lower)
+        assert np.array_equal(table[f"bnn_upper_{level}"], upper)
+        assert found[f"coverage_{level}"] == np.mean((lower <= y) & (y <= upper))
+        assert found[f"width_{level}"] == pytest.approx((upper - lower).mean(), rel=1e-9)
+    train = scores["models"]["bnn"]["train"]["nll"]["value"]
+    log_likelihood = idata["log_likelihood"]["y"].values
+    assert train == pytest.approx(-mixture_log_density(log_likelihood).mean(), rel=1e-9)
+
+
+def test_one_distribution_has_one_set_of_scores_whichever_model_predicts_it(tmp_path):
+    """All draws are equal, and both references predict what the draws predict: classes."""
+    dataset = make_dataset("classification", n_train=30, n_test=20)
+    theta = np.repeat(independent_theta(dataset, n_chains=1, n_draws=1), 20, axis=1)
+    idata = posterior_of(tmp_path, dataset, theta)
+    own = {"train": idata["posterior_predictive"], "test": idata["predictions"]}
+    first = {split: group["probability"].values[0, 0].astype(float) for split, group in own.items()}
+    probability = {f"{split}_probability": values for split, values in first.items()}
+    scores, _ = evaluation.evaluate(idata, dataset, references(probability), ATTRIBUTES)
+    for split in ("train", "test"):
+        for name, entry in scores["models"]["bnn"][split].items():
+            assert entry["mcse"] == pytest.approx(0, abs=1e-9)
+            for model in ("baseline", "linear"):
+                assert scores["models"][model][split][name]["value"] == pytest.approx(
+                    entry["value"], rel=1e-9
+                ), name
+    reports = scores["classification_report"]
+    assert reports["bnn"] == reports["baseline"] == reports["linear"]
+
+
+def test_one_normal_distribution_has_one_set_of_scores_whichever_model_predicts_it(tmp_path):
+    """The same for a regression; intervals and CRPS of the posterior come from draws: equal up to their error."""
+    dataset = make_dataset("regression", n_train=40, n_test=30)
+    theta = np.repeat(independent_theta(dataset, n_chains=1, n_draws=1), 8000, axis=1)
+    idata = posterior_of(tmp_path, dataset, theta)
+    own = {"train": idata["posterior_predictive"], "test": idata["predictions"]}
+    means = {f"{split}_mean": group["mean"].values[0, 0].astype(float) for split, group in own.items()}
+    noise = 5 * np.exp(theta[0, 0, -1])
+    scores, _ = evaluation.evaluate(idata, dataset, references(means | {"noise_scale": noise}), ATTRIBUTES)
+    for split in ("train", "test"):
+        bnn = scores["models"]["bnn"][split]
+        for model in ("baseline", "linear"):
+            for name, entry in scores["models"][model][split].items():
+                if name in ("rmse", "mae", "r2", "nll"):
+                    assert bnn[name]["value"] == pytest.approx(entry["value"], rel=1e-6), name
+                elif name.startswith("coverage"):
+                    # An end that moves by its error can cross one observation or two.
+                    assert bnn[name]["value"] == pytest.approx(entry["value"], abs=0.051), name
+                else:
+                    assert bnn[name]["value"] == pytest.approx(entry["value"], rel=0.02), name
+
+
+# --- Monte Carlo errors-
+
+
+def test_blocks_are_runs_of_one_chain():
+    assert evaluation.jackknife_blocks(2, 10).tolist() == [
+        [0, 0, 1, 1, 2, 2, 3, 3, 4, 4],
+        [5, 5, 6, 6, 7, 7, 8, 8, 9, 9],
+    ]
+    assert evaluation.jackknife_blocks(1, 3).tolist() == [[0, 1, 2]]
+    sizes = np.bincount(evaluation.jackknife_blocks(3, 23).ravel())
+    assert len(sizes) == 15
+    assert set(sizes) == {4, 5}
+
+
+def test_jackknife_of_a_mean_is_its_standard_error():
+    """With blocks of one draw the jackknife of a mean is s / sqrt(n), exactly."""
+    values = np.random.default_rng(1).standard_normal(30)
+    left_out = (values.sum() - values) / 29
+    assert evaluation.jackknife_mcse(left_out) == pytest.approx(values.std(ddof=1) / math.sqrt(30), rel=1e-12)
+    assert evaluation.jackknife_mcse(left_out[:1]) is None
+    assert evaluation.jackknife_mcse(np.full(7, 0.1)) == 0
+    assert np.isnan(evaluation.jackknife_mcse(np.array([1.0, np.inf, 2.0])) or 0.0)
+
+
+def test_leaving_blocks_out_is_what_it_says(tmp_path):
+    """The scores with a block left out, computed anew from the draws that remain."""
+    dataset = make_dataset("regression")
+    idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=23))
+    group = idata["predictions"]
+    blocks = evaluation.jackknife_blocks(2, 23)
+    y = evaluation.observed(dataset, "test")
+    rebuilt = []
+    for block in range(10):
+        kept = blocks != block
+        mean, drawn, density = (group[name].values[kept][None] for name in ("mean", "y", "log_density_y"))
+        lower, upper = central_intervals(drawn, (0.95,))
+        rebuilt.append(
+            {
+                "rmse": metrics.rmse(mean[0].mean(axis=0, dtype=float), y),
+                "nll": -mixture_log_density(density).mean(),
+                "crps": metrics.sample_crps(drawn[0].astype(float), y),
+                "width_95": metrics.mean_width(lower[0], upper[0]),
+            }
+        )
+    scores, _ = evaluation.evaluate(idata, dataset, any_references(dataset), ATTRIBUTES)
+    for name in rebuilt[0]:
+        expected = evaluation.jackknife_mcse(np.array([item[name] for item in rebuilt]))
+        assert scores["models"]["bnn"]["test"][name]["mcse"] == pytest.approx(expected, rel=1e-6), name
+
+
+@pytest.mark.parametrize("persistence", [0.0, 0.8])
+def test_errors_are_as_large_as_the_scatter_between_runs(persistence):
+    """Scores of 200 posteriors with other draws, independent or autocorrelated, scatter by their Monte Carlo error.
+
+    The variance of 200 scores has a relative standard error of sqrt(2/199) = 10 %, the mean of their squared errors
+    (19 degrees of freedom each) one of sqrt(2/19/200) = 2 %. The ratio may be off by 40 %, so over seeds a right
+    jackknife would fail here once in 10,000 times for each of 8 scores. Quantiles far out jump from draw to draw,
+    which with few draws the jackknife overstates: widths of intervals may claim up to twice the variance.
+    """
+    n_runs, n_chains, n_draws, n_obs = 200, 4, 400, 12
+    rng = np.random.default_rng(11)
+    y_class, y = rng.integers(0, 3, size=n_obs), rng.standard_normal(n_obs)
+    centre = rng.standard_normal((n_obs, 3))
+
+    def draws():
+        noise = rng.standard_normal((n_chains, n_draws, n_obs, 3))
+        for draw in range(1, n_draws):
+            noise[:, draw] = persistence * noise[:, draw - 1] + math.sqrt(1 - persistence**2) * noise[:, draw]
+        return centre + noise
+
+    runs = []
+    for _ in range(n_runs):
+        logits = draws()
+        probability = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+        mean = logits[..., 0]
+        noise_draws = rng.standard_normal(mean.shape)
+        arrays = {"mean": mean, "y": mean + noise_draws, "probability": probability}
+        arrays["log_density_y"] = stats.norm.logpdf(y, mean, 1.0)
+        idata: Any = {
+            "predictions": {name: SimpleNamespace(values=values) for name, values in arrays.items()}
+        }
+        found = evaluation._target_scores(idata, "test", y)
+        classes = evaluation._class_scores(idata, "test", y_class)
+        kept = {name: found[name] for name in ("rmse", "mae", "nll", "crps", "width_50", "width_95")}
+        runs.append(kept | {f"class {name}": classes[name] for name in ("nll", "brier")})
+    for name in runs[0]:
+        scatter = np.var([run[name]["value"] for run in runs], ddof=1)
+        claimed = np.mean([run[name]["mcse"] ** 2 for run in runs])
+        assert 0.6 < claimed / scatter < (2.0 if name.startswith("width") else 1.4), (name, claimed / scatter)
+
+
+def test_one_draw_has_no_monte_carlo_error(tmp_path):
+    dataset = make_dataset("classification")
+    idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=1, n_draws=1))
+    scores, _ = evaluation.evaluate(idata, dataset, any_references(dataset), ATTRIBUTES)
+    assert scores["models"]["bnn"]["test"]["nll"]["mcse"] is None
+
+
+def test_rows_in_parts_change_nothing(tmp_path, monkeypatch):
+    dataset = make_dataset("regression")
+    idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=30))
+    baseline = any_references(dataset)
+    whole, _ = evaluation.evaluate(idata, dataset, baseline, ATTRIBUTES)
+    monkeypatch.setattr(evaluation, "_ROWS_AT_ONCE", 2)
+    parts, _ = evaluation.evaluate(idata, dataset, baseline, ATTRIBUTES)
+    for name, entry in whole["models"]["bnn"]["train"].items():
+        assert parts["models"]["bnn"]["train"][name] == pytest.approx(entry, rel=1e-9), name
+
+
+def test_densities_far_out_do_not_underflow_and_impossible_ones_show(tmp_path):
+    dataset = make_dataset("regression")
+    idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=10))
+    idata["predictions"]["log_density_y"] -= 5000
+    far, _ = evaluation.evaluate(idata, dataset, any_references(dataset), ATTRIBUTES)
+    assert 5000 < far["models"]["bnn"]["test"]["nll"]["value"] < 5100
+    idata["predictions"]["log_density_y"][..., 2] = -np.inf
+    none, _ = evaluation.evaluate(idata, dataset, any_references(dataset), ATTRIBUTES)
+    assert none["models"]["bnn"]["test"]["nll"]["value"] == math.inf
+    assert math.isnan(none["models"]["bnn"]["test"]["nll"]["mcse"])
+
+
+def test_other_rows_are_refused(tmp_path):
+    dataset = make_dataset("regression")
+    idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=10))
+    baseline = any_references(dataset)
+    short = baseline | {"linear_test_mean": baseline["linear_test_mean"][:-1]}
+    with pytest.raises(ValueError, match="toy: linear predicts 4 test rows, the table has 5"):
+        evaluation.evaluate(idata, dataset, short, ATTRIBUTES)
+    other = make_dataset("regression", n_train=9, n_test=5)
+    with pytest.raises(ValueError, match="toy: the posterior was computed on other train rows"):
+        evaluation.evaluate(idata, other, any_references(other), ATTRIBUTES)

@@ -1,0 +1,264 @@
+"""The posterior file: anybody can open it, variables mean what they say, chains that do not fit are refused."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import arviz as az
+import numpy as np
+import pytest
+from scipy import stats
+
+from bnn import inference_data
+from bnn.predictive import make_predictor
+from tests.unit.synthetic_chains import (
+    LIKELIHOOD,
+    NETWORK,
+    independent_theta,
+    layout_of,
+    make_dataset,
+    write_chains,
+)
+
+TASKS = ["classification", "regression"]
+
+
+def build(dataset, paths, *, likelihood=LIKELIHOOD, seed=0):
+    rng = np.random.default_rng(seed)
+    return inference_data.build(dataset, paths, network=NETWORK, likelihood=likelihood, rng=rng)
+
+
+@pytest.fixture(scope="module", params=TASKS)
+def dataset(request):
+    return make_dataset(request.param)
+
+
+@pytest.fixture(scope="module")
+def theta(dataset):
+    return independent_theta(dataset, n_chains=3, n_draws=10)
+
+
+@pytest.fixture(scope="module")
+def saved(dataset, theta, tmp_path_factory):
+    """Return what ArviZ itself reads from the file."""
+    folder = tmp_path_factory.mktemp("saved")
+    idata = build(dataset, write_chains(folder, theta, layout_of(dataset)))
+    inference_data.save(idata, folder / "posterior.nc")
+    return az.from_netcdf(str(folder / "posterior.nc"))
+
+
+def test_groups_variables_and_dimensions(saved, dataset):
+    kind: tuple[str, tuple[str, ...]] = ("probability", ("chain", "draw", "obs_id", "class"))
+    if dataset.task == "regression":
+        kind = ("mean", ("chain", "draw", "obs_id"))
+    for group, rows in (("posterior_predictive", dataset.row_train), ("predictions", dataset.row_test)):
+        assert saved[group][kind[0]].dims == kind[1]
+        assert saved[group][kind[0]].dtype == np.float32
+        assert saved[group]["y"].dims == ("chain", "draw", "obs_id")
+        assert np.array_equal(saved[group]["obs_id"], rows)
+    assert set(saved["posterior_predictive"].data_vars) == {kind[0], "y"}
+    assert set(saved["predictions"].data_vars) == {kind[0], "y", "log_density_y"}
+    assert set(saved["log_likelihood"].data_vars) == {"y"}
+    posterior = saved["posterior"]
+    assert posterior["weight_0"].dims == ("chain", "draw", "input", "hidden_0")
+    assert posterior["weight_1"].dims == ("chain", "draw", "hidden_0", "output")
+    assert posterior["bias_0"].dims == ("chain", "draw", "hidden_0")
+    assert posterior["bias_1"].dims == ("chain", "draw", "output")
+    assert posterior["input"].values.tolist() == ["length", "width"]
+    if dataset.task == "classification":
+        assert posterior["output"].values.tolist() == ["kind 0", "kind 1", "kind 2"]
+        assert saved["predictions"]["class"].values.tolist() == ["kind 0", "kind 1", "kind 2"]
+        assert "noise_scale" not in posterior
+    else:
+        assert posterior["output"].values.tolist() == ["price"]
+        assert posterior["noise_scale"].dims == ("chain", "draw")
+        assert posterior["noise_scale"].attrs["units"] == "standardised target units"
+        assert saved["predictions"]["mean"].attrs["units"] == "EUR"
+        assert saved["log_likelihood"]["y"].attrs["units"] == "nats, per EUR"
+    stats_group = saved["sample_stats"]
+    assert set(stats_group.data_vars) >= {"lp", "acceptance_rate", "step_size", "diverging"}
+    assert stats_group["diverging"].dtype == bool
+    assert stats_group["seconds_warmup"].values.tolist() == [1.0, 2.0, 3.0]
+    assert stats_group["n_gradients"].values.tolist() == [100, 100, 100]
+    assert saved["warmup_sample_stats"]["draw"].values.tolist() == [10, 20, 30]
+    assert saved["warmup_sample_stats"]["lp"].values[2].tolist() == [2.0, 2.0, 2.0]
+    about = posterior.attrs
+    assert (about["dataset"], about["task"], about["kernel"]) == ("toy", dataset.task, "mala")
+    assert (about["thin"], about["n_warmup"], about["n_draws"]) == (2, 30, 10)
+    assert about["architecture"].tolist() == [2, 3, dataset.n_outputs]
+    assert about["n_params"] == layout_of(dataset).n_params
+
+
+def test_observed_values_are_in_original_units(saved, dataset):
+    y_train, y_test = dataset.y_train, dataset.y_test
+    if dataset.task == "regression":
+        y_train, y_test = 20 + 5 * y_train, 20 + 5 * y_test
+    assert np.allclose(saved["observed_data"]["y"], y_train, rtol=1e-12)
+    assert np.allclose(saved["predictions_constant_data"]["y"], y_test, rtol=1e-12)
+    assert np.array_equal(saved["constant_data"]["x"], dataset.x_train)
+    assert np.array_equal(saved["predictions_constant_data"]["x"], dataset.x_test)
+
+
+def test_theta_comes_back(saved, dataset, theta):
+    found, layout = inference_data.stacked_theta(saved)
+    assert layout == layout_of(dataset)
+    assert np.allclose(found, theta, rtol=1e-14, atol=1e-14)
+
+
+def test_predictions_and_densities_are_those_of_each_draw(saved, dataset, theta):
+    predictor = make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
+    name = "probability" if dataset.task == "classification" else "mean"
+    for group, density, x, y in (
+        ("posterior_predictive", saved["log_likelihood"]["y"], dataset.x_train, dataset.y_train),
+        ("predictions", saved["predictions"]["log_density_y"], dataset.x_test, dataset.y_test),
+    ):
+        for chain in range(3):
+            (block,) = predictor.stream(theta[chain], x, y)
+            assert block.log_density is not None
+            assert np.allclose(saved[group][name][chain], block.value, rtol=1e-6)
+            assert np.allclose(density[chain], block.log_density, rtol=1e-12, atol=1e-12)
+
+
+def test_new_observations_scatter_as_they_should(tmp_path):
+    dataset = make_dataset("regression")
+    theta = np.repeat(independent_theta(dataset, n_chains=2, n_draws=1), 2000, axis=1)
+    group = build(dataset, write_chains(tmp_path, theta, layout_of(dataset)))["predictions"]
+    z = (group["y"] - group["mean"]).values / (5 * np.exp(theta[:, :1, -1:]))
+    # 20,000 standard normal numbers; over seeds a right sampler would fail here once in 10,000.
+    assert stats.kstest(z.ravel(), "norm").pvalue > 1e-4
+
+
+def test_order_of_files_does_not_matter_and_chains_keep_their_numbers(dataset, theta, tmp_path):
+    paths = write_chains(tmp_path, theta, layout_of(dataset), chain_ids=[4, 1, 2])
+    straight, reverse = build(dataset, paths), build(dataset, paths[::-1])
+    assert straight["posterior"]["chain"].values.tolist() == [1, 2, 4]
+    assert np.array_equal(inference_data.stacked_theta(straight)[0], inference_data.stacked_theta(reverse)[0])
+    assert np.array_equal(
+        straight["posterior"]["weight_0"][2], layout_of(dataset).unpack(theta)["weight_0"][0]
+    )
+    for group in straight.groups():
+        assert straight[group].equals(reverse[group]), group
+    assert straight["sample_stats"]["seconds_warmup"].values.tolist() == [2.0, 3.0, 5.0]
+    other = build(dataset, paths, seed=1)
+    assert not np.array_equal(straight["predictions"]["y"], other["predictions"]["y"])
+
+
+@pytest.mark.filterwarnings("ignore:Estimated shape parameter:UserWarning")
+def test_arviz_can_compare_models_with_it(saved):
+    result = az.loo(saved)
+    assert np.isfinite(result.elpd_loo)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("kernel", "random_walk"),
+        ("n_warmup", 31),
+        ("thin", 3),
+        ("seed", 2),
+        ("dataset", "other"),
+        ("layout", '[["w", [1]]]'),
+    ],
+)
+def test_chains_of_different_runs_are_refused(tmp_path, key, value):
+    dataset = make_dataset("regression")
+    theta = independent_theta(dataset, n_chains=3, n_draws=4)
+    paths = write_chains(tmp_path, theta, layout_of(dataset), changes={1: {key: value}})
+    with pytest.raises(ValueError, match=f"chain files disagree on {key}") as error:
+        build(dataset, paths)
+    assert str(paths[1]) in str(error.value)
+    assert str(paths[0]) in str(error.value)
+
+
+def test_chains_with_another_digest_or_length_are_refused(tmp_path):
+    dataset = make_dataset("regression")
+    layout = layout_of(dataset)
+    theta = independent_theta(dataset, n_chains=2, n_draws=4)
+    digests = {0: {"data_digest": "a"}, 1: {"data_digest": "b"}}
+    with pytest.raises(
+        ValueError, match=r"disagree on data_digest: 'b' in .*chain_1\.nc, 'a' in .*chain_0\.nc"
+    ):
+        build(dataset, write_chains(tmp_path, theta, layout, changes=digests))
+    paths = write_chains(tmp_path, theta, layout, changes={0: {"n_draws": 5}, 1: {"n_draws": 5}})
+    with pytest.raises(ValueError, match=r"chain_0\.nc holds 4 draws, its attribute n_draws says 5"):
+        build(dataset, paths)
+
+
+def test_chains_that_do_not_fit_the_table_are_refused(tmp_path):
+    dataset = make_dataset("regression")
+    layout = layout_of(dataset)
+    theta = independent_theta(dataset, n_chains=2, n_draws=4)
+    paths = write_chains(tmp_path, theta, layout)
+    with pytest.raises(ValueError, match="there is no chain file"):
+        build(dataset, [])
+    with pytest.raises(ValueError, match=r"a chain is there twice: chains \[0, 1, 0\]"):
+        build(dataset, [*paths, paths[0]])
+    with pytest.raises(ValueError, match="the config asks for"):
+        build(dataset, paths, likelihood=LIKELIHOOD | {"noise": 0.5})
+    wrong = write_chains(tmp_path, theta, layout, changes={0: {"dataset": "b"}, 1: {"dataset": "b"}})
+    with pytest.raises(ValueError, match="of dataset 'b', the table is 'toy'"):
+        build(dataset, wrong)
+
+
+def test_known_noise_is_a_constant(tmp_path):
+    dataset = make_dataset("regression")
+    likelihood = LIKELIHOOD | {"noise": 0.3}
+    layout = layout_of(dataset, likelihood)
+    theta = independent_theta(dataset, n_chains=2, n_draws=4)[..., :-1]
+    idata = build(dataset, write_chains(tmp_path, theta, layout, n_records=0), likelihood=likelihood)
+    assert np.allclose(idata["posterior"]["noise_scale"], 0.3, rtol=1e-12)
+    assert np.array_equal(inference_data.stacked_theta(idata)[0], theta)
+    assert "warmup_sample_stats" not in idata.groups()
+
+
+def test_a_target_far_from_zero_keeps_its_digits(tmp_path):
+    dataset = make_dataset("regression", target_mean=1.7e9)
+    theta = independent_theta(dataset, n_chains=2, n_draws=4)
+    group = build(dataset, write_chains(tmp_path, theta, layout_of(dataset)))["predictions"]
+    predictor = make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
+    (block,) = predictor.stream(theta[1], dataset.x_test)
+    assert np.abs(group["mean"][1].values - block.value).max() < 1e-6
+
+
+def test_a_save_that_fails_leaves_the_old_file(dataset, theta, tmp_path, monkeypatch):
+    idata = build(dataset, write_chains(tmp_path, theta, layout_of(dataset)))
+    path = tmp_path / "out" / "posterior.nc"
+    path.parent.mkdir()
+    path.write_text("old")
+
+    def fail(self, filename, **_):
+        with open(filename, "w") as file:
+            file.write("half")
+        raise OSError("disk full")
+
+    monkeypatch.setattr(az.InferenceData, "to_netcdf", fail)
+    with pytest.raises(OSError, match="disk full"):
+        inference_data.save(idata, path)
+    assert path.read_text() == "old"
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_load_reads_what_save_wrote(dataset, theta, tmp_path):
+    idata = build(dataset, write_chains(tmp_path, theta, layout_of(dataset)))
+    inference_data.save(idata, tmp_path / "posterior.nc")
+    loaded = inference_data.load(tmp_path / "posterior.nc")
+    assert loaded.attrs["dataset"] == "toy"
+    assert sorted(loaded.groups()) == sorted(idata.groups())
+    for group in idata.groups():
+        assert loaded[group].equals(idata[group]), group
+
+
+def test_arviz_is_imported_in_silence_and_without_a_home_folder(tmp_path):
+    """ArviZ writes a note into the user's cache on import, in which jobs that start together could collide."""
+    cache = {"XDG_CACHE_HOME": os.devnull, "MPLCONFIGDIR": str(tmp_path)}
+    code = "import platformdirs; before = platformdirs.user_cache_dir; import bnn.inference_data, bnn.diagnostics\n"
+    code += "assert platformdirs.user_cache_dir is before"
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=Path(__file__).parents[2],
+        env=os.environ | cache,
+        capture_output=True,
+        text=True,
+    )
+    assert (answer.returncode, answer.stderr) == (0, "")

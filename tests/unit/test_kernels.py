@@ -1,0 +1,173 @@
+"""Algebra of the kernels: proposal densities, acceptance, and what a transition reports."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bnn.kernels import langevin_gradient, make_kernel, mala, random_walk
+from bnn.kernels.base import ChainState, Tuning, log_normal_shape, metropolis_hastings
+from bnn.seeding import ChainRandom, Stream
+
+LANGEVIN = {"learning_rate": 0.3, "noise_scale": 0.7, "langevin_probability": 0.5}
+KERNELS = {
+    "mala": mala.KERNEL,
+    "random_walk": random_walk.KERNEL,
+    "langevin_gradient": langevin_gradient.make_kernel(**LANGEVIN),
+}
+
+
+class GaussianTarget:
+    """A correlated Gaussian, which knows nothing of networks."""
+
+    precision = np.array([[2.0, 0.6], [0.6, 0.5]])
+
+    def log_density(self, position):
+        return -0.5 * np.einsum("ci,ij,cj->c", position, self.precision, position)
+
+    def log_density_and_grad(self, position):
+        return self.log_density(position), -position @ self.precision
+
+
+def randoms(n_chains=1, seed=0):
+    return ChainRandom.of_chains(seed, Stream.SAMPLE, range(n_chains))
+
+
+def tuning(n_chains, step_size):
+    return Tuning(np.full(n_chains, step_size), np.tile([0.5, 2.0], (n_chains, 1)))
+
+
+@pytest.fixture
+def ratio_parts(monkeypatch):
+    """Record what a kernel hands to the acceptance rule."""
+    seen = []
+
+    def record(random, current, proposed, *, log_q_forth, log_q_back):
+        seen.append((current, proposed, log_q_forth, log_q_back))
+        return metropolis_hastings(random, current, proposed, log_q_forth=log_q_forth, log_q_back=log_q_back)
+
+    for module in (mala, random_walk, langevin_gradient):
+        monkeypatch.setattr(module, "metropolis_hastings", record)
+    return seen
+
+
+def log_q_mala(to, start, step_size):
+    variance = np.array([0.5, 2.0])
+    mean = start + step_size * variance * -(start @ GaussianTarget.precision)
+    return stats.norm(mean, np.sqrt(2 * step_size * variance)).logpdf(to).sum()
+
+
+def test_mala_ratio_is_that_of_the_proposal_density(ratio_parts):
+    target = GaussianTarget()
+    state = mala.KERNEL.start(np.array([[0.3, -1.2]]), target)
+    _, info = mala.step(randoms(), state, target, tuning(1, 0.2))
+    (current, proposed, forth, back), = ratio_parts
+    a, b = current.position[0], proposed.position[0]
+    expected = log_q_mala(a, b, 0.2) - log_q_mala(b, a, 0.2)
+    assert (back - forth)[0] == pytest.approx(expected, rel=1e-10)
+    density = target.log_density(proposed.position) - target.log_density(current.position)
+    assert info.log_ratio[0] == pytest.approx(expected + density[0], rel=1e-10)
+
+
+def test_langevin_gradient_ratio_is_that_of_the_proposal_density(ratio_parts):
+    target = GaussianTarget()
+    kinds = set()
+    for seed in range(12):
+        state = mala.KERNEL.start(np.array([[0.3, -1.2]]), target)
+        KERNELS["langevin_gradient"].step(randoms(seed=seed), state, target, tuning(1, 0.8))
+        current, proposed, forth, back = ratio_parts[-1]
+        a, b = current.position[0], proposed.position[0]
+        variance = np.array([0.5, 2.0])
+
+        def log_q(to, start, drift, variance=variance):
+            mean = start + drift * 0.3 * 0.8**2 * variance * -(start @ target.precision)
+            return stats.norm(mean, 0.7 * 0.8 * np.sqrt(variance)).logpdf(to).sum()
+
+        candidates = {drift: log_q(a, b, drift) - log_q(b, a, drift) for drift in (0.0, 1.0)}
+        matching = [d for d, value in candidates.items() if abs((back - forth)[0] - value) < 1e-10]
+        assert len(matching) == 1
+        kinds.add(matching[0])
+    assert kinds == {0.0, 1.0}, "both proposals must occur"
+
+
+def test_langevin_gradient_with_unit_step_and_no_preconditioner_is_the_published_proposal(ratio_parts):
+    target = GaussianTarget()
+    kernel = make_kernel("langevin_gradient", langevin={**LANGEVIN, "langevin_probability": 1.0})
+    start = np.array([[0.3, -1.2]])
+    kernel.step(randoms(), kernel.start(start, target), target, Tuning(np.ones(1), np.ones((1, 2))))
+    random = randoms()
+    random.uniform()
+    gradient_step = start + 0.3 * target.log_density_and_grad(start)[1]
+    assert np.allclose(ratio_parts[0][1].position, gradient_step + 0.7 * random.standard_normal(2))
+
+
+def test_mala_log_ratio_is_antisymmetric(ratio_parts):
+    """The log ratio of a move and of the way back, each evaluated by the kernel itself, sum to zero."""
+    target, tuned = GaussianTarget(), tuning(1, 0.3)
+    there = mala.step(randoms(), mala.KERNEL.start(np.array([[0.3, -1.2]]), target), target, tuned)[1].log_ratio
+    start, end = ratio_parts[0][0].position, ratio_parts[0][1].position
+    step_variance = tuned.step_size[:, None] * tuned.variance
+    mean = mala.proposal_mean(mala.KERNEL.start(end, target), step_variance)
+
+    class Backwards:
+        """Noise that leads the kernel from the end of the move to its start."""
+
+        def standard_normal(self, size):
+            return (start - mean) / np.sqrt(2 * step_variance)
+
+        def uniform(self):
+            return np.zeros(1)
+
+    back = mala.step(Backwards(), mala.KERNEL.start(end, target), target, tuned)[1].log_ratio
+    assert np.allclose(ratio_parts[1][1].position, start)
+    assert back == pytest.approx(-there, rel=1e-10)
+
+
+@pytest.mark.parametrize("name", list(KERNELS))
+def test_a_transition_leaves_its_input_alone_and_carries_density_and_gradient(name):
+    target = GaussianTarget()
+    kernel = KERNELS[name]
+    state = kernel.start(np.random.default_rng(0).standard_normal((6, 2)), target)
+    before = [np.copy(part) for part in state]
+    moved, info = kernel.step(randoms(6), state, target, tuning(6, 0.4))
+    assert all(np.array_equal(a, b) for a, b in zip(before, state, strict=True))
+    expected = kernel.start(moved.position, target)
+    assert np.allclose(moved.log_density, expected.log_density)
+    assert np.allclose(moved.grad, expected.grad)
+    assert np.array_equal(np.any(moved.position != state.position, axis=1), info.accepted)
+
+
+def state(log_density):
+    values = np.atleast_1d(np.asarray(log_density, dtype=float))
+    return ChainState(values[:, None], values, values[:, None])
+
+
+def test_nan_rejects_and_is_counted():
+    current = state([0.0, 0.0, 0.0, 0.0])
+    proposed = state([np.nan, -np.inf, -2000.0, 10.0])
+    moved, info = metropolis_hastings(randoms(4), current, proposed, log_q_forth=0.0, log_q_back=0.0)
+    assert info.accepted.tolist() == [False, False, False, True]
+    assert info.diverging.tolist() == [True, True, True, False]
+    assert info.acceptance_prob.tolist() == [0.0, 0.0, 0.0, 1.0]
+    assert moved.log_density.tolist() == [0.0, 0.0, 0.0, 10.0]
+
+
+def test_acceptance_happens_as_often_as_its_probability():
+    n = 40_000
+    current, proposed = state(np.zeros(n)), state(np.full(n, np.log(0.3)))
+    random = ChainRandom([np.random.default_rng(0)] * n)
+    _, info = metropolis_hastings(random, current, proposed, log_q_forth=0.0, log_q_back=0.0)
+    # Standard error sqrt(0.3 * 0.7 / 40000) = 0.0023; four of them, a false alarm in 16,000 runs.
+    assert info.accepted.mean() == pytest.approx(0.3, abs=0.0092)
+
+
+def test_log_normal_shape_differs_from_the_density_by_a_constant_only():
+    rng = np.random.default_rng(0)
+    residual, deviation = rng.standard_normal((5, 3)), np.array([0.2, 1.0, 3.0])
+    density = stats.norm(0, deviation).logpdf(residual).sum(axis=1)
+    difference = density - log_normal_shape(residual / deviation)
+    assert np.ptp(difference) < 1e-12
+
+
+def test_unknown_kernel_names_the_choices():
+    with pytest.raises(ValueError, match="mala, random_walk, langevin_gradient"):
+        make_kernel("hmc", langevin=LANGEVIN)

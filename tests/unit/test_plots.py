@@ -1,0 +1,325 @@
+"""Figures: the same data give the same bytes, axes are labelled, and odd data still give a file that says so."""
+
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from collections.abc import Callable
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+
+from bnn import plots
+from bnn.plots import canvas, predictions, sampler
+
+LIMITS = {"rhat_warn": 1.01, "rhat_fail": 1.05, "ess_warn": 400, "ess_fail": 100}
+MAX_BYTES = 300_000
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def make_trace(
+    rng: np.random.Generator, n_chains: int = 4, n_draws: int = 300, warmup: bool = True
+) -> plots.LogDensityTrace:
+    records = np.arange(20, 1001, 20)
+    return plots.LogDensityTrace(
+        log_density=-60 + rng.normal(size=(n_chains, n_draws)),
+        chain_ids=np.arange(n_chains),
+        thin=5,
+        n_warmup=1000,
+        warmup_log_density=-70 + rng.normal(size=(n_chains, len(records))) if warmup else None,
+        warmup_iteration=records if warmup else None,
+    )
+
+
+def make_diagnostics(rng: np.random.Generator, shape: tuple[int, ...] = (30, 3)) -> dict[str, np.ndarray]:
+    return {
+        f"{name}_{split}": values
+        for split in ("train", "test")
+        for name, values in (
+            ("rhat", 1 + 0.001 * rng.random(shape)),
+            ("ess_bulk", 2000 * np.exp(0.2 * rng.normal(size=shape))),
+            ("ess_tail", np.ones(shape)),
+        )
+    }
+
+
+def make_classification(rng: np.random.Generator, n_rows: int = 30) -> plots.ClassificationTest:
+    logits = 2 * rng.normal(size=(n_rows, 3))
+    probability = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    y = np.where(rng.random(n_rows) < 0.8, probability.argmax(axis=1), rng.integers(0, 3, n_rows))
+    models = {"bnn": probability, "baseline": probability[:, [1, 0, 2]], "linear": probability}
+    return plots.ClassificationTest(y, models, rng.random(n_rows), 0.2 * rng.random(n_rows))
+
+
+def make_regression(
+    rng: np.random.Generator, n_rows: int = 40, label: str = "yield [kg]"
+) -> plots.RegressionTest:
+    mean = 100 * rng.normal(size=n_rows)
+    y = mean + rng.normal(size=n_rows)
+    models = {"bnn": mean, "baseline": mean + 1, "linear": 0.9 * mean}
+    return plots.RegressionTest(y, models, mean - 1.645, mean + 1.645, label)
+
+
+def make_band(rng: np.random.Generator) -> plots.Band:
+    x = np.linspace(-3, 3, 50)
+    ends = (np.sin(x) - 0.5, np.sin(x) + 0.5, np.sin(x) - 1, np.sin(x) + 1)
+    x_train = rng.uniform(-2, 2, 60)
+    return plots.Band(
+        x, np.sin(x), *ends, 0.9 * np.sin(x), x_train, np.sin(x_train), "dose [mg]", "yield [kg]"
+    )
+
+
+def texts(path: Path) -> list[str]:
+    """Every text of a figure; the file must be well-formed XML."""
+    root = ET.fromstring(path.read_bytes())
+    assert root.tag == f"{SVG}svg"
+    return ["".join(element.itertext()) for element in root.iter(f"{SVG}text")]
+
+
+@pytest.fixture(scope="module")
+def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Every figure, of few rows."""
+    return write_all(tmp_path_factory.mktemp("figures"), np.random.default_rng(7))
+
+
+def write_all(folder: Path, rng: np.random.Generator, n_rows: int = 40) -> dict[str, Path]:
+    """Write every figure of both tasks."""
+    trace, limits = make_trace(rng), LIMITS
+    written = plots.plot_dataset(
+        folder,
+        trace=trace,
+        diagnostics=make_diagnostics(rng),
+        thresholds=limits,
+        test=make_classification(rng, n_rows),
+        band=None,
+    )
+    return written | plots.plot_dataset(
+        folder / "regression",
+        trace=trace,
+        diagnostics=make_diagnostics(rng, (30,)),
+        thresholds=limits,
+        test=make_regression(rng, n_rows),
+        band=make_band(rng),
+    )
+
+
+@pytest.mark.parametrize("n_features", [1, 4])
+def test_plot_dataset_writes_the_figures_that_apply(
+    tmp_path: Path, rng: np.random.Generator, n_features: int
+) -> None:
+    cases: dict[str, plots.ClassificationTest | plots.RegressionTest] = {
+        "classification": make_classification(rng),
+        "regression": make_regression(rng),
+    }
+    for task, test in cases.items():
+        band = make_band(rng) if n_features == 1 and task == "regression" else None
+        written = plots.plot_dataset(
+            tmp_path / task,
+            trace=make_trace(rng, n_draws=30),
+            diagnostics=make_diagnostics(rng),
+            thresholds=LIMITS,
+            test=test,
+            band=band,
+        )
+        assert tuple(written) == plots.figure_names(task, n_features)
+        assert sorted(written.values()) == sorted((tmp_path / task).iterdir())
+        assert {path.stem for path in written.values()} == set(written)
+    with pytest.raises(ValueError, match="'ranking'"):
+        plots.figure_names("ranking", 1)
+
+
+def test_same_data_give_the_same_bytes_whatever_matplotlibrc_says(
+    tmp_path: Path, figures: dict[str, Path]
+) -> None:
+    first = write_all(tmp_path / "a", np.random.default_rng(3), n_rows=800)
+    with matplotlib.rc_context({"font.size": 20, "svg.hashsalt": None, "axes.grid": False}):
+        second = write_all(tmp_path / "b", np.random.default_rng(3), n_rows=800)
+        assert matplotlib.rcParams["font.size"] == 20
+    for name in first:
+        assert first[name].read_bytes() == second[name].read_bytes(), name
+    assert all(first[name].read_bytes() != figures[name].read_bytes() for name in first)
+
+
+def test_figures_are_small_and_hold_no_link_and_no_date(tmp_path: Path, rng: np.random.Generator) -> None:
+    for path in write_all(tmp_path, rng, n_rows=20_000).values():
+        text = path.read_text(encoding="utf-8")
+        assert len(text) < MAX_BYTES, path.name
+        rest = text.replace('"http://www.w3.org/2000/svg"', "").replace('"http://www.w3.org/1999/xlink"', "")
+        assert "http" not in rest and "<script" not in rest and "<metadata" not in rest
+        assert "prefers-color-scheme:dark" in text
+        title = ET.fromstring(text).find(f"{SVG}title")
+        assert title is not None and title.text
+
+
+def test_trace_of_a_long_run_stays_small(tmp_path: Path, rng: np.random.Generator) -> None:
+    path = tmp_path / "trace.svg"
+    plots.log_density_trace(path, make_trace(rng, n_chains=12, n_draws=5000))
+    assert path.stat().st_size < MAX_BYTES
+    assert "chain 0" not in texts(path)  # a legend of twelve chains would cover the figure
+
+
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        (
+            "log_density_trace",
+            ["Iteration of the chain", "Log density [nats]", "chain 3", "warm-up, not kept"],
+        ),
+        ("log_density_rank", ["Rank of the log density among all chains [%]", "Number of draws", "chain 0"]),
+        ("convergence", ["R-hat of a prediction (1 is best)", "Share [%]", "warn limit", "test rows"]),
+        (
+            "reliability",
+            ["Confidence: probability of the predicted class", "Rows", "baseline", "linear"],
+        ),
+        ("uncertainty", ["Aleatoric: expected entropy [nats]", "Epistemic: mutual information [nats]"]),
+        ("prediction_intervals", ["Test rows, sorted by predicted mean", "yield [kg]", "BNN, 90 % interval"]),
+        ("observed_predicted", ["Predicted yield [kg]", "Observed yield [kg]", "observed = predicted"]),
+        ("band", ["dose [mg]", "yield [kg]", "BNN, 50 % interval", "training data"]),
+    ],
+)
+def test_axes_and_lines_are_labelled(figures: dict[str, Path], name: str, labels: list[str]) -> None:
+    assert set(labels) <= set(texts(figures[name]))
+
+
+def test_counts_in_the_legends_are_those_of_the_data(tmp_path: Path, rng: np.random.Generator) -> None:
+    path = tmp_path / "figure.svg"
+    plots.uncertainty(path, rng.random(5), rng.random(5), np.array([True, True, False, True, True]))
+    assert {"predicted class right (4 rows)", "predicted class wrong (1 rows)"} <= set(texts(path))
+    test = make_regression(rng)
+    test.y[:7] = 1e3
+    plots.prediction_intervals(path, test)
+    inside = np.count_nonzero((test.lower_90 <= test.y) & (test.y <= test.upper_90))
+    assert f"observed, inside ({inside} rows)" in texts(path)
+    assert f"observed, outside ({40 - inside} rows)" in texts(path)
+
+
+@pytest.mark.parametrize("name", ["_hidden", "$x^2$ costs 5$", "<b>&amp;\"'", "体重\x07", "long " * 30, ""])
+def test_names_of_users_are_drawn_as_they_are(tmp_path: Path, rng: np.random.Generator, name: str) -> None:
+    path = tmp_path / "figure.svg"
+    label = plots.axis_label(name, "µg")
+    plots.prediction_intervals(path, make_regression(rng, label=label))
+    assert label in texts(path)
+    assert label.isprintable() and len(label) <= 40
+    assert plots.axis_label("dose", "") == "dose"
+
+
+def test_a_wrong_chain_is_seen_in_the_ranks(rng: np.random.Generator) -> None:
+    values = rng.normal(size=(4, 1000))
+    counts = sampler.rank_histogram(values, 10)
+    assert counts.shape == (4, 10) and (counts.sum(axis=1) == 1000).all()
+    # Independent draws: each count is near binomial(1000, 0.1), whose standard deviation is 9.5.
+    assert np.abs(counts - 100).max() < 4.5 * 9.5
+    values[2] += 10
+    assert sampler.rank_histogram(values, 4)[2].tolist() == [0, 0, 0, 1000]
+
+
+def test_equal_values_share_their_rank() -> None:
+    counts = sampler.rank_histogram(np.array([[1.0, 1.0, 1.0, 1.0], [0.0, 0.5, 2.0, 3.0]]), 4)
+    assert counts.tolist() == [[0, 0, 4, 0], [2, 0, 0, 2]]
+    with_nan = sampler.rank_histogram(np.array([[0.0, 1.0], [np.nan, np.nan]]), 4)
+    assert with_nan.tolist() == [[1, 1, 0, 0], [0, 0, 0, 2]]
+
+
+def test_extremes_survive_thinning(rng: np.random.Generator) -> None:
+    x, y = np.arange(1000), rng.normal(size=1000)
+    y[[137, 138, 700]] = (50.0, -50.0, np.inf)
+    y[200:300] = np.nan
+    thin_x, thin_y = sampler.extremes(x, y, 20)
+    assert len(thin_x) == len(thin_y) <= 40
+    assert np.nanmax(thin_y) == 50 and np.nanmin(thin_y) == -50
+    assert (np.diff(thin_x) > 0).all()
+    assert np.isnan(thin_y[(thin_x >= 200) & (thin_x < 300)]).all()
+    shown = np.isfinite(thin_y)
+    assert (y[thin_x[shown]] == thin_y[shown]).all()
+    short_x, short_y = sampler.extremes(x[:3], np.array([1.0, -np.inf, 2.0]), 20)
+    assert short_x.tolist() == [0, 1, 2] and np.isnan(short_y[1])
+
+
+def test_wilson_interval_against_its_defining_equation() -> None:
+    share, count, z = np.array([0.0, 0.3, 1.0]), np.array([1, 10, 7]), 1.645
+    for bound in predictions.wilson_interval(share, count, z):
+        # A bound is a proportion from which the observed share is exactly z standard deviations away.
+        np.testing.assert_allclose((share - bound) ** 2, z**2 * bound * (1 - bound) / count, atol=1e-12)
+        assert ((bound >= -1e-12) & (bound <= 1 + 1e-12)).all()
+
+
+def test_degenerate_draws_give_a_figure_that_says_so(tmp_path: Path, rng: np.random.Generator) -> None:
+    path = tmp_path / "figure.svg"
+    trace = make_trace(rng)
+    trace.log_density[1, :3] = (-np.inf, np.nan, np.inf)
+    plots.log_density_trace(path, trace)
+    assert "3 draws without a finite log density are not shown" in texts(path)
+    trace.log_density[:] = -np.inf
+    plots.log_density_trace(path, trace)
+    assert texts(path) == ["No draw has a finite log density."]
+    plots.log_density_rank(path, np.empty((2, 0)), [0, 1])
+    assert texts(path) == ["There is no draw to show."]
+    # One chain that never moved, without records of the warm-up.
+    frozen = plots.LogDensityTrace(np.full((1, 50), -3.0), [7], 1, 10, None, None)
+    plots.log_density_trace(path, frozen)
+    assert "chain 7" in texts(path) and "warm-up, not kept" not in texts(path)
+    plots.log_density_rank(path, frozen.log_density, frozen.chain_ids)
+    assert "chain 7" in texts(path)
+
+
+def test_missing_test_rows_give_a_figure_that_says_so(tmp_path: Path, rng: np.random.Generator) -> None:
+    none, path = np.empty(0), tmp_path / "figure.svg"
+    regression = make_regression(rng, n_rows=0)
+    draw: list[Callable[[], None]] = [
+        lambda: plots.reliability(path, none.astype(np.int64), {"bnn": np.empty((0, 3))}),
+        lambda: plots.uncertainty(path, none, none, none.astype(bool)),
+        lambda: plots.prediction_intervals(path, regression),
+        lambda: plots.observed_predicted(path, regression),
+    ]
+    for write in draw:
+        write()
+        assert texts(path) == ["There is no test row to show."]
+
+
+def test_convergence_counts_what_is_not_finite_and_keeps_far_limits_off(tmp_path: Path) -> None:
+    path = tmp_path / "figure.svg"
+    rhat = {"train": np.array([[1.001, np.nan]]), "test": np.array([[1.002, np.inf]])}
+    ess = {"train": np.array([3000.0]), "test": np.array([2500.0])}
+    plots.convergence(path, rhat, ess, LIMITS | {"ess_fail": 10})
+    assert "2 not finite, not shown" in texts(path)
+    assert "fail limit" not in texts(path)  # 1.05 and 10 would push all values into a corner
+    bad = {split: 1.2 * np.ones(4) for split in rhat}
+    plots.convergence(path, bad, {split: 30 * np.ones(4) for split in rhat}, LIMITS)
+    assert {"warn limit", "fail limit"} <= set(texts(path))
+    nothing = {"train": np.full(3, np.nan), "test": np.empty(0)}
+    plots.convergence(path, nothing, nothing, LIMITS)
+    assert "3 not finite, not shown" in texts(path)
+
+
+def test_constant_predictions_still_have_axes(tmp_path: Path) -> None:
+    zero, path = np.zeros(4), tmp_path / "figure.svg"
+    plots.uncertainty(path, zero, zero, zero == 0)
+    test = plots.RegressionTest(zero, {"bnn": zero, "baseline": zero}, zero, zero, "y")
+    plots.observed_predicted(path, test)
+    assert "linear" not in texts(path)
+    plots.prediction_intervals(path, test)
+    assert "observed, inside (4 rows)" in texts(path)
+    assert canvas.padded(np.array([np.nan]), 0.1) == (0.0, 1.0)
+
+
+def test_failed_write_leaves_the_old_figure(tmp_path: Path, rng: np.random.Generator) -> None:
+    path = tmp_path / "figure.svg"
+    path.write_text("old", encoding="utf-8")
+    with pytest.raises(ValueError, match="zip"):
+        plots.log_density_trace(path, plots.LogDensityTrace(np.zeros((2, 5)), [0], 1, 1, None, None))
+    assert path.read_text(encoding="utf-8") == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_plots_do_not_import_pyplot() -> None:
+    code = "import sys, bnn.plots; raise SystemExit('matplotlib.pyplot' in sys.modules)"
+    assert (
+        subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode
+        == 0
+    )

@@ -1,0 +1,179 @@
+"""From draws to predictive distributions: identities, SciPy, and independence of how draws are cut into blocks."""
+
+import numpy as np
+import pytest
+from scipy import special, stats
+
+from bnn import predictive
+from tests.unit.synthetic_chains import LIKELIHOOD, NETWORK, independent_theta, make_dataset
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(3)
+
+
+@pytest.fixture(params=["one block", "many blocks"])
+def block_bytes(request, monkeypatch):
+    monkeypatch.setattr(predictive, "BLOCK_BYTES", 2**25 if request.param == "one block" else 2**11)
+
+
+@pytest.mark.usefixtures("block_bytes")
+def test_entropies_are_those_of_scipy_and_add_up(rng):
+    probability = rng.dirichlet([0.4, 0.6, 1.0], size=(3, 50, 11)).astype(np.float32)
+    found = predictive.class_summary(probability)
+    exact = probability.astype(np.float64)
+    assert np.allclose(found.probability, exact.mean(axis=(0, 1)), rtol=1e-12)
+    normed = exact / exact.sum(axis=-1, keepdims=True)
+    assert np.allclose(found.total, stats.entropy(normed.mean(axis=(0, 1)), axis=-1), atol=1e-6)
+    assert np.allclose(found.aleatoric, stats.entropy(normed, axis=-1).mean(axis=(0, 1)), atol=1e-6)
+    assert np.allclose(found.total, found.aleatoric + found.epistemic, rtol=1e-12)
+    assert (found.epistemic > 0).all()
+
+
+def test_certainty_has_no_entropy_and_draws_that_disagree_are_all_epistemic():
+    certain = np.zeros((1, 2, 1, 2))
+    certain[0, 0, 0] = [1.0, 0.0]
+    certain[0, 1, 0] = [0.0, 1.0]
+    found = predictive.class_summary(certain)
+    assert found.aleatoric[0] == 0
+    assert found.epistemic[0] == pytest.approx(np.log(2))
+    assert predictive.class_summary(certain[:, :1]).total[0] == 0
+
+
+@pytest.mark.usefixtures("block_bytes")
+def test_variance_of_new_observations_is_the_law_of_total_variance(rng):
+    mean = 5 + 2 * rng.standard_normal((2, 4000, 3))
+    noise_scale = rng.uniform(0.5, 1.5, size=(2, 4000))
+    found = predictive.target_summary(mean, noise_scale)
+    assert np.allclose(found.mean, mean.mean(axis=(0, 1)), rtol=1e-12)
+    assert np.allclose(found.epistemic, mean.reshape(-1, 3).var(axis=0), rtol=1e-12)
+    assert np.allclose(found.aleatoric, np.mean(noise_scale**2), rtol=1e-12)
+    assert np.allclose(found.total, found.aleatoric + found.epistemic, rtol=1e-12)
+    new = mean + noise_scale[..., None] * rng.standard_normal(mean.shape)
+    # A variance of 8,000 draws has a relative standard error of sqrt(2/8000) = 1.6 %.
+    assert np.allclose(new.var(axis=(0, 1)), found.total, rtol=0.08)
+
+
+@pytest.mark.usefixtures("block_bytes")
+@pytest.mark.parametrize("n_draws", [1, 2, 7, 100])
+def test_intervals_are_quantiles_of_numpy(rng, n_draws):
+    draws = rng.standard_normal((2, n_draws, 6))
+    lower, upper = predictive.central_intervals(draws, (0.5, 0.9, 0.95))
+    flat = draws.reshape(-1, 6)
+    assert np.allclose(lower, np.quantile(flat, [0.25, 0.05, 0.025], axis=0), rtol=1e-9, atol=1e-12)
+    assert np.allclose(upper, np.quantile(flat, [0.75, 0.95, 0.975], axis=0), rtol=1e-9, atol=1e-12)
+
+
+def test_mixture_density_is_a_log_of_a_mean_even_far_out(rng):
+    log_density = rng.normal(-2000, 30, size=(2, 20, 4))
+    expected = special.logsumexp(log_density.reshape(-1, 4), axis=0) - np.log(40)
+    assert np.allclose(predictive.mixture_log_density(log_density), expected, rtol=1e-12)
+    log_density[..., 0] = -np.inf
+    log_density[0, 0, 1] = np.nan
+    found = predictive.mixture_log_density(log_density)
+    assert found[0] == -np.inf
+    assert np.isnan(found[1])
+
+
+def test_classes_are_drawn_as_often_as_they_should(rng):
+    probability = np.array([[0.2, 0.0, 0.5, 0.3], [1.0, 0.0, 0.0, 0.0]])
+    drawn = predictive.sample_classes(np.broadcast_to(probability, (20_000, 2, 4)), rng)
+    counts = np.bincount(drawn[:, 0], minlength=4)
+    assert counts[1] == 0
+    expected = 20_000 * probability[0, [0, 2, 3]]
+    # The seed is fixed; over seeds a right sampler would fail here once in 10,000.
+    assert stats.chisquare(counts[[0, 2, 3]], expected).pvalue > 1e-4
+    assert (drawn[:, 1] == 0).all()
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("precision", ["float64", "float32"])
+def test_stream_is_the_network_in_original_units(task, precision):
+    dataset = make_dataset(task)
+    predictor = predictive.make_predictor(
+        dataset, network=NETWORK | {"precision": precision}, likelihood=LIKELIHOOD
+    )
+    theta = independent_theta(dataset, n_chains=1, n_draws=5)[0]
+    (block,) = predictor.stream(theta, dataset.x_test, dataset.y_test)
+    assert block.draws == slice(0, 5)
+    blocks = predictor.layout.unpack(theta[3])
+    hidden = np.tanh(dataset.x_test @ blocks["weight_0"] + blocks["bias_0"])
+    output = hidden @ blocks["weight_1"] + blocks["bias_1"]
+    tolerance = 1e-12 if precision == "float64" else 1e-5
+    assert block.value.dtype == np.float64
+    assert block.log_density is not None
+    if task == "classification":
+        probability = special.softmax(output, axis=1)
+        assert np.allclose(block.value[3], probability, rtol=tolerance)
+        log_density = np.log(probability[np.arange(5), dataset.y_test])
+    else:
+        mean, scale = 20 + 5 * output[:, 0], 5 * np.exp(blocks["log_noise_scale"])
+        assert np.allclose(block.value[3], mean, rtol=tolerance)
+        log_density = stats.norm.logpdf(20 + 5 * dataset.y_test, mean, scale)
+    assert np.allclose(block.log_density[3], log_density, rtol=10 * tolerance, atol=10 * tolerance)
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_blocks_change_nothing(task, monkeypatch):
+    dataset = make_dataset(task)
+    predictor = predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
+    theta = independent_theta(dataset, n_chains=1, n_draws=33)[0]
+
+    def collect(block_bytes):
+        monkeypatch.setattr(predictive, "BLOCK_BYTES", block_bytes)
+        rng = np.random.default_rng(5)
+        blocks = list(predictor.stream(theta, dataset.x_train))
+        assert all(block.log_density is None for block in blocks)
+        drawn = [predictor.sample(block, theta, rng) for block in blocks]
+        return len(blocks), np.concatenate([block.value for block in blocks]), np.concatenate(drawn)
+
+    (one, values, drawn), (many, other_values, other_drawn) = collect(2**25), collect(1000)
+    assert one == 1
+    assert many > 5
+    assert np.array_equal(values, other_values)
+    assert np.array_equal(drawn, other_drawn)
+
+
+def test_noise_is_the_sampled_one_or_a_known_constant():
+    dataset = make_dataset("regression")
+    theta = independent_theta(dataset, n_chains=2, n_draws=4)
+    sampled = predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
+    assert np.allclose(sampled.noise_scale(theta), np.exp(theta[..., -1]), rtol=1e-12)
+    known = predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD | {"noise": 0.25})
+    assert known.layout.n_params == theta.shape[-1] - 1
+    assert np.allclose(known.noise_scale(theta[..., :-1]), np.full((2, 4), 0.25), rtol=1e-12)
+    with pytest.raises(ValueError, match="a class has no noise scale"):
+        table = make_dataset("classification")
+        predictive.make_predictor(table, network=NETWORK, likelihood=LIKELIHOOD).noise_scale(theta)
+
+
+@pytest.mark.usefixtures("block_bytes")
+def test_grid_has_the_moments_and_quantiles_of_the_mixture(rng):
+    dataset = make_dataset("regression")
+    predictor = predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
+    theta = independent_theta(dataset, n_chains=2, n_draws=2000)
+    x = np.stack([np.linspace(-3, 3, 5), np.zeros(5)], axis=1)
+    found = predictive.predict_grid(predictor, theta, x, levels=(0.5, 0.9), rng=rng)
+    mean = predictive.predict_draws(predictor, theta, x)
+    assert mean.shape == (2, 2000, 5)
+    expected = predictive.target_summary(mean, 5 * np.exp(theta[..., -1]))
+    for name in ("mean", "total", "aleatoric", "epistemic"):
+        assert np.allclose(getattr(found.summary, name), getattr(expected, name), rtol=1e-12)
+    assert found.levels == (0.5, 0.9)
+    assert found.lower.shape == found.upper.shape == (2, 5)
+    scale = 5 * np.exp(theta[..., -1:])
+    for level, lower, upper in zip(found.levels, found.lower, found.upper, strict=True):
+        inside = (stats.norm.cdf(upper, mean, scale) - stats.norm.cdf(lower, mean, scale)).mean(axis=(0, 1))
+        # 4,000 draws: a quantile's probability has a standard error of at most sqrt(0.25 / 4000) = 0.8 %.
+        assert np.allclose(inside, level, atol=0.04)
+
+
+def test_draws_of_probabilities_keep_chains_apart():
+    dataset = make_dataset("classification")
+    predictor = predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
+    theta = independent_theta(dataset, n_chains=3, n_draws=6)
+    together = predictive.predict_draws(predictor, theta, dataset.x_test)
+    assert together.shape == (3, 6, 5, 3)
+    assert np.array_equal(together[2:], predictive.predict_draws(predictor, theta[2:], dataset.x_test))
+    assert np.allclose(together.sum(axis=-1), 1.0, rtol=1e-12)

@@ -1,0 +1,326 @@
+"""The pages of the report: what they say, that they need no network, and that no text of a user becomes markup."""
+
+import base64
+import copy
+import re
+from itertools import pairwise
+from pathlib import Path
+from urllib.parse import unquote
+
+import pytest
+from jinja2 import UndefinedError
+
+from bnn import plots
+from bnn.report import render_overview, tables, write_page
+from bnn.report.captions import figure_texts
+from bnn.report.render import worst
+from bnn.storage import read_json, write_json
+from tests.unit.report_inputs import (
+    SVG,
+    Page,
+    assert_shows,
+    dataset_page,
+    distinct_metrics,
+    make_diagnostics,
+    make_metrics,
+    make_settings,
+)
+
+
+@pytest.fixture
+def svg(tmp_path: Path) -> Path:
+    path = tmp_path / "figure.svg"
+    path.write_text(SVG, encoding="utf-8")
+    return path
+
+
+def pages(svg: Path) -> dict[str, str]:
+    """Render a page of each kind."""
+    cases = [
+        (task, verdict) for task in ("classification", "regression") for verdict in ("PASS", "WARN", "FAIL")
+    ]
+    rendered = {f"{task} {verdict}": dataset_page(svg, task, verdict) for task, verdict in cases}
+    entries = [(make_diagnostics(task, verdict, task), make_metrics(task, task)) for task, verdict in cases]
+    return rendered | {"overview": render_overview(entries), "empty overview": render_overview([])}
+
+
+def test_pages_are_well_formed_and_need_no_network(svg: Path) -> None:
+    for name, html in pages(svg).items():
+        page = Page.of(html)
+        assert page.unclosed == [], name
+        assert html.startswith("<!DOCTYPE html>") and "charset" in page.attributes("meta")[0]
+        addresses = [
+            attributes[key]
+            for _, attributes in page.elements
+            for key in ("src", "href", "srcset", "data", "action", "poster")
+            if key in attributes
+        ]
+        assert all(
+            address.startswith(("data:", "#", "../", "classification/", "regression/"))
+            for address in addresses
+        )
+        assert not re.search(r"@import|url\(|<script|https?://", html), name
+        ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+        assert len(ids) == len(set(ids)), name
+
+
+def test_headings_are_hierarchical_and_images_described(svg: Path) -> None:
+    for name, html in pages(svg).items():
+        page = Page.of(html)
+        levels = [int(tag[1]) for tag, _ in page.elements if re.fullmatch(r"h[1-6]", tag)]
+        assert levels[0] == 1 and levels.count(1) == 1, name
+        assert all(after <= before + 1 for before, after in pairwise(levels)), name
+        assert all(len(image["alt"]) > 20 for image in page.attributes("img")), name
+        assert page.attributes("html") == [{"lang": "en"}]
+        scrolling = [element for element in page.attributes("div") if element.get("class") == "scroll"]
+        known = {attributes.get("id") for _, attributes in page.elements}
+        assert all(
+            element["tabindex"] == "0" and element["aria-labelledby"] in known for element in scrolling
+        )
+        scopes = {attributes.get("scope") for attributes in page.attributes("th")}
+        assert scopes <= {"row", "col", "colgroup"}, name
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_comparison_shows_the_numbers_of_the_file(svg: Path, task: str, split: str) -> None:
+    metrics = distinct_metrics(task)
+    found = Page.of(dataset_page(svg, task, metrics=metrics)).cells(f"comparison-{split}")
+    assert found.pop("Metric") == ["BNN", "Baseline", "Linear"]
+    n_metrics = {"classification": 4, "regression": 5}[task]
+    assert len(found) == n_metrics
+    for name, metric in tables.METRICS.items():
+        if metric.label in found:
+            for model, text in zip(("bnn", "baseline", "linear"), found[metric.label], strict=True):
+                assert_shows(text, metrics["models"][model][split][name])
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+def test_interval_table_shows_the_numbers_of_the_file(svg: Path, split: str) -> None:
+    metrics = distinct_metrics("regression")
+    page = Page.of(dataset_page(svg, "regression", metrics=metrics))
+    found = page.cells(f"intervals-{split}")
+    assert "Mean width [points]" in found["Interval"]
+    for level in (50, 90, 95):
+        names = [(model, f"{kind}_{level}") for model in metrics["models"] for kind in ("coverage", "width")]
+        for (model, name), text in zip(names, found[f"{level} %"], strict=True):
+            assert_shows(text, metrics["models"][model][split][name])
+
+
+def test_class_table_shows_the_numbers_of_the_file(svg: Path) -> None:
+    found = Page.of(dataset_page(svg, "classification")).cells("classes")
+    assert found["virginica"] == ["10", *(["100 %", "90.0 %", "94.7 %"] * 3)]
+
+
+def test_uncertainty_table_shows_parts_and_share(svg: Path) -> None:
+    html = dataset_page(svg, "regression")
+    assert Page.of(html).cells("uncertainty")["Test rows"] == ["0.1312", "0.1011", "0.03010", "22.9 %"]
+    assert "variance, (points)²" in html
+    metrics = make_metrics("classification")
+    metrics["uncertainty"]["test"] = {"total": 0.0, "aleatoric": 0.0, "epistemic": 0.0}
+    page = Page.of(dataset_page(svg, "classification", metrics=metrics))
+    assert page.cells("uncertainty")["Test rows"] == ["0", "0", "0", "n/a"]
+    assert "n/a: there is no uncertainty to split" in page.text
+
+
+def test_convergence_and_chain_tables(svg: Path) -> None:
+    page = Page.of(dataset_page(svg, "regression", "FAIL"))
+    found = page.cells("convergence")
+    assert found["Predictions, test rows"] == ["90", "1.3820", "1.0008", "13", "11", "2,911", "7", "1,002"]
+    assert found["Noise scale"][1] == "1.0012"
+    flags = [attributes.get("class", "") for attributes in page.attributes("td")]
+    assert flags.count("flag-fail") == 5  # R-hat and ESS of both splits, and the stuck chain
+    assert flags.count("flag-warn") == 4  # quantities beyond the limits
+    assert "Stuck" in page.tables["chains"][0]
+    assert page.cells("chains")["3"] == ["57.3 %", "0.0123", "0", "yes", "\N{MINUS SIGN}61.500", "14.5 s"]
+    assert "Noise scale" not in Page.of(dataset_page(svg, "classification")).cells("convergence")
+
+
+def test_fail_says_that_the_figures_are_not_to_be_trusted(svg: Path) -> None:
+    for task in ("classification", "regression"):
+        for verdict in ("PASS", "WARN", "FAIL"):
+            page = Page.of(dataset_page(svg, task, verdict))
+            before_table = page.text[: page.text.index("Test rows (30)")]
+            warning = (
+                "Verdict FAIL: the chains have not converged, so the BNN's figures in this comparison are not"
+            )
+            assert (warning in before_table) == (verdict == "FAIL")
+            badge = {
+                "PASS": "✓ PASS Converged",
+                "WARN": "! WARN Read the reasons first",
+                "FAIL": "✕ FAIL Not",
+            }
+            assert badge[verdict] in before_table
+            for reason in make_diagnostics(task, verdict)["reasons"]:
+                assert reason in before_table
+
+
+def test_texts_of_users_stay_text(svg: Path) -> None:
+    evil = "<script>alert('1')</script>\"&amp;"
+    metrics = make_metrics("classification", dataset=evil)
+    metrics |= {"class_names": [evil, "b", "c"], "target_name": evil}
+    for rows in metrics["classification_report"].values():
+        rows[0] = rows[0] | {"class": evil}
+    diagnostics = make_diagnostics("classification", "WARN", dataset=evil)
+    diagnostics["reasons"] = [f"{evil} is too large"]
+    settings = make_settings() | {"source": {"path": evil}}
+    html = dataset_page(
+        svg,
+        "classification",
+        metrics=metrics,
+        diagnostics=diagnostics,
+        settings=settings,
+        feature_names=[evil],
+    )
+    regression = make_metrics("regression", dataset=evil) | {"target_unit": evil, "target_name": evil}
+    overview = render_overview([(diagnostics, metrics), (make_diagnostics("regression"), regression)])
+    for text in (html, overview, dataset_page(svg, "regression", metrics=regression)):
+        page = Page.of(text)
+        assert "script" not in {tag for tag, _ in page.elements}
+        assert page.text.count(evil) >= 2
+    page = Page.of(html)
+    assert evil in page.cells("classes")
+    assert "&#39;1&#39;" in html
+    link = Page.of(overview).attributes("a")[0]["href"]
+    assert link == "%3Cscript%3Ealert%28%271%27%29%3C%2Fscript%3E%22%26amp%3B/report.html"
+
+
+def test_figures_are_embedded_in_their_parts(svg: Path) -> None:
+    metrics = make_metrics("regression") | {"n_features": 1}
+    shuffled = dict.fromkeys(sorted(plots.figure_names("regression", 1)), svg)
+    page = Page.of(dataset_page(svg, "regression", metrics=metrics, figures=shuffled))
+    figures = [element["id"].removeprefix("figure-") for element in page.attributes("figure")]
+    assert tuple(figures) == plots.figure_names("regression", 1)
+    kind, _, content = page.attributes("img")[0]["src"].partition(",")
+    assert kind == "data:image/svg+xml;base64"
+    assert base64.b64decode(content).decode("utf-8") == SVG
+    with pytest.raises(ValueError, match=r"no caption for the figures \['new'\]"):
+        dataset_page(svg, "regression", figures={"new": svg})
+
+
+def test_every_figure_has_texts() -> None:
+    names = {*plots.figure_names("classification", 4), *plots.figure_names("regression", 1)}
+    assert set(figure_texts(make_diagnostics("regression"), make_metrics("regression"))) == names
+
+
+def test_missing_numbers_are_said_in_words(svg: Path) -> None:
+    metrics = make_metrics("regression")
+    metrics["models"]["bnn"]["test"]["r2"] = {"value": None, "mcse": None}
+    metrics["models"]["linear"]["test"] = {}
+    metrics["models"]["bnn"]["train"]["coverage_50"] = {"value": None, "mcse": None}
+    metrics["seconds"] = {"baseline": None, "bnn": 3.0}
+    diagnostics = make_diagnostics("regression", "FAIL")
+    diagnostics["log_density"] = dict.fromkeys(diagnostics["log_density"])
+    diagnostics["predictions"]["test"] |= {"rhat_max": None, "ess_bulk_min": None}
+    diagnostics["chains"][0] |= {"acceptance_rate": None, "step_size": None}
+    page = Page.of(dataset_page(svg, "regression", diagnostics=diagnostics, metrics=metrics))
+    assert page.cells("comparison-test")["R²"] == ["n/a", "0.4763", "n/a"]
+    assert page.cells("convergence")["Log density"][1] == "n/a"
+    assert page.cells("chains")["0"][:2] == ["n/a", "n/a"]
+    for reason in (
+        "the metric is not defined",
+        "the interval was not finite",
+        "the quantity is the same in every draw",
+    ):
+        assert f"n/a: {reason}" in page.text
+    assert worst(diagnostics) == (None, None)
+    assert worst(make_diagnostics("regression", "WARN")) == (1.0213, 287.4)
+    row = Page.of(render_overview([(diagnostics, metrics)])).cells("overview")["iris"]
+    assert row[-3:] == ["n/a", "n/a", "n/a"]
+
+
+def test_other_models_and_metrics_are_shown_under_their_own_names(svg: Path) -> None:
+    metrics = make_metrics("classification")
+    extra = {"log_score": {"value": -0.25, "mcse": None}}
+    metrics["models"]["ensemble"] = {"train": extra, "test": extra}
+    found = Page.of(dataset_page(svg, "classification", metrics=metrics)).cells("comparison-test")
+    assert found["Metric"] == ["BNN", "Baseline", "Linear", "ensemble"]
+    assert found["log_score"] == ["n/a", "n/a", "n/a", "\N{MINUS SIGN}0.2500"]
+
+
+def test_page_says_how_it_was_made(svg: Path) -> None:
+    text = Page.of(dataset_page(svg, "classification")).text
+    for expected in (
+        "sampler:\n  kernel: mala",
+        "seed: 1",
+        "NumPy",
+        "2.4.0",
+        "1 min 13 s",
+        "306 times as long",
+        "52,000",
+    ):
+        assert expected in text
+    assert "(one in 5 iterations)" in text
+    every = make_diagnostics("classification") | {"thin": 1, "n_chains": 1}
+    assert "1 chain of 2,000 kept draws each (every iteration)" in dataset_page(
+        svg, "classification", diagnostics=every
+    )
+
+
+def test_overview_has_a_row_a_dataset_with_links_that_resolve(svg: Path, tmp_path: Path) -> None:
+    cases = {"iris": "PASS", "breast cancer #2": "WARN", "wine": "FAIL"}
+    entries = []
+    for name, verdict in cases.items():
+        diagnostics, metrics = (
+            make_diagnostics("classification", verdict, name),
+            distinct_metrics("classification"),
+        )
+        metrics["dataset"] = name
+        write_page(tmp_path / name / "report.html", dataset_page(svg, "classification", metrics=metrics))
+        entries.append((diagnostics, metrics))
+    html = render_overview(entries)
+    write_page(tmp_path / "report.html", html)
+    page = Page.of(html)
+    for link in page.attributes("a"):
+        target = tmp_path / unquote(link["href"])
+        assert target.is_file()
+        back = Page.of(target.read_text(encoding="utf-8")).attributes("a")[0]["href"]
+        assert (target.parent / back).resolve() == tmp_path / "report.html"
+    found = page.cells("overview")
+    assert list(found)[2:] == list(cases)
+    for diagnostics, metrics in entries:
+        verdict, metric, *numbers = found[metrics["dataset"]]
+        assert verdict.endswith(diagnostics["verdict"]) and metric == "Accuracy"
+        shown = [(model, name) for name in ("accuracy", "nll") for model in ("bnn", "baseline", "linear")]
+        for (model, name), text in zip(shown, numbers[:6], strict=True):
+            assert_shows(text, metrics["models"][model]["test"][name])
+    assert [row[-2:] for row in list(found.values())[2:]] == [
+        ["1.0034", "1,312"],
+        ["1.0213", "287"],
+        ["1.3820", "11"],
+    ]
+    assert "3 datasets: 1 PASS, 1 WARN, 1 FAIL" in page.text
+    assert "not to be trusted" in page.text
+    assert "not to be trusted" not in Page.of(render_overview(entries[:1])).text
+    assert "There is no dataset to show." in render_overview([])
+
+
+def test_what_the_json_lacks_is_an_error_not_a_gap(svg: Path) -> None:
+    diagnostics = make_diagnostics("classification")
+    del diagnostics["n_draws"]
+    with pytest.raises(UndefinedError, match="n_draws"):
+        dataset_page(svg, "classification", diagnostics=diagnostics)
+
+
+def test_inputs_come_back_unchanged_and_pages_repeat(svg: Path) -> None:
+    diagnostics, metrics = make_diagnostics("regression"), make_metrics("regression")
+    before = copy.deepcopy((diagnostics, metrics))
+    first = dataset_page(svg, "regression", diagnostics=diagnostics, metrics=metrics)
+    assert (diagnostics, metrics) == before
+    assert first == dataset_page(svg, "regression", diagnostics=diagnostics, metrics=metrics)
+
+
+def test_write_page_replaces_the_file_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new" / "report.html"
+    write_page(path, "ä")
+    assert path.read_bytes() == "ä".encode()
+    assert [file.name for file in path.parent.iterdir()] == ["report.html"]
+
+
+def test_contents_of_json_files_render_as_they_are_written(svg: Path, tmp_path: Path) -> None:
+    """NumPy numbers and tuples are gone once the files were written; the page is the same before and after."""
+    diagnostics, metrics = make_diagnostics("regression"), make_metrics("regression")
+    write_json(tmp_path / "d.json", diagnostics)
+    write_json(tmp_path / "m.json", metrics)
+    loaded = {"diagnostics": read_json(tmp_path / "d.json"), "metrics": read_json(tmp_path / "m.json")}
+    assert dataset_page(svg, "regression", **loaded) == dataset_page(svg, "regression")

@@ -1,0 +1,213 @@
+"""A CSV file is read right, or refused with file, column, row and remedy."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bnn.datasets import Dataset, Task, prepare
+from bnn.tables import DataError, listing
+
+SPLIT = {"test_size": 0.2, "stratify": False, "seed": 42}
+STRATIFIED = {**SPLIT, "stratify": True}
+
+
+def read(
+    path: Path, *, task: Task = "regression", target: str = "y", split: dict[str, Any] = SPLIT
+) -> Dataset:
+    source = {"kind": "csv", "path": str(path), "target": target, "target_unit": "kg"}
+    return prepare("mine", task=task, source=source, split=split)
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def csv_rows() -> list[list[str]]:
+    """A header and ten rows, all sound, for regression."""
+    rng = np.random.default_rng(1)
+    rows = [["a", "b", "y"]]
+    rows += [[f"{a:.3f}", f"{b:.3f}", f"{2 * a - b:.3f}"] for a, b in rng.normal(size=(10, 2))]
+    return rows
+
+
+def text_of(rows: list[list[str]]) -> str:
+    return "".join(",".join(row) + "\n" for row in rows)
+
+
+def test_csv_columns_rows_and_units(tmp_path: Path, csv_rows: list[list[str]]) -> None:
+    found = read(write(tmp_path / "a.csv", text_of(csv_rows)), target="a")
+    assert found.feature_names == ("b", "y")
+    assert (found.target_name, found.target_unit) == ("a", "kg")
+    values = np.array(csv_rows[1:], dtype=float)
+    np.testing.assert_allclose(found.feature_mean, values[found.row_train, 1:].mean(axis=0))
+    target = found.target_mean + found.target_scale * found.y_test
+    np.testing.assert_allclose(target, values[found.row_test, 0])
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        (["no", "yes"], ("no", "yes")),
+        (["zebra", "Ape", "ape"], ("Ape", "ape", "zebra")),
+        (["10", "9", "-1"], ("-1", "9", "10")),
+        (["2.0", "1", "1.0", "2"], ("1", "2")),
+        (["0.5", "10", "2"], ("0.5", "2", "10")),
+        (["1", "2", "x"], ("1", "2", "x")),
+        ([" a ", "b"], ("a", "b")),
+    ],
+)
+def test_class_labels_become_sorted_names(
+    tmp_path: Path, labels: list[str], expected: tuple[str, ...]
+) -> None:
+    column = [labels[i % len(labels)] for i in range(24)]
+    text = "x,label\n" + "".join(f"{i},{label}\n" for i, label in enumerate(column))
+    found = read(write(tmp_path / "a.csv", text), task="classification", target="label", split=STRATIFIED)
+    assert found.class_names == expected
+    names = [found.class_names[index] for index in found.y_train]
+    for name, row in zip(names, found.row_train, strict=True):
+        label = column[row].strip()
+        assert name == label or float(name) == float(label)
+    assert (found.target_mean, found.target_scale) == (0.0, 1.0)
+    assert found.y_train.dtype == np.int64
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_csv_of_spreadsheets_is_read(
+    tmp_path: Path, csv_rows: list[list[str]], encoding: str, newline: str
+) -> None:
+    csv_rows[0] = [' "größe, cm" ', "b", " y"]
+    csv_rows[0][0] = '"größe, cm"'
+    text = text_of(csv_rows).replace("\n", newline) + f",,{newline}" * 3 + newline
+    path = tmp_path / "a.csv"
+    path.write_bytes(text.encode(encoding))
+    found = read(path)
+    assert found.feature_names == ("größe, cm", "b")
+    assert len(found.row_train) + len(found.row_test) == 10
+
+
+def fault(rows: list[list[str]], **cells: str) -> list[list[str]]:
+    """Return the rows with cells such as a5 (column a, row 5 of a spreadsheet) replaced."""
+    rows = [list(row) for row in rows]
+    for place, value in cells.items():
+        rows[int(place[1:]) - 1][rows[0].index(place[0])] = value
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        ({"a5": "tall"}, "column 'a', row 5: 'tall' is not a number; features must be numbers"),
+        ({"b11": "1_000"}, "column 'b', row 11: '1_000' is not a number"),
+        ({"a2": ""}, "column 'a', row 2: the value is missing; fill it in"),
+        (
+            {"a3": " NA ", "a7": "nan", "a9": ""},
+            "column 'a', row 3: the value is missing (and in 2 more rows",
+        ),
+        ({"b4": "-inf"}, "column 'b', row 4: -inf is infinite or too large"),
+        ({"b4": "1e999"}, "column 'b', row 4: 1e999 is infinite or too large"),
+        ({"b4": "1e200"}, "column 'b', row 4: 1e200 is infinite or too large"),
+        (
+            {"y6": "high"},
+            "column 'y', row 6: 'high' is not a number; the target of a regression must be a number",
+        ),
+        ({"y6": "None"}, "column 'y', row 6: the value is missing"),
+    ],
+)
+def test_a_bad_cell_is_named(
+    tmp_path: Path, csv_rows: list[list[str]], cells: dict[str, str], message: str
+) -> None:
+    path = write(tmp_path / "bad.csv", text_of(fault(csv_rows, **cells)))
+    with pytest.raises(DataError) as error:
+        read(path)
+    assert str(error.value).startswith(f"dataset 'mine': {path}: {message}")
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the file is empty"),
+        ("\n\n , \n", "the file is empty"),
+        ("a,b,y\n", "there is a header line but no row of data"),
+        ("a,b,x\n1,2,3\n", "there is no target column 'y' (the columns are a, b, x)"),
+        ("a,Y_,yy\n1,2,3\n", "did you mean 'yy'?"),
+        ("a,b,a,y\n1,2,3,4\n", "row 1: column 'a' appears more than once"),
+        (",a,y\n0,1,2\n", "column 1 has no name; name or remove it (pandas"),
+        ("y\n1\n2\n", "there is no column beside the target 'y'"),
+        ("a,b,y\n1,2,3\n\n4,5,6\n", "row 3 is empty; remove it"),
+        ("a,b,y\n1,2,3\n4,5\n", "row 3 has 2 cells, but the header has 3"),
+        ("a,b,y\n1,2,3,4\n", "row 2 has 4 cells, but the header has 3"),
+        ("a;b;y\n1;2;3\n", "separated by semicolons"),
+        ("a\tb\ty\n1\t2\t3\n", "separated by tabs"),
+        ('a,y\n1,2\n"3,4\n', "row 3 cannot be read as CSV"),
+        ("a,y\n1,2.0\n2,2.00\n3,2\n", "column 'y': the target is 2.0 in every row"),
+        ("a,y\n1,2\n2,3\n3,4\n", "gives 2 to train and 1 to test, but at least 5 and 2 are needed"),
+    ],
+)
+def test_a_bad_file_is_explained(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path / "bad.csv", text)
+    with pytest.raises(DataError) as error:
+        read(path)
+    assert message in str(error.value)
+    assert str(error.value).startswith("dataset 'mine': ")
+    assert "\n" not in str(error.value)
+
+
+def test_a_missing_file_a_folder_and_a_wrong_encoding_are_explained(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"none\.csv: there is no such file; check source\.path"):
+        read(tmp_path / "none.csv")
+    with pytest.raises(DataError, match="cannot be read: Is a directory"):
+        read(tmp_path)
+    latin = tmp_path / "latin.csv"
+    latin.write_bytes("größe,y\n1,2\n".encode("latin-1"))
+    with pytest.raises(DataError, match="not UTF-8 text; save it again as 'CSV UTF-8'"):
+        read(latin)
+    wide = tmp_path / "wide.csv"
+    wide.write_bytes("a,y\n1,2\n".encode("utf-16"))
+    with pytest.raises(DataError, match="not UTF-8 text"):
+        read(wide)
+
+
+@pytest.mark.parametrize(
+    ("labels", "split", "message"),
+    [
+        (["a"] * 12, SPLIT, "column 'y': the target is 'a' in every row"),
+        ([f"{i / 7:.3f}" for i in range(12)], SPLIT, "12 different values in 12 rows.*task: regression"),
+        (["a", "b", "", "b"] * 3, SPLIT, r"row 4: the value is missing \(and in 2 more rows"),
+        (["a", "b"] * 6 + ["c"], STRATIFIED, "class 'c' has fewer than two rows.*split.stratify: false"),
+        (
+            ["a", "b", "c", "d"] * 3,
+            {**STRATIFIED, "test_size": 0.25},
+            "too few to have 4 classes in both parts",
+        ),
+    ],
+)
+def test_bad_classes_are_explained(
+    tmp_path: Path, labels: list[str], split: dict[str, Any], message: str
+) -> None:
+    text = "x,y\n" + "".join(f"{i},{label}\n" for i, label in enumerate(labels))
+    with pytest.raises(DataError, match=message):
+        read(write(tmp_path / "a.csv", text), task="classification", split=split)
+
+
+def test_a_class_or_target_that_train_lacks_is_explained(tmp_path: Path) -> None:
+    row_test = read(write(tmp_path / "a.csv", "x,y\n" + "".join(f"{i},{i}\n" for i in range(20)))).row_test
+    labels = ["rare" if i == row_test[0] else "ab"[i % 2] for i in range(20)]
+    text = "x,y\n" + "".join(f"{i},{label}\n" for i, label in enumerate(labels))
+    with pytest.raises(
+        DataError, match=r"class 'rare' has no row in the train part; set split\.stratify: true"
+    ):
+        read(write(tmp_path / "a.csv", text), task="classification")
+    text = "x,y\n" + "".join(f"{i},{int(i == row_test[0])}\n" for i in range(20))
+    with pytest.raises(DataError, match="the target 'y' is constant on the train part"):
+        read(write(tmp_path / "a.csv", text))
+
+
+def test_long_lists_are_cut() -> None:
+    assert listing([str(i) for i in range(10)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
+    assert listing([str(i) for i in range(12)]).endswith("9 and 2 more")

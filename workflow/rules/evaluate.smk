@@ -1,0 +1,77 @@
+rule diagnose:
+    input:
+        data="results/{dataset}/data.nc",
+        posterior="results/{dataset}/posterior.nc",
+    output:
+        summary="results/{dataset}/diagnostics.json",
+        pointwise="results/{dataset}/diagnostics.nc",
+    log:
+        "results/{dataset}/logs/diagnose.log",
+    benchmark:
+        "results/{dataset}/benchmarks/diagnose.tsv"
+    params:
+        settings=settings("diagnostics"),
+        code=code("diagnose.py"),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    conda:
+        "../../environment.yml"
+    message:
+        "Diagnosing the chains of {wildcards.dataset}"
+    script:
+        "../../scripts/diagnose.py"
+
+
+rule evaluate:
+    input:
+        data="results/{dataset}/data.nc",
+        baseline="results/{dataset}/baseline.nc",
+        posterior="results/{dataset}/posterior.nc",
+    output:
+        metrics="results/{dataset}/metrics.json",
+        predictions="results/{dataset}/predictions.csv",
+    log:
+        "results/{dataset}/logs/evaluate.log",
+    benchmark:
+        "results/{dataset}/benchmarks/evaluate.tsv"
+    params:
+        code=code("evaluate.py"),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    conda:
+        "../../environment.yml"
+    message:
+        "Evaluating {wildcards.dataset}: Bayesian network, ordinary network, linear model"
+    script:
+        "../../scripts/evaluate.py"
+
+
+rule plot:
+    input:
+        data="results/{dataset}/data.nc",
+        baseline="results/{dataset}/baseline.nc",
+        posterior="results/{dataset}/posterior.nc",
+        diagnostics="results/{dataset}/diagnostics.nc",
+    output:
+        directory("results/{dataset}/figures"),
+    log:
+        "results/{dataset}/logs/plot.log",
+    benchmark:
+        "results/{dataset}/benchmarks/plot.tsv"
+    params:
+        settings=settings("seed", "network", "likelihood", "diagnostics"),
+        code=code("plot.py"),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    conda:
+        "../../environment.yml"
+    message:
+        "Drawing the figures of {wildcards.dataset}"
+    script:
+        "../../scripts/plot.py"

@@ -1,0 +1,22 @@
+rule prepare:
+    input:
+        source_files,
+    output:
+        "results/{dataset}/data.nc",
+    log:
+        "results/{dataset}/logs/prepare.log",
+    benchmark:
+        "results/{dataset}/benchmarks/prepare.tsv"
+    params:
+        settings=settings("task", "source", "split"),
+        code=code("prepare.py"),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    conda:
+        "../../environment.yml"
+    message:
+        "Reading and splitting {wildcards.dataset}"
+    script:
+        "../../scripts/prepare.py"

@@ -1,0 +1,71 @@
+rule fit_baseline:
+    input:
+        data="results/{dataset}/data.nc",
+    output:
+        "results/{dataset}/baseline.nc",
+    log:
+        "results/{dataset}/logs/fit_baseline.log",
+    benchmark:
+        "results/{dataset}/benchmarks/fit_baseline.tsv"
+    params:
+        settings=settings("seed", "network", "baseline"),
+        code=code("fit_baseline.py"),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    conda:
+        "../../environment.yml"
+    message:
+        "Training the ordinary network and the linear model on {wildcards.dataset}"
+    script:
+        "../../scripts/fit_baseline.py"
+
+
+rule sample_chain:
+    input:
+        data="results/{dataset}/data.nc",
+    output:
+        "results/{dataset}/chains/chain_{chain}.nc",
+    log:
+        "results/{dataset}/logs/sample_chain_{chain}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/sample_chain_{chain}.tsv"
+    params:
+        settings=sampler_settings,
+        code=code("sample_chain.py"),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    conda:
+        "../../environment.yml"
+    message:
+        "Sampling chain {wildcards.chain} of {wildcards.dataset}"
+    script:
+        "../../scripts/sample_chain.py"
+
+
+rule combine:
+    input:
+        data="results/{dataset}/data.nc",
+        chains=chain_files,
+    output:
+        "results/{dataset}/posterior.nc",
+    log:
+        "results/{dataset}/logs/combine.log",
+    benchmark:
+        "results/{dataset}/benchmarks/combine.tsv"
+    params:
+        settings=settings("seed", "network", "likelihood"),
+        code=code("combine.py"),
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    conda:
+        "../../environment.yml"
+    message:
+        "Putting the chains of {wildcards.dataset} together and predicting with every draw"
+    script:
+        "../../scripts/combine.py"
