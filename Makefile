@@ -45,7 +45,7 @@ results: setup ## Run the default workflow: every dataset of config/config.yaml,
 
 .PHONY: test
 test: setup ## Run the test suite with coverage
-	$(BIN)/python -m pytest -n 2 --cov=bnn --cov-fail-under=95
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=bnn --cov-fail-under=95
 
 .PHONY: lint
 lint: setup ## Check style, types and the workflow

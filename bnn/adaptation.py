@@ -1,7 +1,7 @@
 """Tuning during warm-up, chain by chain: step size by dual averaging, diagonal preconditioner by windows of variance.
 
-Both are frozen before the first kept draw, because a proposal that goes on learning from its own past no longer leaves the
-target invariant.
+Both are frozen before the first kept draw, because a proposal that goes on learning from its own past no
+longer leaves the target invariant.
 """
 
 from typing import NamedTuple
@@ -13,15 +13,17 @@ from bnn.kernels.base import Tuning
 # Constants of Hoffman & Gelman (2014), section 3.2.1, as Stan keeps them.
 _GAMMA, _T0, _KAPPA = 0.05, 10.0, 0.75
 _WINDOW_ENDS = (0.05, 0.15, 0.35, 0.7)
-"""Ends of the windows as fractions of warm-up: the first finds a step size from the start point; each later one learns the
-variance of its own draws, about twice as many as the one before. The last 30 % settle the step size: where the curvature of
-the posterior varies from place to place, the chain must visit enough places for their average."""
+"""Ends of the windows as fractions of warm-up: the first finds a step size from the start point; each later
+one learns the variance of its own draws, about twice as many as the one before. The last 30 % settle the step
+size: where the curvature of the posterior varies from place to place, the chain must visit enough places for
+their average."""
 _SHRINKAGE_DRAWS = 5.0
 _SMALLEST_RATIO = 1e-12
 
 
 class DualAveraging(NamedTuple):
-    """State of the step-size search (Hoffman & Gelman 2014, equation 6); every field has shape (chain,) but `n_seen`."""
+    """State of the step-size search (Hoffman & Gelman 2014, equation 6); every field has shape (chain,) but
+    `n_seen`."""
 
     n_seen: int
     anchor: np.ndarray
@@ -80,8 +82,9 @@ def update_running_variance(state: RunningVariance, position: np.ndarray) -> Run
 def shrunk_variance(state: RunningVariance) -> np.ndarray:
     """Return the variances, (chain, param), shrunk on the log scale towards their geometric mean within each chain.
 
-    The weight of the mean is that of five draws. On the log scale the shrinkage respects coordinates of very different widths,
-    and does not depend on the units of theta. A coordinate that never moved gets a small positive variance.
+    The weight of the mean is that of five draws. On the log scale the shrinkage respects coordinates of very
+    different widths, and does not depend on the units of theta. A coordinate that never moved gets a small
+    positive variance.
 
     Raises
     ------
@@ -157,7 +160,9 @@ def update_adaptation(
     if not precondition:
         return state._replace(iteration=iteration, search=search)
     first, *ends = window_ends(n_warmup)
-    window = update_running_variance(state.window, position) if first < iteration <= ends[-1] else state.window
+    window = (
+        update_running_variance(state.window, position) if first < iteration <= ends[-1] else state.window
+    )
     variance = state.variance
     if iteration in ends and window.n_seen > 1:
         learned = shrunk_variance(window)

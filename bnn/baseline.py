@@ -1,6 +1,7 @@
 """What the Bayesian network is compared with: the same network trained by Adam, and a linear model.
 
-Both see the same training rows and standardisation as the chains, and are judged on the same test rows in the same units.
+Both see the same training rows and standardisation as the chains, and are judged on the same test rows in the
+same units.
 """
 
 import time
@@ -120,12 +121,16 @@ def train(
     rows = np.setdiff1d(np.arange(len(y)), held_out)
     layout = ParameterLayout(network.parameter_shapes)
     theta = _starting_weights(network, layout, rng)
-    decay = np.concatenate([np.full(np.prod(s, dtype=int), float(len(s) == 2)) for s in layout.shapes.values()])
+    decay = np.concatenate(
+        [np.full(np.prod(s, dtype=int), float(len(s) == 2)) for s in layout.shapes.values()]
+    )
     target = likelihood.encode(y)
 
     def mean_loss(theta: np.ndarray, part: np.ndarray) -> float:
         parameters = layout.unpack(theta)
-        return -float(likelihood.pointwise(network.forward(parameters, x[part]), target[part], parameters).mean())
+        return -float(
+            likelihood.pointwise(network.forward(parameters, x[part]), target[part], parameters).mean()
+        )
 
     def mean_loss_grad(theta: np.ndarray, part: np.ndarray) -> np.ndarray:
         parameters = layout.unpack(theta)
@@ -174,16 +179,20 @@ def network_predictions(
     outputs = {split: network.forward(parameters, x)[0].astype(np.float64) for split, x in inputs.items()}
     if is_class:
         return {f"{split}_probability": softmax(output) for split, output in outputs.items()}, fit
-    means = {f"{split}_mean": dataset.target_mean + dataset.target_scale * out[:, 0] for split, out in outputs.items()}
+    means = {
+        f"{split}_mean": dataset.target_mean + dataset.target_scale * out[:, 0]
+        for split, out in outputs.items()
+    }
     residual = (outputs["train"][:, 0] - dataset.y_train)[fit.validation_rows]
     return means | {"noise_scale": np.asarray(dataset.target_scale * np.sqrt(np.mean(residual**2)))}, fit
 
 
 def linear_predictions(dataset: Dataset) -> dict[str, np.ndarray]:
-    """Fit scikit-learn's logistic or ridge regression, its penalty chosen by cross-validation, and predict like the network.
+    """Fit scikit-learn's logistic or ridge regression, its penalty chosen by cross-validation, and predict
+    like the network.
 
-    The noise scale of ridge regression is the residual standard deviation on train with as many degrees of freedom taken
-    off as there are coefficients.
+    The noise scale of ridge regression is the residual standard deviation on train with as many degrees of
+    freedom taken off as there are coefficients.
     """
     if dataset.task == "classification":
         from sklearn.linear_model import LogisticRegression
@@ -232,7 +241,10 @@ def fit_baseline(
     for model, predictions in (("baseline", trained), ("linear", linear_predictions(dataset))):
         for name, values in predictions.items():
             dims: tuple[str, ...] = () if name == "noise_scale" else (f"obs_{name.split('_')[0]}",)
-            variables[f"{model}_{name}"] = (dims + ("class",) if name.endswith("probability") else dims, values)
+            variables[f"{model}_{name}"] = (
+                dims + ("class",) if name.endswith("probability") else dims,
+                values,
+            )
     attributes = {
         "dataset": dataset.name,
         "best_epoch": fit.best_epoch,

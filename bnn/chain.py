@@ -207,7 +207,11 @@ def _warm_up(
     names = ("log_density", "step_size", "acceptance_rate")
     columns = np.array(records).reshape(len(records), 3, len(state.log_density))
     trace = {name: columns[:, i].T.copy() for i, name in enumerate(names)}
-    return state, adaptation.frozen_tuning(adapting), {"iteration": np.array(iterations, dtype=np.int64), **trace}
+    return (
+        state,
+        adaptation.frozen_tuning(adapting),
+        {"iteration": np.array(iterations, dtype=np.int64), **trace},
+    )
 
 
 def _draw(
@@ -235,7 +239,12 @@ def _draw(
         log_density[:, draw] = state.log_density
         acceptance[:, draw] = total / settings.thin
         diverging[:, draw] = n_diverging
-    return {"theta": theta, "log_density": log_density, "acceptance_rate": acceptance, "n_diverging": diverging}
+    return {
+        "theta": theta,
+        "log_density": log_density,
+        "acceptance_rate": acceptance,
+        "n_diverging": diverging,
+    }
 
 
 def save_draws(

@@ -279,7 +279,7 @@ def _chain_records(idata: az.InferenceData) -> list[dict[str, Any]]:
             "chain": int(chain),
             "acceptance_rate": float(stats["acceptance_rate"].values[index].mean()),
             "step_size": float(stats["step_size"].values[index, -1]),
-            "n_diverging": int(stats["diverging"].values[index].sum()),
+            "n_diverging": int(stats["n_diverging"].values[index].sum()),
             "stuck": bool(stuck[index]),
             "log_density_mean": float(stats["lp"].values[index].mean()),
             "seconds": float(seconds[index]),

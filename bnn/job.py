@@ -1,4 +1,5 @@
-"""What every job of the workflow does around its work: its output goes to its log file, its errors are one clear line."""
+"""What every job of the workflow does around its work: its output goes to its log file, its errors are one
+clear line."""
 
 import os
 import sys

@@ -60,7 +60,9 @@ class ParameterLayout:
         frozen = theta.view()
         frozen.flags.writeable = False
         lead = theta.shape[:-1]
-        return {name: frozen[..., part].reshape(lead + self.shapes[name]) for name, part in self.slices.items()}
+        return {
+            name: frozen[..., part].reshape(lead + self.shapes[name]) for name, part in self.slices.items()
+        }
 
     def pack(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return theta, shape (..., param), in float64, from the blocks: the inverse of `unpack`.
@@ -77,7 +79,9 @@ class ParameterLayout:
         theta = np.empty((*lead, self.n_params))
         for name, part in self.slices.items():
             if np.shape(parameters[name]) != lead + self.shapes[name]:
-                raise ValueError(f"block {name!r} has shape {np.shape(parameters[name])}, not {lead + self.shapes[name]}")
+                raise ValueError(
+                    f"block {name!r} has shape {np.shape(parameters[name])}, not {lead + self.shapes[name]}"
+                )
             theta[..., part] = np.reshape(parameters[name], (*lead, -1))
         return theta
 

@@ -26,7 +26,9 @@ class Likelihood(Protocol):
     def encode(self, y: np.ndarray) -> np.ndarray:
         """Return the target, shape (obs,), in the form that the other methods take."""
 
-    def pointwise(self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
+    def pointwise(
+        self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
         """Return the log likelihood in nats of every row, shape (chain, obs), float64."""
 
     def pointwise_and_grad(
@@ -71,11 +73,15 @@ class Categorical:
         ValueError
             If an index is outside 0 .. n_classes - 1.
         """
-        if y.size and not (0 <= y.min() and y.max() < self.n_classes):
-            raise ValueError(f"class indices run from {y.min()} to {y.max()}; there are {self.n_classes} classes")
+        if y.size and not (y.min() >= 0 and y.max() < self.n_classes):
+            raise ValueError(
+                f"class indices run from {y.min()} to {y.max()}; there are {self.n_classes} classes"
+            )
         return np.eye(self.n_classes)[y.astype(np.int64)]
 
-    def pointwise(self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
+    def pointwise(
+        self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
         """Return the log probability of each row's class, nats, shape (chain, obs)."""
         return np.einsum("cnk,nk->cn", log_softmax(output), target)
 
@@ -124,7 +130,9 @@ class Gaussian:
         """Return the target as it is, in float64."""
         return np.asarray(y, dtype=np.float64)
 
-    def pointwise(self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
+    def pointwise(
+        self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
         """Return the normal log density of each row's target, nats, shape (chain, obs)."""
         log_scale = self.log_scale(parameters)[..., None]
         z = (target - output[..., 0]) * np.exp(-log_scale)

@@ -1,7 +1,8 @@
 """A dense feed-forward network, forward and backward, for a batch of parameter sets at once.
 
-The leading axis of every parameter is the chain. With h_0 = x, a layer is z_l = h_l W_l + b_l, h_{l+1} = f(z_l), and the last
-layer is linear: its output is a vector of logits or the mean of the target. Backpropagation carries
+The leading axis of every parameter is the chain. With h_0 = x, a layer is z_l = h_l W_l + b_l, h_{l+1} =
+f(z_l), and the last layer is linear: its output is a vector of logits or the mean of the target.
+Backpropagation carries
 delta_l = dL/dz_l down the layers: dL/dW_l = h_l^T delta_l, dL/db_l = sum over rows of delta_l,
 delta_{l-1} = (delta_l W_l^T) * f'(z_{l-1})  (Rumelhart, Hinton & Williams 1986).
 """
@@ -33,7 +34,9 @@ class Network:
 
     def __init__(self, sizes: Sequence[int], *, activation: str, dtype: str) -> None:
         if len(sizes) < 2 or min(sizes) < 1:
-            raise ValueError(f"sizes {tuple(sizes)}: give at least inputs and outputs, each with one unit or more")
+            raise ValueError(
+                f"sizes {tuple(sizes)}: give at least inputs and outputs, each with one unit or more"
+            )
         if activation not in ACTIVATIONS:
             raise ValueError(f"unknown activation {activation!r}: choose one of {', '.join(ACTIVATIONS)}")
         self.sizes = tuple(int(size) for size in sizes)
@@ -103,6 +106,8 @@ class Network:
             gradients[weight] = np.matmul(np.swapaxes(outputs[index], -1, -2), delta)
             gradients[bias] = np.add.reduce(delta, axis=-2)
             if index:
-                delta = np.matmul(delta, np.swapaxes(parameters[weight], -1, -2).astype(self.dtype, copy=False))
+                delta = np.matmul(
+                    delta, np.swapaxes(parameters[weight], -1, -2).astype(self.dtype, copy=False)
+                )
                 delta *= self.activation.derivative(outputs[index])
         return gradients

@@ -38,8 +38,8 @@ def adam_step(
     learning_rate
         Length of the step in units of theta.
     weight_decay
-        Rate at which theta shrinks towards zero, apart from the gradient (Loshchilov & Hutter 2019); a number, or an array
-        over parameters.
+        Rate at which theta shrinks towards zero, apart from the gradient (Loshchilov & Hutter 2019); a
+        number, or an array over parameters.
     """
     count = state.n_steps + 1
     mean = _BETA_1 * state.mean + (1 - _BETA_1) * grad

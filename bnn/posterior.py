@@ -57,7 +57,9 @@ class Posterior:
         """Return the log density (chain,) and its gradient (chain, param), both float64, for theta (chain, param)."""
         parameters = self.layout.unpack(theta)
         outputs = self.network.forward_layers(parameters, self.x)
-        pointwise, output_grad, own_grad = self.likelihood.pointwise_and_grad(outputs[-1], self.target, parameters)
+        pointwise, output_grad, own_grad = self.likelihood.pointwise_and_grad(
+            outputs[-1], self.target, parameters
+        )
         log_prior, grad = self.prior.log_density_and_grad(theta)
         self.layout.add_to(grad, self.network.backward(parameters, outputs, output_grad))
         self.layout.add_to(grad, own_grad)
@@ -89,6 +91,6 @@ def make_posterior(
     net = make_network(dataset, network)
     like = make_likelihood(dataset, likelihood)
     own_priors = like.parameter_priors
-    layout = ParameterLayout(net.parameter_shapes | {name: () for name in own_priors})
+    layout = ParameterLayout(net.parameter_shapes | dict.fromkeys(own_priors, ()))
     blocks = network_prior(net.parameter_shapes, **prior) | own_priors
     return Posterior(net, like, Prior(layout, blocks), x=dataset.x_train, y=dataset.y_train)

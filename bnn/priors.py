@@ -133,14 +133,14 @@ class Prior:
     def log_density_and_grad(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the log prior in nats, shape (chain,), and its gradient, shape (chain, param)."""
         z = (theta - self.location) / self.scale
-        total = np.full(theta.shape[:-1], -self.log_scale_total)
-        grad = np.empty_like(z)
-        for part, family in self.parts:
-            log_density, slope = family.log_density_and_grad(z[..., part])
-            total += log_density
-            grad[..., part] = slope
-        grad /= self.scale
-        return total, grad
+        if len(self.parts) == 1:
+            total, grad = self.parts[0][1].log_density_and_grad(z)
+        else:
+            total, grad = np.zeros(theta.shape[:-1]), np.empty_like(z)
+            for part, family in self.parts:
+                log_density, grad[..., part] = family.log_density_and_grad(z[..., part])
+                total += log_density
+        return total - self.log_scale_total, grad / self.scale
 
     def sample(self, rng: np.random.Generator) -> np.ndarray:
         """Return one draw of theta, shape (param,)."""
@@ -164,8 +164,8 @@ def network_prior(
     weights, biases
         Each with `family`, `scale` and `df`.
     fan_in_scaling
-        Divide the scale of a weight by the square root of its layer's inputs, so that the variance of a unit's input does
-        not grow with the width of the layer below (Neal 1996, chapter 2).
+        Divide the scale of a weight by the square root of its layer's inputs, so that the variance of a
+        unit's input does not grow with the width of the layer below (Neal 1996, chapter 2).
     """
     priors: dict[str, BlockPrior] = {}
     for name, shape in shapes.items():

@@ -38,7 +38,9 @@ class Progress:
         if terminal is not None and terminal.isatty():
             from tqdm import tqdm
 
-            self._bar = tqdm(total=total, desc=label, file=terminal, position=position, leave=False, unit="step")
+            self._bar = tqdm(
+                total=total, desc=label, file=terminal, position=position, leave=False, unit="step"
+            )
 
     def advance(self, phase: str, details: Callable[[], str]) -> None:
         """Count one step; `details` is asked for its text only when something is shown."""
@@ -54,7 +56,11 @@ class Progress:
         if now - self._last_line >= _SECONDS_BETWEEN_LINES or self.done == self.total:
             seconds_left = (now - self._start) / self.done * (self.total - self.done)
             share = f"{self.done}/{self.total}"
-            print(f"{self.label}: {phase} {share}, {details()}, {seconds_left:.0f} s left", file=self.log, flush=True)
+            print(
+                f"{self.label}: {phase} {share}, {details()}, {seconds_left:.0f} s left",
+                file=self.log,
+                flush=True,
+            )
             self._last_line = now
 
     def close(self) -> None:

@@ -87,13 +87,14 @@ def _findings_of_run(summary: Mapping[str, Any]) -> Iterator[Finding]:
     for chain in chains:
         yield from _findings_of_acceptance(chain, limits)
     n_diverging = sum(chain["n_diverging"] for chain in chains)
-    n_kept = n_draws * len(chains)
-    if n_diverging > limits["diverging_warn"] * n_kept:
+    # Of all moves, not of kept draws, which would make the limit depend on sampler.thin.
+    n_moves = n_draws * summary["thin"] * len(chains)
+    if n_diverging > limits["diverging_warn"] * n_moves:
         yield (
             "WARN",
-            f"{n_diverging} of {n_kept} draws ({n_diverging / n_kept:.1%}) have a diverging move since the draw "
-            f"before, more than {limits['diverging_warn']:.1%} (diagnostics.diverging_warn): raise "
-            "sampler.target_acceptance or sampler.warmup.",
+            f"{n_diverging} of {n_moves} moves ({n_diverging / n_moves:.1%}) diverged, more than "
+            f"{limits['diverging_warn']:.1%} (diagnostics.diverging_warn): raise sampler.target_acceptance or "
+            "sampler.warmup.",
         )
 
 

@@ -16,7 +16,9 @@ def main(diagnostics_paths, metrics_paths, out_path):
         Where the page goes.
     """
     pairs = zip(diagnostics_paths, metrics_paths, strict=True)
-    write_page(out_path, render_overview([(read_json(verdict), read_json(scores)) for verdict, scores in pairs]))
+    write_page(
+        out_path, render_overview([(read_json(verdict), read_json(scores)) for verdict, scores in pairs])
+    )
 
 
 if "snakemake" in globals():

@@ -22,7 +22,8 @@ class Target(Protocol):
 
 
 class ChainState(NamedTuple):
-    """Where the chains are. The density and the gradient travel with the position, so that neither is computed twice."""
+    """Where the chains are. The density and the gradient travel with the position, so that neither is
+    computed twice."""
 
     position: np.ndarray
     """(chain, param)"""
@@ -73,8 +74,9 @@ def start_without_grad(position: np.ndarray, target: Target) -> ChainState:
 def log_normal_shape(z: np.ndarray) -> np.ndarray:
     """Return the log of a standard normal density up to its constant, (chain, param) -> (chain,).
 
-    A proposal with mean m and standard deviation s has this at z = (to - m) / s, less the log of s. All kernels here propose
-    with the same s there and back, so it drops out of the acceptance ratio as the constant does.
+    A proposal with mean m and standard deviation s has this at z = (to - m) / s, less the log of s. All
+    kernels here propose with the same s there and back, so it drops out of the acceptance ratio as the
+    constant does.
     """
     return -0.5 * np.einsum("cp,cp->c", z, z)
 
@@ -105,7 +107,9 @@ def metropolis_hastings(
     acceptance_prob = np.exp(np.minimum(0.0, np.where(invalid, -np.inf, log_ratio)))
     accepted = random.uniform() < acceptance_prob
     diverging = invalid | (log_ratio < -DIVERGENCE_THRESHOLD)
-    return _choose(accepted, proposed, current), TransitionInfo(acceptance_prob, accepted, log_ratio, diverging)
+    return _choose(accepted, proposed, current), TransitionInfo(
+        acceptance_prob, accepted, log_ratio, diverging
+    )
 
 
 def _choose(accepted: np.ndarray, proposed: ChainState, current: ChainState) -> ChainState:

@@ -1,8 +1,10 @@
 """The Langevin-gradient proposal of Chandra & Simmons (2024), with the reverse density that makes it exact.
 
-The drift is one full-batch gradient step with a learning rate of its own, the noise has a standard deviation of its own, and
-with probability 1 - langevin_probability the proposal is a random walk with the same noise. Unlike in MALA the drift is
-not tied to the variance of the noise, so the ratio must evaluate both directions; with it the kernel is exact for any pair.
+The drift is one full-batch gradient step with a learning rate of its own, the noise has a standard deviation
+of its own, and with probability 1 - langevin_probability the proposal is a random walk with the same noise.
+Unlike in MALA the drift is not tied to the variance of the noise, so the ratio must evaluate both directions;
+with it the kernel is exact
+for any pair.
 """
 
 import numpy as np
@@ -35,14 +37,15 @@ def make_kernel(*, learning_rate: float, noise_scale: float, langevin_probabilit
     Notes
     -----
     Adaptation scales both together, the noise by step_size and the learning rate by its square, which is how drift and
-    noise of a diffusion scale: shrinking the noise alone would leave a drift that the acceptance ratio never forgives. With
-    step_size 1 and C = 1 the proposal is the published one.
+    noise of a diffusion scale: shrinking the noise alone would leave a drift that the acceptance ratio never
+    forgives. With step_size 1 and C = 1 the proposal is the published one.
     """
 
     def step(
         random: ChainRandom, state: ChainState, target: Target, tuning: Tuning
     ) -> tuple[ChainState, TransitionInfo]:
-        # The choice is made before the proposal and does not depend on the state: each of the two is reversible by itself.
+        # The choice is made before the proposal and does not depend on the state: each of the two is
+        # reversible by itself.
         uses_gradient = random.uniform() < langevin_probability
         rate = (uses_gradient * learning_rate * tuning.step_size**2)[:, None] * tuning.variance
         deviation = noise_scale * tuning.step_size[:, None] * np.sqrt(tuning.variance)

@@ -16,7 +16,8 @@ from bnn.seeding import ChainRandom
 
 
 def proposal_mean(state: ChainState, step_variance: np.ndarray) -> np.ndarray:
-    """Return theta + eps C grad, (chain, param): one Euler step of the Langevin diffusion that has the target as its law."""
+    """Return theta + eps C grad, (chain, param): one Euler step of the Langevin diffusion that has the target
+    as its law."""
     return state.position + step_variance * state.grad
 
 

@@ -18,7 +18,7 @@ from bnn.network import Network
 from bnn.posterior import Posterior
 from bnn.priors import BlockPrior, Normal, Prior, network_prior
 from bnn.progress import Silent
-from bnn.seeding import ChainRandom, Stream
+from bnn.seeding import ChainRandom
 
 KERNELS = ("mala", "random_walk", "langevin_gradient")
 LANGEVIN = {"learning_rate": 0.005, "noise_scale": 0.1, "langevin_probability": 0.5}
@@ -50,8 +50,8 @@ def linear_problem():
 def assert_within_four_standard_errors(estimates, truth):
     """Compare the mean over independent chains, axis 0, with the truth.
 
-    With 32 chains the statistic is Student's t with 31 degrees of freedom: P(|t| > 4) = 3.7e-4 a figure. The checks below
-    look at 18 figures a kernel, so a correct kernel fails one run in 150; the seeds are fixed.
+    With 32 chains the statistic is Student's t with 31 degrees of freedom: P(|t| > 4) = 3.7e-4 a figure. The
+    checks below look at 18 figures a kernel, so a correct kernel fails one run in 150; the seeds are fixed.
     """
     error = estimates.std(axis=0, ddof=1) / math.sqrt(len(estimates))
     difference = np.abs(estimates.mean(axis=0) - truth)
@@ -145,13 +145,14 @@ def test_linear_network_catches_a_swapped_layout(monkeypatch):
 
 
 def one_unit_posterior(n_chains, rng):
-    """A 1-1-1 tanh network with sampled noise, one dataset a chain, and exact draws from the joint of parameters and data."""
+    """A 1-1-1 tanh network with sampled noise, one dataset a chain, and exact draws from the joint of
+    parameters and data."""
     network = Network((1, 1, 1), activation="tanh", dtype="float64")
     likelihood = Gaussian(noise_scale=None, log_noise_mean=-0.5, log_noise_sd=0.5)
     side = {"family": "normal", "scale": 1.0, "df": 4.0}
     blocks = network_prior(network.parameter_shapes, weights=side, biases=side, fan_in_scaling=False)
     own = likelihood.parameter_priors
-    layout = ParameterLayout(network.parameter_shapes | {name: () for name in own})
+    layout = ParameterLayout(network.parameter_shapes | dict.fromkeys(own, ()))
     prior = Prior(layout, blocks | own)
     x = np.linspace(-2, 2, 5)[:, None]
     posterior = Posterior(network, likelihood, prior, x=x, y=np.zeros(5))
@@ -167,10 +168,10 @@ def redraw_data(posterior, theta, rng):
 def check_joint_distribution(kernel, step_size, n_chains=2000, n_rounds=25):
     """Geweke's (2004) joint-distribution test with independent replications.
 
-    Parameters and data start as an exact draw from their joint distribution. Rounds of "transition of the parameters, then new
-    data" leave that distribution as it is if the kernel is exact, so at the end the parameters of each chain are an exact,
-    independent draw from the prior. Kolmogorov-Smirnov at 1e-4 on 5 parameters and 2 function values: a correct kernel
-    fails one run in 1,400.
+    Parameters and data start as an exact draw from their joint distribution. Rounds of "transition of the
+    parameters, then new data" leave that distribution as it is if the kernel is exact, so at the end the
+    parameters of each chain are an exact, independent draw from the prior. Kolmogorov-Smirnov at 1e-4 on 5
+    parameters and 2 function values: a correct kernel fails one run in 1,400.
     """
     rng = np.random.default_rng(5)
     posterior, theta = one_unit_posterior(n_chains, rng)
@@ -187,7 +188,8 @@ def check_joint_distribution(kernel, step_size, n_chains=2000, n_rounds=25):
     z = (theta - posterior.prior.location) / posterior.prior.scale
     figures = [stats.kstest(column, stats.norm.cdf).pvalue for column in z.T]
     before, after = (
-        posterior.network.forward(posterior.layout.unpack(t), np.array([[-1.0], [3.0]]))[..., 0] for t in (start, theta)
+        posterior.network.forward(posterior.layout.unpack(t), np.array([[-1.0], [3.0]]))[..., 0]
+        for t in (start, theta)
     )
     figures += [stats.ks_2samp(a, b).pvalue for a, b in zip(before.T, after.T, strict=True)]
     assert min(figures) > 1e-4, f"p = {min(figures):.1e}"
@@ -197,7 +199,9 @@ STEPS = {"mala": 0.05, "random_walk": 0.2, "langevin_gradient": 3.0}
 
 
 def kernel_by_name(name):
-    return make_kernel(name, langevin={"learning_rate": 0.01, "noise_scale": 0.1, "langevin_probability": 0.7})
+    return make_kernel(
+        name, langevin={"learning_rate": 0.01, "noise_scale": 0.1, "langevin_probability": 0.7}
+    )
 
 
 @pytest.mark.parametrize("name", KERNELS)

@@ -95,7 +95,7 @@ def test_every_langevin_setting_changes_the_draws(posterior, name):
     base = changed(kernel="langevin_gradient")
     other = changed(kernel="langevin_gradient", langevin={**base.langevin, name: 0.9 * base.langevin[name]})
     runs = [run_chains(posterior, [0], 5, settings, Silent()).theta for settings in (base, other)]
-    assert not np.array_equal(*runs)
+    assert not np.array_equal(runs[0], runs[1])
 
 
 def test_more_draws_begin_with_the_same_draws(posterior):
@@ -125,9 +125,10 @@ def test_saved_draws_say_all_that_is_needed(posterior, tmp_path):
 
 
 def test_a_start_without_finite_density_is_an_error_that_names_the_chain(posterior):
-    class Broken:
-        prior = posterior.prior
-        layout = posterior.layout
+    class Broken(Posterior):
+        def __init__(self):
+            self.prior = posterior.prior
+            self.layout = posterior.layout
 
         def log_density_and_grad(self, theta):
             log_density, grad = posterior.log_density_and_grad(theta)
@@ -257,6 +258,7 @@ def test_progress_shows_a_bar_on_a_terminal_only():
     progress._last_look = -1e9
     for _ in range(48):
         progress.advance("draws", lambda: "step size 1e-3")
+    assert progress._bar is not None
     progress._bar.refresh()
     shown = terminal.getvalue()
     progress.close()

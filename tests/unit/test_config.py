@@ -88,7 +88,7 @@ def test_sections_become_plain_data() -> None:
     assert json.loads(json.dumps(plain)) == plain
     assert plain["network"] == {"hidden": [4, 2], "activation": "tanh", "precision": "float64"}
     assert plain["likelihood"]["noise"] == 0.5
-    assert plain["source"] == {"kind": "synthetic", "name": "gap", "n": 80, "noise": 0.1, "seed": 0}
+    assert plain["source"] == {"kind": "synthetic", "name": "gap", "n": 60, "noise": 0.3, "seed": 0}
     assert type(dataset.sampler.langevin.model_dump()) is dict
 
 

@@ -204,7 +204,7 @@ def test_loading_needs_neither_pandas_nor_scikit_learn() -> None:
 def test_gap_has_no_data_in_the_middle() -> None:
     x, y = gap(2000, 0.1, np.random.default_rng(3))
     assert x.shape == (2000, 1) and y.shape == (2000,)
-    assert np.abs(x).min() >= 1.5 and np.abs(x).max() <= 4
+    assert np.abs(x).min() >= 3 and np.abs(x).max() <= 5
     assert 0.45 < (x > 0).mean() < 0.55
     residual = y - np.sin(x[:, 0]) - 0.3 * x[:, 0]
     # The standard error of a standard deviation is sd / sqrt(2 n).

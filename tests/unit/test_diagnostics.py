@@ -364,7 +364,7 @@ def test_saturated_probabilities_are_told(judged):
         ("acceptance_rate", 0.03, "WARN", "Chain 2 accepts 3.0% of its proposals, less than 10.0%"),
         ("acceptance_rate", 0.99, "WARN", "Chain 2 accepts 99.0% of its proposals, more than 95.0%"),
         ("acceptance_rate", np.nan, "FAIL", "The acceptance rate of chain 2 is not finite"),
-        ("diverging", 3, "WARN", f"{N_DRAWS} of {4 * N_DRAWS} draws (25.0%) have a diverging move"),
+        ("diverging", 1, "WARN", f"{N_DRAWS} of {8 * N_DRAWS} moves (12.5%) diverged"),
     ],
 )
 def test_how_a_chain_ran_is_judged(judged, variable, value, verdict, words):

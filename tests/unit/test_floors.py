@@ -36,17 +36,18 @@ class Design:
 DESIGN = Design(
     floors={
         0: {"seeding", "layout", "activations", "metrics", "storage", "sourcecode"}
-        | {"tables", "verdict", "progress", "job"},
+        | {"tables", "verdict", "progress", "job", "arviz_import"},
         1: {"datasets", "network", "priors", "likelihoods"},
         2: {"posterior", "kernels"},
         3: {"adaptation", "optimize"},
         4: {"chain", "baseline"},
         5: {"predictive", "inference_data", "diagnostics", "plots"},
-        6: {"evaluation", "config", "config_model", "config_errors", "config_docs", "report"},
+        6: {"evaluation", "figures", "config", "config_model", "config_errors", "config_docs", "report"},
     },
     same_floor={
         "likelihoods": {"priors"},  # the prior of a sampled noise scale
         "inference_data": {"predictive"},  # predictions are made and stored a batch of draws at a time
+        "figures": {"evaluation"},  # figures and tables show the same summaries
         "config": {"config_errors", "config_model"},
         "config_docs": {"config_errors", "config_model"},
     },

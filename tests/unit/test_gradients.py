@@ -6,7 +6,7 @@ from scipy import stats
 
 from bnn.activations import ACTIVATIONS
 from bnn.layout import ParameterLayout
-from bnn.likelihoods import Categorical, Gaussian, log_softmax, softmax
+from bnn.likelihoods import Categorical, Gaussian, Likelihood, log_softmax, softmax
 from bnn.network import Network
 from bnn.posterior import Posterior
 from bnn.priors import BlockPrior, Laplace, Normal, Prior, StudentT, make_family, network_prior
@@ -28,6 +28,8 @@ def make_posterior(
     n_out = 3 if likelihood == "categorical" else 1
     network = Network((4, *hidden, n_out), activation=activation, dtype=dtype)
     x = rng.standard_normal((20, 4))
+    like: Likelihood
+    y: np.ndarray
     if likelihood == "categorical":
         like, y = Categorical(3), rng.integers(0, 3, 20)
     else:
@@ -35,7 +37,7 @@ def make_posterior(
         like = Gaussian(noise_scale=noise, log_noise_mean=-1.0, log_noise_sd=0.5)
         y = rng.standard_normal(20)
     own = like.parameter_priors
-    layout = ParameterLayout(network.parameter_shapes | {name: () for name in own})
+    layout = ParameterLayout(network.parameter_shapes | dict.fromkeys(own, ()))
     side = {"family": family, "scale": 0.8, "df": 3.0}
     blocks = network_prior(network.parameter_shapes, weights=side, biases=side, fan_in_scaling=fan_in_scaling)
     return Posterior(network, like, Prior(layout, blocks | own), x=x, y=y)
@@ -49,13 +51,15 @@ def relative_gradient_error(posterior, n_chains, seed=1):
     _, grad = posterior.log_density_and_grad(theta)
     assert np.array_equal(theta, before), "the position was changed"
     numeric = np.empty_like(grad)
-    # Rounding costs about 1e-16 * 100 nats / 1e-6 = 1e-8, the cubic term 1e-12, against gradients of 10 and more. A larger
-    # step would reach across the kinks of relu, where the log density has no derivative.
+    # Rounding costs about 1e-16 * 100 nats / 1e-6 = 1e-8, the cubic term 1e-12, against gradients of 10 and
+    # more. A larger # step would reach across the kinks of relu, where the log density has no derivative.
     step = 1e-6
     for i in range(theta.shape[1]):
         shift = np.zeros(theta.shape[1])
         shift[i] = step
-        numeric[:, i] = (posterior.log_density(theta + shift) - posterior.log_density(theta - shift)) / (2 * step)
+        numeric[:, i] = (posterior.log_density(theta + shift) - posterior.log_density(theta - shift)) / (
+            2 * step
+        )
     return float(np.max(np.abs(grad - numeric)) / np.max(np.abs(numeric)))
 
 
@@ -71,7 +75,10 @@ def test_gradient_of_log_density(likelihood, family, activation, hidden, n_chain
 
 def test_gradient_without_hidden_layer_and_without_fan_in_scaling():
     for likelihood in ("categorical", "sampled_noise"):
-        assert relative_gradient_error(make_posterior(hidden=(), likelihood=likelihood, fan_in_scaling=False), 3) <= 1e-6
+        assert (
+            relative_gradient_error(make_posterior(hidden=(), likelihood=likelihood, fan_in_scaling=False), 3)
+            <= 1e-6
+        )
 
 
 def test_gradient_check_catches_the_notebooks_layout(monkeypatch):
@@ -136,7 +143,9 @@ def test_prior_applies_location_scale_and_fan_in():
     layout = ParameterLayout({"weight_0": (4, 2), "bias_0": (2,), "log_noise_scale": ()})
     side = {"family": "laplace", "scale": 3.0, "df": 4.0}
     bias = {"family": "normal", "scale": 2.0, "df": 4.0}
-    blocks = network_prior({"weight_0": (4, 2), "bias_0": (2,)}, weights=side, biases=bias, fan_in_scaling=True)
+    blocks = network_prior(
+        {"weight_0": (4, 2), "bias_0": (2,)}, weights=side, biases=bias, fan_in_scaling=True
+    )
     prior = Prior(layout, blocks | {"log_noise_scale": BlockPrior(Normal(), -1.0, 0.5)})
     theta = np.random.default_rng(5).standard_normal((3, 11))
     expected = stats.laplace(0, 1.5).logpdf(theta[:, :8]).sum(axis=1)
@@ -162,7 +171,7 @@ def test_prior_refuses_what_does_not_fit():
 
 def test_softmax_is_exact_for_huge_logits():
     logits = np.array([[1e4, 0.0, -1e4], [700.0, 700.0, 700.0]])
-    assert np.allclose(softmax(logits), [[1, 0, 0], [1 / 3, 1 / 3, 1 / 3]])
+    assert np.allclose(softmax(logits), np.array([[1, 0, 0], [1 / 3, 1 / 3, 1 / 3]]))
     assert np.allclose(log_softmax(logits)[0], [0, -1e4, -2e4])
 
 

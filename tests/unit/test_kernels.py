@@ -60,7 +60,7 @@ def test_mala_ratio_is_that_of_the_proposal_density(ratio_parts):
     target = GaussianTarget()
     state = mala.KERNEL.start(np.array([[0.3, -1.2]]), target)
     _, info = mala.step(randoms(), state, target, tuning(1, 0.2))
-    (current, proposed, forth, back), = ratio_parts
+    ((current, proposed, forth, back),) = ratio_parts
     a, b = current.position[0], proposed.position[0]
     expected = log_q_mala(a, b, 0.2) - log_q_mala(b, a, 0.2)
     assert (back - forth)[0] == pytest.approx(expected, rel=1e-10)
@@ -103,12 +103,14 @@ def test_langevin_gradient_with_unit_step_and_no_preconditioner_is_the_published
 def test_mala_log_ratio_is_antisymmetric(ratio_parts):
     """The log ratio of a move and of the way back, each evaluated by the kernel itself, sum to zero."""
     target, tuned = GaussianTarget(), tuning(1, 0.3)
-    there = mala.step(randoms(), mala.KERNEL.start(np.array([[0.3, -1.2]]), target), target, tuned)[1].log_ratio
+    there = mala.step(randoms(), mala.KERNEL.start(np.array([[0.3, -1.2]]), target), target, tuned)[
+        1
+    ].log_ratio
     start, end = ratio_parts[0][0].position, ratio_parts[0][1].position
     step_variance = tuned.step_size[:, None] * tuned.variance
     mean = mala.proposal_mean(mala.KERNEL.start(end, target), step_variance)
 
-    class Backwards:
+    class Backwards(ChainRandom):
         """Noise that leads the kernel from the end of the move to its start."""
 
         def standard_normal(self, size):
@@ -117,7 +119,7 @@ def test_mala_log_ratio_is_antisymmetric(ratio_parts):
         def uniform(self):
             return np.zeros(1)
 
-    back = mala.step(Backwards(), mala.KERNEL.start(end, target), target, tuned)[1].log_ratio
+    back = mala.step(Backwards([]), mala.KERNEL.start(end, target), target, tuned)[1].log_ratio
     assert np.allclose(ratio_parts[1][1].position, start)
     assert back == pytest.approx(-there, rel=1e-10)
 

@@ -14,9 +14,7 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error))
 
-DATASETS = {
-    name: dataset.model_dump(mode="json") for name, dataset in CONFIG.datasets.items()
-}
+DATASETS = {name: dataset.model_dump(mode="json") for name, dataset in CONFIG.datasets.items()}
 
 
 wildcard_constraints:
@@ -31,9 +29,7 @@ def code(script):
 
 def settings(*sections):
     """Return a function of the wildcards: those sections of the dataset's settings."""
-    return lambda wildcards: {
-        section: DATASETS[wildcards.dataset][section] for section in sections
-    }
+    return lambda wildcards: {section: DATASETS[wildcards.dataset][section] for section in sections}
 
 
 def sampler_settings(wildcards):

@@ -9,15 +9,15 @@ rule diagnose:
         "results/{dataset}/logs/diagnose.log",
     benchmark:
         "results/{dataset}/benchmarks/diagnose.tsv"
-    params:
-        settings=settings("diagnostics"),
-        code=code("diagnose.py"),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=30,
-    conda:
-        "../../environment.yml"
+    params:
+        settings=settings("diagnostics"),
+        code=code("diagnose.py"),
     message:
         "Diagnosing the chains of {wildcards.dataset}"
     script:
@@ -36,14 +36,14 @@ rule evaluate:
         "results/{dataset}/logs/evaluate.log",
     benchmark:
         "results/{dataset}/benchmarks/evaluate.tsv"
-    params:
-        code=code("evaluate.py"),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=30,
-    conda:
-        "../../environment.yml"
+    params:
+        code=code("evaluate.py"),
     message:
         "Evaluating {wildcards.dataset}: Bayesian network, ordinary network, linear model"
     script:
@@ -62,15 +62,15 @@ rule plot:
         "results/{dataset}/logs/plot.log",
     benchmark:
         "results/{dataset}/benchmarks/plot.tsv"
-    params:
-        settings=settings("seed", "network", "likelihood", "diagnostics"),
-        code=code("plot.py"),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=30,
-    conda:
-        "../../environment.yml"
+    params:
+        settings=settings("seed", "network", "likelihood", "diagnostics"),
+        code=code("plot.py"),
     message:
         "Drawing the figures of {wildcards.dataset}"
     script:

@@ -7,15 +7,15 @@ rule prepare:
         "results/{dataset}/logs/prepare.log",
     benchmark:
         "results/{dataset}/benchmarks/prepare.tsv"
-    params:
-        settings=settings("task", "source", "split"),
-        code=code("prepare.py"),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=10,
-    conda:
-        "../../environment.yml"
+    params:
+        settings=settings("task", "source", "split"),
+        code=code("prepare.py"),
     message:
         "Reading and splitting {wildcards.dataset}"
     script:

@@ -10,15 +10,15 @@ rule report:
         "results/{dataset}/logs/report.log",
     benchmark:
         "results/{dataset}/benchmarks/report.tsv"
-    params:
-        settings=lambda wildcards: DATASETS[wildcards.dataset],
-        code=code("report.py"),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
-    conda:
-        "../../environment.yml"
+    params:
+        settings=lambda wildcards: DATASETS[wildcards.dataset],
+        code=code("report.py"),
     message:
         "Writing the report of {wildcards.dataset}"
     script:
@@ -36,15 +36,15 @@ rule overview:
         "results/logs/overview.log",
     benchmark:
         "results/benchmarks/overview.tsv"
-    params:
-        datasets=list(DATASETS),
-        code=code("overview.py"),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=500,
         runtime=10,
-    conda:
-        "../../environment.yml"
+    params:
+        datasets=list(DATASETS),
+        code=code("overview.py"),
     message:
         "Writing the overview of all datasets"
     script:

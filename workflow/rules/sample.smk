@@ -7,15 +7,15 @@ rule fit_baseline:
         "results/{dataset}/logs/fit_baseline.log",
     benchmark:
         "results/{dataset}/benchmarks/fit_baseline.tsv"
-    params:
-        settings=settings("seed", "network", "baseline"),
-        code=code("fit_baseline.py"),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=30,
-    conda:
-        "../../environment.yml"
+    params:
+        settings=settings("seed", "network", "baseline"),
+        code=code("fit_baseline.py"),
     message:
         "Training the ordinary network and the linear model on {wildcards.dataset}"
     script:
@@ -31,15 +31,15 @@ rule sample_chain:
         "results/{dataset}/logs/sample_chain_{chain}.log",
     benchmark:
         "results/{dataset}/benchmarks/sample_chain_{chain}.tsv"
-    params:
-        settings=sampler_settings,
-        code=code("sample_chain.py"),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=240,
-    conda:
-        "../../environment.yml"
+    params:
+        settings=sampler_settings,
+        code=code("sample_chain.py"),
     message:
         "Sampling chain {wildcards.chain} of {wildcards.dataset}"
     script:
@@ -56,15 +56,15 @@ rule combine:
         "results/{dataset}/logs/combine.log",
     benchmark:
         "results/{dataset}/benchmarks/combine.tsv"
-    params:
-        settings=settings("seed", "network", "likelihood"),
-        code=code("combine.py"),
+    conda:
+        "../../environment.yml"
     threads: 1
     resources:
         mem_mb=1000,
         runtime=30,
-    conda:
-        "../../environment.yml"
+    params:
+        settings=settings("seed", "network", "likelihood"),
+        code=code("combine.py"),
     message:
         "Putting the chains of {wildcards.dataset} together and predicting with every draw"
     script:

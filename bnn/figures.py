@@ -1,0 +1,100 @@
+"""What the figures of a dataset show: from posterior, references and table to the plain arrays that `plots` draws."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bnn.datasets import Dataset
+from bnn.evaluation import REFERENCES, observed, posterior_summary
+from bnn.inference_data import InferenceData, stacked_theta
+from bnn.plots import Band, ClassificationTest, LogDensityTrace, RegressionTest, axis_label
+from bnn.predictive import ClassSummary, central_intervals, make_predictor, predict_draws, predict_grid
+
+_GRID = np.linspace(-0.25, 1.25, 241)
+"""Points of the band, in units of the range of the training data, which lies from 0 to 1."""
+
+
+def log_density_trace(idata: InferenceData) -> LogDensityTrace:
+    """Return the log density of the chains, warm-up included if it was recorded."""
+    stats, about = idata["sample_stats"], idata["posterior"].attrs
+    warmup = idata["warmup_sample_stats"] if "warmup_sample_stats" in idata.groups() else None
+    return LogDensityTrace(
+        log_density=stats["lp"].values,
+        chain_ids=stats["chain"].values,
+        thin=int(about["thin"]),
+        n_warmup=int(about["n_warmup"]),
+        warmup_log_density=None if warmup is None else warmup["lp"].values,
+        warmup_iteration=None if warmup is None else warmup["draw"].values,
+    )
+
+
+def rows_of_test(
+    idata: InferenceData, dataset: Dataset, baseline: Mapping[str, np.ndarray]
+) -> ClassificationTest | RegressionTest:
+    """Return observations and predictions of the test rows, of all models and in original target units.
+
+    Parameters
+    ----------
+    idata
+        What `bnn.inference_data.build` made.
+    dataset
+        Its table.
+    baseline
+        Variables of the file of the baseline.
+    """
+    y, summary = observed(dataset, "test"), posterior_summary(idata, dataset, "test")
+    if isinstance(summary, ClassSummary):
+        probability = {model: baseline[f"{model}_test_probability"] for model in REFERENCES}
+        probability = {"bnn": summary.probability, **probability}
+        return ClassificationTest(y, probability, summary.aleatoric, summary.epistemic)
+    mean = {"bnn": summary.mean} | {model: baseline[f"{model}_test_mean"] for model in REFERENCES}
+    lower, upper = central_intervals(idata["predictions"]["y"].values, (0.9,))
+    return RegressionTest(y, mean, lower[0], upper[0], axis_label(dataset.target_name, dataset.target_unit))
+
+
+def band(
+    idata: InferenceData,
+    dataset: Dataset,
+    baseline: Mapping[str, np.ndarray],
+    *,
+    network: Mapping[str, Any],
+    likelihood: Mapping[str, Any],
+    rng: np.random.Generator,
+) -> Band | None:
+    """Return predictions along the only feature of a regression, a quarter of its range beyond; None with
+    more features.
+
+    Parameters
+    ----------
+    idata, dataset, baseline
+        As in `rows_of_test`.
+    network, likelihood
+        Those sections of the config.
+    rng
+        Source of the draws of new observations.
+    """
+    if dataset.task != "regression" or len(dataset.feature_names) != 1:
+        return None
+    low, high = dataset.x_train.min(), dataset.x_train.max()
+    x = (low + (high - low) * _GRID)[:, None]
+    predictor = make_predictor(dataset, network=network, likelihood=likelihood)
+    theta, _ = stacked_theta(idata)
+    grid = predict_grid(predictor, theta, x, levels=(0.5, 0.9), rng=rng)
+    # The layout of the posterior begins with the network's; the mean does not look at what follows, the noise.
+    weights = np.zeros((1, 1, predictor.layout.n_params))
+    weights[..., : len(baseline["theta"])] = baseline["theta"]
+    mean, scale = dataset.feature_mean[0], dataset.feature_scale[0]
+    return Band(
+        x_grid=mean + scale * x[:, 0],
+        bnn_mean=grid.summary.mean,
+        lower_50=grid.lower[0],
+        upper_50=grid.upper[0],
+        lower_90=grid.lower[1],
+        upper_90=grid.upper[1],
+        baseline_mean=predict_draws(predictor, weights, x)[0, 0],
+        x_train=mean + scale * dataset.x_train[:, 0],
+        y_train=observed(dataset, "train"),
+        feature_label=axis_label(dataset.feature_names[0], ""),
+        target_label=axis_label(dataset.target_name, dataset.target_unit),
+    )

@@ -1,0 +1,118 @@
+"""From posterior and references to the arrays that figures draw: the right rows, in original units."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from bnn import figures, inference_data
+from bnn.evaluation import observed
+from bnn.layout import ParameterLayout
+from bnn.network import Network
+from bnn.plots import ClassificationTest, RegressionTest
+from tests.unit.synthetic_chains import (
+    LIKELIHOOD,
+    NETWORK,
+    independent_theta,
+    layout_of,
+    make_dataset,
+    write_chains,
+)
+
+
+def one_feature():
+    dataset = make_dataset("regression")
+    return dataclasses.replace(
+        dataset,
+        x_train=dataset.x_train[:, :1],
+        x_test=dataset.x_test[:, :1],
+        feature_names=("length",),
+        feature_mean=dataset.feature_mean[:1],
+        feature_scale=dataset.feature_scale[:1],
+    )
+
+
+def posterior_of(folder, dataset, *, n_records=3):
+    theta = independent_theta(dataset, n_chains=2, n_draws=50)
+    paths = write_chains(folder, theta, layout_of(dataset), n_records=n_records)
+    rng = np.random.default_rng(0)
+    return inference_data.build(dataset, paths, network=NETWORK, likelihood=LIKELIHOOD, rng=rng)
+
+
+@pytest.mark.parametrize("n_records", [3, 0])
+def test_trace_has_the_warm_up_if_there_are_records(tmp_path, n_records):
+    trace = figures.log_density_trace(posterior_of(tmp_path, make_dataset("regression"), n_records=n_records))
+    assert trace.log_density.shape == (2, 50)
+    assert (trace.thin, trace.n_warmup) == (2, 30)
+    if n_records:
+        assert trace.warmup_iteration is not None and trace.warmup_log_density is not None
+        assert trace.warmup_iteration.tolist() == [10, 20, 30]
+        assert trace.warmup_log_density.shape == (2, 3)
+    else:
+        assert trace.warmup_iteration is None and trace.warmup_log_density is None
+
+
+def test_rows_of_a_classification(tmp_path):
+    dataset = make_dataset("classification")
+    idata = posterior_of(tmp_path, dataset)
+    reference = np.full((5, 3), 1 / 3)
+    rows = figures.rows_of_test(
+        idata, dataset, {f"{model}_test_probability": reference for model in ("baseline", "linear")}
+    )
+    assert isinstance(rows, ClassificationTest)
+    assert np.array_equal(rows.y, dataset.y_test)
+    mean = idata.predictions["probability"].values.mean(axis=(0, 1))
+    assert np.allclose(rows.probability["bnn"], mean)
+    assert rows.probability["linear"] is reference
+    assert np.all(rows.epistemic >= 0)
+
+
+def test_rows_of_a_regression_are_in_original_units(tmp_path):
+    dataset = make_dataset("regression")
+    idata = posterior_of(tmp_path, dataset)
+    rows = figures.rows_of_test(
+        idata, dataset, {f"{model}_test_mean": np.zeros(5) for model in ("baseline", "linear")}
+    )
+    assert isinstance(rows, RegressionTest)
+    assert np.allclose(rows.y, 20 + 5 * dataset.y_test)
+    assert np.allclose(rows.mean["bnn"], idata.predictions["mean"].values.mean(axis=(0, 1)))
+    assert np.all(rows.lower_90 < rows.mean["bnn"]) and np.all(rows.mean["bnn"] < rows.upper_90)
+    assert rows.target_label == "price [EUR]"
+
+
+def test_band_runs_beyond_the_data_in_original_units(tmp_path):
+    dataset = one_feature()
+    idata = posterior_of(tmp_path, dataset)
+    network = Network((1, 3, 1), activation="tanh", dtype="float64")
+    layout = ParameterLayout(network.parameter_shapes)
+    theta = np.random.default_rng(1).standard_normal(layout.n_params)
+    band = figures.band(
+        idata,
+        dataset,
+        {"theta": theta},
+        network=NETWORK,
+        likelihood=LIKELIHOOD,
+        rng=np.random.default_rng(0),
+    )
+    assert band is not None
+    x = dataset.feature_mean[0] + dataset.feature_scale[0] * dataset.x_train[:, 0]
+    assert np.allclose(band.x_train, x)
+    reach = 0.25 * np.ptp(x)
+    assert np.allclose(band.x_grid[[0, -1]], [x.min() - reach, x.max() + reach])
+    standardised = (band.x_grid - dataset.feature_mean[0]) / dataset.feature_scale[0]
+    expected = 20 + 5 * network.forward(layout.unpack(theta[None]), standardised[:, None])[0, :, 0]
+    assert np.allclose(band.baseline_mean, expected)
+    assert np.array_equal(band.y_train, observed(dataset, "train"))
+    inside = (
+        (band.lower_90 < band.lower_50) & (band.lower_50 < band.upper_50) & (band.upper_50 < band.upper_90)
+    )
+    assert inside.all()
+
+
+def test_no_band_with_classes_or_several_features(tmp_path):
+    for task in ("classification", "regression"):
+        dataset = make_dataset(task)
+        folder = tmp_path / task
+        folder.mkdir()
+        settings = {"network": NETWORK, "likelihood": LIKELIHOOD, "rng": np.random.default_rng(0)}
+        assert figures.band(posterior_of(folder, dataset), dataset, {}, **settings) is None

@@ -1,0 +1,74 @@
+"""Posteriors built from config sections: every key that concerns the density changes it."""
+
+import copy
+
+import numpy as np
+import pytest
+
+from bnn.posterior import make_posterior
+from tests.unit.synthetic_chains import make_dataset
+
+SECTIONS = {
+    "network": {"hidden": [3], "activation": "tanh", "precision": "float64"},
+    "prior": {
+        "weights": {"family": "normal", "scale": 1.0, "df": 4.0},
+        "biases": {"family": "normal", "scale": 1.0, "df": 4.0},
+        "fan_in_scaling": True,
+    },
+    "likelihood": {"noise": "sampled", "log_noise_mean": -1.0, "log_noise_sd": 1.0},
+}
+STUDENT = {"family": "student_t", "scale": 1.0, "df": 4.0}
+
+
+def log_density(task, *path_and_value):
+    sections = copy.deepcopy(SECTIONS)
+    for path, value in path_and_value:
+        *groups, key = path.split(".")
+        place = sections
+        for group in groups:
+            place = place[group]
+        place[key] = copy.deepcopy(value)
+    posterior = make_posterior(make_dataset(task), **sections)
+    theta = np.linspace(-1, 1, posterior.layout.n_params)[None]
+    return posterior.log_density(theta)[0]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        [("network.hidden", [3, 2])],
+        [("network.activation", "relu")],
+        [("network.precision", "float32")],
+        [("prior.weights.family", "laplace")],
+        [("prior.biases.family", "student_t")],
+        [("prior.weights.scale", 2.0)],
+        [("prior.biases.scale", 2.0)],
+        [("prior.fan_in_scaling", False)],
+        [("likelihood.noise", 0.4)],
+        [("likelihood.log_noise_mean", 0.0)],
+        [("likelihood.log_noise_sd", 2.0)],
+    ],
+    ids=lambda change: change[0][0],
+)
+def test_every_key_changes_the_density(change):
+    assert log_density("regression", *change) != log_density("regression")
+    if not change[0][0].startswith("likelihood"):
+        assert log_density("classification", *change) != log_density("classification")
+
+
+def test_degrees_of_freedom_matter_to_student_t_only():
+    for part in ("weights", "biases"):
+        student = (f"prior.{part}", STUDENT)
+        assert log_density("regression", student) != log_density(
+            "regression", student, (f"prior.{part}.df", 9.0)
+        )
+        assert log_density("regression", (f"prior.{part}.df", 9.0)) == log_density("regression")
+
+
+def test_known_noise_is_no_parameter():
+    sampled = make_posterior(make_dataset("regression"), **SECTIONS)
+    sections = copy.deepcopy(SECTIONS)
+    sections["likelihood"]["noise"] = 0.4
+    known = make_posterior(make_dataset("regression"), **sections)
+    assert sampled.layout.names == (*known.layout.names, "log_noise_scale")
+    assert make_posterior(make_dataset("classification"), **SECTIONS).layout.names == known.layout.names

@@ -1,0 +1,304 @@
+"""The real workflow on a tiny config in a temporary folder: what it writes, and what a change makes run again."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from bnn.arviz_import import quiet_import
+
+ROOT = Path(__file__).parents[2]
+CODE = ("Snakefile", "bnn", "scripts", "workflow", "environment.yml")
+CSV = "width,depth,price\n" + "".join(
+    f"{i % 7},{i % 5}.5,{2 * (i % 7) - i % 5 + 0.1 * (i % 3)}\n" for i in range(40)
+)
+
+TINY: dict[str, Any] = {
+    "network": {"hidden": [3]},
+    "baseline": {"max_epochs": 20},
+    "sampler": {"chains": 2, "warmup": 60, "draws": 20, "thin": 1, "optimise_steps": 20},
+    "datasets": {
+        "iris": {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}},
+        "gap": {"task": "regression", "source": {"kind": "synthetic", "name": "gap"}},
+        "mine": {"task": "regression", "source": {"kind": "csv", "path": "mine.csv", "target": "price"}},
+    },
+}
+
+
+class Project:
+    """A folder with a copy of the code, which tests may edit, and a config."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.code = folder / "code"
+        self.run_folder = folder / "run"
+        self.run_folder.mkdir(parents=True)
+        self.code.mkdir()
+        for name in CODE:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, self.code / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, self.code / name)
+        (self.run_folder / "mine.csv").write_text(CSV, encoding="utf-8")
+        self.configure(TINY)
+
+    def configure(self, config: dict[str, Any]) -> None:
+        (self.run_folder / "config").mkdir(exist_ok=True)
+        (self.run_folder / "config" / "config.yaml").write_text(yaml.safe_dump(config), encoding="utf-8")
+
+    def snakemake(self, *options: str) -> subprocess.CompletedProcess[str]:
+        command = [
+            sys.executable,
+            "-m",
+            "snakemake",
+            "--snakefile",
+            str(self.code / "Snakefile"),
+            "--cores",
+            "2",
+        ]
+        return subprocess.run(
+            [*command, "--directory", str(self.run_folder), *options],
+            capture_output=True,
+            text=True,
+            timeout=240,
+            env={**os.environ, "PYTHONPATH": str(self.code)},
+        )
+
+    def jobs_to_run(self) -> set[str]:
+        """Return the message of each job that a run would start now, but for the overview."""
+        done = self.snakemake("--dry-run")
+        assert done.returncode == 0, done.stdout + done.stderr
+        messages = re.findall(r"^Job \d+: (.*)", done.stdout, flags=re.MULTILINE)
+        assert messages or "Nothing to be done" in done.stdout
+        return {message for message in messages if message != "Writing the overview of all datasets"}
+
+    def result(self, *parts: str) -> Path:
+        return self.run_folder.joinpath("results", *parts)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    project = Project(tmp_path_factory.mktemp("workflow"))
+    done = project.snakemake()
+    assert done.returncode == 0, done.stdout + done.stderr
+    return project
+
+
+def test_every_dataset_has_its_results(finished):
+    for dataset in TINY["datasets"]:
+        for name in (
+            "data.nc",
+            "baseline.nc",
+            "posterior.nc",
+            "diagnostics.nc",
+            "predictions.csv",
+            "report.html",
+        ):
+            assert finished.result(dataset, name).stat().st_size > 0
+        assert len(list(finished.result(dataset, "chains").glob("chain_*.nc"))) == 2
+        assert {path.stem for path in finished.result(dataset, "figures").glob("*.svg")} >= {
+            "log_density_trace"
+        }
+        benchmarks = {path.stem for path in finished.result(dataset, "benchmarks").glob("*.tsv")}
+        assert benchmarks >= {
+            "prepare",
+            "fit_baseline",
+            "sample_chain_0",
+            "combine",
+            "diagnose",
+            "evaluate",
+            "plot",
+        }
+    assert finished.result("gap", "figures", "band.svg").is_file()
+    assert not finished.result("mine", "figures", "band.svg").exists()
+
+
+def test_metrics_and_verdict_are_plain_numbers(finished):
+    for dataset, settings in TINY["datasets"].items():
+        metrics = json.loads(finished.result(dataset, "metrics.json").read_text())
+        verdict = json.loads(finished.result(dataset, "diagnostics.json").read_text())
+        assert set(metrics["models"]) == {"bnn", "baseline", "linear"}
+        headline = "accuracy" if settings["task"] == "classification" else "rmse"
+        for model in metrics["models"].values():
+            assert np.isfinite(model["test"][headline]["value"])
+        assert verdict["verdict"] in ("WARN", "FAIL"), "twenty draws cannot pass"
+        assert verdict["reasons"]
+
+
+def test_posterior_opens_in_arviz(finished):
+    with quiet_import():
+        import arviz as az
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        idata = az.from_netcdf(finished.result("iris", "posterior.nc"))
+        summary = az.rhat(idata)
+    expected = {"posterior", "sample_stats", "posterior_predictive", "predictions", "log_likelihood"}
+    assert set(idata.groups()) >= expected | {"observed_data", "constant_data"}
+    assert idata.posterior["weight_0"].shape == (2, 20, 4, 3)
+    assert "weight_0" in summary
+    assert np.allclose(idata.predictions["probability"].sum("class"), 1, atol=1e-5)
+
+
+def test_pages_link_to_each_other_and_say_that_the_run_failed(finished):
+    overview = finished.result("report.html").read_text(encoding="utf-8")
+    for dataset in TINY["datasets"]:
+        assert f'href="{dataset}/report.html"' in overview
+        assert "not to be trusted" in finished.result(dataset, "report.html").read_text(encoding="utf-8")
+
+
+def test_logs_hold_what_the_scripts_said(finished):
+    log = finished.result("iris", "logs", "sample_chain_1.log").read_text()
+    assert re.search(r"iris chain 1: draws 100/100, acceptance 0\.\d\d, step size \S+, 0 s left", log)
+    assert len(log.splitlines()) < 10, "a line a draw"
+    assert "120 training and 30 test rows" in finished.result("iris", "logs", "prepare.log").read_text()
+
+
+def test_a_second_run_does_nothing(finished):
+    done = finished.snakemake()
+    assert done.returncode == 0
+    assert "Nothing to be done" in done.stdout + done.stderr
+
+
+AFTER_CHAINS = (
+    "Putting the chains of {} together and predicting with every draw",
+    "Diagnosing the chains of {}",
+    "Evaluating {}: Bayesian network, ordinary network, linear model",
+    "Drawing the figures of {}",
+    "Writing the report of {}",
+)
+BASELINE = "Training the ordinary network and the linear model on {}"
+CHAINS = ("Sampling chain 0 of {}", "Sampling chain 1 of {}")
+
+
+def messages(templates, datasets=tuple(TINY["datasets"])):
+    return {template.format(dataset) for template in templates for dataset in datasets}
+
+
+def test_a_change_of_one_dataset_runs_that_dataset_only(finished):
+    config = json.loads(json.dumps(TINY))
+    config["datasets"]["gap"]["network"] = {"hidden": [4]}
+    finished.configure(config)
+    jobs = finished.jobs_to_run()
+    finished.configure(TINY)
+    assert jobs == messages([BASELINE, *CHAINS, *AFTER_CHAINS], ["gap"])
+
+
+def test_a_new_dataset_runs_alone(finished):
+    config = json.loads(json.dumps(TINY))
+    config["datasets"]["wine"] = {"task": "classification", "source": {"kind": "sklearn", "name": "wine"}}
+    finished.configure(config)
+    jobs = finished.jobs_to_run()
+    finished.configure(TINY)
+    assert jobs == messages(["Reading and splitting {}", BASELINE, *CHAINS, *AFTER_CHAINS], ["wine"])
+
+
+def test_thresholds_do_not_sample_again_and_more_chains_keep_the_old_ones(finished):
+    config = json.loads(json.dumps(TINY))
+    config["diagnostics"] = {"rhat_warn": 1.02}
+    finished.configure(config)
+    jobs = finished.jobs_to_run()
+    assert jobs == messages([AFTER_CHAINS[1], AFTER_CHAINS[3], AFTER_CHAINS[4]])
+    config = json.loads(json.dumps(TINY))
+    config["sampler"]["chains"] = 3
+    finished.configure(config)
+    jobs = finished.jobs_to_run()
+    finished.configure(TINY)
+    assert jobs == messages(["Sampling chain 2 of {}", *AFTER_CHAINS])
+
+
+@pytest.mark.parametrize(
+    ("edited", "expected"),
+    [
+        ("bnn/kernels/mala.py", [*CHAINS, *AFTER_CHAINS]),
+        ("bnn/plots/sampler.py", AFTER_CHAINS[3:]),
+        ("bnn/report/templates/style.css", AFTER_CHAINS[4:]),
+    ],
+)
+def test_an_edit_of_the_code_runs_what_uses_it(finished, edited, expected):
+    path = finished.code / edited
+    before = path.read_text(encoding="utf-8")
+    comment = "/* edited */\n" if path.suffix == ".css" else "# edited\n"
+    path.write_text(before + comment, encoding="utf-8")
+    try:
+        jobs = finished.jobs_to_run()
+    finally:
+        path.write_text(before, encoding="utf-8")
+    assert jobs == messages(expected)
+    assert finished.jobs_to_run() == set(), "the old text is the old code, whatever its time stamp"
+
+
+def test_an_edit_of_a_table_runs_its_dataset_only(finished):
+    table = finished.run_folder / "mine.csv"
+    table.write_text(CSV.replace("0,0.5,", "0,0.25,", 1), encoding="utf-8")
+    jobs = finished.jobs_to_run()
+    table.write_text(CSV, encoding="utf-8")
+    assert jobs == messages(["Reading and splitting {}", BASELINE, *CHAINS, *AFTER_CHAINS], ["mine"])
+
+
+def test_chains_and_cores_do_not_change_the_draws(finished, tmp_path):
+    """The same config gives the same draws on one core, asked for by themselves and in another order."""
+    other = Project(tmp_path)
+    done = other.snakemake(
+        "--cores",
+        "1",
+        "results/iris/chains/chain_1.nc",
+        "results/iris/chains/chain_0.nc",
+        "results/gap/chains/chain_1.nc",
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    from bnn.storage import read_netcdf
+
+    for dataset, chain in (("iris", 0), ("iris", 1), ("gap", 1)):
+        first, _ = read_netcdf(finished.result(dataset, "chains", f"chain_{chain}.nc"))
+        second, _ = read_netcdf(other.result(dataset, "chains", f"chain_{chain}.nc"))
+        assert np.array_equal(first["theta"], second["theta"])
+    zero, _ = read_netcdf(finished.result("iris", "chains", "chain_0.nc"))
+    one, _ = read_netcdf(finished.result("iris", "chains", "chain_1.nc"))
+    assert not np.any(zero["theta"] == one["theta"])
+
+
+def test_a_wrong_config_is_one_message_with_every_error_before_any_job(tmp_path):
+    project = Project(tmp_path)
+    config = json.loads(json.dumps(TINY))
+    config["sampler"]["chians"] = 2
+    config["datasets"]["iris"]["network"] = {"activation": "selu"}
+    config["datasets"]["mine"]["colour"] = "red"
+    project.configure(config)
+    done = project.snakemake()
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "Traceback" not in said
+    assert "sampler.chians" in said and "chains" in said
+    assert "datasets.iris.network.activation" in said and "tanh" in said
+    assert "datasets.mine.colour" in said
+    assert not project.result().exists()
+
+
+def test_a_missing_table_is_named_before_any_job(tmp_path):
+    project = Project(tmp_path)
+    (project.run_folder / "mine.csv").unlink()
+    done = project.snakemake()
+    assert done.returncode == 1
+    assert "datasets.mine.source.path: there is no file 'mine.csv'" in done.stdout + done.stderr
+    assert not project.result().exists()
+
+
+def test_a_bad_table_fails_with_one_line_and_leaves_no_file(tmp_path):
+    project = Project(tmp_path)
+    (project.run_folder / "mine.csv").write_text(CSV.replace("1,1.5", "1,deep", 1), encoding="utf-8")
+    done = project.snakemake("results/mine/data.nc")
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    line = next(line for line in said.splitlines() if "prepare mine failed" in line)
+    assert all(word in line for word in ("mine.csv", "depth", "'deep'"))
+    assert not project.result("mine", "data.nc").exists()
