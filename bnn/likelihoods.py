@@ -59,6 +59,7 @@ class Categorical:
 
     def __init__(self, n_classes: int) -> None:
         self.n_classes = n_classes
+        self._ones = np.ones((n_classes, 1))
 
     @property
     def parameter_priors(self) -> dict[str, BlockPrior]:
@@ -90,9 +91,9 @@ class Categorical:
     ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
         """Return `pointwise` and its gradient by the logits, one-hot minus probabilities."""
         # As in log_softmax, but with one exponential for the density and the gradient together.
-        shifted = output - output.max(axis=-1, keepdims=True)
+        shifted = output - np.maximum.reduce(output, axis=-1, keepdims=True)
         weight = np.exp(shifted)
-        total = weight.sum(axis=-1, keepdims=True)
+        total = np.matmul(weight, self._ones)
         pointwise = np.einsum("cnk,nk->cn", shifted, target) - np.log(total[..., 0])
         return pointwise, (target - weight / total).astype(output.dtype, copy=False), {}
 
@@ -147,5 +148,5 @@ class Gaussian:
         z = (target - output[..., 0]) * precision
         pointwise = -0.5 * z * z - log_scale - _HALF_LOG_2PI
         grad = (z * precision).astype(output.dtype, copy=False)[..., None]
-        own = {} if self.noise_scale is not None else {LOG_NOISE_SCALE: (z * z - 1.0).sum(axis=-1)}
+        own = {} if self.noise_scale is not None else {LOG_NOISE_SCALE: np.add.reduce(z * z - 1.0, axis=-1)}
         return pointwise, grad, own

@@ -101,10 +101,12 @@ class Network:
         """
         gradients: dict[str, np.ndarray] = {}
         delta = output_grad
+        # Sums over rows as products with a row of ones: a matrix product is the faster reduction for small arrays.
+        ones = np.ones((1, delta.shape[-2]), dtype=delta.dtype)
         for index in range(len(self.layers) - 1, -1, -1):
             weight, bias = self.layers[index]
-            gradients[weight] = np.matmul(np.swapaxes(outputs[index], -1, -2), delta)
-            gradients[bias] = np.add.reduce(delta, axis=-2)
+            gradients[weight] = np.matmul(outputs[index].swapaxes(-1, -2), delta)
+            gradients[bias] = np.matmul(ones, delta)[..., 0, :]
             if index:
                 delta = np.matmul(
                     delta, np.swapaxes(parameters[weight], -1, -2).astype(self.dtype, copy=False)

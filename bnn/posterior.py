@@ -63,7 +63,7 @@ class Posterior:
         log_prior, grad = self.prior.log_density_and_grad(theta)
         self.layout.add_to(grad, self.network.backward(parameters, outputs, output_grad))
         self.layout.add_to(grad, own_grad)
-        return log_prior + pointwise.sum(axis=-1, dtype=np.float64), grad
+        return log_prior + np.add.reduce(pointwise, axis=-1, dtype=np.float64), grad
 
 
 def make_network(dataset: Dataset, network: Mapping[str, Any]) -> Network:

@@ -103,10 +103,11 @@ def metropolis_hastings(
     A ratio that is not a number (a proposal where the density overflows) rejects, and is counted as diverging.
     """
     log_ratio = proposed.log_density - current.log_density + log_q_back - log_q_forth
-    invalid = np.isnan(log_ratio)
-    acceptance_prob = np.exp(np.minimum(0.0, np.where(invalid, -np.inf, log_ratio)))
+    acceptance_prob = np.exp(np.minimum(0.0, log_ratio))
+    diverging = ~(log_ratio >= -DIVERGENCE_THRESHOLD)  # true where the ratio is not a number as well
+    if diverging.any():
+        acceptance_prob[np.isnan(log_ratio)] = 0.0
     accepted = random.uniform() < acceptance_prob
-    diverging = invalid | (log_ratio < -DIVERGENCE_THRESHOLD)
     return _choose(accepted, proposed, current), TransitionInfo(
         acceptance_prob, accepted, log_ratio, diverging
     )
