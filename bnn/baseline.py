@@ -14,12 +14,12 @@ from bnn.datasets import Dataset
 from bnn.layout import ParameterLayout
 from bnn.likelihoods import Categorical, Gaussian, Likelihood, softmax
 from bnn.network import Network
-from bnn.optimize import adam_step, start_adam
+from bnn.optimize import AdamState, adam_step, start_adam
 
 
 @dataclass(frozen=True)
 class BaselineSettings:
-    """How to train the frequentist network; the defaults are the config's.
+    """How to train the frequentist network. There are no defaults here: they live in the config.
 
     Parameters
     ----------
@@ -47,10 +47,12 @@ class BaselineSettings:
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """The network at its best epoch, and how training went."""
+    """The network, and how training went."""
 
     theta: np.ndarray
-    """(param,)"""
+    """(param,): trained on all training rows for as many epochs as the validation rows found best"""
+    stopped_theta: np.ndarray
+    """(param,): the network that found this number, which has not seen the validation rows"""
     best_epoch: int
     train_loss: np.ndarray
     """(epoch,): mean negative log likelihood, nats a row"""
@@ -97,7 +99,11 @@ def train(
     settings: BaselineSettings,
     rng: np.random.Generator,
 ) -> TrainedNetwork:
-    """Train by mini-batch Adam with weight decay, and stop early on a validation part of the training rows.
+    """Train by mini-batch Adam with weight decay, stopped early, then again on all training rows.
+
+    A first run finds the epoch of the smallest loss on a validation part of the training rows. A second one
+    starts from the same weights and runs for so many epochs on all training rows, so that the network has
+    seen as many as the chains (Goodfellow, Bengio & Courville 2016, algorithm 7.2).
 
     Parameters
     ----------
@@ -140,11 +146,8 @@ def train(
         layout.add_to(grad, network.backward(parameters, outputs, output_grad))
         return -grad / len(part)
 
-    adam = start_adam(theta)
-    best, best_epoch = theta, 0
-    train_loss, validation_loss = [mean_loss(theta, rows)], [mean_loss(theta, held_out)]
-    for epoch in range(1, settings.max_epochs + 1):
-        order = rng.permutation(rows)
+    def epoch(adam: AdamState, theta: np.ndarray, part: np.ndarray) -> tuple[AdamState, np.ndarray]:
+        order = rng.permutation(part)
         for start in range(0, len(order), settings.batch_size):
             grad = mean_loss_grad(theta, order[start : start + settings.batch_size])
             adam, theta = adam_step(
@@ -154,13 +157,25 @@ def train(
                 learning_rate=settings.learning_rate,
                 weight_decay=settings.weight_decay * decay,
             )
+        return adam, theta
+
+    first = theta
+    adam, best, best_epoch = start_adam(theta), theta, 0
+    train_loss, validation_loss = [mean_loss(theta, rows)], [mean_loss(theta, held_out)]
+    for number in range(1, settings.max_epochs + 1):
+        adam, theta = epoch(adam, theta, rows)
         train_loss.append(mean_loss(theta, rows))
         validation_loss.append(mean_loss(theta, held_out))
         if validation_loss[-1] < validation_loss[best_epoch]:
-            best, best_epoch = theta, epoch
-        elif epoch - best_epoch >= settings.patience:
+            best, best_epoch = theta, number
+        elif number - best_epoch >= settings.patience:
             break
-    return TrainedNetwork(best[0], best_epoch, np.array(train_loss), np.array(validation_loss), held_out)
+    adam, theta = start_adam(first), first
+    for _ in range(best_epoch):
+        adam, theta = epoch(adam, theta, np.arange(len(y)))
+    return TrainedNetwork(
+        theta[0], best[0], best_epoch, np.array(train_loss), np.array(validation_loss), held_out
+    )
 
 
 def network_predictions(
@@ -168,13 +183,14 @@ def network_predictions(
 ) -> tuple[dict[str, np.ndarray], TrainedNetwork]:
     """Train the network and return its predictive distribution on train and test in original target units.
 
-    In regression the noise scale is the root mean square of the residuals on the validation rows: those of the rows
-    that the weights were fitted to would be too small.
+    In regression the noise scale is the root mean square of the residuals that the first, stopped network leaves on the
+    validation rows: on rows that weights were fitted to, residuals are too small.
     """
     is_class = dataset.task == "classification"
     n_classes = dataset.n_outputs if is_class else None
     fit = train(network, dataset.x_train, dataset.y_train, n_classes=n_classes, settings=settings, rng=rng)
-    parameters = ParameterLayout(network.parameter_shapes).unpack(fit.theta[None])
+    layout = ParameterLayout(network.parameter_shapes)
+    parameters = layout.unpack(fit.theta[None])
     inputs = {"train": dataset.x_train, "test": dataset.x_test}
     outputs = {split: network.forward(parameters, x)[0].astype(np.float64) for split, x in inputs.items()}
     if is_class:
@@ -183,7 +199,9 @@ def network_predictions(
         f"{split}_mean": dataset.target_mean + dataset.target_scale * out[:, 0]
         for split, out in outputs.items()
     }
-    residual = (outputs["train"][:, 0] - dataset.y_train)[fit.validation_rows]
+    held_out = dataset.x_train[fit.validation_rows]
+    unseen = network.forward(layout.unpack(fit.stopped_theta[None]), held_out)[0, :, 0]
+    residual = unseen - dataset.y_train[fit.validation_rows]
     return means | {"noise_scale": np.asarray(dataset.target_scale * np.sqrt(np.mean(residual**2)))}, fit
 
 
@@ -202,17 +220,12 @@ def linear_predictions(dataset: Dataset) -> dict[str, np.ndarray]:
         model = LogisticRegression(max_iter=5000)
         if folds >= 2:
             grid = {"C": np.logspace(-3, 3, 13)}
-            split = StratifiedKFold(folds)
-            model = GridSearchCV(model, grid, cv=split, scoring="neg_log_loss")
+            model = GridSearchCV(model, grid, cv=StratifiedKFold(folds), scoring="neg_log_loss")
         model.fit(dataset.x_train, dataset.y_train)
-        inputs = {"train": dataset.x_train, "test": dataset.x_test}
-        predictions = {}
-        for part, x in inputs.items():
-            # A class may have no training row; its probability is then zero.
-            probability = np.zeros((len(x), dataset.n_outputs))
-            probability[:, model.classes_] = model.predict_proba(x)
-            predictions[f"{part}_probability"] = probability
-        return predictions
+        return {
+            "train_probability": model.predict_proba(dataset.x_train),
+            "test_probability": model.predict_proba(dataset.x_test),
+        }
     from sklearn.linear_model import RidgeCV
 
     ridge = RidgeCV(alphas=np.logspace(-3, 4, 29)).fit(dataset.x_train, dataset.y_train)

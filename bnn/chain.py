@@ -28,7 +28,7 @@ _FIRST_STEP_SIZE = 1e-3
 
 @dataclass(frozen=True)
 class SamplerSettings:
-    """How to sample; the defaults are the config's.
+    """How to sample. There are no defaults here: they live in the config.
 
     Parameters
     ----------
@@ -228,16 +228,18 @@ def _draw(
     log_density = np.empty((n_chains, settings.draws))
     acceptance = np.empty((n_chains, settings.draws))
     diverging = np.empty((n_chains, settings.draws), dtype=np.int64)
+    shown = np.full(n_chains, kernel.target_acceptance)
     for draw in range(settings.draws):
         total, n_diverging = np.zeros(n_chains), np.zeros(n_chains, dtype=np.int64)
-        for index in range(settings.thin):
+        for _ in range(settings.thin):
             state, info = kernel.step(random, state, posterior, tuning)
             total += info.acceptance_prob
             n_diverging += info.diverging
-            progress.advance("draws", lambda: _details(total / (index + 1), tuning.step_size))  # noqa: B023
+            progress.advance("draws", lambda: _details(shown, tuning.step_size))  # noqa: B023
         theta[:, draw] = state.position
         log_density[:, draw] = state.log_density
         acceptance[:, draw] = total / settings.thin
+        shown = acceptance[:, max(0, draw - 19) : draw + 1].mean(axis=1)  # of the last twenty draws
         diverging[:, draw] = n_diverging
     return {
         "theta": theta,

@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from bnn.config_errors import ConfigError, Problem, find_problems
-from bnn.config_model import NAME_PATTERN, SOURCE_TASKS, Config, CsvSource, DatasetSettings, Settings
+from bnn.config_model import (
+    NAME_PATTERN,
+    SOURCE_TASKS,
+    Config,
+    CsvSource,
+    DatasetSettings,
+    Langevin,
+    Likelihood,
+    ParameterPrior,
+    Sampler,
+    Settings,
+)
 
 __all__ = ["Config", "ConfigError", "check_files", "load", "merge"]
 
@@ -125,10 +136,31 @@ def _sets(own: Any, path: tuple[str, ...]) -> bool:
 
 
 def _resolve(dataset: DatasetSettings) -> DatasetSettings:
-    split = dataset.split
+    """Return the settings with derived values filled in, and idle ones at their defaults.
+
+    A rule runs again when its settings change: a shared key that has no effect on a dataset must not change them.
+    """
+    split, sampler, prior = dataset.split, dataset.sampler, dataset.prior
     seed = dataset.seed if split.seed is None else split.seed
-    stratify = split.stratify and dataset.task == "classification"
-    return dataset.model_copy(update={"split": split.model_copy(update={"seed": seed, "stratify": stratify})})
+    is_class = dataset.task == "classification"
+    if sampler.kernel != "langevin_gradient":
+        sampler = sampler.model_copy(update={"langevin": Langevin()})
+    if sampler.init == "prior":
+        names = ("optimise_steps", "optimise_learning_rate")
+        sampler = sampler.model_copy(update={name: Sampler.model_fields[name].default for name in names})
+    idle_df = {
+        part: getattr(prior, part).model_copy(update={"df": ParameterPrior.model_fields["df"].default})
+        for part in ("weights", "biases")
+        if getattr(prior, part).family != "student_t"
+    }
+    return dataset.model_copy(
+        update={
+            "split": split.model_copy(update={"seed": seed, "stratify": split.stratify and is_class}),
+            "sampler": sampler,
+            "prior": prior.model_copy(update=idle_df),
+            "likelihood": Likelihood() if is_class else dataset.likelihood,
+        }
+    )
 
 
 def _contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterator[Problem]:

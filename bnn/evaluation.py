@@ -103,12 +103,7 @@ def evaluate(
     if isinstance(test, ClassSummary):
         probability = {"bnn": test.probability}
         probability |= {model: baseline[f"{model}_test_probability"] for model in REFERENCES}
-        report["classification_report"] = {
-            model: metrics.classification_report(
-                dataset.y_test, metrics.predicted_class(values), dataset.class_names
-            )
-            for model, values in probability.items()
-        }
+        report["classification_report"] = _class_reports(dataset, summaries, baseline)
         return report, _class_table(dataset, test, probability)
     return report, _target_table(idata, dataset, test, baseline)
 
@@ -267,6 +262,26 @@ def _class_scores(idata: InferenceData, split: str, y: np.ndarray) -> dict[str, 
     probability = idata[PREDICTIONS[split]]["probability"].values
     blocks = jackknife_blocks(*probability.shape[:2])
     return _with_mcse([_scores_of_classes(mean, y) for mean in _means(probability, blocks)])
+
+
+def _class_reports(
+    dataset: Dataset,
+    summaries: Mapping[str, ClassSummary | TargetSummary],
+    baseline: Mapping[str, np.ndarray],
+) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Return split -> model -> a row a class."""
+    reports: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    for split, summary in summaries.items():
+        assert isinstance(summary, ClassSummary)
+        probability = {"bnn": summary.probability}
+        probability |= {model: baseline[f"{model}_{split}_probability"] for model in REFERENCES}
+        reports[split] = {
+            model: metrics.classification_report(
+                observed(dataset, split), metrics.predicted_class(values), dataset.class_names
+            )
+            for model, values in probability.items()
+        }
+    return reports
 
 
 def _target_scores(idata: InferenceData, split: str, y: np.ndarray) -> dict[str, Any]:

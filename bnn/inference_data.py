@@ -135,7 +135,7 @@ def _read_chains(paths: Sequence[Path]) -> _Chains:
         raise ValueError("there is no chain file: combine needs one at least")
     files = [(path, *read_netcdf(path)) for path in paths]
     first_path, _, first = files[0]
-    keys = [*_SHARED_ATTRIBUTES, *sorted(key for key in first if "digest" in key)]
+    keys = _SHARED_ATTRIBUTES
     for path, variables, attributes in files:
         for key in keys:
             if attributes.get(key) != first.get(key):

@@ -1,10 +1,9 @@
 """A dense feed-forward network, forward and backward, for a batch of parameter sets at once.
 
-The leading axis of every parameter is the chain. With h_0 = x, a layer is z_l = h_l W_l + b_l, h_{l+1} =
-f(z_l), and the last layer is linear: its output is a vector of logits or the mean of the target.
-Backpropagation carries
-delta_l = dL/dz_l down the layers: dL/dW_l = h_l^T delta_l, dL/db_l = sum over rows of delta_l,
-delta_{l-1} = (delta_l W_l^T) * f'(z_{l-1})  (Rumelhart, Hinton & Williams 1986).
+The leading axis of every parameter is the chain. With h_0 = x, a layer is z_l = h_l W_l + b_l and
+h_{l+1} = f(z_l); the last layer is linear, and its output is a vector of logits or the mean of the target.
+Backpropagation carries delta_l = dL/dz_l down the layers: dL/dW_l = h_l^T delta_l, dL/db_l = sum over rows of
+delta_l, delta_{l-1} = (delta_l W_l^T) * f'(z_{l-1})  (Rumelhart, Hinton & Williams 1986).
 """
 
 from collections.abc import Mapping, Sequence

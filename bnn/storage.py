@@ -1,7 +1,6 @@
 """Files that appear whole or not at all: NetCDF and JSON, written beside their place and then renamed.
 
-NetCDF goes through h5netcdf without xarray, because a chain's job reads and writes these files and must start
-fast.
+NetCDF goes through h5netcdf without xarray: a chain's job reads and writes these files, and must start fast.
 Nothing here can execute code from a file: there is no pickle, and NetCDF holds numbers and text.
 """
 

@@ -2,9 +2,8 @@
 
 The drift is one full-batch gradient step with a learning rate of its own, the noise has a standard deviation
 of its own, and with probability 1 - langevin_probability the proposal is a random walk with the same noise.
-Unlike in MALA the drift is not tied to the variance of the noise, so the ratio must evaluate both directions;
-with it the kernel is exact
-for any pair.
+Unlike in MALA the drift is not tied to the variance of the noise; the ratio evaluates both directions, and with
+it the kernel is exact for any pair.
 """
 
 import numpy as np

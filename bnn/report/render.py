@@ -69,7 +69,7 @@ def render_dataset(
         raise ValueError(f"no caption for the figures {unknown}; give them one in bnn/report/captions.py")
     classification = metrics["task"] == "classification"
     if classification:
-        detail = [tables.classes(metrics)]
+        detail = [tables.classes(metrics, "test"), tables.classes(metrics, "train")]
     else:
         detail = [tables.intervals(metrics, "test"), tables.intervals(metrics, "train")]
     template = _environment().get_template("dataset.html.j2")

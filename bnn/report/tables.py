@@ -118,9 +118,9 @@ def intervals(metrics: Mapping[str, Any], split: str) -> Table:
     return Table(f"intervals-{split}", caption, groups, columns, tuple(rows), note)
 
 
-def classes(metrics: Mapping[str, Any]) -> Table:
-    """Classification report of the models on the test rows."""
-    reports = metrics["classification_report"]
+def classes(metrics: Mapping[str, Any], split: str) -> Table:
+    """Classification report of the models on the rows of a split."""
+    reports = metrics["classification_report"][split]
     models = [model for model in MODELS if model in reports]
     scores = ("precision", "recall", "f1")
     rows = []
@@ -131,7 +131,7 @@ def classes(metrics: Mapping[str, Any]) -> Table:
         rows.append(Row(first["class"], "", tuple(cells)))
     groups = (("", 2), *((MODELS[model], len(scores)) for model in models))
     columns = ("Class", "Rows", *(("Precision", "Recall", "F1") * len(models)))
-    return Table("classes", "Each class, test rows", groups, columns, tuple(rows), ())
+    return Table(f"classes-{split}", f"Each class, {split} rows", groups, columns, tuple(rows), ())
 
 
 def uncertainty(metrics: Mapping[str, Any]) -> Table:

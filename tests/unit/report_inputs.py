@@ -134,7 +134,9 @@ def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
     if task == "classification":
         entry = {"precision": 1.0, "recall": 0.9, "f1": 0.947368, "support": 10}
         report = [{"class": name} | entry for name in ("setosa", "versicolor", "virginica")]
-        metrics["classification_report"] = dict.fromkeys(models, report)
+        metrics["classification_report"] = {
+            split: {model: list(report) for model in models} for split in ("train", "test")
+        }
     return metrics
 
 

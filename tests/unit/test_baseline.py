@@ -16,6 +16,7 @@ from bnn.baseline import (
 )
 from bnn.config import load
 from bnn.datasets import prepare
+from bnn.layout import ParameterLayout
 from bnn.network import Network
 from bnn.posterior import make_network
 from bnn.seeding import Stream, chain_rng
@@ -68,29 +69,50 @@ def test_training_stops_when_patience_ends(iris):
     assert len(fit.validation_loss) - 1 == fit.best_epoch + 2
 
 
-def test_validation_rows_are_not_trained_on(iris):
-    network = make_network(iris, NETWORK)
+def test_validation_rows_only_decide_when_to_stop(diabetes):
+    """Other targets on the validation rows leave the first training run as it is, epoch by epoch."""
+    network = make_network(diabetes, NETWORK)
 
     def fitted(y):
-        return train(
-            network,
-            iris.x_train,
-            y,
-            n_classes=3,
-            settings=changed(max_epochs=3),
-            rng=np.random.default_rng(1),
-        )
+        rng = np.random.default_rng(1)
+        return train(network, diabetes.x_train, y, n_classes=None, settings=changed(max_epochs=5), rng=rng)
 
-    first = fitted(iris.y_train)
-    y = iris.y_train.copy()
-    # Swap two labels among the validation rows: the proportions, and so the rows set aside, stay.
-    a, b = first.validation_rows[[0, -1]]
-    a, b = next((i, j) for i in first.validation_rows for j in first.validation_rows if y[i] != y[j])
-    y[[a, b]] = y[[b, a]]
+    first = fitted(diabetes.y_train)
+    y = diabetes.y_train.copy()
+    y[first.validation_rows] += 3.0
     second = fitted(y)
-    assert not np.array_equal(first.validation_loss, second.validation_loss)
-    if np.array_equal(first.validation_rows, second.validation_rows):
-        assert np.array_equal(first.train_loss, second.train_loss)
+    assert np.array_equal(first.validation_rows, second.validation_rows)
+    assert np.array_equal(first.train_loss, second.train_loss)
+    assert not np.any(first.validation_loss == second.validation_loss)
+    assert not np.array_equal(first.theta, second.theta), "the second run trains on all rows"
+
+
+def loss_on_validation_rows(network, fit, x, y):
+    parameters = ParameterLayout(network.parameter_shapes).unpack(fit.stopped_theta[None])
+    output = network.forward(parameters, x[fit.validation_rows])[0, :, 0]
+    return np.mean(0.5 * (output - y[fit.validation_rows]) ** 2) + 0.5 * np.log(2 * np.pi)
+
+
+def test_the_stopped_network_is_that_of_the_best_epoch(diabetes):
+    network = make_network(diabetes, NETWORK)
+    settings = changed(patience=5, learning_rate=0.05)
+    rng = np.random.default_rng(0)
+    fit = train(network, diabetes.x_train, diabetes.y_train, n_classes=None, settings=settings, rng=rng)
+    assert fit.best_epoch < len(fit.validation_loss) - 1
+    loss = loss_on_validation_rows(network, fit, diabetes.x_train, diabetes.y_train)
+    assert loss == pytest.approx(fit.validation_loss[fit.best_epoch])
+    assert loss < fit.validation_loss[-1]
+
+
+def test_weights_decay_and_biases_do_not():
+    """With targets that an untrained bias of zero explains, a huge decay empties the weights and nothing else moves."""
+    x, y = np.random.default_rng(0).standard_normal((60, 2)), np.full(60, 3.0)
+    network = Network((2, 1), activation="tanh", dtype="float64")
+    settings = changed(weight_decay=30.0, max_epochs=400, patience=400)
+    fit = train(network, x, y, n_classes=None, settings=settings, rng=np.random.default_rng(0))
+    blocks = ParameterLayout(network.parameter_shapes).unpack(fit.theta)
+    assert np.max(np.abs(blocks["weight_0"])) < 0.05
+    assert blocks["bias_0"][0] == pytest.approx(3.0, abs=0.05)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +166,7 @@ def test_regression_is_in_target_units_with_a_noise_scale_from_rows_not_fitted(d
     predictions, fit = network_predictions(diabetes, network, SETTINGS, np.random.default_rng(0))
     y = diabetes.target_mean + diabetes.target_scale * diabetes.y_train
     residual = (predictions["train_mean"] - y)[fit.validation_rows]
-    assert predictions["noise_scale"] == pytest.approx(np.sqrt(np.mean(residual**2)))
+    assert predictions["noise_scale"] > np.sqrt(np.mean(residual**2)), "the final network has seen these rows"
     assert 40 < predictions["noise_scale"] < 80, "disease progression runs from 25 to 346"
 
 
@@ -157,6 +179,9 @@ def test_linear_reference_is_scikit_learns(diabetes, iris):
     # A ridge penalty chosen by cross-validation moves the least-squares predictions by little.
     assert np.corrcoef(linear["test_mean"], plain)[0, 1] > 0.99
     assert np.sqrt(np.mean((linear["test_mean"] - plain) ** 2)) < 0.15 * linear["noise_scale"]
+    residual = linear["train_mean"] - diabetes.target_mean - diabetes.target_scale * diabetes.y_train
+    n, p = diabetes.x_train.shape
+    assert linear["noise_scale"] == pytest.approx(np.sqrt(np.sum(residual**2) / (n - p - 1)))
     probability = linear_predictions(iris)["test_probability"]
     assert probability.shape == (30, 3)
     assert (probability.argmax(axis=1) == iris.y_test).mean() > 0.9

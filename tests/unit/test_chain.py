@@ -15,6 +15,7 @@ from bnn.optimize import adam_step, maximise, start_adam
 from bnn.posterior import Posterior
 from bnn.priors import Prior, network_prior
 from bnn.progress import Progress, Silent
+from bnn.seeding import ChainRandom, Stream
 from bnn.storage import read_netcdf
 
 SETTINGS = SamplerSettings(
@@ -103,13 +104,62 @@ def test_more_draws_begin_with_the_same_draws(posterior):
     assert np.array_equal(short.theta, long.theta[:, :5])
 
 
-def test_log_density_belongs_to_theta_and_the_tuning_is_frozen(posterior):
+def test_log_density_belongs_to_theta(posterior):
     draws = run_chains(posterior, [0, 1], 5, SETTINGS, Silent())
     flat = draws.theta.reshape(-1, posterior.layout.n_params)
     assert np.allclose(draws.log_density.ravel(), posterior.log_density(flat), rtol=1e-12)
     assert draws.theta.shape == (2, 20, posterior.layout.n_params)
     assert np.all((draws.acceptance_rate > 0) & (draws.acceptance_rate <= 1))
     assert draws.n_gradients == 15 + 60 + 40 + 1
+
+
+def test_the_tuning_is_frozen_before_the_first_kept_draw_and_streams_are_apart(posterior, monkeypatch):
+    seen = []
+
+    def recorded(random, state, target, tuning):
+        seen.append((tuning.step_size.copy(), tuning.variance.copy(), random.generators))
+        return mala.step(random, state, target, tuning)
+
+    monkeypatch.setattr(mala, "KERNEL", mala.KERNEL._replace(step=recorded))
+    draws = run_chains(posterior, [0, 1], 5, SETTINGS, Silent())
+    warmup, kept = seen[: SETTINGS.warmup], seen[SETTINGS.warmup :]
+    assert len(kept) == SETTINGS.draws * SETTINGS.thin
+    assert all(np.array_equal(step, draws.step_size) for step, _, _ in kept)
+    assert all(np.array_equal(variance, kept[0][1]) for _, variance, _ in kept)
+    assert len({step.tobytes() for step, _, _ in warmup}) > 10, "warm-up tunes"
+    assert kept[0][2] is not warmup[0][2]
+    fresh = ChainRandom.of_chains(5, Stream.SAMPLE, [0, 1])
+    run_states = [generator.bit_generator.state["state"]["inc"] for generator in kept[0][2]]
+    assert run_states == [generator.bit_generator.state["state"]["inc"] for generator in fresh.generators]
+
+
+def test_a_window_end_keeps_the_length_of_the_step():
+    """A new preconditioner starts a new search whose first step has the geometric mean of eps * C unchanged."""
+    rng = np.random.default_rng(0)
+    state = adaptation.start_adaptation(np.zeros((2, 3)), 0.1)
+    n_warmup = 100
+    first, second = adaptation.window_ends(n_warmup)[:2]
+    for _ in range(second):
+        before = state
+        state = adaptation.update_adaptation(
+            state,
+            rng.standard_normal((2, 3)) * [0.1, 1.0, 7.0],
+            np.full(2, 0.3),
+            n_warmup=n_warmup,
+            target_acceptance=0.6,
+            precondition=True,
+        )
+    assert first < second
+    assert state.search.n_seen == 0, "the search starts anew"
+    assert not np.array_equal(state.variance, before.variance)
+
+    def length(log_step, variance):
+        return log_step + np.log(variance).mean(axis=1)
+
+    updated = adaptation.update_dual_averaging(before.search, np.full(2, 0.3), 0.6)
+    assert np.allclose(
+        length(state.search.log_step, state.variance), length(updated.log_step_averaged, before.variance)
+    )
 
 
 def test_saved_draws_say_all_that_is_needed(posterior, tmp_path):
@@ -152,8 +202,6 @@ class Normal2:
 
 
 def test_adaptation_finds_the_scales_and_the_acceptance_rate():
-    from bnn.seeding import ChainRandom, Stream
-
     target, n_warmup = Normal2(), 4000
     random = ChainRandom.of_chains(1, Stream.WARMUP, range(4))
     state = mala.KERNEL.start(np.zeros((4, 3)), target)

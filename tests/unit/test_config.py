@@ -31,7 +31,7 @@ def test_defaults_and_shared_and_own_settings_are_laid_over_each_other() -> None
     raw = {
         "seed": 5,
         "network": {"hidden": [8, 8, 8], "activation": "relu"},
-        "sampler": {"chains": 2, "langevin": {"noise_scale": 0.2}},
+        "sampler": {"chains": 2, "kernel": "langevin_gradient", "langevin": {"noise_scale": 0.2}},
         "datasets": {
             "iris": {**IRIS, "network": {"hidden": [3]}, "sampler": {"draws": 50, "langevin": None}},
             "gap": {**GAP, "seed": 6, "sampler": None},
@@ -165,3 +165,23 @@ def test_importing_the_config_is_light() -> None:
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert run.stdout.strip() == "[]"
+
+
+def test_shared_keys_without_effect_do_not_change_a_dataset() -> None:
+    """Else a change of the noise prior, say, would sample every classification again."""
+    both = {"datasets": {"iris": IRIS, "gap": GAP}}
+    before = load(both).datasets
+    idle = {
+        "likelihood": {"noise": 0.5},
+        "sampler": {"langevin": {"learning_rate": 0.5}},
+        "prior": {"weights": {"df": 9}},
+    }
+    after = load({**idle, **both}).datasets
+    assert after["iris"] == before["iris"]
+    assert after["gap"].likelihood.noise == 0.5
+    assert after["gap"].sampler == before["gap"].sampler
+    start = {"sampler": {"init": "prior", "optimise_steps": 7}}
+    assert (
+        load({**start, **both}).datasets["iris"].sampler.optimise_steps
+        == before["iris"].sampler.optimise_steps
+    )

@@ -106,7 +106,7 @@ def test_table_of_a_classification(tmp_path):
     assert table["linear_probability_kind 1"].tolist() == baseline["linear_test_probability"][:, 1].tolist()
     accuracy = (table["bnn_predicted"] == table["y"]).mean()
     assert scores["models"]["bnn"]["test"]["accuracy"]["value"] == accuracy
-    recall = {row["class"]: row["recall"] for row in scores["classification_report"]["linear"]}
+    recall = {row["class"]: row["recall"] for row in scores["classification_report"]["test"]["linear"]}
     for kind in kinds:
         own = table[table["y"] == kind]
         assert recall[kind] == pytest.approx((own["linear_predicted"] == kind).mean())
@@ -159,8 +159,13 @@ def test_one_distribution_has_one_set_of_scores_whichever_model_predicts_it(tmp_
                 assert scores["models"][model][split][name]["value"] == pytest.approx(
                     entry["value"], rel=1e-9
                 ), name
-    reports = scores["classification_report"]
-    assert reports["bnn"] == reports["baseline"] == reports["linear"]
+    for reports in scores["classification_report"].values():
+        assert reports["bnn"] == reports["baseline"] == reports["linear"]
+    sizes = {
+        split: sum(row["support"] for row in reports["bnn"])
+        for split, reports in scores["classification_report"].items()
+    }
+    assert sizes == {"train": len(dataset.y_train), "test": len(dataset.y_test)}
 
 
 def test_one_normal_distribution_has_one_set_of_scores_whichever_model_predicts_it(tmp_path):

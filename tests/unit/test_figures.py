@@ -1,6 +1,7 @@
 """From posterior and references to the arrays that figures draw: the right rows, in original units."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -114,5 +115,9 @@ def test_no_band_with_classes_or_several_features(tmp_path):
         dataset = make_dataset(task)
         folder = tmp_path / task
         folder.mkdir()
-        settings = {"network": NETWORK, "likelihood": LIKELIHOOD, "rng": np.random.default_rng(0)}
+        settings: dict[str, Any] = {
+            "network": NETWORK,
+            "likelihood": LIKELIHOOD,
+            "rng": np.random.default_rng(0),
+        }
         assert figures.band(posterior_of(folder, dataset), dataset, {}, **settings) is None

@@ -1,6 +1,7 @@
 """Posteriors built from config sections: every key that concerns the density changes it."""
 
 import copy
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from bnn.posterior import make_posterior
 from tests.unit.synthetic_chains import make_dataset
 
-SECTIONS = {
+SECTIONS: dict[str, Any] = {
     "network": {"hidden": [3], "activation": "tanh", "precision": "float64"},
     "prior": {
         "weights": {"family": "normal", "scale": 1.0, "df": 4.0},
