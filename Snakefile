@@ -18,3 +18,22 @@ rule all:
     default_target: True
     input:
         "results/report.html",
+        # All that the README promises: what a user deleted is made again.
+        expand(
+            "results/{dataset}/{name}",
+            dataset=DATASETS,
+            name=[
+                "data.nc",
+                "baseline.nc",
+                "posterior.nc",
+                "diagnostics.json",
+                "metrics.json",
+                "predictions.csv",
+                "figures",
+                "report.html",
+            ],
+        ),
+
+
+onsuccess:
+    print_verdicts()

@@ -26,6 +26,9 @@ from bnn.config_model import (
 
 __all__ = ["Config", "ConfigError", "check_files", "load", "merge"]
 
+RESERVED_NAMES = ("logs", "benchmarks")
+"""Folders that the workflow makes beside those of the datasets."""
+
 
 def load(raw: Any) -> Config:
     """Check a config as YAML gives it, and resolve the settings of every dataset.
@@ -123,6 +126,8 @@ def _name_problems(name: Any) -> list[Problem]:
     if not re.fullmatch(NAME_PATTERN, name):
         allowed = "at most 64 letters of a-z and A-Z, digits, _ and -, beginning with a letter or digit"
         return [Problem((), f"this name cannot become a folder name; use {allowed}")]
+    if name in RESERVED_NAMES:
+        return [Problem((), "results/ has a folder of this name of its own; choose another name")]
     return []
 
 

@@ -22,13 +22,9 @@ class Progress:
         Where lines go.
     terminal
         Where a bar goes if it is a terminal; None for no bar.
-    position
-        Line of the bar on the terminal, so that bars of jobs side by side do not overwrite each other.
     """
 
-    def __init__(
-        self, label: str, total: int, *, log: TextIO, terminal: TextIO | None = None, position: int = 0
-    ) -> None:
+    def __init__(self, label: str, total: int, *, log: TextIO, terminal: TextIO | None = None) -> None:
         self.label = label
         self.total = total
         self.log = log
@@ -38,8 +34,9 @@ class Progress:
         if terminal is not None and terminal.isatty():
             from tqdm import tqdm
 
+            # As wide as the terminal, and on one line for all jobs: bars that move the cursor garble the rest.
             self._bar = tqdm(
-                total=total, desc=label, file=terminal, position=position, leave=False, unit="step"
+                total=total, desc=label, file=terminal, leave=False, unit="step", dynamic_ncols=True
             )
 
     def advance(self, phase: str, details: Callable[[], str]) -> None:
@@ -57,7 +54,7 @@ class Progress:
             seconds_left = (now - self._start) / self.done * (self.total - self.done)
             share = f"{self.done}/{self.total}"
             print(
-                f"{self.label}: {phase} {share}, {details()}, {seconds_left:.0f} s left",
+                f"{self.label}: {phase}, step {share}, {details()}, {seconds_left:.0f} s left",
                 file=self.log,
                 flush=True,
             )

@@ -30,7 +30,7 @@ def main(data_path, out_path, chain, settings, terminal):
     posterior = make_posterior(dataset, **sections)
     sampler = SamplerSettings(**settings["sampler"])
     label = f"{dataset.name} chain {chain}"
-    progress = Progress(label, sampler.n_steps, log=sys.stdout, terminal=terminal, position=chain)
+    progress = Progress(label, sampler.n_steps, log=sys.stdout, terminal=terminal)
     draws = run_chains(posterior, [chain], settings["seed"], sampler, progress)
     save_draws(
         out_path, draws, posterior=posterior, settings=sampler, dataset=dataset.name, seed=settings["seed"]

@@ -292,7 +292,7 @@ def test_progress_writes_few_lines_and_ends_with_the_last_step():
         progress.advance("draws", lambda: "acceptance 0.57")
     progress.close()
     lines = log.getvalue().splitlines()
-    assert lines[-1] == "toy chain 1: draws 1000/1000, acceptance 0.57, 0 s left"
+    assert lines[-1] == "toy chain 1: draws, step 1000/1000, acceptance 0.57, 0 s left"
     assert len(lines) <= 3
 
 

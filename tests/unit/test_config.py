@@ -11,7 +11,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from bnn.config import ConfigError, check_files, load, merge
+from bnn.config import RESERVED_NAMES, ConfigError, check_files, load, merge
 from bnn.config_model import Settings
 
 ROOT = Path(__file__).parents[2]
@@ -185,3 +185,9 @@ def test_shared_keys_without_effect_do_not_change_a_dataset() -> None:
         load({**start, **both}).datasets["iris"].sampler.optimise_steps
         == before["iris"].sampler.optimise_steps
     )
+
+
+@pytest.mark.parametrize("name", RESERVED_NAMES)
+def test_a_dataset_cannot_take_a_folder_of_the_workflow(name: str) -> None:
+    with pytest.raises(ConfigError, match=rf"datasets\.{name}: results/ has a folder of this name"):
+        load({"datasets": {name: IRIS}})

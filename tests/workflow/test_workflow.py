@@ -158,7 +158,7 @@ def test_pages_link_to_each_other_and_say_that_the_run_failed(finished):
 
 def test_logs_hold_what_the_scripts_said(finished):
     log = finished.result("iris", "logs", "sample_chain_1.log").read_text()
-    assert re.search(r"iris chain 1: draws 100/100, acceptance 0\.\d\d, step size \S+, 0 s left", log)
+    assert re.search(r"iris chain 1: draws, step 100/100, acceptance 0\.\d\d, step size \S+, 0 s left", log)
     assert len(log.splitlines()) < 10, "a line a draw"
     assert "120 training and 30 test rows" in finished.result("iris", "logs", "prepare.log").read_text()
 
@@ -182,6 +182,24 @@ CHAINS = ("Sampling chain 0 of {}", "Sampling chain 1 of {}")
 
 def messages(templates, datasets=tuple(TINY["datasets"])):
     return {template.format(dataset) for template in templates for dataset in datasets}
+
+
+def test_what_was_deleted_is_made_again(finished):
+    path = finished.result("iris", "predictions.csv")
+    text = path.read_bytes()
+    path.unlink()
+    jobs = finished.jobs_to_run()
+    path.write_bytes(text)
+    assert "Evaluating iris: Bayesian network, ordinary network, linear model" in jobs
+    assert not any("gap" in job or "Sampling" in job for job in jobs)
+
+
+def test_the_run_ends_with_the_verdicts(finished):
+    finished.result("report.html").unlink()
+    done = finished.snakemake()
+    assert re.search(
+        r"^(WARN|FAIL)  iris  \(results/iris/report.html\)$", done.stdout + done.stderr, re.MULTILINE
+    )
 
 
 def test_a_change_of_one_dataset_runs_that_dataset_only(finished):

@@ -1,4 +1,5 @@
 # Checks the config before any job starts, and holds what the rules share. No science here.
+import json
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -53,3 +54,12 @@ def chain_files(wildcards):
         dataset=wildcards.dataset,
         chain=range(DATASETS[wildcards.dataset]["sampler"]["chains"]),
     )
+
+
+def print_verdicts():
+    """Print the verdict of each dataset, so that a run does not end without one."""
+    for name in DATASETS:
+        path = Path("results") / name / "diagnostics.json"
+        if path.is_file():
+            verdict = json.loads(path.read_text(encoding="utf-8"))["verdict"]
+            print(f"{verdict}  {name}  (results/{name}/report.html)")

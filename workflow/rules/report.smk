@@ -43,7 +43,6 @@ rule overview:
         mem_mb=500,
         runtime=10,
     params:
-        datasets=list(DATASETS),
         code=code("overview.py"),
     message:
         "Writing the overview of all datasets"
