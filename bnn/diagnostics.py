@@ -14,6 +14,7 @@ import numpy as np
 
 from bnn.arviz_import import quiet_import
 from bnn.datasets import Dataset
+from bnn.inference_data import PHASES, PREDICTIONS
 from bnn.layout import ParameterLayout
 from bnn.likelihoods import LOG_NOISE_SCALE
 from bnn.storage import Variable, write_json, write_netcdf
@@ -23,9 +24,6 @@ with quiet_import():
     import arviz as az
     import xarray as xr
 
-_SPLITS = {"train": "posterior_predictive", "test": "predictions"}
-"""Split -> group of the InferenceData that holds its predictions."""
-_PHASES = ("optimise", "warmup", "draws")
 _BLOCK = 1000
 """Quantities handed to ArviZ at a time, so that its copies stay small."""
 
@@ -176,7 +174,7 @@ def summarise(
     stats = idata["sample_stats"]
     predictions: dict[str, Any] = {}
     pointwise: dict[str, Variable] = {}
-    for split in _SPLITS:
+    for split in PREDICTIONS:
         rows = dataset.row_train if split == "train" else dataset.row_test
         found = _of_predictions(idata, split)
         predictions[split] = _prediction_summary(found, rows, thresholds)
@@ -200,7 +198,7 @@ def summarise(
         "n_diverging": sum(record["n_diverging"] for record in chains),
         "stuck_chains": [record["chain"] for record in chains if record["stuck"]],
         "chains": chains,
-        "seconds": {phase: float(stats[f"seconds_{phase}"].sum()) for phase in _PHASES},
+        "seconds": {phase: float(stats[f"seconds_{phase}"].sum()) for phase in PHASES},
         "n_gradients": int(stats["n_gradients"].sum()),
     }
     verdict, reasons = judge(summary)
@@ -273,7 +271,7 @@ def _weight_summary(idata: az.InferenceData) -> dict[str, dict[str, float | None
 def _chain_records(idata: az.InferenceData) -> list[dict[str, Any]]:
     stats = idata["sample_stats"]
     stuck = stuck_chains(_flat(_weights(idata)))
-    seconds = np.sum([stats[f"seconds_{phase}"].values for phase in _PHASES], axis=0)
+    seconds = np.sum([stats[f"seconds_{phase}"].values for phase in PHASES], axis=0)
     return [
         {
             "chain": int(chain),
@@ -290,7 +288,7 @@ def _chain_records(idata: az.InferenceData) -> list[dict[str, Any]]:
 
 def _of_predictions(idata: az.InferenceData, split: str) -> Convergence:
     """Return the diagnostics of means (obs,) or class probabilities (obs, class) of a split."""
-    group = idata[_SPLITS[split]]
+    group = idata[PREDICTIONS[split]]
     if "mean" in group:
         return convergence(group["mean"].values)
     probability = group["probability"].values

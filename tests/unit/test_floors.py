@@ -47,6 +47,7 @@ DESIGN = Design(
     same_floor={
         "likelihoods": {"priors"},  # the prior of a sampled noise scale
         "inference_data": {"predictive"},  # predictions are made and stored a batch of draws at a time
+        "diagnostics": {"inference_data"},  # names of groups and phases
         "figures": {"evaluation"},  # figures and tables show the same summaries
         "config": {"config_errors", "config_model"},
         "config_docs": {"config_errors", "config_model"},
