@@ -130,18 +130,17 @@ def train(
     decay = np.concatenate(
         [np.full(np.prod(s, dtype=int), float(len(s) == 2)) for s in layout.shapes.values()]
     )
-    target = likelihood.encode(y)
+    columns, target = network.columns(x), likelihood.encode(y)
 
     def mean_loss(theta: np.ndarray, part: np.ndarray) -> float:
         parameters = layout.unpack(theta)
-        return -float(
-            likelihood.pointwise(network.forward(parameters, x[part]), target[part], parameters).mean()
-        )
+        output = network.forward(parameters, x[part])
+        return -float(likelihood.pointwise(output, target[..., part], parameters).mean())
 
     def mean_loss_grad(theta: np.ndarray, part: np.ndarray) -> np.ndarray:
         parameters = layout.unpack(theta)
-        outputs = network.forward_layers(parameters, x[part])
-        _, output_grad, _ = likelihood.pointwise_and_grad(outputs[-1], target[part], parameters)
+        outputs = network.forward_layers(parameters, columns[:, part])
+        _, output_grad, _ = likelihood.total_and_grad(outputs[-1], target[..., part], parameters)
         grad = np.zeros_like(theta)
         layout.add_to(grad, network.backward(parameters, outputs, output_grad))
         return -grad / len(part)
@@ -194,13 +193,12 @@ def network_predictions(
     inputs = {"train": dataset.x_train, "test": dataset.x_test}
     outputs = {split: network.forward(parameters, x)[0].astype(np.float64) for split, x in inputs.items()}
     if is_class:
-        return {f"{split}_probability": softmax(output) for split, output in outputs.items()}, fit
+        return {f"{split}_probability": softmax(output.T) for split, output in outputs.items()}, fit
     means = {
-        f"{split}_mean": dataset.target_mean + dataset.target_scale * out[:, 0]
-        for split, out in outputs.items()
+        f"{split}_mean": dataset.target_mean + dataset.target_scale * out[0] for split, out in outputs.items()
     }
     held_out = dataset.x_train[fit.validation_rows]
-    unseen = network.forward(layout.unpack(fit.stopped_theta[None]), held_out)[0, :, 0]
+    unseen = network.forward(layout.unpack(fit.stopped_theta[None]), held_out)[0, 0]
     residual = unseen - dataset.y_train[fit.validation_rows]
     return means | {"noise_scale": np.asarray(dataset.target_scale * np.sqrt(np.mean(residual**2)))}, fit
 

@@ -23,19 +23,21 @@ def make_posterior(
     fan_in_scaling=True,
     seed=0,
     dtype="float64",
+    engine="numpy",
+    n_rows=20,
 ):
     rng = np.random.default_rng(seed)
     n_out = 3 if likelihood == "categorical" else 1
-    network = Network((4, *hidden, n_out), activation=activation, dtype=dtype)
-    x = rng.standard_normal((20, 4))
+    network = Network((4, *hidden, n_out), activation=activation, dtype=dtype, engine=engine)
+    x = rng.standard_normal((n_rows, 4))
     like: Likelihood
     y: np.ndarray
     if likelihood == "categorical":
-        like, y = Categorical(3), rng.integers(0, 3, 20)
+        like, y = Categorical(3), rng.integers(0, 3, n_rows)
     else:
         noise = 0.7 if likelihood == "known_noise" else None
         like = Gaussian(noise_scale=noise, log_noise_mean=-1.0, log_noise_sd=0.5)
-        y = rng.standard_normal(20)
+        y = rng.standard_normal(n_rows)
     own = like.parameter_priors
     layout = ParameterLayout(network.parameter_shapes | dict.fromkeys(own, ()))
     side = {"family": family, "scale": 0.8, "df": 3.0}
@@ -177,14 +179,14 @@ def test_softmax_is_exact_for_huge_logits():
 
 def test_likelihoods_against_scipy():
     rng = np.random.default_rng(6)
-    output, y = rng.standard_normal((2, 9, 1)), rng.standard_normal(9)
+    output, y = rng.standard_normal((2, 1, 9)), rng.standard_normal(9)
     like = Gaussian(noise_scale=None, log_noise_mean=0.0, log_noise_sd=1.0)
     log_scale = np.array([-0.5, 0.4])
-    expected = stats.norm(output[..., 0], np.exp(log_scale)[:, None]).logpdf(y)
+    expected = stats.norm(output[:, 0], np.exp(log_scale)[:, None]).logpdf(y)
     assert np.allclose(like.pointwise(output, like.encode(y), {"log_noise_scale": log_scale}), expected)
-    logits, labels = rng.standard_normal((2, 9, 3)), rng.integers(0, 3, 9)
+    logits, labels = rng.standard_normal((2, 3, 9)), rng.integers(0, 3, 9)
     categorical = Categorical(3)
-    picked = np.log(softmax(logits))[:, np.arange(9), labels]
+    picked = np.log(softmax(logits.swapaxes(1, 2)))[:, np.arange(9), labels]
     assert np.allclose(categorical.pointwise(logits, categorical.encode(labels), {}), picked)
     with pytest.raises(ValueError, match="there are 3 classes"):
         categorical.encode(np.array([0, 3]))
@@ -197,6 +199,8 @@ def test_network_refuses_impossible_shapes():
         Network((3, 0, 1), activation="tanh", dtype="float64")
     with pytest.raises(ValueError, match="choose one of tanh, relu, sigmoid"):
         Network((3, 1), activation="selu", dtype="float64")
+    with pytest.raises(ValueError, match="choose one of numpy, numba"):
+        Network((3, 1), activation="tanh", dtype="float64", engine="cupy")
 
 
 @pytest.mark.parametrize("name", list(ACTIVATIONS))

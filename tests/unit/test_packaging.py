@@ -225,7 +225,18 @@ def test_make_alone_lists_what_it_can_do(tmp_path: Path) -> None:
     answer = _make(tmp_path / "clone")
     assert answer.returncode == 0, answer.stderr
     listed = re.findall(r"^make (\S+) +\S", answer.stdout, re.MULTILINE)
-    assert listed == ["help", "results", "test", "lint", "format", "tiny", "setup", "lock", "clean"]
+    assert listed == [
+        "help",
+        "results",
+        "test",
+        "calibrate",
+        "lint",
+        "format",
+        "tiny",
+        "setup",
+        "lock",
+        "clean",
+    ]
 
 
 @needs_make
