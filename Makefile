@@ -47,6 +47,10 @@ results: setup ## Run the default workflow: every dataset of config/config.yaml,
 test: setup ## Run the test suite with coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=bnn --cov-fail-under=95
 
+.PHONY: calibrate
+calibrate: setup ## Run simulation-based calibration of every adjusted kernel in full (about an hour)
+	BNN_CALIBRATE=1 $(BIN)/python -m pytest -n 2 tests/statistical/test_calibration.py
+
 .PHONY: lint
 lint: setup ## Check style, types and the workflow
 	$(BIN)/ruff check .

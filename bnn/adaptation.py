@@ -4,11 +4,12 @@ Both are frozen before the first kept draw, because a proposal that goes on lear
 longer leaves the target invariant.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 
-from bnn.kernels.base import Tuning
+from bnn.kernels.base import MAX_STEPS, Tuning
 
 # Constants of Hoffman & Gelman (2014), section 3.2.1, as Stan keeps them.
 _GAMMA, _T0, _KAPPA = 0.05, 10.0, 0.75
@@ -17,6 +18,12 @@ _WINDOW_ENDS = (0.05, 0.15, 0.35, 0.7)
 one learns the variance of its own draws, about twice as many as the one before. The last 30 % settle the step
 size: where the curvature of the posterior varies from place to place, the chain must visit enough places for
 their average."""
+_MOST_STEPS = (16, 32, 64, 256, MAX_STEPS)
+"""Most steps of a trajectory in each window and after the last. Before the preconditioner is known, the wanted length
+would take hundreds of steps of the wrong shape."""
+QUARTER_PERIOD = math.pi / 2
+"""Length after which a trajectory on a normal of unit variance has forgotten where it started (Neal 2011, section 4.2):
+the automatic length, since the preconditioner brings the posterior near to unit variance."""
 _SHRINKAGE_DRAWS = 5.0
 _SMALLEST_RATIO = 1e-12
 
@@ -115,15 +122,18 @@ def start_adaptation(position: np.ndarray, step_size: float) -> Adaptation:
     return Adaptation(0, search, np.ones_like(position), start_running_variance(position))
 
 
-def tuning_for_warmup(state: Adaptation) -> Tuning:
-    """Return the tuning for the next warm-up transition."""
-    return Tuning(np.exp(state.search.log_step), state.variance)
+def tuning_for_warmup(state: Adaptation, *, n_warmup: int, trajectory_length: float) -> Tuning:
+    """Return the tuning for the next warm-up transition; trajectories are cut short in the first windows."""
+    step_size = np.exp(state.search.log_step)
+    most = _MOST_STEPS[sum(state.iteration >= end for end in window_ends(n_warmup))]
+    return Tuning(step_size, state.variance, np.minimum(trajectory_length, most * step_size))
 
 
-def frozen_tuning(state: Adaptation) -> Tuning:
-    """Return the tuning for the kept draws: the averaged step size and the last preconditioner."""
+def frozen_tuning(state: Adaptation, *, trajectory_length: float) -> Tuning:
+    """Return the tuning for the kept draws: the averaged step size, the last preconditioner, the whole length."""
     settled = state.search.log_step_averaged if state.search.n_seen else state.search.log_step
-    return Tuning(np.exp(settled), state.variance)
+    step_size = np.exp(settled)
+    return Tuning(step_size, state.variance, np.full_like(step_size, trajectory_length))
 
 
 def window_ends(n_warmup: int) -> tuple[int, ...]:
@@ -139,6 +149,7 @@ def update_adaptation(
     n_warmup: int,
     target_acceptance: float,
     precondition: bool,
+    step_exponent: float,
 ) -> Adaptation:
     """Return the adaptation after one more warm-up transition.
 
@@ -154,6 +165,8 @@ def update_adaptation(
         The acceptance rate to reach.
     precondition
         Whether to learn the diagonal preconditioner; without it C stays the identity.
+    step_exponent
+        The power of C that the step size multiplies in the kernel's moves: 1 for a variance, 1/2 for a length.
     """
     iteration = state.iteration + 1
     search = update_dual_averaging(state.search, acceptance_prob, target_acceptance)
@@ -166,8 +179,9 @@ def update_adaptation(
     variance = state.variance
     if iteration in ends and window.n_seen > 1:
         learned = shrunk_variance(window)
-        # Keep the step's overall length: the new step size starts where eps * C has the same geometric mean as before.
-        ratio = np.exp(np.mean(np.log(variance) - np.log(learned), axis=-1))
+        # Keep the moves' overall length: the new step size starts where eps * C^exponent has the same geometric
+        # mean as before.
+        ratio = np.exp(step_exponent * np.mean(np.log(variance) - np.log(learned), axis=-1))
         search = start_dual_averaging(np.exp(search.log_step_averaged) * ratio)
         variance, window = learned, start_running_variance(position)
     return Adaptation(iteration, search, variance, window)

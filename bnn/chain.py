@@ -1,21 +1,24 @@
-"""One chain, or several in lock-step: start, optimise, adapt, freeze, draw.
+"""One chain, or several in lock-step: start, optimise, explore, adapt, freeze, draw.
 
-Every chain has its own start, random streams, step size and preconditioner; running chains side by side only shares the
-cost of NumPy calls, so chain 3 alone equals chain 3 of four bit for bit.
+Optimising climbs from a draw of the prior to where the posterior has its mass; exploring takes long unadjusted steps,
+which leave poor modes that an adjusted kernel would stay in; adapting runs the kernel itself and tunes it. Every chain
+has its own start, random streams, step size and preconditioner; running chains side by side only shares the cost of
+NumPy calls, so chain 3 alone equals chain 3 of four bit for bit.
 """
 
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bnn import adaptation
-from bnn.kernels import make_kernel
-from bnn.kernels.base import ChainState, Kernel, Tuning
+from bnn.coordinates import PrincipalAxes
+from bnn.kernels import make_kernel, microcanonical
+from bnn.kernels.base import ChainState, Kernel, Target, Tuning
 from bnn.optimize import maximise
 from bnn.posterior import Posterior
 from bnn.progress import Progress
@@ -24,6 +27,7 @@ from bnn.storage import write_netcdf
 
 _WARMUP_RECORDS = 500
 _FIRST_STEP_SIZE = 1e-3
+_FIRST_LEAPFROG_STEP_SIZE = 1e-2
 
 
 @dataclass(frozen=True)
@@ -44,10 +48,15 @@ class SamplerSettings:
         "optimised": a draw from the prior, then Adam on the log density; "prior": the draw from the prior itself.
     optimise_steps, optimise_learning_rate
         Length of that Adam run and its first step length.
+    explore
+        Unadjusted transitions between the optimiser and warm-up.
     target_acceptance
         Acceptance rate to adapt to; None for the kernel's own.
+    trajectory_length
+        Length of a trajectory where the preconditioned posterior has unit variance, for kernels that have trajectories;
+        None for a quarter period.
     precondition
-        Whether warm-up learns a diagonal preconditioner.
+        Whether to sample along the principal axes of the inputs, with a diagonal preconditioner learnt in warm-up.
     langevin
         Settings of the kernel `langevin_gradient`.
     """
@@ -59,7 +68,9 @@ class SamplerSettings:
     init: str
     optimise_steps: int
     optimise_learning_rate: float
+    explore: int
     target_acceptance: float | None
+    trajectory_length: float | None
     precondition: bool
     langevin: Mapping[str, float]
 
@@ -67,7 +78,7 @@ class SamplerSettings:
     def n_steps(self) -> int:
         """Steps of a whole run, optimiser and transitions alike."""
         optimise = self.optimise_steps if self.init == "optimised" else 0
-        return optimise + self.warmup + self.draws * self.thin
+        return optimise + self.explore + self.warmup + self.draws * self.thin
 
 
 @dataclass(frozen=True)
@@ -86,11 +97,14 @@ class ChainDraws:
     step_size: np.ndarray
     """(chain,), frozen"""
     warmup: Mapping[str, np.ndarray]
-    """"iteration" (record,), and "log_density", "step_size", "acceptance_rate", each (chain, record)"""
+    """"iteration" (record,), and "log_density", "step_size", "acceptance_rate", each (chain, record); transitions of
+    exploration are counted first, and are records of their own phase, "explores" (record,)"""
     seconds: Mapping[str, float]
-    """Wall-clock seconds of "optimise", "warmup" and "draws", for the whole batch"""
+    """Wall-clock seconds of "optimise", "explore", "warmup" and "draws", for the whole batch"""
     n_gradients: int
-    """Evaluations of the log density, with or without gradient, per chain"""
+    """Evaluations of the log density, with or without gradient, per chain; the longest trajectory of a batch counts"""
+    adjusted: bool
+    """Whether proposals were accepted or rejected; if not, the draws are biased by the step size"""
 
 
 def run_chains(
@@ -117,35 +131,75 @@ def run_chains(
         If a chain starts where the log density is not finite.
     """
     kernel = make_kernel(settings.kernel, langevin=settings.langevin)
+    target = _CountedTarget(posterior, principal_axes=settings.precondition)
     # Overflow in a proposal is expected: it gives a ratio that rejects and is counted, so NumPy need not warn as well.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        begin = time.perf_counter()
-        position = _start_positions(posterior, chains, seed, settings, progress)
-        state = kernel.start(position, posterior)
+        times = [time.perf_counter()]
+        start = _start_positions(posterior, target, chains, seed, settings, progress)
+        state = kernel.start(start, target)
         _check_start(state, chains)
-        optimised = time.perf_counter()
+        times.append(time.perf_counter())
+        explored: list[_Record] = []
+        if settings.explore:
+            random = ChainRandom.of_chains(seed, Stream.EXPLORE, chains)
+            exploring = microcanonical.KERNEL
+            state = exploring.start(state.position, target)
+            state, _, explored = _adapt(
+                exploring, random, state, target, "explore", settings.explore, settings, progress
+            )
+            state = kernel.start(state.position, target)
+        times.append(time.perf_counter())
         random = ChainRandom.of_chains(seed, Stream.WARMUP, chains)
-        state, tuning, warmup = _warm_up(kernel, random, state, posterior, settings, progress)
-        warmed = time.perf_counter()
+        state, tuning, adapted = _adapt(
+            kernel, random, state, target, "warm-up", settings.warmup, settings, progress
+        )
+        times.append(time.perf_counter())
         random = ChainRandom.of_chains(seed, Stream.SAMPLE, chains)
-        kept = _draw(kernel, random, state, posterior, tuning, settings, progress)
-        end = time.perf_counter()
+        kept = _draw(kernel, random, state, target, tuning, settings, progress)
+        times.append(time.perf_counter())
     progress.close()
     return ChainDraws(
         chains=tuple(chains),
         **kept,
         step_size=tuning.step_size,
-        warmup=warmup,
-        seconds={"optimise": optimised - begin, "warmup": warmed - optimised, "draws": end - warmed},
-        n_gradients=settings.n_steps + 1,
+        warmup=_warmup_records(explored, adapted, settings.explore, len(chains)),
+        seconds=dict(zip(("optimise", "explore", "warmup", "draws"), np.diff(times).tolist(), strict=True)),
+        n_gradients=target.n_evaluations,
+        adjusted=kernel.adjusted,
     )
 
 
+class _CountedTarget:
+    """The posterior in the coordinates that are sampled, and how often it was evaluated."""
+
+    def __init__(self, posterior: Posterior, *, principal_axes: bool) -> None:
+        self._target: Posterior | PrincipalAxes = posterior
+        self.n_evaluations = 0
+        self.from_theta: Callable[[np.ndarray], np.ndarray] = np.copy
+        self.to_theta: Callable[[np.ndarray], np.ndarray] = np.copy
+        if principal_axes:
+            self._target = axes = PrincipalAxes(posterior)
+            self.from_theta, self.to_theta = axes.from_theta, axes.to_theta
+
+    def log_density(self, position: np.ndarray) -> np.ndarray:
+        self.n_evaluations += 1
+        return self._target.log_density(position)
+
+    def log_density_and_grad(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        self.n_evaluations += 1
+        return self._target.log_density_and_grad(position)
+
+
 def _start_positions(
-    posterior: Posterior, chains: Sequence[int], seed: int, settings: SamplerSettings, progress: Progress
+    posterior: Posterior,
+    target: _CountedTarget,
+    chains: Sequence[int],
+    seed: int,
+    settings: SamplerSettings,
+    progress: Progress,
 ) -> np.ndarray:
     draws = [posterior.prior.sample(chain_rng(seed, Stream.INITIAL, chain)) for chain in chains]
-    position = np.stack(draws)
+    position = target.from_theta(np.stack(draws))
     if settings.init == "prior":
         return position
 
@@ -153,7 +207,7 @@ def _start_positions(
         progress.advance("optimise", lambda: f"log density {np.mean(log_density):.1f}")
 
     return maximise(
-        posterior.log_density_and_grad,
+        target.log_density_and_grad,
         position,
         n_steps=settings.optimise_steps,
         learning_rate=settings.optimise_learning_rate,
@@ -174,51 +228,66 @@ def _details(acceptance: np.ndarray, step_size: np.ndarray) -> str:
     return f"acceptance {np.mean(acceptance):.2f}, step size {np.mean(step_size):.2e}"
 
 
-def _warm_up(
+_Record = tuple[int, np.ndarray, np.ndarray, np.ndarray]
+
+
+def _adapt(
     kernel: Kernel,
     random: ChainRandom,
     state: ChainState,
-    posterior: Posterior,
+    target: Target,
+    phase: str,
+    n_transitions: int,
     settings: SamplerSettings,
     progress: Progress,
-) -> tuple[ChainState, Tuning, dict[str, np.ndarray]]:
-    target = kernel.target_acceptance if settings.target_acceptance is None else settings.target_acceptance
-    adapting = adaptation.start_adaptation(state.position, _FIRST_STEP_SIZE)
-    every = max(1, settings.warmup // _WARMUP_RECORDS)
-    iterations: list[int] = []
-    records: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
-    recent = np.full(len(state.log_density), target)
-    for iteration in range(1, settings.warmup + 1):
-        tuning = adaptation.tuning_for_warmup(adapting)
-        state, info = kernel.step(random, state, posterior, tuning)
+) -> tuple[ChainState, Tuning, list[_Record]]:
+    """Run a kernel and tune it on the way; return where it ends, its frozen tuning, and records of the way."""
+    exploring = phase == "explore"
+    wanted = kernel.target_acceptance
+    if settings.target_acceptance is not None and not exploring:
+        wanted = settings.target_acceptance
+    length = adaptation.QUARTER_PERIOD if settings.trajectory_length is None else settings.trajectory_length
+    first = _FIRST_LEAPFROG_STEP_SIZE if kernel.has_trajectories else _FIRST_STEP_SIZE
+    adapting = adaptation.start_adaptation(state.position, first)
+    every = max(1, n_transitions // _WARMUP_RECORDS)
+    records: list[_Record] = []
+    recent = np.full(len(state.log_density), wanted)
+    for iteration in range(1, n_transitions + 1):
+        tuning = adaptation.tuning_for_warmup(adapting, n_warmup=n_transitions, trajectory_length=length)
+        state, info = kernel.step(random, state, target, tuning)
         adapting = adaptation.update_adaptation(
             adapting,
             state.position,
             info.acceptance_prob,
-            n_warmup=settings.warmup,
-            target_acceptance=target,
+            n_warmup=n_transitions,
+            target_acceptance=wanted,
             precondition=settings.precondition,
+            step_exponent=kernel.step_exponent,
         )
         recent = 0.98 * recent + 0.02 * info.acceptance_prob  # over about the last fifty transitions
-        progress.advance("warm-up", lambda: _details(recent, tuning.step_size))  # noqa: B023 (called at once)
+        progress.advance(phase, lambda: _details(recent, tuning.step_size))  # noqa: B023 (called at once)
         if iteration % every == 0:
-            iterations.append(iteration)
-            records.append((state.log_density, tuning.step_size, recent))
+            records.append((iteration, state.log_density, tuning.step_size, recent))
+    return state, adaptation.frozen_tuning(adapting, trajectory_length=length), records
+
+
+def _warmup_records(
+    explored: list[_Record], adapted: list[_Record], n_explore: int, n_chains: int
+) -> dict[str, np.ndarray]:
+    records = explored + [(n_explore + iteration, *rest) for iteration, *rest in adapted]
+    columns = np.array([rest for _, *rest in records]).reshape(len(records), 3, n_chains)
     names = ("log_density", "step_size", "acceptance_rate")
-    columns = np.array(records).reshape(len(records), 3, len(state.log_density))
-    trace = {name: columns[:, i].T.copy() for i, name in enumerate(names)}
-    return (
-        state,
-        adaptation.frozen_tuning(adapting),
-        {"iteration": np.array(iterations, dtype=np.int64), **trace},
-    )
+    return {
+        "iteration": np.array([iteration for iteration, *_ in records], dtype=np.int64),
+        "explores": np.arange(len(records)) < len(explored),
+    } | {name: columns[:, i].T.copy() for i, name in enumerate(names)}
 
 
 def _draw(
     kernel: Kernel,
     random: ChainRandom,
     state: ChainState,
-    posterior: Posterior,
+    target: _CountedTarget,
     tuning: Tuning,
     settings: SamplerSettings,
     progress: Progress,
@@ -232,11 +301,11 @@ def _draw(
     for draw in range(settings.draws):
         total, n_diverging = np.zeros(n_chains), np.zeros(n_chains, dtype=np.int64)
         for _ in range(settings.thin):
-            state, info = kernel.step(random, state, posterior, tuning)
+            state, info = kernel.step(random, state, target, tuning)
             total += info.acceptance_prob
             n_diverging += info.diverging
             progress.advance("draws", lambda: _details(shown, tuning.step_size))  # noqa: B023
-        theta[:, draw] = state.position
+        theta[:, draw] = target.to_theta(state.position)
         log_density[:, draw] = state.log_density
         acceptance[:, draw] = total / settings.thin
         shown = acceptance[:, max(0, draw - 19) : draw + 1].mean(axis=1)  # of the last twenty draws
@@ -269,6 +338,7 @@ def save_draws(
         "step_size": (shared, steps),
         "chain_id": (("chain",), np.array(draws.chains, dtype=np.int64)),
         "warmup_iteration": (("record",), draws.warmup["iteration"]),
+        "warmup_explores": (("record",), draws.warmup["explores"].astype(np.int64)),
     }
     for name in ("log_density", "step_size", "acceptance_rate"):
         variables[f"warmup_{name}"] = (("chain", "record"), draws.warmup[name])
@@ -277,11 +347,12 @@ def save_draws(
         "seed": seed,
         "layout": posterior.layout.to_json(),
         "kernel": settings.kernel,
-        "n_warmup": settings.warmup,
+        "n_warmup": settings.explore + settings.warmup,
         "n_draws": settings.draws,
         "thin": settings.thin,
         "langevin": json.dumps(dict(settings.langevin)),
         "n_gradients": draws.n_gradients,
+        "adjusted": int(draws.adjusted),
     }
     attributes |= {f"seconds_{phase}": seconds for phase, seconds in draws.seconds.items()}
     write_netcdf(path, variables, attributes)

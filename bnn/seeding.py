@@ -18,6 +18,7 @@ class Stream(IntEnum):
     SAMPLE = 3
     BASELINE = 4
     PREDICTIVE = 5
+    EXPLORE = 6
 
 
 def chain_rng(seed: int, stream: Stream, chain: int = 0) -> np.random.Generator:
@@ -42,11 +43,20 @@ class ChainRandom:
         """Return the generators of these chains for one purpose."""
         return cls([chain_rng(seed, stream, chain) for chain in chains])
 
-    def standard_normal(self, size: int) -> np.ndarray:
-        """Return standard normal numbers of shape (chain, size)."""
-        out = np.empty((len(self.generators), size))
-        for row, rng in zip(out, self.generators, strict=True):
-            rng.standard_normal(out=row)
+    def standard_normal(self, size: int, *, chains: np.ndarray | None = None) -> np.ndarray:
+        """Return standard normal numbers of shape (chain, size).
+
+        Parameters
+        ----------
+        size
+            How many for each chain.
+        chains
+            Which chains draw, (chain,) bool; the others get zeros and their generators stay as they are. None: all.
+        """
+        out = np.zeros((len(self.generators), size))
+        for index, rng in enumerate(self.generators):
+            if chains is None or chains[index]:
+                rng.standard_normal(out=out[index])
         return out
 
     def uniform(self) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Run one chain."""
+"""Run one chain, or several side by side."""
 
 import sys
 
@@ -9,8 +9,8 @@ from bnn.posterior import make_posterior
 from bnn.progress import Progress
 
 
-def main(data_path, out_path, chain, settings, terminal):
-    """Write chain_<k>.nc of one dataset.
+def main(data_path, out_path, chains, settings, terminal):
+    """Write chain_<k>.nc, or chain_<k>-<l>.nc, of one dataset.
 
     Parameters
     ----------
@@ -18,8 +18,8 @@ def main(data_path, out_path, chain, settings, terminal):
         The prepared table.
     out_path
         Where the draws go.
-    chain
-        Number of the chain.
+    chains
+        Numbers of the chains.
     settings
         Sections `seed`, `network`, `prior`, `likelihood` and `sampler` of the dataset's config.
     terminal
@@ -29,9 +29,9 @@ def main(data_path, out_path, chain, settings, terminal):
     sections = {name: settings[name] for name in ("network", "prior", "likelihood")}
     posterior = make_posterior(dataset, **sections)
     sampler = SamplerSettings(**settings["sampler"])
-    label = f"{dataset.name} chain {chain}"
+    label = f"{dataset.name} chain {'-'.join(str(chain) for chain in sorted({chains[0], chains[-1]}))}"
     progress = Progress(label, sampler.n_steps, log=sys.stdout, terminal=terminal)
-    draws = run_chains(posterior, [chain], settings["seed"], sampler, progress)
+    draws = run_chains(posterior, chains, settings["seed"], sampler, progress)
     save_draws(
         out_path, draws, posterior=posterior, settings=sampler, dataset=dataset.name, seed=settings["seed"]
     )
@@ -39,11 +39,12 @@ def main(data_path, out_path, chain, settings, terminal):
 
 if "snakemake" in globals():
     wildcards = snakemake.wildcards
-    with job_log(snakemake.log[0], label=f"chain {wildcards.chain} of {wildcards.dataset}") as terminal:
+    first, _, last = wildcards.chains.partition("-")
+    with job_log(snakemake.log[0], label=f"chain {wildcards.chains} of {wildcards.dataset}") as terminal:
         main(
             snakemake.input.data,
             snakemake.output[0],
-            int(wildcards.chain),
+            range(int(first), int(last or first) + 1),
             snakemake.params.settings,
             terminal,
         )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from bnn.kernels import langevin_gradient, mala, random_walk
+from bnn.kernels import langevin_gradient, mala, malt, mams, microcanonical, random_walk
 from bnn.kernels.base import Kernel
 
 
@@ -12,7 +12,7 @@ def make_kernel(name: str, *, langevin: Mapping[str, float]) -> Kernel:
     Parameters
     ----------
     name
-        "mala", "random_walk" or "langevin_gradient".
+        "auto" (malt), "malt", "mams", "mala", "random_walk", "langevin_gradient" or "microcanonical".
     langevin
         Settings of `langevin_gradient`; the others take none.
 
@@ -21,7 +21,8 @@ def make_kernel(name: str, *, langevin: Mapping[str, float]) -> Kernel:
     ValueError
         If there is no such kernel.
     """
-    fixed = {kernel.name: kernel for kernel in (mala.KERNEL, random_walk.KERNEL)}
+    kernels = (malt.KERNEL, mams.KERNEL, mala.KERNEL, random_walk.KERNEL, microcanonical.KERNEL)
+    fixed = {"auto": malt.KERNEL} | {kernel.name: kernel for kernel in kernels}
     if name in fixed:
         return fixed[name]
     if name == "langevin_gradient":

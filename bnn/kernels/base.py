@@ -11,6 +11,10 @@ DIVERGENCE_THRESHOLD = 1000.0
 """A proposal whose log acceptance ratio is below minus this many nats, or is not a number, counts as divergent."""
 
 
+MAX_STEPS = 1024
+"""Most steps of one trajectory: where a posterior is so stiff that the wanted length needs more, it is cut short."""
+
+
 class Target(Protocol):
     """The density that a kernel leaves invariant."""
 
@@ -49,6 +53,9 @@ class Tuning(NamedTuple):
     """(chain,)"""
     variance: np.ndarray
     """(chain, param): the diagonal C of the preconditioner, in squared units of theta"""
+    trajectory: np.ndarray
+    """(chain,): length of a trajectory, in units in which the preconditioned coordinates have unit variance; kernels
+    without trajectories ignore it"""
 
 
 class Kernel(NamedTuple):
@@ -59,6 +66,12 @@ class Kernel(NamedTuple):
     """The acceptance rate to which the step size is adapted unless the config says another."""
     start: Callable[[np.ndarray, Target], ChainState]
     step: Callable[[ChainRandom, ChainState, Target, Tuning], tuple[ChainState, TransitionInfo]]
+    step_exponent: float = 0.5
+    """Power of the preconditioner C that the step size multiplies: 1 where a step is a variance, 1/2 for a length"""
+    has_trajectories: bool = False
+    """Whether a transition takes several steps"""
+    adjusted: bool = True
+    """Whether proposals are accepted or rejected; if not, draws are biased by the step size"""
 
 
 def start_with_grad(position: np.ndarray, target: Target) -> ChainState:
@@ -69,6 +82,11 @@ def start_with_grad(position: np.ndarray, target: Target) -> ChainState:
 def start_without_grad(position: np.ndarray, target: Target) -> ChainState:
     """Return the state at a position for kernels that use no gradient."""
     return ChainState(position, target.log_density(position), np.empty((len(position), 0)))
+
+
+def steps_of_trajectory(tuning: Tuning) -> np.ndarray:
+    """Return how many steps make a trajectory of the wanted length, (chain,), from 1 to MAX_STEPS."""
+    return np.clip(np.ceil(tuning.trajectory / tuning.step_size), 1, MAX_STEPS).astype(np.int64)
 
 
 def log_normal_shape(z: np.ndarray) -> np.ndarray:
@@ -110,6 +128,29 @@ def metropolis_hastings(
     accepted = random.uniform() < acceptance_prob
     return _choose(accepted, proposed, current), TransitionInfo(
         acceptance_prob, accepted, log_ratio, diverging
+    )
+
+
+def take_unadjusted(
+    current: ChainState, proposed: ChainState, *, log_ratio: np.ndarray, quality: np.ndarray
+) -> tuple[ChainState, TransitionInfo]:
+    """Take each chain's proposal without correction, except where it diverged beyond return.
+
+    Parameters
+    ----------
+    log_ratio
+        The log acceptance ratio that an adjusted kernel would use.
+    quality
+        What stands in the field `acceptance_prob`, in [0, 1].
+
+    Notes
+    -----
+    Only a proposal whose density is not finite is refused: there is no way on from there.
+    """
+    finite = np.isfinite(proposed.log_density) & np.isfinite(log_ratio)
+    diverging = ~(log_ratio >= -DIVERGENCE_THRESHOLD)
+    return _choose(finite, proposed, current), TransitionInfo(
+        np.where(finite, quality, 0.0), finite, log_ratio, diverging
     )
 
 

@@ -39,4 +39,4 @@ def step(
     )
 
 
-KERNEL = Kernel("mala", 0.574, start_with_grad, step)
+KERNEL = Kernel("mala", 0.574, start_with_grad, step, step_exponent=1.0)

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from bnn.chain import SamplerSettings, run_chains
-from bnn.kernels import langevin_gradient, make_kernel, mala, random_walk
+from bnn.kernels import langevin_gradient, make_kernel, mala, malt, mams, random_walk
 from bnn.kernels.base import TransitionInfo, Tuning, log_normal_shape, metropolis_hastings, start_with_grad
 from bnn.layout import ParameterLayout
 from bnn.likelihoods import Gaussian
@@ -20,7 +20,7 @@ from bnn.priors import BlockPrior, Normal, Prior, network_prior
 from bnn.progress import Silent
 from bnn.seeding import ChainRandom
 
-KERNELS = ("mala", "random_walk", "langevin_gradient")
+KERNELS = ("malt", "mams", "mala", "random_walk", "langevin_gradient")
 LANGEVIN = {"learning_rate": 0.005, "noise_scale": 0.1, "langevin_probability": 0.5}
 N_CHAINS = 32
 NOISE = 0.6
@@ -65,11 +65,13 @@ def check_linear_posterior(kernel):
         kernel=kernel,
         warmup=600,
         draws=1500,
-        thin=2 if kernel == "mala" else 5,
+        thin={"malt": 1, "mams": 1, "mala": 2}.get(kernel, 5),
         init="prior",
         optimise_steps=1,
         optimise_learning_rate=0.01,
+        explore=0,
         target_acceptance=None,
+        trajectory_length=None,
         precondition=True,
         langevin=LANGEVIN,
     )
@@ -123,7 +125,7 @@ def variance_for_deviation(random, state, target, tuning):
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_linear_network_catches_a_sampler_without_correction(kernel, monkeypatch):
-    for module in (mala, random_walk, langevin_gradient):
+    for module in (malt, mams, mala, random_walk, langevin_gradient):
         monkeypatch.setattr(module, "metropolis_hastings", always_accept)
     with pytest.raises(AssertionError, match="standard errors"):
         check_linear_posterior(kernel)
@@ -164,8 +166,10 @@ def one_unit_posterior(n_chains, rng):
 
 def redraw_data(posterior, theta, rng):
     parameters = posterior.layout.unpack(theta)
-    mean = posterior.network.forward(parameters, posterior.x)[..., 0]
-    posterior.target = mean + np.exp(parameters["log_noise_scale"])[:, None] * rng.standard_normal(mean.shape)
+    mean = posterior.network.forward(parameters, posterior.x)[:, 0]
+    with np.errstate(over="ignore", invalid="ignore"):  # a mutant's parameters may run away
+        noise = np.exp(parameters["log_noise_scale"])[:, None] * rng.standard_normal(mean.shape)
+        posterior.target = mean + noise
 
 
 def check_joint_distribution(kernel, step_size, n_chains=2000, n_rounds=25):
@@ -180,25 +184,26 @@ def check_joint_distribution(kernel, step_size, n_chains=2000, n_rounds=25):
     posterior, theta = one_unit_posterior(n_chains, rng)
     start = theta
     random = ChainRandom([rng] * n_chains)
-    tuning = Tuning(np.full(n_chains, step_size), np.ones_like(theta))
+    tuning = Tuning(np.full(n_chains, step_size), np.ones_like(theta), np.full(n_chains, 5 * step_size))
     moved = 0.0
     for _ in range(n_rounds):
         redraw_data(posterior, theta, rng)
-        state, info = kernel.step(random, kernel.start(theta, posterior), posterior, tuning)
+        with np.errstate(over="ignore", invalid="ignore"):
+            state, info = kernel.step(random, kernel.start(theta, posterior), posterior, tuning)
         theta = state.position
         moved += info.accepted.mean() / n_rounds
     assert moved > 0.3, "a test on chains that hardly move shows nothing"
     z = (theta - posterior.prior.location) / posterior.prior.scale
     figures = [stats.kstest(column, stats.norm.cdf).pvalue for column in z.T]
     before, after = (
-        posterior.network.forward(posterior.layout.unpack(t), np.array([[-1.0], [3.0]]))[..., 0]
+        posterior.network.forward(posterior.layout.unpack(t), np.array([[-1.0], [3.0]]))[:, 0]
         for t in (start, theta)
     )
     figures += [stats.ks_2samp(a, b).pvalue for a, b in zip(before.T, after.T, strict=True)]
     assert min(figures) > 1e-4, f"p = {min(figures):.1e}"
 
 
-STEPS = {"mala": 0.05, "random_walk": 0.2, "langevin_gradient": 3.0}
+STEPS = {"malt": 0.2, "mams": 0.2, "mala": 0.05, "random_walk": 0.2, "langevin_gradient": 3.0}
 
 
 def kernel_by_name(name):
@@ -214,7 +219,7 @@ def test_joint_distribution(name):
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_joint_distribution_catches_a_sampler_without_correction(name, monkeypatch):
-    for module in (mala, random_walk, langevin_gradient):
+    for module in (malt, mams, mala, random_walk, langevin_gradient):
         monkeypatch.setattr(module, "metropolis_hastings", always_accept)
     with pytest.raises(AssertionError, match="p ="):
         check_joint_distribution(kernel_by_name(name), STEPS[name])

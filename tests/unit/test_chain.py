@@ -26,7 +26,9 @@ SETTINGS = SamplerSettings(
     init="optimised",
     optimise_steps=15,
     optimise_learning_rate=0.02,
+    explore=0,
     target_acceptance=None,
+    trajectory_length=None,
     precondition=True,
     langevin={"learning_rate": 0.01, "noise_scale": 0.05, "langevin_probability": 0.5},
 )
@@ -54,10 +56,13 @@ def same(a, b):
     ) and all(np.array_equal(a.warmup[name], b.warmup[name]) for name in a.warmup)
 
 
-@pytest.mark.parametrize("kernel", ["mala", "random_walk", "langevin_gradient"])
+@pytest.mark.parametrize(
+    "kernel", ["malt", "mams", "microcanonical", "mala", "random_walk", "langevin_gradient"]
+)
 def test_chain_three_alone_equals_chain_three_of_four(posterior, kernel):
-    together = run_chains(posterior, [0, 1, 2, 3], 5, changed(kernel=kernel), Silent())
-    alone = run_chains(posterior, [3], 5, changed(kernel=kernel), Silent())
+    settings = changed(kernel=kernel, explore=10)
+    together = run_chains(posterior, [0, 1, 2, 3], 5, settings, Silent())
+    alone = run_chains(posterior, [3], 5, settings, Silent())
     assert np.array_equal(alone.theta[0], together.theta[3])
     assert np.array_equal(alone.log_density[0], together.log_density[3])
     assert np.array_equal(alone.acceptance_rate[0], together.acceptance_rate[3])
@@ -83,6 +88,10 @@ def test_the_seed_decides_everything(posterior):
         {"optimise_learning_rate": 0.03},
         {"target_acceptance": 0.8},
         {"precondition": False},
+        {"explore": 5},
+        {"kernel": "malt"},
+        {"kernel": "mams"},
+        {"kernel": "microcanonical"},
     ],
     ids=lambda fields: next(iter(fields)),
 )
@@ -148,6 +157,7 @@ def test_a_window_end_keeps_the_length_of_the_step():
             n_warmup=n_warmup,
             target_acceptance=0.6,
             precondition=True,
+            step_exponent=1.0,
         )
     assert first < second
     assert state.search.n_seen == 0, "the search starts anew"
@@ -174,9 +184,43 @@ def test_saved_draws_say_all_that_is_needed(posterior, tmp_path):
     assert variables["warmup_log_density"].shape == (1, 60)
 
 
+def test_phases_of_warmup_are_recorded_apart(posterior, tmp_path):
+    settings = changed(kernel="malt", explore=7, warmup=12)
+    draws = run_chains(posterior, [0, 1], 5, settings, Silent())
+    assert draws.warmup["iteration"].tolist() == list(range(1, 20))
+    assert draws.warmup["explores"].tolist() == [True] * 7 + [False] * 12
+    assert draws.warmup["log_density"].shape == (2, 19)
+    assert set(draws.seconds) == {"optimise", "explore", "warmup", "draws"}
+    save_draws(tmp_path / "c.nc", draws, posterior=posterior, settings=settings, dataset="toy", seed=5)
+    variables, attributes = read_netcdf(tmp_path / "c.nc")
+    assert variables["warmup_explores"].tolist() == [1] * 7 + [0] * 12
+    assert (attributes["n_warmup"], attributes["adjusted"]) == (19, 1)
+
+
+def test_draws_without_correction_say_so(posterior):
+    assert not run_chains(posterior, [0], 5, changed(kernel="microcanonical"), Silent()).adjusted
+    assert run_chains(posterior, [0], 5, changed(kernel="mams"), Silent()).adjusted
+
+
+def test_trajectories_are_counted_in_gradients(posterior):
+    draws = run_chains(posterior, [0], 5, changed(kernel="malt"), Silent())
+    # At least one step a transition, and more on average.
+    assert draws.n_gradients > 2 * SETTINGS.n_steps
+
+
+def test_trajectories_are_short_before_the_preconditioner_is_known_and_whole_after():
+    state = adaptation.start_adaptation(np.zeros((2, 3)), 1e-3)
+    first = adaptation.tuning_for_warmup(state, n_warmup=100, trajectory_length=2.0)
+    assert np.allclose(first.trajectory, 16 * 1e-3)
+    last = adaptation.tuning_for_warmup(state._replace(iteration=90), n_warmup=100, trajectory_length=0.3)
+    assert np.allclose(last.trajectory, 0.3)
+    assert np.allclose(adaptation.frozen_tuning(state, trajectory_length=2.0).trajectory, 2.0)
+
+
 def test_a_start_without_finite_density_is_an_error_that_names_the_chain(posterior):
     class Broken(Posterior):
         def __init__(self):
+            self.network, self.x = posterior.network, posterior.x
             self.prior = posterior.prior
             self.layout = posterior.layout
 
@@ -187,6 +231,10 @@ def test_a_start_without_finite_density_is_an_error_that_names_the_chain(posteri
 
     with pytest.raises(FloatingPointError, match="chain 7: the log density is not finite"):
         run_chains(Broken(), [4, 7], 1, changed(init="prior"), Silent())
+
+
+def warmup_tuning(adapting, n_warmup):
+    return adaptation.tuning_for_warmup(adapting, n_warmup=n_warmup, trajectory_length=1.0)
 
 
 class Normal2:
@@ -207,7 +255,7 @@ def test_adaptation_finds_the_scales_and_the_acceptance_rate():
     state = mala.KERNEL.start(np.zeros((4, 3)), target)
     adapting = adaptation.start_adaptation(state.position, 1e-3)
     for _ in range(n_warmup):
-        state, info = mala.step(random, state, target, adaptation.tuning_for_warmup(adapting))
+        state, info = mala.step(random, state, target, warmup_tuning(adapting, n_warmup))
         adapting = adaptation.update_adaptation(
             adapting,
             state.position,
@@ -215,8 +263,9 @@ def test_adaptation_finds_the_scales_and_the_acceptance_rate():
             n_warmup=n_warmup,
             target_acceptance=0.574,
             precondition=True,
+            step_exponent=1.0,
         )
-    tuning = adaptation.frozen_tuning(adapting)
+    tuning = adaptation.frozen_tuning(adapting, trajectory_length=1.0)
     # 2000 correlated draws a chain: standard deviations are known to about 10 %; 40 % is four of those.
     assert np.allclose(np.sqrt(tuning.variance) / Normal2.widths, 1.0, atol=0.4)
     accepted = 0.0

@@ -35,11 +35,11 @@ class Design:
 
 DESIGN = Design(
     floors={
-        0: {"seeding", "layout", "activations", "metrics", "storage", "sourcecode"}
+        0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode"}
         | {"tables", "verdict", "progress", "job", "arviz_import"},
         1: {"datasets", "network", "priors", "likelihoods"},
         2: {"posterior", "kernels"},
-        3: {"adaptation", "optimize"},
+        3: {"adaptation", "coordinates", "optimize"},
         4: {"chain", "baseline"},
         5: {"predictive", "inference_data", "diagnostics", "plots"},
         6: {"evaluation", "figures", "config", "config_model", "config_errors", "config_docs", "report"},
@@ -54,9 +54,9 @@ DESIGN = Design(
     },
     # A kernel sees a callable log density and gradient; tests give it Gaussians. It knows nothing of networks.
     highest={"kernels": 0},
-    siblings={"kernels": {"base"}},
+    siblings={"kernels": {"base", "microcanonical"}},
     reserved={"arviz": {"inference_data", "diagnostics"}, "xarray": {"inference_data", "diagnostics"}}
-    | {"matplotlib": {"plots"}, "jinja2": {"report"}},
+    | {"matplotlib": {"plots"}, "jinja2": {"report"}, "numba": {"compiled"}},
     # The networks and samplers are written here, on NumPy.
     forbidden=frozenset(
         [
@@ -211,7 +211,7 @@ def test_what_a_chain_imports_is_light() -> None:
     """A job a chain: each starts within a fraction of a second only while these stay out."""
     code = (
         "import sys, bnn.chain, bnn.datasets, bnn.posterior\n"
-        "heavy = {'pandas', 'sklearn', 'scipy', 'matplotlib', 'arviz', 'xarray', 'pydantic', 'snakemake'}\n"
+        "heavy = {'pandas', 'sklearn', 'scipy', 'matplotlib', 'arviz', 'xarray', 'pydantic', 'snakemake', 'numba'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )
     answer = subprocess.run(

@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bnn.kernels import langevin_gradient, make_kernel, mala, random_walk
-from bnn.kernels.base import ChainState, Tuning, log_normal_shape, metropolis_hastings
+from bnn.kernels import langevin_gradient, make_kernel, mala, malt, mams, microcanonical, random_walk
+from bnn.kernels.base import (
+    MAX_STEPS,
+    ChainState,
+    Tuning,
+    log_normal_shape,
+    metropolis_hastings,
+    steps_of_trajectory,
+)
 from bnn.seeding import ChainRandom, Stream
 
 LANGEVIN = {"learning_rate": 0.3, "noise_scale": 0.7, "langevin_probability": 0.5}
@@ -13,6 +20,9 @@ KERNELS = {
     "mala": mala.KERNEL,
     "random_walk": random_walk.KERNEL,
     "langevin_gradient": langevin_gradient.make_kernel(**LANGEVIN),
+    "malt": malt.KERNEL,
+    "mams": mams.KERNEL,
+    "microcanonical": microcanonical.KERNEL,
 }
 
 
@@ -25,15 +35,17 @@ class GaussianTarget:
         return -0.5 * np.einsum("ci,ij,cj->c", position, self.precision, position)
 
     def log_density_and_grad(self, position):
-        return self.log_density(position), -position @ self.precision
+        return self.log_density(position), -np.einsum("ci,ij->cj", position, self.precision)
 
 
 def randoms(n_chains=1, seed=0):
     return ChainRandom.of_chains(seed, Stream.SAMPLE, range(n_chains))
 
 
-def tuning(n_chains, step_size):
-    return Tuning(np.full(n_chains, step_size), np.tile([0.5, 2.0], (n_chains, 1)))
+def tuning(n_chains, step_size, trajectory=1.5):
+    return Tuning(
+        np.full(n_chains, step_size), np.tile([0.5, 2.0], (n_chains, 1)), np.full(n_chains, trajectory)
+    )
 
 
 @pytest.fixture
@@ -93,7 +105,9 @@ def test_langevin_gradient_with_unit_step_and_no_preconditioner_is_the_published
     target = GaussianTarget()
     kernel = make_kernel("langevin_gradient", langevin={**LANGEVIN, "langevin_probability": 1.0})
     start = np.array([[0.3, -1.2]])
-    kernel.step(randoms(), kernel.start(start, target), target, Tuning(np.ones(1), np.ones((1, 2))))
+    kernel.step(
+        randoms(), kernel.start(start, target), target, Tuning(np.ones(1), np.ones((1, 2)), np.ones(1))
+    )
     random = randoms()
     random.uniform()
     gradient_step = start + 0.3 * target.log_density_and_grad(start)[1]
@@ -113,7 +127,7 @@ def test_mala_log_ratio_is_antisymmetric(ratio_parts):
     class Backwards(ChainRandom):
         """Noise that leads the kernel from the end of the move to its start."""
 
-        def standard_normal(self, size):
+        def standard_normal(self, size, *, chains=None):
             return (start - mean) / np.sqrt(2 * step_variance)
 
         def uniform(self):
@@ -171,5 +185,84 @@ def test_log_normal_shape_differs_from_the_density_by_a_constant_only():
 
 
 def test_unknown_kernel_names_the_choices():
-    with pytest.raises(ValueError, match="mala, random_walk, langevin_gradient"):
+    with pytest.raises(ValueError, match="malt, mams, mala, random_walk, microcanonical, langevin_gradient"):
         make_kernel("hmc", langevin=LANGEVIN)
+
+
+def test_auto_is_malt():
+    assert make_kernel("auto", langevin=LANGEVIN) is malt.KERNEL
+
+
+def test_steps_cover_the_trajectory_and_are_bounded():
+    tuned = Tuning(np.array([0.5, 0.4, 5.0, 1e-6]), np.ones((4, 2)), np.full(4, 1.5))
+    assert steps_of_trajectory(tuned).tolist() == [3, 4, 1, MAX_STEPS]
+
+
+@pytest.mark.parametrize("name", ["malt", "mams", "microcanonical"])
+def test_a_chain_with_a_short_trajectory_does_not_feel_the_long_one_beside_it(name):
+    target, kernel = GaussianTarget(), KERNELS[name]
+    start = np.random.default_rng(0).standard_normal((2, 2))
+    sizes, variance = np.array([0.5, 0.05]), np.tile([0.5, 2.0], (2, 1))
+    together = Tuning(sizes, variance, np.full(2, 1.5))
+    both, info = kernel.step(randoms(2), kernel.start(start, target), target, together)
+    for chain in range(2):
+        alone = Tuning(sizes[chain : chain + 1], variance[:1], np.full(1, 1.5))
+        random = ChainRandom.of_chains(0, Stream.SAMPLE, [chain])
+        one, info_one = kernel.step(random, kernel.start(start[chain : chain + 1], target), target, alone)
+        assert np.array_equal(one.position[0], both.position[chain])
+        assert info_one.log_ratio[0] == info.log_ratio[chain]
+
+
+@pytest.mark.parametrize("name", ["malt", "mams"])
+def test_the_energy_error_of_a_trajectory_shrinks_with_the_square_of_the_step(name):
+    """The integrators are of second order: an error in a kick or in the kinetic energy would leave the first order."""
+    target, kernel = GaussianTarget(), KERNELS[name]
+    start = kernel.start(np.random.default_rng(1).standard_normal((500, 2)), target)
+    error = [
+        np.sqrt(np.mean(kernel.step(randoms(500), start, target, tuning(500, size))[1].log_ratio ** 2))
+        for size in (0.2, 0.1, 0.05)
+    ]
+    ratios = np.array(error[:-1]) / error[1:]
+    assert np.all((ratios > 3) & (ratios < 5.5)), ratios
+
+
+def test_turn_is_the_flow_of_its_differential_equation():
+    """du/dt = (g - u (u.g)) / (d - 1), and the kinetic energy grows by u.g; against many small Euler steps."""
+    rng = np.random.default_rng(0)
+    velocity, force = microcanonical.unit(rng.standard_normal((3, 4))), 5 * rng.standard_normal((3, 4))
+    turned, kinetic = microcanonical.turn(velocity, force, np.array([0.3, 0.1, 0.0]))
+    for chain, time in enumerate((0.3, 0.1, 0.0)):
+        u, energy, n = velocity[chain].copy(), 0.0, 20_000
+        for _ in range(n):
+            along = u @ force[chain]
+            u, energy = u + time / n * (force[chain] - u * along) / 3, energy + time / n * along
+        assert turned[chain] == pytest.approx(u, abs=1e-4)
+        assert kinetic[chain] == pytest.approx(energy, abs=2e-3)
+
+
+def test_turn_stays_finite_under_a_huge_force():
+    velocity = np.array([[1.0, 0.0], [0.6, 0.8]])
+    turned, kinetic = microcanonical.turn(velocity, np.array([[0.0, 1e8], [0.0, 0.0]]), np.ones(2))
+    assert np.allclose(turned, [[0.0, 1.0], [0.6, 0.8]])
+    assert np.all(np.isfinite(kinetic)) and kinetic[1] == 0.0
+
+
+def test_microcanonical_takes_what_an_adjusted_kernel_would_refuse_and_says_so():
+    target = GaussianTarget()
+    start = microcanonical.KERNEL.start(np.random.default_rng(0).standard_normal((200, 2)), target)
+    moved, info = microcanonical.step(randoms(200), start, target, tuning(200, 1.2))
+    assert info.accepted.all() and np.all(np.any(moved.position != start.position, axis=1))
+    assert (np.exp(info.log_ratio) < 0.5).any() and not microcanonical.KERNEL.adjusted
+    assert np.all((info.acceptance_prob > 0) & (info.acceptance_prob < 1))
+    small = microcanonical.step(randoms(200), start, target, tuning(200, 0.1))[1]
+    assert small.acceptance_prob.mean() > info.acceptance_prob.mean()
+
+
+def test_microcanonical_needs_two_parameters():
+    class OneDimensional(GaussianTarget):
+        precision = np.ones((1, 1))
+
+    tuned = Tuning(np.ones(1), np.ones((1, 1)), np.ones(1))
+    start = mams.KERNEL.start(np.zeros((1, 1)), OneDimensional())
+    with pytest.raises(ValueError, match="two parameters"):
+        mams.step(randoms(1), start, OneDimensional(), tuned)

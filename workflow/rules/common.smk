@@ -20,7 +20,7 @@ DATASETS = {name: dataset.model_dump(mode="json") for name, dataset in CONFIG.da
 
 wildcard_constraints:
     dataset="|".join(DATASETS),
-    chain=r"\d+",
+    chains=r"\d+(-\d+)?",
 
 
 def code(script):
@@ -34,26 +34,26 @@ def settings(*sections):
 
 
 def sampler_settings(wildcards):
-    """Return what a chain depends on: not how many chains there are, so that more of them can be added later."""
+    """Return what chains depend on: not how many there are or run side by side, so that more can be added later."""
     chosen = settings("seed", "network", "prior", "likelihood", "sampler")(wildcards)
     sampler = dict(chosen["sampler"])
-    sampler.pop("chains")
+    del sampler["chains"], sampler["chains_per_job"]
     return chosen | {"sampler": sampler}
 
 
 def source_files(wildcards):
     """Return the files that a dataset is read from."""
     source = DATASETS[wildcards.dataset]["source"]
-    return [source["path"]] if source["kind"] == "csv" else []
+    return [path for path in (source["path"], source["test"]) if path] if source["kind"] == "csv" else []
 
 
 def chain_files(wildcards):
-    """Return the files of all chains of a dataset."""
-    return expand(
-        "results/{dataset}/chains/chain_{chain}.nc",
-        dataset=wildcards.dataset,
-        chain=range(DATASETS[wildcards.dataset]["sampler"]["chains"]),
-    )
+    """Return the files of all chains of a dataset: one a job, named after its chains, such as 2 or 0-3."""
+    sampler = DATASETS[wildcards.dataset]["sampler"]
+    first = range(0, sampler["chains"], sampler["chains_per_job"])
+    last = [min(start + sampler["chains_per_job"], sampler["chains"]) - 1 for start in first]
+    names = [str(a) if a == b else f"{a}-{b}" for a, b in zip(first, last)]
+    return [f"results/{wildcards.dataset}/chains/chain_{name}.nc" for name in names]
 
 
 def print_verdicts():

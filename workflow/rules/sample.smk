@@ -26,11 +26,11 @@ rule sample_chain:
     input:
         data="results/{dataset}/data.nc",
     output:
-        "results/{dataset}/chains/chain_{chain}.nc",
+        "results/{dataset}/chains/chain_{chains}.nc",
     log:
-        "results/{dataset}/logs/sample_chain_{chain}.log",
+        "results/{dataset}/logs/sample_chain_{chains}.log",
     benchmark:
-        "results/{dataset}/benchmarks/sample_chain_{chain}.tsv"
+        "results/{dataset}/benchmarks/sample_chain_{chains}.tsv"
     conda:
         "../../environment.yml"
     threads: 1
@@ -41,7 +41,7 @@ rule sample_chain:
         settings=sampler_settings,
         code=code("sample_chain.py"),
     message:
-        "Sampling chain {wildcards.chain} of {wildcards.dataset}"
+        "Sampling chain {wildcards.chains} of {wildcards.dataset}"
     script:
         "../../scripts/sample_chain.py"
 

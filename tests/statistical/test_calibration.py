@@ -1,0 +1,122 @@
+"""Simulation-based calibration of every adjusted kernel on a 1-3-1 network (Talts et al. 2018).
+
+Parameters drawn from the prior make data; the rank of the drawn function values, noise scale and log density among
+draws of the posterior of these data is then uniform, if and only if the whole machine (start, warm-up, adaptation,
+kernel) samples the posterior. All replications run side by side as the chains of one batch, each with targets of its
+own.
+
+`pytest tests/statistical` runs 200 replications of the kernels that a user gets by default; `make calibrate` runs
+1,000 of every adjusted kernel.
+"""
+
+import os
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bnn.chain import SamplerSettings, run_chains
+from bnn.kernels import base, langevin_gradient, mala, malt, mams, random_walk
+from bnn.layout import ParameterLayout
+from bnn.likelihoods import LOG_NOISE_SCALE, Gaussian
+from bnn.network import Network
+from bnn.posterior import Posterior
+from bnn.priors import Prior, network_prior
+from bnn.progress import Silent
+from bnn.seeding import ChainRandom
+
+FULL = bool(os.environ.get("BNN_CALIBRATE"))
+N_REPLICATIONS = 1000 if FULL else 200
+N_DRAWS = 99
+N_BINS = 10
+FALSE_ALARM = 1e-4
+"""Probability that a correct sampler fails one of the five rank tests of a kernel; over all kernels under 1 in 300."""
+
+# Moves between kept draws, so that ranks are nearly independent: about ten autocorrelation times.
+THIN = {"malt": 5, "mams": 5, "mala": 200, "langevin_gradient": 200, "random_walk": 400}
+DEFAULT_KERNELS = ("malt", "mams")
+
+
+def make_posterior():
+    """A 1-3-1 network with a sampled noise scale on ten inputs; its targets are set later."""
+    network = Network((1, 3, 1), activation="tanh", dtype="float64")
+    likelihood = Gaussian(noise_scale=None, log_noise_mean=-0.5, log_noise_sd=0.5)
+    shapes = network.parameter_shapes | {LOG_NOISE_SCALE: ()}
+    side = {"family": "normal", "scale": 1.0, "df": 4.0}
+    blocks = network_prior(network.parameter_shapes, weights=side, biases=side, fan_in_scaling=False)
+    prior = Prior(ParameterLayout(shapes), blocks | likelihood.parameter_priors)
+    x = np.linspace(-2, 2, 10)[:, None]
+    return Posterior(network, likelihood, prior, x=x, y=np.zeros(10))
+
+
+def quantities(posterior, theta):
+    """Return what is ranked, (..., 5): the function at three points, the log noise scale and the log density."""
+    flat = theta.reshape(-1, theta.shape[-1])
+    parameters = posterior.layout.unpack(flat)
+    points = np.array([[-1.5], [0.3], [3.0]])
+    values = posterior.network.forward(parameters, points)[:, 0]
+    columns = np.column_stack([values, parameters[LOG_NOISE_SCALE]])
+    return columns.reshape(*theta.shape[:-1], -1)
+
+
+def check_calibration(kernel, n_replications, monkeypatch):
+    # All replications wait for the longest trajectory; a kernel is exact whatever the bound.
+    monkeypatch.setattr(base, "MAX_STEPS", 12)
+    posterior = make_posterior()
+    rng = np.random.default_rng(17)
+    truth = np.stack([posterior.prior.sample(rng) for _ in range(n_replications)])
+    parameters = posterior.layout.unpack(truth)
+    mean = posterior.network.forward(parameters, posterior.x)[:, 0]
+    noise = np.exp(parameters[LOG_NOISE_SCALE])[:, None]
+    posterior.target = mean + noise * rng.standard_normal(mean.shape)
+    settings = SamplerSettings(
+        kernel=kernel,
+        warmup=250 if kernel in DEFAULT_KERNELS else 3000,
+        draws=N_DRAWS,
+        thin=THIN[kernel],
+        init="prior",
+        optimise_steps=1,
+        optimise_learning_rate=0.01,
+        explore=0,
+        # Steps so long that the uncorrected sampler is plainly biased.
+        target_acceptance=0.4,
+        trajectory_length=None,
+        precondition=True,
+        langevin={"learning_rate": 0.005, "noise_scale": 0.1, "langevin_probability": 0.5},
+    )
+    theta = run_chains(posterior, range(n_replications), 23, settings, Silent()).theta
+    drawn = np.concatenate([quantities(posterior, theta), _log_density(posterior, theta)[..., None]], axis=-1)
+    true = np.concatenate([quantities(posterior, truth), posterior.log_density(truth)[:, None]], axis=-1)
+    ranks = (drawn < true[:, None]).sum(axis=1)
+    n_quantities = ranks.shape[1]
+    for index in range(n_quantities):
+        counts = np.bincount(ranks[:, index] * N_BINS // (N_DRAWS + 1), minlength=N_BINS)
+        p_value = stats.chisquare(counts).pvalue
+        assert p_value > FALSE_ALARM / n_quantities, f"ranks of quantity {index} are not uniform: {counts}"
+
+
+def _log_density(posterior, theta):
+    """Return the log density of every draw, (chain, draw); each chain is judged by its own targets."""
+    return np.stack([posterior.log_density(theta[:, draw]) for draw in range(theta.shape[1])], axis=1)
+
+
+@pytest.mark.parametrize("kernel", list(THIN) if FULL else DEFAULT_KERNELS)
+def test_ranks_are_uniform(kernel, monkeypatch):
+    check_calibration(kernel, N_REPLICATIONS, monkeypatch)
+
+
+def uncorrected(random: ChainRandom, current, proposed, *, log_q_forth, log_q_back):
+    """Mutant: every finite proposal is taken; the acceptance that it reports tunes the step size as before."""
+    _, info = base.metropolis_hastings(
+        random, current, proposed, log_q_forth=log_q_forth, log_q_back=log_q_back
+    )
+    finite = np.isfinite(proposed.log_density)
+    return base._choose(finite, proposed, current), info
+
+
+@pytest.mark.parametrize("kernel", list(THIN) if FULL else DEFAULT_KERNELS)
+def test_calibration_catches_a_sampler_without_correction(kernel, monkeypatch):
+    for module in (langevin_gradient, mala, malt, mams, random_walk):
+        monkeypatch.setattr(module, "metropolis_hastings", uncorrected)
+    with pytest.raises(AssertionError, match="not uniform"):
+        check_calibration(kernel, N_REPLICATIONS, monkeypatch)
