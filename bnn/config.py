@@ -91,19 +91,23 @@ def check_files(config: Config) -> None:
     for name, dataset in config.datasets.items():
         if not isinstance(dataset.source, CsvSource):
             continue
-        path = Path(dataset.source.path)
-        if path.is_file():
-            continue
-        if path.is_dir():
-            message = f"'{path}' is a folder; name a CSV file in it"
-        else:
-            neighbours = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
-            close = difflib.get_close_matches(path.name, neighbours, n=1)
-            hint = f"; did you mean '{path.parent / close[0]}'?" if close else ""
-            message = f"there is no file '{path}' (paths start from {Path.cwd()}){hint}"
-        errors.append(_line(("datasets", name, "source", "path"), message))
+        for key in ("path", "test"):
+            value = getattr(dataset.source, key)
+            if value is not None and (fault := _fault_of_file(Path(value))):
+                errors.append(_line(("datasets", name, "source", key), fault))
     if errors:
         raise ConfigError(errors)
+
+
+def _fault_of_file(path: Path) -> str | None:
+    if path.is_file():
+        return None
+    if path.is_dir():
+        return f"'{path}' is a folder; name a CSV file in it"
+    neighbours = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+    close = difflib.get_close_matches(path.name, neighbours, n=1)
+    hint = f"; did you mean '{path.parent / close[0]}'?" if close else ""
+    return f"there is no file '{path}' (paths start from {Path.cwd()}){hint}"
 
 
 def merge(base: Any, override: Any) -> Any:
@@ -163,9 +167,23 @@ def _resolve(dataset: DatasetSettings) -> DatasetSettings:
             "split": split.model_copy(update={"seed": seed, "stratify": split.stratify and is_class}),
             "sampler": sampler,
             "prior": prior.model_copy(update=idle_df),
-            "likelihood": Likelihood() if is_class else dataset.likelihood,
+            "likelihood": Likelihood() if is_class else _without_idle_keys(dataset.likelihood),
         }
     )
+
+
+def _without_idle_keys(likelihood: Likelihood) -> Likelihood:
+    idle = {name: Likelihood.model_fields[name].default for name, _ in _idle_noise_keys(likelihood.family)}
+    return likelihood.model_copy(update=idle)
+
+
+def _idle_noise_keys(family: str) -> Iterator[tuple[str, str]]:
+    """Yield each key of `likelihood` that a family ignores, and what to do for the key to have an effect."""
+    if family != "student_t":
+        yield "df", "set `family: student_t`"
+    if family == "heteroscedastic":
+        yield "noise", "set another family"
+        yield "log_noise_sd", "set another family"
 
 
 def _contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterator[Problem]:
@@ -181,6 +199,11 @@ def _contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterato
     if dataset.task == "classification" and _keys(own, "likelihood"):
         reason = "has no effect, because only regression has noise; remove it, or set `task: regression`"
         yield Problem(("likelihood",), reason)
+    family = dataset.likelihood.family
+    for name, remedy in _idle_noise_keys(family) if dataset.task == "regression" else ():
+        if name in _keys(own, "likelihood"):
+            reason = f"has no effect on the family {family}; remove it, or {remedy}"
+            yield Problem(("likelihood", name), reason)
     if dataset.task == "regression" and _keys(own, "split").get("stratify") is True:
         reason = "has no effect, because only classes have proportions to keep; remove it"
         yield Problem(("split", "stratify"), reason)

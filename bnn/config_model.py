@@ -1,5 +1,6 @@
 """The typed model of the config: every key, its default, what it allows and what it means."""
 
+import os
 import re
 from typing import Annotated, Any, Literal, Self
 
@@ -87,6 +88,12 @@ class Network(Section):
     precision: Literal["float64", "float32"] = Field(
         "float64", description="Arithmetic of the network; log densities are always summed in float64."
     )
+    engine: Literal["numpy", "numba"] = Field(
+        "numpy",
+        description="What evaluates the log density and its gradient: NumPy, or loops compiled by Numba, which "
+        'are several times as fast with `precision: float32` (needs `pip install "bnn[fast]"`; the first chain '
+        "on a machine waits a quarter of a minute for the compiler). Results agree to rounding, not bit for bit.",
+    )
 
 
 class ParameterPrior(Section):
@@ -109,19 +116,36 @@ class Prior(Section):
         description="Divide the scale of a weight by the square root of the number of inputs of its layer, "
         "so that wide layers do not make wild functions (Neal 1996).",
     )
+    learned_scales: Literal["none", "layer", "ard"] = Field(
+        "none",
+        description="none: the scales are fixed; layer: each layer learns one for its weights and one for its biases, "
+        "with a half-normal prior whose scale is `scale`; ard: the first layer learns one for the weights of each "
+        "input instead, which switches inputs without effect off (automatic relevance determination).",
+    )
 
 
 class Likelihood(Section):
     """Noise of a regression target, in standardised units (1 is the standard deviation of the train part)."""
 
+    family: Literal["gaussian", "heteroscedastic", "student_t"] = Field(
+        "gaussian",
+        description="gaussian: normal noise, the same for all rows; heteroscedastic: normal noise whose scale is a "
+        "second output of the network; student_t: noise with heavy tails, for targets with outliers.",
+    )
     noise: Literal["sampled"] | Annotated[float, Field(gt=0)] = Field(
         "sampled",
-        description="`sampled`: inferred along with the weights; a number: the known standard deviation.",
+        description="`sampled`: inferred along with the weights; a number: the known standard deviation (of student_t "
+        "the known scale). heteroscedastic ignores it.",
     )
+    df: float = Field(4.0, gt=2, description="Degrees of freedom of student_t; the other families ignore it.")
     log_noise_mean: float = Field(
-        -1.0, description="Mean of the normal prior of the log of a sampled noise standard deviation."
+        -1.0,
+        description="Mean of the normal prior of the log of a sampled noise standard deviation (of student_t, scale); "
+        "of heteroscedastic noise its log where the second output is 0.",
     )
-    log_noise_sd: float = Field(1.0, gt=0, description="Standard deviation of that prior.")
+    log_noise_sd: float = Field(
+        1.0, gt=0, description="Standard deviation of that prior; heteroscedastic ignores it."
+    )
 
 
 class Baseline(Section):
@@ -163,19 +187,28 @@ class Langevin(Section):
 class Sampler(Section):
     """How the posterior is sampled."""
 
-    kernel: Literal["mala", "random_walk", "langevin_gradient"] = Field(
-        "mala",
-        description="How moves are proposed; each samples the exact posterior, some need many more moves.",
+    kernel: Literal["auto", "malt", "mams", "mala", "langevin_gradient", "random_walk", "microcanonical"] = (
+        Field(
+            "auto",
+            description="How moves are proposed; auto is malt. Each samples the exact posterior, some with many more "
+            "moves, but for microcanonical, which takes long steps without correction: its draws are biased, and the "
+            "report says so.",
+        )
     )
-    chains: int = Field(
-        4, ge=1, le=1000, description="Independent chains, one job each; R-hat compares them."
+    chains: int = Field(4, ge=1, le=1000, description="Independent chains; R-hat compares them.")
+    chains_per_job: int = Field(
+        1,
+        ge=1,
+        le=1000,
+        description="Chains that one job runs side by side on one core. Several cost little more than one where "
+        "network and table are small; chains are the same whatever the number.",
     )
     warmup: int = Field(
-        10_000, ge=10, description="Moves per chain that tune step size and preconditioner, not kept."
+        1000, ge=10, description="Moves per chain that tune step size and preconditioner, not kept."
     )
     draws: int = Field(1000, ge=4, description="Draws kept per chain.")
     thin: int = Field(
-        100, ge=1, description="Moves per kept draw; raise it when the effective sample size is too small."
+        1, ge=1, description="Moves per kept draw; raise it when the effective sample size is too small."
     )
     init: Literal["optimised", "prior"] = Field(
         "optimised",
@@ -183,14 +216,29 @@ class Sampler(Section):
     )
     optimise_steps: int = Field(500, ge=1, description="Steps of that Adam run.")
     optimise_learning_rate: float = Field(0.01, gt=0, description="Step length of that Adam run.")
+    explore: int = Field(
+        0,
+        ge=0,
+        description="Moves of unadjusted microcanonical dynamics between the optimiser and warm-up: their long steps "
+        "leave poor modes, which stiff posteriors of larger networks need.",
+    )
     target_acceptance: float | None = Field(
         None,
         gt=0,
         lt=1,
-        description="Acceptance rate that warm-up tunes the step size to; null: what suits the kernel (0.574 "
-        "for mala and langevin_gradient, 0.234 for random_walk).",
+        description="Acceptance rate that warm-up tunes the step size to; null: what suits the kernel (0.8 for malt "
+        "and mams, 0.574 for mala and langevin_gradient, 0.234 for random_walk).",
     )
-    precondition: bool = Field(True, description="Learn the scale of each parameter in warm-up.")
+    trajectory_length: float | None = Field(
+        None,
+        gt=0,
+        description="Length of a trajectory of malt, mams and microcanonical, in standard deviations of the "
+        "preconditioned posterior; null: a quarter period, 1.57.",
+    )
+    precondition: bool = Field(
+        True,
+        description="Sample along the principal axes of the inputs, and learn the scale of each parameter in warm-up.",
+    )
     langevin: Langevin = Field(
         default_factory=Langevin, description="Proposal of the kernel langevin_gradient."
     )
@@ -249,9 +297,26 @@ class CsvSource(Group):
     """A CSV file of your own with a header line; every column but the target is a numeric feature."""
 
     kind: Literal["csv"] = Field(description="A CSV file.")
-    path: str = Field(min_length=1, description="The file, relative to the folder in which Snakemake runs.")
+    path: str = Field(
+        min_length=1,
+        description="The file, relative to the folder in which Snakemake runs; $NAME stands for an environment "
+        "variable.",
+    )
+    test: str | None = Field(
+        None,
+        min_length=1,
+        description="A file of test rows; `split` is then not used, and `path` has train rows only.",
+    )
     target: str = Field(min_length=1, description="Name of the column to predict.")
     target_unit: str = Field("", description="Unit of a regression target, for tables and figures.")
+
+    @field_validator("path", "test")
+    @classmethod
+    def _expand_variables(cls, value: str | None) -> str | None:
+        expanded = None if value is None else os.path.expandvars(value)
+        if expanded and (unset := re.search(r"\$(\w+|\{\w+\})", expanded)):
+            raise ValueError(f"the environment variable {unset[1].strip('{}')} is not set")
+        return expanded
 
 
 class SyntheticSource(Group):

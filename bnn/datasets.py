@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from bnn.storage import Variable, read_netcdf, write_netcdf
-from bnn.tables import DataError, Table, listing, read_csv
+from bnn.tables import DataError, Table, join, listing, read_csv
 
 Task = Literal["classification", "regression"]
 
@@ -142,7 +142,8 @@ def prepare(name: str, *, task: Task, source: Mapping[str, Any], split: Mapping[
         `kind` and the keys of that kind, as in the config.
     split
         `test_size`, `stratify` and `seed`, as in the config. Rows are dealt out by scikit-learn's
-        `train_test_split` with `random_state=seed`.
+        `train_test_split` with `random_state=seed`. A CSV source with a `test` file brings its own split; the
+        numbers of the test rows go on from those of the train rows.
 
     Raises
     ------
@@ -151,7 +152,12 @@ def prepare(name: str, *, task: Task, source: Mapping[str, Any], split: Mapping[
     """
     try:
         table = SOURCES[source["kind"]](source, task)
-        row_train, row_test = _split_rows(table, split)
+        if source.get("test"):
+            n_train = len(table.y)
+            table = join(table, _read_csv({**source, "path": source["test"]}, task, must_vary=False))
+            row_train, row_test = np.arange(n_train), np.arange(n_train, len(table.y))
+        else:
+            row_train, row_test = _split_rows(table, split)
     except DataError as error:
         raise DataError(f"dataset '{name}': {error}") from error
     x_train, x_test = table.x[row_train], table.x[row_test]
@@ -298,9 +304,9 @@ def _read_synthetic(source: Mapping[str, Any], task: Task) -> Table:
     return Table(x, y, names, target_name="y", target_unit="", class_names=())
 
 
-def _read_csv(source: Mapping[str, Any], task: Task) -> Table:
-    target, unit = source["target"], source["target_unit"]
-    return read_csv(source["path"], target=target, target_unit=unit, is_class=task == "classification")
+def _read_csv(source: Mapping[str, Any], task: Task, *, must_vary: bool = True) -> Table:
+    target, unit, is_class = source["target"], source["target_unit"], task == "classification"
+    return read_csv(source["path"], target=target, target_unit=unit, is_class=is_class, must_vary=must_vary)
 
 
 SOURCES: dict[str, Callable[[Mapping[str, Any], Task], Table]] = {

@@ -2,7 +2,8 @@
 
 The verdict is made in function space: on the predictions at every training and test row, the log density and
 the noise. Weights of a network are not identified (hidden units swap, and flip sign for an odd activation),
-so their figures are information only. R-hat is the rank-normalised split R-hat, and ESS the bulk and tail
+so their figures are information only, and so are those of learned scales of their prior. R-hat is the
+rank-normalised split R-hat, and ESS the bulk and tail
 effective sample size, of Vehtari et al. (2021).
 """
 
@@ -17,6 +18,7 @@ from bnn.datasets import Dataset
 from bnn.inference_data import PHASES, PREDICTIONS
 from bnn.layout import ParameterLayout
 from bnn.likelihoods import LOG_NOISE_SCALE
+from bnn.priors import LOG_PRIOR_SCALE
 from bnn.storage import Variable, write_json, write_netcdf
 from bnn.verdict import MIN_DRAWS, judge
 
@@ -186,6 +188,7 @@ def summarise(
         "dataset": dataset.name,
         "task": dataset.task,
         "kernel": about["kernel"],
+        "adjusted": bool(about["adjusted"]),
         "thresholds": dict(thresholds),
         "n_chains": stats.sizes["chain"],
         "n_draws": stats.sizes["draw"],
@@ -195,6 +198,7 @@ def summarise(
         "noise_scale": None if noise is None else _scalar_summary(noise),
         "predictions": predictions,
         "weights": _weight_summary(idata),
+        "prior_scales": _prior_scale_summary(idata),
         "n_diverging": sum(record["n_diverging"] for record in chains),
         "stuck_chains": [record["chain"] for record in chains if record["stuck"]],
         "chains": chains,
@@ -224,8 +228,10 @@ def _noise_is_sampled(attributes: Mapping[str, Any]) -> bool:
 
 
 def _weights(idata: az.InferenceData) -> dict[str, np.ndarray]:
+    """Return the weights and biases of all draws: neither noise nor scales of the prior."""
     posterior = idata["posterior"]
-    return {str(name): posterior[name].values for name in posterior.data_vars if name != "noise_scale"}
+    names = [str(name) for name in posterior.data_vars]
+    return {name: posterior[name].values for name in names if name.startswith(("weight_", "bias_"))}
 
 
 def _flat(blocks: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -258,14 +264,28 @@ def _weight_summary(idata: az.InferenceData) -> dict[str, dict[str, float | None
     canonical = canonical_weights(raw, odd_activation=idata["posterior"].attrs["activation"] == "tanh")
     result = {}
     for name, weights in (("raw", raw), ("canonical", canonical)):
-        found = convergence(_flat(weights), brief=True)
-        result[name] = {
-            "rhat_max": _extreme(np.max, found.rhat),
-            "rhat_median": _extreme(np.median, found.rhat),
-            "ess_bulk_min": _extreme(np.min, found.ess_bulk),
-            "ess_bulk_median": _extreme(np.median, found.ess_bulk),
-        }
+        result[name] = _extremes(weights)
     return result
+
+
+def _prior_scale_summary(idata: az.InferenceData) -> dict[str, float | None] | None:
+    """Return figures of the log of the learned scales of the prior; None if none is learned."""
+    posterior = idata["posterior"]
+    names = [str(name) for name in posterior.data_vars if str(name).startswith(LOG_PRIOR_SCALE)]
+    if not names:
+        return None
+    scales = {name: posterior[name].values for name in names}
+    return {"n_quantities": _flat(scales).shape[2]} | _extremes(scales)
+
+
+def _extremes(blocks: Mapping[str, np.ndarray]) -> dict[str, float | None]:
+    found = convergence(_flat(blocks), brief=True)
+    return {
+        "rhat_max": _extreme(np.max, found.rhat),
+        "rhat_median": _extreme(np.median, found.rhat),
+        "ess_bulk_min": _extreme(np.min, found.ess_bulk),
+        "ess_bulk_median": _extreme(np.median, found.ess_bulk),
+    }
 
 
 def _chain_records(idata: az.InferenceData) -> list[dict[str, Any]]:
@@ -280,6 +300,7 @@ def _chain_records(idata: az.InferenceData) -> list[dict[str, Any]]:
             "n_diverging": int(stats["n_diverging"].values[index].sum()),
             "stuck": bool(stuck[index]),
             "log_density_mean": float(stats["lp"].values[index].mean()),
+            "log_density_sd": float(stats["lp"].values[index].std()),
             "seconds": float(seconds[index]),
         }
         for index, chain in enumerate(stats["chain"].values)
@@ -287,10 +308,25 @@ def _chain_records(idata: az.InferenceData) -> list[dict[str, Any]]:
 
 
 def _of_predictions(idata: az.InferenceData, split: str) -> Convergence:
-    """Return the diagnostics of means (obs,) or class probabilities (obs, class) of a split."""
+    """Return the diagnostics of means (obs,) or class probabilities (obs, class) of a split.
+
+    Where the noise depends on the row it is a prediction too: a row then has the worse figures of both, and the Monte
+    Carlo error of the mean.
+    """
     group = idata[PREDICTIONS[split]]
     if "mean" in group:
-        return convergence(group["mean"].values)
+        found = convergence(group["mean"].values)
+        if group["noise_sd"].ndim == 2:
+            return found
+        noise = convergence(group["noise_sd"].values)
+        return Convergence(
+            rhat=np.fmax(found.rhat, noise.rhat),
+            ess_bulk=np.fmin(found.ess_bulk, noise.ess_bulk),
+            ess_tail=np.fmin(found.ess_tail, noise.ess_tail),
+            mcse_mean=found.mcse_mean,
+            finite=found.finite & noise.finite,
+            constant=found.constant | noise.constant,
+        )
     probability = group["probability"].values
     if probability.shape[-1] != 2:
         return convergence(probability)

@@ -132,8 +132,7 @@ def posterior_summary(idata: InferenceData, dataset: Dataset, split: str) -> Cla
     group = idata[PREDICTIONS[split]]
     if dataset.task == "classification":
         return class_summary(group["probability"].values)
-    noise_scale = idata["posterior"]["noise_scale"].values * dataset.target_scale
-    return target_summary(group["mean"].values, noise_scale)
+    return target_summary(group["mean"].values, group["noise_sd"].values)
 
 
 def jackknife_blocks(n_chains: int, n_draws: int) -> np.ndarray:
@@ -226,14 +225,37 @@ def _scores_of_classes(probability: np.ndarray, y: np.ndarray) -> Scores:
 
 
 def _scores_of_targets(
-    y: np.ndarray, *, mean: np.ndarray, nll: float, crps: float, lower: np.ndarray, upper: np.ndarray
+    y: np.ndarray,
+    *,
+    mean: np.ndarray,
+    sd: np.ndarray | float,
+    nll: float,
+    crps: float,
+    lower: np.ndarray,
+    upper: np.ndarray,
 ) -> Scores:
-    """Return all scores of a regression; mean (obs,), ends of intervals (level, obs)."""
+    """Return all scores of a regression.
+
+    `nll_gaussian` is that of the normal distribution of the predictive mean and standard deviation, by which papers
+    compare; `nll` that of the predictive distribution itself.
+
+    Parameters
+    ----------
+    y
+        Shape (obs,).
+    mean, sd
+        Of the predictive distribution, (obs,).
+    nll, crps
+        Of the predictive distribution, means over the rows.
+    lower, upper
+        Ends of intervals, (level, obs).
+    """
     scores = {
         "rmse": metrics.rmse(mean, y),
         "mae": metrics.mae(mean, y),
         "r2": metrics.r2(mean, y),
         "nll": nll,
+        "nll_gaussian": metrics.gaussian_nll(mean, sd, y),
         "crps": crps,
     }
     for level, low, high in zip(LEVELS, lower, upper, strict=True):
@@ -251,6 +273,7 @@ def _reference_scores(baseline: Mapping[str, np.ndarray], model: str, split: str
     return _scores_of_targets(
         y,
         mean=mean,
+        sd=scale,
         nll=metrics.gaussian_nll(mean, scale, y),
         crps=metrics.gaussian_crps(mean, scale, y),
         lower=np.stack([lower for lower, _ in ends]),
@@ -286,15 +309,21 @@ def _class_reports(
 
 def _target_scores(idata: InferenceData, split: str, y: np.ndarray) -> dict[str, Any]:
     group = idata[PREDICTIONS[split]]
-    mean, drawn = group["mean"].values, group["y"].values
+    mean, drawn, noise_sd = group["mean"].values, group["y"].values, group["noise_sd"].values
     log_density = (group["log_density_y"] if split == "test" else idata["log_likelihood"]["y"]).values
     blocks = jackknife_blocks(*drawn.shape[:2])
     n_variants = len(_variants(blocks))
-    centre, density, crps = (np.empty((n_variants, len(y))) for _ in range(3))
+    centre, variance, density, crps = (np.empty((n_variants, len(y))) for _ in range(4))
+    if noise_sd.ndim == 2:
+        noise_sd = np.broadcast_to(noise_sd[..., None], (*noise_sd.shape, len(y)))
     ends = np.empty((n_variants, 2, len(LEVELS), len(y)))
     for start in range(0, len(y), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         centre[:, rows] = _means(mean[..., rows], blocks)
+        # Deviations from the mean of all draws: squares of the means themselves would cost digits.
+        deviation = mean[..., rows] - centre[0, rows]
+        noise = np.square(noise_sd[..., rows], dtype=np.float64)
+        variance[:, rows] = _means(deviation**2 + noise, blocks) - _means(deviation, blocks) ** 2
         # Densities are divided by the largest of their row: they would underflow far out in the tails.
         highest = log_density[..., rows].max(axis=(0, 1))
         highest = np.where(np.isneginf(highest), 0.0, highest)
@@ -308,6 +337,7 @@ def _target_scores(idata: InferenceData, split: str, y: np.ndarray) -> dict[str,
             _scores_of_targets(
                 y,
                 mean=centre[variant],
+                sd=np.sqrt(variance[variant]),
                 nll=float(-density[variant].mean()),
                 crps=float(crps[variant].mean()),
                 lower=ends[variant, 0],

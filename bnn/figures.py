@@ -8,8 +8,10 @@ import numpy as np
 from bnn.datasets import Dataset
 from bnn.evaluation import REFERENCES, observed, posterior_summary
 from bnn.inference_data import InferenceData, stacked_theta
+from bnn.layout import ParameterLayout
 from bnn.plots import Band, ClassificationTest, LogDensityTrace, RegressionTest, axis_label
-from bnn.predictive import ClassSummary, central_intervals, make_predictor, predict_draws, predict_grid
+from bnn.posterior import make_network
+from bnn.predictive import ClassSummary, central_intervals, make_predictor, predict_grid
 
 _GRID = np.linspace(-0.25, 1.25, 241)
 """Points of the band, in units of the range of the training data, which lies from 0 to 1."""
@@ -78,12 +80,13 @@ def band(
         return None
     low, high = dataset.x_train.min(), dataset.x_train.max()
     x = (low + (high - low) * _GRID)[:, None]
-    predictor = make_predictor(dataset, network=network, likelihood=likelihood)
-    theta, _ = stacked_theta(idata)
+    theta, layout = stacked_theta(idata)
+    predictor = make_predictor(dataset, network=network, likelihood=likelihood, layout=layout)
     grid = predict_grid(predictor, theta, x, levels=(0.5, 0.9), rng=rng)
-    # The layout of the posterior begins with the network's; the mean does not look at what follows, the noise.
-    weights = np.zeros((1, 1, predictor.layout.n_params))
-    weights[..., : len(baseline["theta"])] = baseline["theta"]
+    # Whatever the noise of the posterior, the baseline's network has one output, the mean.
+    net = make_network(dataset, network)
+    weights = ParameterLayout(net.parameter_shapes).unpack(baseline["theta"][None])
+    baseline_mean = net.forward(weights, x)[0, 0].astype(np.float64)
     mean, scale = dataset.feature_mean[0], dataset.feature_scale[0]
     return Band(
         x_grid=mean + scale * x[:, 0],
@@ -92,7 +95,7 @@ def band(
         upper_50=grid.upper[0],
         lower_90=grid.lower[1],
         upper_90=grid.upper[1],
-        baseline_mean=predict_draws(predictor, weights, x)[0, 0],
+        baseline_mean=dataset.target_mean + dataset.target_scale * baseline_mean,
         x_train=mean + scale * dataset.x_train[:, 0],
         y_train=observed(dataset, "train"),
         feature_label=axis_label(dataset.feature_names[0], ""),

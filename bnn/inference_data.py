@@ -16,8 +16,9 @@ from bnn import __version__
 from bnn.arviz_import import quiet_import
 from bnn.datasets import Dataset
 from bnn.layout import ParameterLayout
-from bnn.likelihoods import LOG_NOISE_SCALE
+from bnn.likelihoods import LOG_NOISE_SCALE, StudentT
 from bnn.predictive import Predictor, make_predictor
+from bnn.priors import LOG_PRIOR_SCALE
 from bnn.storage import atomic_path, read_netcdf
 
 with quiet_import():
@@ -26,13 +27,23 @@ with quiet_import():
 
 InferenceData = az.InferenceData
 
-PHASES = ("optimise", "warmup", "draws")
+PHASES = ("optimise", "explore", "warmup", "draws")
 """Parts of a chain's run that are timed, each in `seconds_<phase>` of the group sample_stats."""
 
 PREDICTIONS = {"train": "posterior_predictive", "test": "predictions"}
 """Split -> group that holds its predictions."""
 
-_SHARED_ATTRIBUTES = ("dataset", "kernel", "layout", "n_warmup", "n_draws", "thin", "seed", "langevin")
+_SHARED_ATTRIBUTES = (
+    "dataset",
+    "kernel",
+    "layout",
+    "n_warmup",
+    "n_draws",
+    "thin",
+    "seed",
+    "langevin",
+    "adjusted",
+)
 _PER_DRAW = ("theta", "log_density", "acceptance_rate", "diverging", "step_size")
 _CHAIN_DRAW = ("chain", "draw")
 
@@ -74,9 +85,12 @@ def build(
         If there is no file, files disagree with each other, with the dataset or with the network, or a chain
         is there twice.
     """
-    predictor = make_predictor(dataset, network=network, likelihood=likelihood)
     chains = _read_chains([Path(path) for path in chain_files])
-    _check_chains(chains, dataset, predictor)
+    name = chains.attributes["dataset"]
+    if name != dataset.name:
+        raise ValueError(f"the chain files are of dataset {name!r}, the table is {dataset.name!r}")
+    layout = ParameterLayout.from_json(chains.attributes["layout"])
+    predictor = make_predictor(dataset, network=network, likelihood=likelihood, layout=layout)
     coords = {
         "chain": chains.variables["chain_id"],
         "draw": np.arange(chains.variables["theta"].shape[1]),
@@ -166,17 +180,6 @@ def _read_chains(paths: Sequence[Path]) -> _Chains:
     return _Chains(merged, seconds, gradients[order], first)
 
 
-def _check_chains(chains: _Chains, dataset: Dataset, predictor: Predictor) -> None:
-    name = chains.attributes["dataset"]
-    if name != dataset.name:
-        raise ValueError(f"the chain files are of dataset {name!r}, the table is {dataset.name!r}")
-    if ParameterLayout.from_json(chains.attributes["layout"]) != predictor.layout:
-        raise ValueError(
-            f"the chain files of {name!r} hold parameters {chains.attributes['layout']}, "
-            f"the config asks for {predictor.layout.to_json()}: sample again"
-        )
-
-
 def _posterior(
     dataset: Dataset,
     chains: _Chains,
@@ -189,6 +192,8 @@ def _posterior(
     layers = predictor.network.layers
     units = ["input", *(f"hidden_{index}" for index in range(len(layers) - 1)), "output"]
     names = np.array(dataset.class_names or (dataset.target_name,), dtype=str)
+    if predictor.noise_varies:
+        names = np.array([dataset.target_name, "log noise scale"], dtype=str)
     own = {"chain": coords["chain"], "draw": coords["draw"], "input": coords["feature"], "output": names}
     for unit, size in zip(units[1:-1], predictor.network.sizes[1:-1], strict=True):
         own[unit] = np.arange(size)
@@ -196,10 +201,20 @@ def _posterior(
     for index, (weight, bias) in enumerate(layers):
         variables[weight] = ((*_CHAIN_DRAW, units[index], units[index + 1]), blocks[weight])
         variables[bias] = ((*_CHAIN_DRAW, units[index + 1]), blocks[bias])
-    if predictor.is_regression:
-        about = {"long_name": "standard deviation of the noise", "units": "standardised target units"}
+    if predictor.is_regression and not predictor.noise_varies:
+        about = {"long_name": "standard deviation of the noise"}
+        if isinstance(predictor.likelihood, StudentT):
+            about["long_name"] = (
+                f"scale of the noise, Student-t with {predictor.likelihood.df:g} degrees of freedom"
+            )
+        about["units"] = "standardised target units"
         variables["noise_scale"] = (_CHAIN_DRAW, predictor.noise_scale(theta), about)
-    kept = ("kernel", "layout", "n_warmup", "n_draws", "thin", "seed")
+    for name in predictor.layout.names:
+        if name.startswith(LOG_PRIOR_SCALE):
+            about = {"long_name": f"log of the scale of the prior of {name.removeprefix(LOG_PRIOR_SCALE)}"}
+            dims = (*_CHAIN_DRAW, "input") if predictor.layout.shapes[name] else _CHAIN_DRAW
+            variables[name] = (dims, blocks[name], about)
+    kept = ("kernel", "adjusted", "layout", "n_warmup", "n_draws", "thin", "seed")
     attributes = {key: chains.attributes[key] for key in kept}
     attributes |= {
         "dataset": dataset.name,
@@ -287,17 +302,28 @@ def _predict(
     value = np.empty(shape if predictor.is_regression else (*shape, len(coords["class"])), dtype=dtype)
     drawn = np.empty(shape, dtype=dtype if predictor.is_regression else np.int32)
     log_density = np.empty(shape)
+    # One number a draw unless the noise depends on the row: then it takes as much space as the mean.
+    varies = predictor.noise_varies
+    noise_sd = np.empty(shape if varies else (*shape[:2], 1), dtype=dtype if varies else np.float64)
     for chain, of_chain in enumerate(theta):
         for block in predictor.stream(of_chain, x, y):
             value[chain, block.draws] = block.value
-            drawn[chain, block.draws] = predictor.sample(block, of_chain, rng)
+            drawn[chain, block.draws] = predictor.sample(block, rng)
             log_density[chain, block.draws] = block.log_density
+            if block.noise_sd is not None:
+                noise_sd[chain, block.draws] = block.noise_sd
     obs = {"chain": coords["chain"], "draw": coords["draw"], "obs_id": rows}
     dims = (*_CHAIN_DRAW, "obs_id")
     target = _target_attributes(dataset)
     variables: dict[str, Any] = {"y": (dims, drawn, target)}
     if predictor.is_regression:
         variables["mean"] = (dims, value, target)
+        about = {"long_name": "standard deviation of the noise", "units": target["units"]}
+        variables["noise_sd"] = (
+            dims if varies else dims[:2],
+            noise_sd if varies else noise_sd[..., 0],
+            about,
+        )
         units = f"nats, per {target['units']}"
         predictions = xr.Dataset(variables, coords=obs)
     else:

@@ -6,7 +6,7 @@ backpropagation takes on from there.
 
 import math
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -20,21 +20,71 @@ class Likelihood(Protocol):
     """What a posterior asks of a likelihood."""
 
     @property
+    def n_outputs(self) -> int:
+        """Outputs that the network must have."""
+
+    @property
     def parameter_priors(self) -> dict[str, BlockPrior]:
         """Name -> prior of each scalar parameter of the likelihood itself; empty if there is none."""
 
     def encode(self, y: np.ndarray) -> np.ndarray:
-        """Return the target, shape (obs,), in the form that the other methods take."""
+        """Return the target, shape (obs,), in the form that the other methods take: its last axis is obs."""
 
     def pointwise(
         self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
     ) -> np.ndarray:
-        """Return the log likelihood in nats of every row, shape (chain, obs), float64."""
+        """Return the log likelihood in nats of every row, shape (chain, obs), float64; output (chain, output, obs)."""
 
-    def pointwise_and_grad(
+    def total_and_grad(
         self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        """Return `pointwise`, its gradient by the output (chain, obs, output), and by each own parameter (chain,)."""
+        """Return the log likelihood of all rows and its gradients.
+
+        Parameters
+        ----------
+        output
+            Of the network, shape (chain, output, obs).
+        target
+            What `encode` returned, for these rows; it may have a chain axis in front.
+        parameters
+            Blocks of the likelihood's own parameters among others, chain axis first.
+
+        Returns
+        -------
+        total
+            Nats, shape (chain,), summed in float64.
+        output_grad
+            Gradient by the output, of its shape and type.
+        own_grad
+            Name -> gradient by each own parameter, shape (chain,).
+        """
+
+
+@runtime_checkable
+class RegressionLikelihood(Likelihood, Protocol):
+    """What predictions of a real target ask beyond that: the mean is output 0, and noise is added to it."""
+
+    noise_varies: bool
+    """Whether the noise depends on the row, not only on the draw"""
+
+    def noise_sd(self, output: np.ndarray, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the standard deviation of a new observation about its mean, standardised target units.
+
+        Parameters
+        ----------
+        output
+            Of the network, shape (chain, output, obs).
+        parameters
+            Blocks of the likelihood's own parameters among others, chain axis first.
+
+        Returns
+        -------
+        ndarray
+            Shape (chain, obs), or (chain, 1) where the noise is the same for all rows.
+        """
+
+    def sample_noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        """Return noise of mean 0 and variance 1."""
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
@@ -59,15 +109,19 @@ class Categorical:
 
     def __init__(self, n_classes: int) -> None:
         self.n_classes = n_classes
-        self._ones = np.ones((n_classes, 1))
 
     @property
     def parameter_priors(self) -> dict[str, BlockPrior]:
         """Return no parameters."""
         return {}
 
+    @property
+    def n_outputs(self) -> int:
+        """A logit for each class."""
+        return self.n_classes
+
     def encode(self, y: np.ndarray) -> np.ndarray:
-        """Return one-hot rows, shape (obs, class), of class indices.
+        """Return one-hot columns, shape (class, obs), of class indices.
 
         Raises
         ------
@@ -78,36 +132,52 @@ class Categorical:
             raise ValueError(
                 f"class indices run from {y.min()} to {y.max()}; there are {self.n_classes} classes"
             )
-        return np.eye(self.n_classes)[y.astype(np.int64)]
+        return np.ascontiguousarray(np.eye(self.n_classes)[:, y.astype(np.int64)])
 
     def pointwise(
         self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
     ) -> np.ndarray:
         """Return the log probability of each row's class, nats, shape (chain, obs)."""
-        return np.einsum("cnk,nk->cn", log_softmax(output), target)
+        log_probability = log_softmax(output.swapaxes(-1, -2).astype(np.float64, copy=False))
+        return np.einsum("cnk,ckn->cn" if target.ndim == 3 else "cnk,kn->cn", log_probability, target)
 
-    def pointwise_and_grad(
+    def total_and_grad(
         self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        """Return `pointwise` and its gradient by the logits, one-hot minus probabilities."""
+        """Return the sum of `pointwise` and its gradient by the logits, one-hot minus probabilities."""
         # As in log_softmax, but with one exponential for the density and the gradient together.
-        shifted = output - np.maximum.reduce(output, axis=-1, keepdims=True)
-        weight = np.exp(shifted)
-        total = np.matmul(weight, self._ones)
-        pointwise = np.einsum("cnk,nk->cn", shifted, target) - np.log(total[..., 0])
-        return pointwise, (target - weight / total).astype(output.dtype, copy=False), {}
+        target = target.astype(output.dtype, copy=False)
+        shifted = output - np.maximum.reduce(output, axis=1, keepdims=True)
+        # One class of each row is picked, so this sum rounds nothing.
+        pointwise = np.einsum("ckn,ckn->cn" if target.ndim == 3 else "ckn,kn->cn", shifted, target)
+        weight = np.exp(shifted, out=shifted)
+        spread = np.add.reduce(weight, axis=1, keepdims=True)
+        pointwise -= np.log(spread[:, 0])
+        weight /= spread
+        total = np.add.reduce(pointwise, axis=-1, dtype=np.float64)
+        return total, np.subtract(target, weight, out=weight), {}
 
 
-class Gaussian:
-    """A real target with mean = output and one noise scale, sampled or known.
+class _RealTarget:
+    """What likelihoods of a real target share."""
+
+    def encode(self, y: np.ndarray) -> np.ndarray:
+        """Return the target as it is, in float64."""
+        return np.asarray(y, dtype=np.float64)
+
+
+class _OneNoiseScale(_RealTarget):
+    """Noise of one scale for all rows, sampled or known.
 
     Parameters
     ----------
     noise_scale
-        Known standard deviation of the noise in standardised target units, or None: its logarithm is then a parameter.
+        Known scale of the noise in standardised target units, or None: its logarithm is then a parameter.
     log_noise_mean, log_noise_sd
         Mean and standard deviation of the normal prior of the log noise scale (unused if it is known).
     """
+
+    noise_varies = False
 
     def __init__(self, *, noise_scale: float | None, log_noise_mean: float, log_noise_sd: float) -> None:
         self.noise_scale = noise_scale
@@ -121,32 +191,184 @@ class Gaussian:
             return {}
         return {LOG_NOISE_SCALE: BlockPrior(Normal(), self.log_noise_mean, self.log_noise_sd)}
 
+    @property
+    def n_outputs(self) -> int:
+        """The mean."""
+        return 1
+
     def log_scale(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the log of the noise standard deviation, shape (chain,) if sampled, else ()."""
+        """Return the log of the noise scale, shape (chain,) if sampled, else ()."""
         if self.noise_scale is not None:
             return np.asarray(math.log(self.noise_scale))
         return np.asarray(parameters[LOG_NOISE_SCALE])
 
-    def encode(self, y: np.ndarray) -> np.ndarray:
-        """Return the target as it is, in float64."""
-        return np.asarray(y, dtype=np.float64)
+
+class Gaussian(_OneNoiseScale):
+    """A real target with mean = output and normal noise; its scale is the standard deviation.
+
+    Parameters
+    ----------
+    noise_scale
+        Known standard deviation of the noise in standardised target units, or None: its logarithm is then a parameter.
+    log_noise_mean, log_noise_sd
+        Mean and standard deviation of the normal prior of the log noise scale (unused if it is known).
+    """
 
     def pointwise(
         self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
     ) -> np.ndarray:
         """Return the normal log density of each row's target, nats, shape (chain, obs)."""
         log_scale = self.log_scale(parameters)[..., None]
-        z = (target - output[..., 0]) * np.exp(-log_scale)
+        z = (target - output[:, 0]) * np.exp(-log_scale)
         return -0.5 * z * z - log_scale - _HALF_LOG_2PI
 
-    def pointwise_and_grad(
+    def total_and_grad(
         self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        """Return `pointwise`, (y - mean)/scale^2, and the derivative by the log noise scale, sum(z^2 - 1)."""
+        """Return the sum of `pointwise`, (y - mean)/scale^2, and the gradient by the log noise scale, sum(z^2 - 1)."""
         log_scale = self.log_scale(parameters)[..., None]
+        n_obs = output.shape[-1]
+        precision = np.exp(-log_scale).astype(output.dtype)
+        z = (target.astype(output.dtype, copy=False) - output[:, 0]) * precision
+        squares = np.add.reduce(z * z, axis=-1, dtype=np.float64)
+        total = -0.5 * squares - n_obs * (log_scale[..., 0] + _HALF_LOG_2PI)
+        own = {} if self.noise_scale is not None else {LOG_NOISE_SCALE: squares - n_obs}
+        z *= precision
+        return total, z[:, None], own
+
+    def noise_sd(self, output: np.ndarray, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the noise scale of each draw, shape (chain, 1)."""
+        return np.broadcast_to(np.exp(self.log_scale(parameters))[..., None], (len(output), 1))
+
+    def sample_noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        """Return standard normal numbers."""
+        return rng.standard_normal(shape)
+
+
+class StudentT(_OneNoiseScale):
+    """A real target with location = output and Student-t noise, to which far-off rows are no catastrophe.
+
+    Parameters
+    ----------
+    df
+        Degrees of freedom, more than 2: the variance of the noise is scale^2 df/(df - 2).
+    noise_scale
+        Known scale of the noise in standardised target units, or None: its logarithm is then a parameter.
+    log_noise_mean, log_noise_sd
+        Mean and standard deviation of the normal prior of the log noise scale (unused if it is known).
+
+    Raises
+    ------
+    ValueError
+        If df is 2 or less: new observations would have no variance.
+    """
+
+    def __init__(
+        self, *, df: float, noise_scale: float | None, log_noise_mean: float, log_noise_sd: float
+    ) -> None:
+        if not df > 2:
+            raise ValueError(f"{df:g} degrees of freedom: noise has a variance only with more than 2")
+        super().__init__(noise_scale=noise_scale, log_noise_mean=log_noise_mean, log_noise_sd=log_noise_sd)
+        self.df = df
+        self._log_constant = (
+            math.lgamma(0.5 * (df + 1)) - math.lgamma(0.5 * df) - 0.5 * math.log(df * math.pi)
+        )
+        self._sd_per_scale = math.sqrt(df / (df - 2))
+
+    def pointwise(
+        self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """Return the log density of each row's target, nats, shape (chain, obs)."""
+        log_scale = self.log_scale(parameters)[..., None]
+        z = (target - output[:, 0]) * np.exp(-log_scale)
+        return self._log_constant - 0.5 * (self.df + 1) * np.log1p(z * z / self.df) - log_scale
+
+    def total_and_grad(
+        self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """Return the sum of `pointwise` and its gradients.
+
+        With w = (df + 1)/(df + z^2), the weight that a row has beside that of normal noise, they are w z/scale and
+        sum(w z^2 - 1).
+        """
+        log_scale = self.log_scale(parameters)[..., None]
+        n_obs = output.shape[-1]
+        precision = np.exp(-log_scale).astype(output.dtype)
+        z = (target.astype(output.dtype, copy=False) - output[:, 0]) * precision
+        squares = z * z
+        logs = np.add.reduce(np.log1p(squares / self.df), axis=-1, dtype=np.float64)
+        total = n_obs * (self._log_constant - log_scale[..., 0]) - 0.5 * (self.df + 1) * logs
+        weight = (self.df + 1) / (self.df + squares)
+        own: dict[str, np.ndarray] = {}
+        if self.noise_scale is None:
+            squares *= weight
+            own[LOG_NOISE_SCALE] = np.add.reduce(squares, axis=-1, dtype=np.float64) - n_obs
+        z *= precision
+        z *= weight
+        return total, z[:, None], own
+
+    def noise_sd(self, output: np.ndarray, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return scale * sqrt(df/(df - 2)) of each draw, shape (chain, 1)."""
+        scale = np.exp(self.log_scale(parameters))[..., None]
+        return np.broadcast_to(self._sd_per_scale * scale, (len(output), 1))
+
+    def sample_noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        """Return Student-t numbers, divided by their standard deviation."""
+        return rng.standard_t(self.df, shape) / self._sd_per_scale
+
+
+class HeteroscedasticGaussian(_RealTarget):
+    """A real target with mean = output 0 and normal noise that depends on the inputs: log scale = offset + output 1.
+
+    Parameters
+    ----------
+    log_noise_mean
+        The offset: log of the standard deviation, in standardised target units, where the second output is 0. The
+        prior of the weights, which is centred on 0, is then a prior about this noise.
+    """
+
+    noise_varies = True
+
+    def __init__(self, *, log_noise_mean: float) -> None:
+        self.log_noise_mean = log_noise_mean
+
+    @property
+    def parameter_priors(self) -> dict[str, BlockPrior]:
+        """Return no parameters: the network makes the noise too."""
+        return {}
+
+    @property
+    def n_outputs(self) -> int:
+        """The mean, and the log noise scale less its offset."""
+        return 2
+
+    def pointwise(
+        self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """Return the normal log density of each row's target, nats, shape (chain, obs)."""
+        log_scale = self.log_noise_mean + output[:, 1].astype(np.float64, copy=False)
+        z = (target - output[:, 0]) * np.exp(-log_scale)
+        return -0.5 * z * z - log_scale - _HALF_LOG_2PI
+
+    def total_and_grad(
+        self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """Return the sum of `pointwise` and its gradient by both outputs, (y - mean)/scale^2 and z^2 - 1."""
+        log_scale = output[:, 1] + self.log_noise_mean
         precision = np.exp(-log_scale)
-        z = (target - output[..., 0]) * precision
-        pointwise = -0.5 * z * z - log_scale - _HALF_LOG_2PI
-        grad = (z * precision).astype(output.dtype, copy=False)[..., None]
-        own = {} if self.noise_scale is not None else {LOG_NOISE_SCALE: np.add.reduce(z * z - 1.0, axis=-1)}
-        return pointwise, grad, own
+        z = (target.astype(output.dtype, copy=False) - output[:, 0]) * precision
+        grad = np.empty_like(output)
+        squares = np.multiply(z, z, out=grad[:, 1])
+        total = -0.5 * np.add.reduce(squares, axis=-1, dtype=np.float64)
+        total -= np.add.reduce(log_scale, axis=-1, dtype=np.float64) + output.shape[-1] * _HALF_LOG_2PI
+        squares -= 1.0
+        np.multiply(z, precision, out=grad[:, 0])
+        return total, grad, {}
+
+    def noise_sd(self, output: np.ndarray, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the noise scale of each draw and row, shape (chain, obs)."""
+        return np.exp(self.log_noise_mean + output[:, 1].astype(np.float64, copy=False))
+
+    def sample_noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        """Return standard normal numbers."""
+        return rng.standard_normal(shape)

@@ -7,9 +7,9 @@ import numpy as np
 
 from bnn.datasets import Dataset
 from bnn.layout import ParameterLayout
-from bnn.likelihoods import Categorical, Gaussian, Likelihood
-from bnn.network import Network
-from bnn.priors import Prior, network_prior
+from bnn.likelihoods import Categorical, Gaussian, HeteroscedasticGaussian, Likelihood, StudentT
+from bnn.network import Network, Passes
+from bnn.priors import Prior, learned_scale_shapes, network_prior
 
 
 class Posterior:
@@ -38,6 +38,7 @@ class Posterior:
         self.layout: ParameterLayout = prior.layout
         self.x = np.asarray(x, dtype=network.dtype)
         self.target = likelihood.encode(y)
+        self._passes: Passes = network.passes(self.x, self.layout)
 
     def log_prior(self, theta: np.ndarray) -> np.ndarray:
         """Return the log prior in nats, with its normalising constants; theta (chain, param) -> (chain,)."""
@@ -46,41 +47,74 @@ class Posterior:
     def log_likelihood(self, theta: np.ndarray) -> np.ndarray:
         """Return the log likelihood in nats; theta (chain, param) -> (chain,)."""
         parameters = self.layout.unpack(theta)
-        output = self.network.forward(parameters, self.x)
-        return self.likelihood.pointwise(output, self.target, parameters).sum(axis=-1, dtype=np.float64)
+        total = np.zeros(len(theta))
+        self._passes.load(theta)
+        for tile, rows in enumerate(self._passes.tiles):
+            output = self._passes.forward(tile)
+            pointwise = self.likelihood.pointwise(output, self.target[..., rows], parameters)
+            total += np.add.reduce(pointwise, axis=-1, dtype=np.float64)
+        return total
 
     def log_density(self, theta: np.ndarray) -> np.ndarray:
         """Return log prior + log likelihood in nats; theta (chain, param) -> (chain,)."""
         return self.log_prior(theta) + self.log_likelihood(theta)
 
     def log_density_and_grad(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the log density (chain,) and its gradient (chain, param), both float64, for theta (chain, param)."""
+        """Return the log density (chain,) and its gradient (chain, param), both float64, for theta (chain, param).
+
+        One pass over the rows, a tile at a time, so that activations stay in cache and the memory does not grow with
+        the table. Sums over tiles are in float64 whatever the network computes in.
+        """
         parameters = self.layout.unpack(theta)
-        outputs = self.network.forward_layers(parameters, self.x)
-        pointwise, output_grad, own_grad = self.likelihood.pointwise_and_grad(
-            outputs[-1], self.target, parameters
-        )
-        log_prior, grad = self.prior.log_density_and_grad(theta)
-        self.layout.add_to(grad, self.network.backward(parameters, outputs, output_grad))
-        self.layout.add_to(grad, own_grad)
-        return log_prior + np.add.reduce(pointwise, axis=-1, dtype=np.float64), grad
+        total, grad = self.prior.log_density_and_grad(theta)
+        self._passes.load(theta)
+        for tile, rows in enumerate(self._passes.tiles):
+            output = self._passes.forward(tile)
+            part, output_grad, own_grad = self.likelihood.total_and_grad(
+                output, self.target[..., rows], parameters
+            )
+            self._passes.backward(tile, output_grad)
+            self.layout.add_to(grad, own_grad)
+            total = total + part
+        self._passes.add_gradient(grad)
+        return total, grad
 
 
-def make_network(dataset: Dataset, network: Mapping[str, Any]) -> Network:
-    """Return the network that the `network` section of the config asks for, with the table's inputs and outputs."""
-    sizes = (dataset.x_train.shape[1], *network["hidden"], dataset.n_outputs)
-    return Network(sizes, activation=network["activation"], dtype=network["precision"])
+def make_network(
+    dataset: Dataset, network: Mapping[str, Any], *, likelihood: Likelihood | None = None
+) -> Network:
+    """Return the network that the `network` section of the config asks for, with the table's inputs.
+
+    It has the outputs that the likelihood wants; without one, those of a network that predicts class or mean alone.
+    """
+    n_outputs = dataset.n_outputs if likelihood is None else likelihood.n_outputs
+    sizes = (dataset.x_train.shape[1], *network["hidden"], n_outputs)
+    return Network(
+        sizes, activation=network["activation"], dtype=network["precision"], engine=network["engine"]
+    )
 
 
 def make_likelihood(dataset: Dataset, likelihood: Mapping[str, Any]) -> Likelihood:
-    """Return the likelihood of the table's task, as the `likelihood` section of the config sets it."""
+    """Return the likelihood of the table's task, as the `likelihood` section of the config sets it.
+
+    Raises
+    ------
+    ValueError
+        If there is no such family.
+    """
     if dataset.task == "classification":
         return Categorical(dataset.n_outputs)
-    noise = likelihood["noise"]
-    return Gaussian(
-        noise_scale=None if noise == "sampled" else float(noise),
-        log_noise_mean=likelihood["log_noise_mean"],
-        log_noise_sd=likelihood["log_noise_sd"],
+    family, noise = likelihood["family"], likelihood["noise"]
+    known = None if noise == "sampled" else float(noise)
+    mean, sd = likelihood["log_noise_mean"], likelihood["log_noise_sd"]
+    if family == "gaussian":
+        return Gaussian(noise_scale=known, log_noise_mean=mean, log_noise_sd=sd)
+    if family == "student_t":
+        return StudentT(df=likelihood["df"], noise_scale=known, log_noise_mean=mean, log_noise_sd=sd)
+    if family == "heteroscedastic":
+        return HeteroscedasticGaussian(log_noise_mean=mean)
+    raise ValueError(
+        f"unknown likelihood family {family!r}: choose one of gaussian, heteroscedastic, student_t"
     )
 
 
@@ -88,9 +122,11 @@ def make_posterior(
     dataset: Dataset, *, network: Mapping[str, Any], prior: Mapping[str, Any], likelihood: Mapping[str, Any]
 ) -> Posterior:
     """Return the posterior of a dataset under three sections of its config."""
-    net = make_network(dataset, network)
     like = make_likelihood(dataset, likelihood)
+    net = make_network(dataset, network, likelihood=like)
     own_priors = like.parameter_priors
-    layout = ParameterLayout(net.parameter_shapes | dict.fromkeys(own_priors, ()))
-    blocks = network_prior(net.parameter_shapes, **prior) | own_priors
+    shapes = net.parameter_shapes
+    learned = learned_scale_shapes(shapes, prior["learned_scales"])
+    layout = ParameterLayout(shapes | dict.fromkeys(own_priors, ()) | learned)
+    blocks = network_prior(shapes, **prior) | own_priors
     return Posterior(net, like, Prior(layout, blocks), x=dataset.x_train, y=dataset.y_train)

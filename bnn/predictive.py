@@ -12,9 +12,10 @@ import numpy as np
 
 from bnn.datasets import Dataset
 from bnn.layout import ParameterLayout
-from bnn.likelihoods import Gaussian, Likelihood, softmax
+from bnn.likelihoods import Gaussian, Likelihood, RegressionLikelihood, StudentT, softmax
 from bnn.network import Network
 from bnn.posterior import make_likelihood, make_network
+from bnn.priors import LOG_PRIOR_SCALE
 
 BLOCK_BYTES = 2**25
 """Rough size of the largest array of a block."""
@@ -55,6 +56,9 @@ class PredictionBlock(NamedTuple):
     """(draw, obs, class) probabilities, or (draw, obs) means in original target units; float64"""
     log_density: np.ndarray | None
     """(draw, obs): log density of y in nats, per original target unit; None where no y was given"""
+    noise_sd: np.ndarray | None
+    """Standard deviation of the noise in original target units: (draw, obs), or (draw, 1) where it is the same for all
+    rows; None for classes"""
 
 
 class GridPrediction(NamedTuple):
@@ -101,23 +105,25 @@ def class_summary(probability: np.ndarray) -> ClassSummary:
     return ClassSummary(mean, total, aleatoric, total - aleatoric)
 
 
-def target_summary(mean: np.ndarray, noise_scale: np.ndarray) -> TargetSummary:
+def target_summary(mean: np.ndarray, noise_sd: np.ndarray) -> TargetSummary:
     """Summarise draws of the mean and of the noise of a real target, by the law of total variance.
 
     Parameters
     ----------
     mean
         Shape (chain, draw, obs).
-    noise_scale
-        Standard deviation of the noise in the unit of the mean, shape (chain, draw).
+    noise_sd
+        Standard deviation of the noise in the unit of the mean, shape (chain, draw), or (chain, draw, obs) where it
+        differs between rows.
     """
     n_obs = mean.shape[2]
-    centre, epistemic = np.empty(n_obs), np.empty(n_obs)
+    centre, aleatoric, epistemic = np.empty(n_obs), np.empty(n_obs), np.empty(n_obs)
     for rows in _row_blocks(n_obs, 8 * mean[:, :, 0].size):
         block = mean[:, :, rows].astype(np.float64)
         centre[rows] = block.mean(axis=(0, 1))
         epistemic[rows] = block.var(axis=(0, 1))
-    aleatoric = np.full(n_obs, np.mean(np.square(noise_scale, dtype=np.float64)))
+        noise = noise_sd if noise_sd.ndim == 2 else noise_sd[:, :, rows]
+        aleatoric[rows] = np.square(noise, dtype=np.float64).mean(axis=(0, 1))
     return TargetSummary(centre, aleatoric + epistemic, aleatoric, epistemic)
 
 
@@ -175,11 +181,6 @@ def sample_classes(probability: np.ndarray, rng: np.random.Generator) -> np.ndar
     return (u >= cumulative[..., :-1]).sum(axis=-1)
 
 
-def sample_targets(mean: np.ndarray, noise_scale: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Draw a new observation from each normal distribution; mean (draw, obs), noise_scale (draw,) -> (draw, obs)."""
-    return mean + noise_scale[:, None] * rng.standard_normal(mean.shape)
-
-
 @dataclass(frozen=True)
 class Predictor:
     """Turns draws of theta into predictions in the original unit of the target.
@@ -205,22 +206,29 @@ class Predictor:
     @property
     def is_regression(self) -> bool:
         """Whether the target is a real number."""
-        return isinstance(self.likelihood, Gaussian)
+        return isinstance(self.likelihood, RegressionLikelihood)
+
+    @property
+    def noise_varies(self) -> bool:
+        """Whether there is noise that depends on the row."""
+        return isinstance(self.likelihood, RegressionLikelihood) and self.likelihood.noise_varies
 
     def noise_scale(self, theta: np.ndarray) -> np.ndarray:
-        """Return the standard deviation of the noise, *standardised* units; (..., param) -> (...).
+        """Return the scale parameter of the noise, *standardised* units; (..., param) -> (...).
 
-        Where the noise is known it is that constant for every draw.
+        It is the standard deviation of normal noise. Where it is known it is that constant for every draw.
 
         Raises
         ------
         ValueError
-            If the target is a class.
+            If the target is a class, or the noise depends on the row.
         """
-        if not isinstance(self.likelihood, Gaussian):
-            raise ValueError("a class has no noise scale")
-        scale = np.exp(self.likelihood.log_scale(self.layout.unpack(theta)))
-        return np.broadcast_to(scale, theta.shape[:-1]).copy()
+        if isinstance(self.likelihood, Gaussian | StudentT):
+            scale = np.exp(self.likelihood.log_scale(self.layout.unpack(theta)))
+            return np.broadcast_to(scale, theta.shape[:-1]).copy()
+        if self.is_regression:
+            raise ValueError("noise that depends on the row has no single scale")
+        raise ValueError("a class has no noise scale")
 
     def stream(
         self, theta: np.ndarray, x: np.ndarray, y: np.ndarray | None = None
@@ -245,35 +253,63 @@ class Predictor:
             log_density = None
             if target is not None:
                 log_density = self.likelihood.pointwise(output, target, parameters) - log_unit
-            if self.is_regression:
-                value = self.target_mean + self.target_scale * output[..., 0]
+            if isinstance(self.likelihood, RegressionLikelihood):
+                value = self.target_mean + self.target_scale * output[:, 0]
+                noise_sd = self.target_scale * self.likelihood.noise_sd(output, parameters)
             else:
-                value = softmax(output)
-            yield PredictionBlock(draws, value, log_density)
+                value, noise_sd = softmax(output.swapaxes(-1, -2)), None
+            yield PredictionBlock(draws, value, log_density, noise_sd)
 
-    def sample(self, block: PredictionBlock, theta: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    def sample(self, block: PredictionBlock, rng: np.random.Generator) -> np.ndarray:
         """Draw a new observation for every draw and row of a block, shape (draw, obs): class index or original unit.
 
         Parameters
         ----------
         block
             What `stream` yielded.
-        theta
-            What `stream` was given.
         rng
             Source of randomness; the result does not depend on how draws were cut into blocks.
         """
-        if not self.is_regression:
-            return sample_classes(block.value, rng)
-        return sample_targets(block.value, self.noise_scale(theta[block.draws]) * self.target_scale, rng)
+        if isinstance(self.likelihood, RegressionLikelihood):
+            return block.value + block.noise_sd * self.likelihood.sample_noise(block.value.shape, rng)
+        return sample_classes(block.value, rng)
 
 
 def make_predictor(
-    dataset: Dataset, *, network: Mapping[str, Any], likelihood: Mapping[str, Any]
+    dataset: Dataset,
+    *,
+    network: Mapping[str, Any],
+    likelihood: Mapping[str, Any],
+    layout: ParameterLayout | None = None,
 ) -> Predictor:
-    """Return the predictor of a dataset under the sections `network` and `likelihood` of its config."""
-    net, like = make_network(dataset, network), make_likelihood(dataset, likelihood)
-    layout = ParameterLayout(net.parameter_shapes | dict.fromkeys(like.parameter_priors, ()))
+    """Return the predictor of a dataset.
+
+    Parameters
+    ----------
+    dataset
+        The table.
+    network, likelihood
+        Those sections of the config.
+    layout
+        Of the draws, if they hold more than what these sections ask for: scales of the prior, which predictions do
+        not depend on, follow the rest.
+
+    Raises
+    ------
+    ValueError
+        If the layout is of another network or likelihood.
+    """
+    like = make_likelihood(dataset, likelihood)
+    net = make_network(dataset, network, likelihood=like)
+    needed = ParameterLayout(net.parameter_shapes | dict.fromkeys(like.parameter_priors, ()))
+    if layout is None:
+        layout = needed
+    known = {name: shape for name, shape in layout.shapes.items() if not name.startswith(LOG_PRIOR_SCALE)}
+    if ParameterLayout(known) != needed:
+        raise ValueError(
+            f"the draws of {dataset.name!r} hold parameters {layout.to_json()}, "
+            f"the config asks for {needed.to_json()}: sample again"
+        )
     return Predictor(net, like, layout, dataset.target_mean, dataset.target_scale)
 
 
@@ -322,13 +358,18 @@ def predict_grid(
     ValueError
         If the target is a class.
     """
-    noise = predictor.noise_scale(theta) * predictor.target_scale
+    if not isinstance(predictor.likelihood, RegressionLikelihood):
+        raise ValueError("a class has no mean and no intervals along a grid")
+    shape = theta.shape[:2]
+    flat = theta.reshape(-1, theta.shape[-1])
     parts: list[TargetSummary] = []
     ends: list[tuple[np.ndarray, np.ndarray]] = []
-    for rows in _row_blocks(len(x), 8 * noise.size):
-        mean = predict_draws(predictor, theta, x[rows])
-        new = mean + noise[..., None] * rng.standard_normal(mean.shape)
-        parts.append(target_summary(mean, noise))
+    for rows in _row_blocks(len(x), 8 * len(flat)):
+        blocks = list(predictor.stream(flat, x[rows]))
+        mean = np.concatenate([block.value for block in blocks]).reshape(*shape, -1)
+        noise_sd = np.concatenate([np.asarray(block.noise_sd) for block in blocks]).reshape(*shape, -1)
+        new = mean + noise_sd * predictor.likelihood.sample_noise(mean.shape, rng)
+        parts.append(target_summary(mean, noise_sd if predictor.noise_varies else noise_sd[..., 0]))
         ends.append(central_intervals(new, levels))
     summary = TargetSummary(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     lower, upper = (np.concatenate(column, axis=1) for column in zip(*ends, strict=True))

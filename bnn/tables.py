@@ -32,7 +32,7 @@ class Table(NamedTuple):
     """() for regression"""
 
 
-def read_csv(path: str, *, target: str, target_unit: str, is_class: bool) -> Table:
+def read_csv(path: str, *, target: str, target_unit: str, is_class: bool, must_vary: bool = True) -> Table:
     """Read a CSV file: a header line, a target column, and numeric features in all other columns.
 
     Parameters
@@ -46,6 +46,9 @@ def read_csv(path: str, *, target: str, target_unit: str, is_class: bool) -> Tab
     is_class
         Whether the target is a class, text or number, and not a quantity. Classes are sorted, by value where
         all are numbers.
+    must_vary
+        Whether a model is to learn from these rows, so that a target with one value, or with hardly a value twice,
+        is an error.
 
     Raises
     ------
@@ -66,7 +69,7 @@ def read_csv(path: str, *, target: str, target_unit: str, is_class: bool) -> Tab
         remedy = "features must be numbers: remove the column, or code it as numbers"
         x = np.column_stack([_numbers(name, column, remedy) for name, column in columns.items()])
         if is_class:
-            y, class_names = _classes(target, cells)
+            y, class_names = _classes(target, cells, must_vary=must_vary)
         else:
             y = _numbers(
                 target,
@@ -74,13 +77,36 @@ def read_csv(path: str, *, target: str, target_unit: str, is_class: bool) -> Tab
                 "the target of a regression must be a number; for classes set `task: classification`",
             )
             class_names = ()
-            if np.ptp(y) == 0:
+            if must_vary and np.ptp(y) == 0:
                 raise DataError(
                     f"column '{target}': the target is {cells[0]} in every row: there is nothing to learn"
                 )
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
     return Table(x, y, tuple(columns), target, target_unit, class_names)
+
+
+def join(train: Table, test: Table) -> Table:
+    """Return the rows of both tables, train first.
+
+    Raises
+    ------
+    DataError
+        If the test table lacks a feature, has another one, or has a class that the train table has not.
+    """
+    missing = [name for name in train.feature_names if name not in test.feature_names]
+    unknown = [name for name in test.feature_names if name not in train.feature_names]
+    for names, fault in ((missing, "lacks"), (unknown, "has, and the train file has not,")):
+        if names:
+            raise DataError(f"the test file {fault} column {listing(names)}: both must have the same columns")
+    order = [test.feature_names.index(name) for name in train.feature_names]
+    y = test.y
+    if train.class_names:
+        strange = [f"'{name}'" for name in test.class_names if name not in train.class_names]
+        if strange:
+            raise DataError(f"the test file has class {listing(strange)}, which the train file has not")
+        y = np.array([train.class_names.index(name) for name in test.class_names], dtype=np.int64)[test.y]
+    return train._replace(x=np.vstack([train.x, test.x[:, order]]), y=np.concatenate([train.y, y]))
 
 
 def listing(names: Sequence[str]) -> str:
@@ -162,7 +188,7 @@ def _missing_error(name: str, rows: Sequence[int]) -> DataError:
     )
 
 
-def _classes(name: str, cells: Sequence[str]) -> tuple[np.ndarray, tuple[str, ...]]:
+def _classes(name: str, cells: Sequence[str], *, must_vary: bool) -> tuple[np.ndarray, tuple[str, ...]]:
     """Return class indices and the sorted names of the classes."""
     missing = [row for row, cell in enumerate(cells, start=2) if cell.lower() in _MISSING]
     if missing:
@@ -175,11 +201,11 @@ def _classes(name: str, cells: Sequence[str]) -> tuple[np.ndarray, tuple[str, ..
     except ValueError:
         text = {cell: cell for cell in cells}
         names = tuple(sorted(text))
-    if len(names) == 1:
+    if must_vary and len(names) == 1:
         raise DataError(
             f"column '{name}': the target is '{names[0]}' in every row: there is nothing to tell apart"
         )
-    if len(names) > len(cells) / 2:
+    if must_vary and len(names) > len(cells) / 2:
         raise DataError(
             f"column '{name}': the target has {len(names)} different values in {len(cells)} rows: these are "
             "hardly classes; for a quantity set `task: regression`"

@@ -1,7 +1,7 @@
 """From figures to a verdict: PASS, WARN or FAIL, and why, in sentences that say what to change."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 MIN_DRAWS = 4
@@ -9,7 +9,9 @@ MIN_DRAWS = 4
 
 _LEVELS = ("FAIL", "WARN")
 _EXTREME = "look for extreme values in the data, or lower the scale in prior.weights"
-_MIXING = "raise sampler.warmup, or run for longer with a higher sampler.thin"
+_MODE_GAP = 3.0
+"""Standard deviations of the log density by which the mean of a chain in a worse mode is lower."""
+_MIXING = "raise sampler.warmup, or run for longer with a higher sampler.thin or sampler.draws"
 
 Finding = tuple[str, str]
 """Level, WARN or FAIL, and a sentence."""
@@ -84,8 +86,17 @@ def _findings_of_run(summary: Mapping[str, Any]) -> Iterator[Finding]:
             "There is one chain, so R-hat compares its two halves and cannot see what the chain has missed: "
             "raise sampler.chains to 4.",
         )
-    for chain in chains:
-        yield from _findings_of_acceptance(chain, limits)
+    if summary["adjusted"]:
+        for chain in chains:
+            yield from _findings_of_acceptance(chain, limits)
+    else:
+        yield (
+            "WARN",
+            f"The draws are biased by the step size: the kernel {summary['kernel']} takes every move without "
+            "correction. Chains may agree on a distribution that is not the posterior; for exact draws set "
+            "sampler.kernel: auto.",
+        )
+    yield from _findings_of_modes(chains)
     n_diverging = sum(chain["n_diverging"] for chain in chains)
     # Of all moves, not of kept draws, which would make the limit depend on sampler.thin.
     n_moves = n_draws * summary["thin"] * len(chains)
@@ -96,6 +107,24 @@ def _findings_of_run(summary: Mapping[str, Any]) -> Iterator[Finding]:
             f"{limits['diverging_warn']:.1%} (diagnostics.diverging_warn): raise sampler.target_acceptance or "
             "sampler.warmup.",
         )
+
+
+def _findings_of_modes(chains: Sequence[Mapping[str, Any]]) -> Iterator[Finding]:
+    """Name the chains that stayed in a much worse mode than the best one: below it by more than the draws spread."""
+    finite = [chain for chain in chains if not _is_missing(chain["log_density_mean"])]
+    if not finite:
+        return
+    best = max(finite, key=lambda chain: float(chain["log_density_mean"]))
+    for chain in finite:
+        below = best["log_density_mean"] - chain["log_density_mean"]
+        spread = max(chain["log_density_sd"], best["log_density_sd"])
+        if spread > 0 and below > _MODE_GAP * spread:
+            yield (
+                "WARN",
+                f"Chain {chain['chain']} sits in a worse mode: its log density is {below:.1f} nats below that of chain "
+                f"{best['chain']}, {below / spread:.1f} times what draws differ by. It is kept; raise "
+                "sampler.optimise_steps or sampler.explore so that chains leave such modes.",
+            )
 
 
 def _findings_of_acceptance(chain: Mapping[str, Any], limits: Mapping[str, float]) -> Iterator[Finding]:

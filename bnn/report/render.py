@@ -200,7 +200,7 @@ def worst(diagnostics: Mapping[str, Any]) -> tuple[float | None, float | None]:
 
 def _timings(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     seconds = diagnostics["seconds"]
-    labels = {"optimise": "Warm starts", "warmup": "Warm-up", "draws": "Draws"}
+    labels = {"optimise": "Warm starts", "explore": "Exploration", "warmup": "Warm-up", "draws": "Draws"}
     rows = [(f"{labels.get(name, name)}, all chains", formatting.duration(seconds[name])) for name in seconds]
     rows.append(("Gradients, all chains", formatting.count(diagnostics["n_gradients"])))
     baseline, bnn = metrics["seconds"]["baseline"], metrics["seconds"]["bnn"]

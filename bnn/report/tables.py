@@ -26,6 +26,7 @@ METRICS = {
     "mae": Metric("MAE", "lower is better", False, True),
     "r2": Metric("R²", "higher is better, at most 1", False, False),
     "nll": Metric("NLL", "nats a row, lower is better", False, False),
+    "nll_gaussian": Metric("NLL, Gaussian", "of mean and variance alone; nats a row", False, False),
     "crps": Metric("CRPS", "lower is better", False, True),
     "brier": Metric("Brier score", "lower is better", False, False),
     "ece": Metric("ECE", "lower is better", True, False),
@@ -169,10 +170,15 @@ def convergence(diagnostics: Mapping[str, Any]) -> Table:
             Cell(formatting.count(figures["ess_tail_min"])),
         )
         rows.append(Row(f"Predictions, {split} rows", "", cells))
-    for kind, remark in (("raw", "as sampled"), ("canonical", "hidden units sorted")):
-        figures = diagnostics["weights"][kind]
+    informative = [
+        ("Weights", "as sampled", diagnostics["weights"]["raw"]),
+        ("Weights", "hidden units sorted", diagnostics["weights"]["canonical"]),
+    ]
+    if diagnostics.get("prior_scales"):
+        informative.append(("Prior scales", "logarithms", diagnostics["prior_scales"]))
+    for label, remark, figures in informative:
         cells = (
-            Cell("–"),
+            Cell(formatting.count(figures["n_quantities"]) if "n_quantities" in figures else "–"),
             Cell(formatting.rhat(figures["rhat_max"])),
             Cell(formatting.rhat(figures["rhat_median"])),
             Cell("–"),
@@ -181,7 +187,7 @@ def convergence(diagnostics: Mapping[str, Any]) -> Table:
             Cell("–"),
             Cell("–"),
         )
-        rows.append(Row("Weights", f"{remark}; for information", cells))
+        rows.append(Row(label, f"{remark}; for information", cells))
     groups = (("", 2), ("R-hat", 3), ("Bulk ESS", 3), ("Tail ESS", 1))
     above, below = f"Above {limits['rhat_warn']:g}", f"Below {limits['ess_warn']:g}"
     columns = ("Quantity", "Number", "Worst", "Median", above, "Worst", "Median", below, "Worst")

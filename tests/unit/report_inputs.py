@@ -64,6 +64,7 @@ def make_diagnostics(task: str, verdict: str = "PASS", dataset: str = "iris") ->
         "dataset": dataset,
         "task": task,
         "kernel": "mala",
+        "adjusted": True,
         "verdict": verdict,
         "reasons": reasons[verdict],
         "thresholds": LIMITS,
@@ -84,6 +85,7 @@ def make_diagnostics(task: str, verdict: str = "PASS", dataset: str = "iris") ->
             | {
                 "chain": k,
                 "log_density_mean": -61.2 - k / 10,
+                "log_density_sd": 4.1,
                 "seconds": 11.5 + k,
                 "stuck": k == 3 and verdict == "FAIL",
             }

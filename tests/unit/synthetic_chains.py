@@ -9,10 +9,17 @@ import numpy as np
 from bnn.datasets import Dataset, Task
 from bnn.layout import ParameterLayout
 from bnn.predictive import make_predictor
+from bnn.priors import learned_scale_shapes
 from bnn.storage import write_netcdf
 
-NETWORK = {"hidden": [3], "activation": "tanh", "precision": "float64"}
-LIKELIHOOD = {"noise": "sampled", "log_noise_mean": -1.0, "log_noise_sd": 1.0}
+NETWORK = {"hidden": [3], "activation": "tanh", "precision": "float64", "engine": "numpy"}
+LIKELIHOOD = {
+    "family": "gaussian",
+    "noise": "sampled",
+    "df": 4.0,
+    "log_noise_mean": -1.0,
+    "log_noise_sd": 1.0,
+}
 
 
 def make_dataset(
@@ -45,14 +52,20 @@ def make_dataset(
     )
 
 
-def layout_of(dataset: Dataset, likelihood: Mapping[str, Any] = LIKELIHOOD) -> ParameterLayout:
+def layout_of(
+    dataset: Dataset, likelihood: Mapping[str, Any] = LIKELIHOOD, learned_scales: str = "none"
+) -> ParameterLayout:
     """Return the layout of theta for the small network."""
-    return make_predictor(dataset, network=NETWORK, likelihood=likelihood).layout
+    predictor = make_predictor(dataset, network=NETWORK, likelihood=likelihood)
+    learned = learned_scale_shapes(predictor.network.parameter_shapes, learned_scales)
+    return ParameterLayout(predictor.layout.shapes | learned)
 
 
-def independent_theta(dataset: Dataset, *, n_chains: int, n_draws: int, seed: int = 0) -> np.ndarray:
+def independent_theta(
+    dataset: Dataset, *, n_chains: int, n_draws: int, seed: int = 0, layout: ParameterLayout | None = None
+) -> np.ndarray:
     """Return independent standard normal draws, shape (chain, draw, param), scaled so that noise is about 0.3."""
-    layout = layout_of(dataset)
+    layout = layout or layout_of(dataset)
     theta = 0.5 * np.random.default_rng(seed).standard_normal((n_chains, n_draws, layout.n_params))
     if "log_noise_scale" in layout.names:
         theta[..., layout.slices["log_noise_scale"]] = (
@@ -117,8 +130,10 @@ def write_chains(
             "n_draws": n_draws,
             "thin": 2,
             "langevin": "{}",
+            "adjusted": 1,
             "n_gradients": 100,
             "seconds_optimise": 0.5,
+            "seconds_explore": 0.0,
             "seconds_warmup": 1.0 + chain,
             "seconds_draws": 2.0,
         } | dict((changes or {}).get(index, {}))

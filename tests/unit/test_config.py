@@ -86,7 +86,8 @@ def test_sections_become_plain_data() -> None:
     dataset = load(with_gap(network={"hidden": [4, 2]}, likelihood={"noise": 0.5})).datasets["gap"]
     plain = dataset.model_dump()
     assert json.loads(json.dumps(plain)) == plain
-    assert plain["network"] == {"hidden": [4, 2], "activation": "tanh", "precision": "float64"}
+    expected = {"hidden": [4, 2], "activation": "tanh", "precision": "float64", "engine": "numpy"}
+    assert plain["network"] == expected
     assert plain["likelihood"]["noise"] == 0.5
     assert plain["source"] == {"kind": "synthetic", "name": "gap", "n": 60, "noise": 0.3, "seed": 0}
     assert type(dataset.sampler.langevin.model_dump()) is dict
@@ -180,6 +181,13 @@ def test_shared_keys_without_effect_do_not_change_a_dataset() -> None:
     assert after["iris"] == before["iris"]
     assert after["gap"].likelihood.noise == 0.5
     assert after["gap"].sampler == before["gap"].sampler
+    noise = {"likelihood": {"noise": 0.5, "df": 9, "log_noise_sd": 3, "log_noise_mean": -2}}
+    hetero = load({**noise, **with_gap(likelihood={"family": "heteroscedastic"})}).datasets["gap"].likelihood
+    plain = load(with_gap(likelihood={"family": "heteroscedastic", "log_noise_mean": -2})).datasets["gap"]
+    assert hetero == plain.likelihood
+    student = load({**noise, **with_gap(likelihood={"family": "student_t"})}).datasets["gap"].likelihood
+    assert (student.noise, student.df, student.log_noise_sd, student.log_noise_mean) == (0.5, 9.0, 3.0, -2.0)
+    assert load({"likelihood": {"df": 9}, **both}).datasets["gap"] == before["gap"]
     start = {"sampler": {"init": "prior", "optimise_steps": 7}}
     assert (
         load({**start, **both}).datasets["iris"].sampler.optimise_steps

@@ -36,6 +36,9 @@ prior: {weights: {family: {}}} >> must be one of normal, laplace, student_t, not
 likelihood: {noise: auto} >> likelihood.noise: must be the word sampled, or a number greater than 0, not 'auto'
 likelihood: {noise: 0} >> likelihood.noise: must be the word sampled, or a number greater than 0, not 0
 likelihood: {noise: true} >> likelihood.noise: must be the word sampled, or a number greater than 0, not true
+likelihood: {family: cauchy} >> likelihood.family: must be one of gaussian, heteroscedastic, student_t, not 'cauchy'
+likelihood: {df: 2} >> likelihood.df: must be a number greater than 2, not 2
+prior: {learned_scales: yes} >> prior.learned_scales: must be one of none, layer, ard, not true
 likelihood: {log_noise_mean: } >> likelihood.log_noise_mean: must be a number, not null
 baseline: {batch_size: 0} >> baseline.batch_size: must be a whole number, 1 or more, not 0
 baseline: {batch_size: "two\\nlines"} >> baseline.batch_size: must be a whole number, 1 or more, not 'two\\nlines'
@@ -44,7 +47,7 @@ sampler: {langevin: {langevin_probability: 2}} >> sampler.langevin.langevin_prob
 diagnostics: {rhat_warn: 2} >> diagnostics: rhat_warn (2) must not be greater than rhat_fail (1.05)
 diagnostics: {ess_fail: 500} >> diagnostics: ess_fail (500) must not be greater than ess_warn (400)
 diagnostics: {acceptance_min: 0.99} >> acceptance_min (0.99) must not be greater than acceptance_max (0.95)
-sampler: {chians: 4} >> sampler.chians: unknown key. Did you mean chains? Allowed here: kernel, chains, warmup,
+sampler: {chians: 4} >> sampler.chians: unknown key. Did you mean chains? Allowed here: kernel, chains, chains_per_job
 sampler: {Chains: 4} >> sampler.Chains: unknown key. Did you mean chains?
 sampler: {3: 4} >> sampler.3: unknown key. Allowed here: kernel, chains
 smpler: {} >> smpler: unknown key. Did you mean sampler? Allowed here: seed, split, network, prior,
@@ -73,17 +76,20 @@ $CSV, target: 5} >> x.source.target: must be text that is not empty, not 5 (put 
 $CSV, target: yes} >> x.source.target: must be text that is not empty, not true (put it in quotes if it is
 $CSV, target: y, target_unit: 1} >> x.source.target_unit: must be text, not 1 (put it in quotes
 $CSV, target: [a]} >> x.source.target: must be text that is not empty, not ["a"]
-$CSV, target: y, name: x} >> x.source.name: unknown key. Allowed here: kind, path, target, target_unit
+$CSV, target: y, name: x} >> x.source.name: unknown key. Allowed here: kind, path, test, target, target_unit
 $CSV, target: y, taget_unit: x} >> x.source.taget_unit: unknown key. Did you mean target_unit?
 $GAP, n: true} >> x.source.n: must be a whole number from 10 to 1000000, not true
 $GAP, noise: 0} >> x.source.noise: must be a number greater than 0, not 0
 task: regression, $SOURCE >> x.task: must be classification for the sklearn dataset 'iris'
 task: classification, source: {kind: synthetic, name: gap} >> x.task: must be regression for the synthetic data
 $IRIS, likelihood: {noise: 0.1} >> x.likelihood: has no effect, because only regression has noise; remove it
+$GAP}, likelihood: {df: 5} >> x.likelihood.df: has no effect on the family gaussian; remove it, or set `family: st
+$GAP}, likelihood: {family: heteroscedastic, noise: 0.1} >> x.likelihood.noise: has no effect on the family heter
+$GAP}, likelihood: {family: heteroscedastic, log_noise_sd: 2} >> x.likelihood.log_noise_sd: has no effect on the
 $GAP}, split: {stratify: true} >> x.split.stratify: has no effect, because only classes have proportions
 $IRIS, prior: {weights: {df: 3}} >> x.prior.weights.df: has no effect on the family normal; remove it, or set
 $IRIS, prior: {biases: {df: 3, family: laplace}} >> x.prior.biases.df: has no effect on the family laplace
-$IRIS, sampler: {langevin: {noise_scale: 1}} >> x.sampler.langevin: has no effect on the kernel mala; remove it
+$IRIS, sampler: {langevin: {noise_scale: 1}} >> x.sampler.langevin: has no effect on the kernel auto; remove it
 $IRIS, diagnostics: {ess_warn: 50} >> x.diagnostics: ess_fail (100) must not be greater than ess_warn (50)
 """
 SHORT = {
@@ -148,6 +154,8 @@ def test_long_values_are_cut() -> None:
     [
         ({"likelihood": {"noise": 0.1}}, IRIS),
         ({"likelihood": {"noise": 0.1}}, {**IRIS, "likelihood": None}),
+        ({"likelihood": {"noise": 0.1, "df": 5}}, {**GAP, "likelihood": {"family": "heteroscedastic"}}),
+        ({"likelihood": {"family": "student_t"}}, {**GAP, "likelihood": {"df": 5, "noise": 0.2}}),
         ({"split": {"stratify": True}}, {**GAP, "split": {"test_size": 0.3}}),
         ({}, {**GAP, "split": {"stratify": False}}),
         ({"prior": {"weights": {"df": 3}}}, {**IRIS, "prior": {"weights": {"family": "laplace"}}}),

@@ -243,3 +243,40 @@ def test_every_named_source_of_the_config_can_be_read() -> None:
         table: Table = datasets.SOURCES[kind]({**GAP, "name": name}, task)  # type: ignore[arg-type]
         assert bool(table.class_names) == (task == "classification")
         assert table.x.shape == (len(table.y), len(table.feature_names))
+
+
+def read_two(tmp_path: Path, train: str, test: str, *, task: Task) -> Dataset:
+    source = {
+        "kind": "csv",
+        "path": str(write(tmp_path / "train.csv", train)),
+        "test": str(write(tmp_path / "test.csv", test)),
+        "target": "y",
+        "target_unit": "",
+    }
+    return prepare("mine", task=task, source=source, split=SPLIT)
+
+
+TWO_CLASSES = "a,b,y\n" + "".join(f"{i},{-i},{'dog' if i % 2 else 'cat'}\n" for i in range(6))
+
+
+def test_a_test_file_is_the_test_part_and_columns_go_by_name(tmp_path: Path) -> None:
+    found = read_two(tmp_path, TWO_CLASSES, "y,b,a\ndog,5,1\ncat,7,3\ndog,0,0\n", task="classification")
+    assert found.class_names == ("cat", "dog")
+    assert found.row_train.tolist() == list(range(6)) and found.row_test.tolist() == [6, 7, 8]
+    assert found.y_test.tolist() == [1, 0, 1]
+    original = found.x_test * found.feature_scale + found.feature_mean
+    np.testing.assert_allclose(original, [[1, 5], [3, 7], [0, 0]], atol=1e-12)
+    np.testing.assert_allclose(found.x_train.mean(axis=0), 0.0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("test", "message"),
+    [
+        ("a,y\n1,dog\n2,cat\n3,cat\n", "the test file lacks column b"),
+        ("a,b,c,y\n1,1,1,dog\n2,1,1,cat\n3,1,1,cat\n", "has, and the train file has not, column c"),
+        ("a,b,y\n1,1,dog\n2,1,fox\n3,1,dog\n", "the test file has class 'fox'"),
+    ],
+)
+def test_a_test_file_that_does_not_fit_is_refused(tmp_path: Path, test: str, message: str) -> None:
+    with pytest.raises(datasets.DataError, match=message):
+        read_two(tmp_path, TWO_CLASSES, test, task="classification")

@@ -9,6 +9,8 @@ import pytest
 from bnn import diagnostics, inference_data
 from bnn.network import Network
 from bnn.storage import read_json, read_netcdf
+from bnn.verdict import _findings_of_run
+from tests.unit.report_inputs import make_diagnostics
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
     NETWORK,
@@ -34,8 +36,8 @@ N_DRAWS = 400
 def judged(tmp_path):
     """Return a function from draws of theta to the summary and the figures at every row."""
 
-    def judge(theta, dataset, *, likelihood=LIKELIHOOD, thresholds=None, **chains):
-        paths = write_chains(tmp_path, theta, layout_of(dataset, likelihood), **chains)
+    def judge(theta, dataset, *, likelihood=LIKELIHOOD, learned_scales="none", thresholds=None, **chains):
+        paths = write_chains(tmp_path, theta, layout_of(dataset, likelihood, learned_scales), **chains)
         rng = np.random.default_rng(0)
         idata = inference_data.build(dataset, paths, network=NETWORK, likelihood=likelihood, rng=rng)
         return diagnostics.summarise(idata, dataset, thresholds=THRESHOLDS | (thresholds or {}))
@@ -192,7 +194,7 @@ def test_independent_draws_pass(judged, task, tmp_path):
         2,
         30,
     )
-    assert summary["seconds"] == {"optimise": 2.0, "warmup": 10.0, "draws": 8.0}
+    assert summary["seconds"] == {"optimise": 2.0, "explore": 0.0, "warmup": 10.0, "draws": 8.0}
     assert summary["n_gradients"] == 400
     assert summary["chains"][3]["seconds"] == pytest.approx(6.5)
     assert summary["chains"][1]["chain"] == 1
@@ -337,6 +339,49 @@ def test_known_noise_is_not_judged(judged):
     assert summary["verdict"] == "PASS", summary["reasons"]
 
 
+def test_noise_of_every_row_is_judged_as_a_prediction(judged):
+    dataset = make_dataset("regression")
+    likelihood = LIKELIHOOD | {"family": "heteroscedastic"}
+    layout = layout_of(dataset, likelihood)
+    theta = independent_theta(dataset, n_chains=4, n_draws=N_DRAWS, layout=layout)
+    good, _ = judged(theta, dataset, likelihood=likelihood, thresholds={"rhat_warn": 1.02})
+    assert good["verdict"] == "PASS", good["reasons"]
+    assert good["noise_scale"] is None
+    assert good["predictions"]["test"]["n_quantities"] == 5
+    # The second output, and nothing else, differs between chains.
+    theta[0, :, layout.slices["bias_1"].stop - 1] += 3.0
+    bad, pointwise = judged(
+        theta, dataset, likelihood=likelihood, variables={"log_density": gaussian_chains()}
+    )
+    assert bad["verdict"] == "FAIL"
+    assert min(bad["predictions"]["test"]["rhat_max"], pointwise["rhat_test"][1].min()) > 1.1
+    assert np.array_equal(
+        pointwise["mcse_mean_test"][1], judged(theta, dataset, likelihood=likelihood)[1]["mcse_mean_test"][1]
+    )
+    assert good["predictions"]["test"]["mcse_mean_max"] == bad["predictions"]["test"]["mcse_mean_max"]
+
+
+@pytest.mark.parametrize("learned_scales", ["layer", "ard"])
+def test_scales_of_the_prior_are_shown_and_do_not_decide(judged, learned_scales):
+    dataset = make_dataset("regression")
+    layout = layout_of(dataset, LIKELIHOOD, learned_scales)
+    theta = independent_theta(dataset, n_chains=4, n_draws=N_DRAWS, layout=layout)
+    theta[0, :, layout.slices["log_prior_scale_weight_0"].start] += 5.0
+    density = {"log_density": gaussian_chains()}
+    summary, _ = judged(
+        theta, dataset, learned_scales=learned_scales, thresholds={"rhat_warn": 1.02}, variables=density
+    )
+    assert summary["verdict"] == "PASS", summary["reasons"]
+    scales = summary["prior_scales"]
+    assert scales["n_quantities"] == (4 if learned_scales == "layer" else 5)
+    assert scales["rhat_max"] > 1.1 > scales["rhat_median"]
+    assert scales["ess_bulk_min"] < 100 < scales["ess_bulk_median"]
+    fixed = theta[..., : layout_of(dataset).n_params]
+    plain, _ = judged(fixed, dataset, thresholds={"rhat_warn": 1.02}, variables=density)
+    assert plain["prior_scales"] is None
+    assert plain["weights"] == summary["weights"], "scales of the prior are no weights"
+
+
 def test_sampled_noise_that_never_changes_fails(judged):
     dataset = make_dataset("regression")
     theta = independent_theta(dataset, n_chains=4, n_draws=N_DRAWS)
@@ -377,6 +422,32 @@ def test_how_a_chain_ran_is_judged(judged, variable, value, verdict, words):
     assert len(summary["reasons"]) == 1
     assert summary["reasons"][0].startswith(words)
     assert summary["n_diverging"] == (N_DRAWS if variable == "diverging" else 0)
+
+
+def run_findings(**changes):
+    summary = make_diagnostics("classification")
+    summary |= {name: value for name, value in changes.items() if name != "log_density_means"}
+    for chain, mean in zip(summary["chains"], changes.get("log_density_means", ()), strict=False):
+        chain["log_density_mean"] = mean
+    return list(_findings_of_run(summary))
+
+
+def test_draws_without_correction_are_a_warning_and_their_acceptance_is_not_judged():
+    assert run_findings() == []
+    (finding,) = run_findings(adjusted=False, kernel="microcanonical")
+    assert finding[0] == "WARN"
+    assert finding[1].startswith("The draws are biased by the step size: the kernel microcanonical")
+
+
+def test_a_chain_in_a_much_worse_mode_is_named():
+    assert run_findings(log_density_means=(-60.0, -61.0, -70.0, -59.0)) == []
+    (finding,) = run_findings(log_density_means=(-60.0, -61.0, -90.0, -59.0))
+    assert finding == (
+        "WARN",
+        "Chain 2 sits in a worse mode: its log density is 31.0 nats below that of chain 3, 7.6 times what draws "
+        "differ by. It is kept; raise sampler.optimise_steps or sampler.explore so that chains leave such modes.",
+    )
+    assert run_findings(log_density_means=(None, float("nan"), -60.0, -59.0)) == []
 
 
 def test_weights_are_information_only(judged):

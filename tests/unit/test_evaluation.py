@@ -22,14 +22,14 @@ from tests.unit.synthetic_chains import (
 )
 
 ATTRIBUTES = {"seconds": 0.75, "best_epoch": 3, "n_params": 13}
-REGRESSION_SCORES = ["rmse", "mae", "r2", "nll", "crps"]
+REGRESSION_SCORES = ["rmse", "mae", "r2", "nll", "nll_gaussian", "crps"]
 REGRESSION_SCORES += [f"{name}_{level}" for level in (50, 90, 95) for name in ("coverage", "width")]
 
 
-def posterior_of(folder, dataset, theta):
-    paths = write_chains(folder, theta, layout_of(dataset))
+def posterior_of(folder, dataset, theta, likelihood=LIKELIHOOD):
+    paths = write_chains(folder, theta, layout_of(dataset, likelihood))
     rng = np.random.default_rng(0)
-    return inference_data.build(dataset, paths, network=NETWORK, likelihood=LIKELIHOOD, rng=rng)
+    return inference_data.build(dataset, paths, network=NETWORK, likelihood=likelihood, rng=rng)
 
 
 def references(predictions):
@@ -130,6 +130,11 @@ def test_scores_and_table_of_a_regression_are_in_original_units(tmp_path):
     assert found["rmse"] == pytest.approx(np.sqrt(np.mean((table["bnn_mean"] - y) ** 2)), rel=1e-9)
     density = stats.norm.pdf(y, means, noise[..., None]).mean(axis=(0, 1))
     assert found["nll"] == pytest.approx(-np.log(density).mean(), rel=1e-6)
+    normal = stats.norm(table["bnn_mean"], table["bnn_sd"])
+    assert found["nll_gaussian"] == pytest.approx(-normal.logpdf(y).mean(), rel=1e-9)
+    assert found["nll_gaussian"] != pytest.approx(found["nll"], rel=1e-3), (
+        "a mixture is no normal distribution"
+    )
     assert found["crps"] == pytest.approx(
         metrics.sample_crps(drawn.reshape(-1, 5).astype(float), y), rel=1e-9
     )
@@ -181,13 +186,52 @@ def test_one_normal_distribution_has_one_set_of_scores_whichever_model_predicts_
         bnn = scores["models"]["bnn"][split]
         for model in ("baseline", "linear"):
             for name, entry in scores["models"][model][split].items():
-                if name in ("rmse", "mae", "r2", "nll"):
+                if name in ("rmse", "mae", "r2", "nll", "nll_gaussian"):
                     assert bnn[name]["value"] == pytest.approx(entry["value"], rel=1e-6), name
                 elif name.startswith("coverage"):
                     # An end that moves by its error can cross one observation or two.
                     assert bnn[name]["value"] == pytest.approx(entry["value"], abs=0.051), name
                 else:
                     assert bnn[name]["value"] == pytest.approx(entry["value"], rel=0.02), name
+
+
+@pytest.mark.parametrize("family", ["student_t", "heteroscedastic"])
+def test_scores_of_other_noise_are_by_their_own_density_and_variance(tmp_path, family):
+    dataset = make_dataset("regression")
+    likelihood = LIKELIHOOD | {"family": family}
+    layout = layout_of(dataset, likelihood)
+    theta = independent_theta(dataset, n_chains=2, n_draws=40, layout=layout)
+    idata = posterior_of(tmp_path, dataset, theta, likelihood)
+    scores, table = evaluation.evaluate(idata, dataset, any_references(dataset), ATTRIBUTES)
+    y, means = 20 + 5 * dataset.y_test, idata["predictions"]["mean"].values.astype(float)
+    if family == "student_t":
+        scale = 5 * np.exp(theta[..., -1:])
+        density, variance = stats.t(4, means, scale).pdf(y), np.broadcast_to(2 * scale**2, means.shape)
+    else:
+        scale = idata["predictions"]["noise_sd"].values.astype(float)
+        density, variance = stats.norm(means, scale).pdf(y), scale**2
+        assert np.ptp(table["bnn_sd_aleatoric"]) > 0.1
+    assert np.allclose(table["bnn_sd_aleatoric"] ** 2, variance.mean(axis=(0, 1)), rtol=1e-6)
+    found = scores["models"]["bnn"]["test"]
+    assert found["nll"]["value"] == pytest.approx(-np.log(density.mean(axis=(0, 1))).mean(), rel=1e-6)
+    sd = np.sqrt(variance.mean(axis=(0, 1)) + means.var(axis=(0, 1)))
+    assert np.allclose(table["bnn_sd"], sd, rtol=1e-6)
+    expected = -stats.norm(means.mean(axis=(0, 1)), sd).logpdf(y).mean()
+    assert found["nll_gaussian"]["value"] == pytest.approx(expected, rel=1e-6)
+    assert scores["uncertainty"]["test"]["aleatoric"] == pytest.approx(variance.mean(), rel=1e-6)
+
+
+def test_variance_of_a_target_far_from_zero_keeps_its_digits(tmp_path):
+    near, far = (make_dataset("regression", target_mean=mean) for mean in (20.0, 1.7e9))
+    theta = independent_theta(near, n_chains=2, n_draws=30)
+    values = []
+    for index, dataset in enumerate((near, far)):
+        folder = tmp_path / str(index)
+        folder.mkdir()
+        idata = posterior_of(folder, dataset, theta)
+        scores, _ = evaluation.evaluate(idata, dataset, any_references(dataset), ATTRIBUTES)
+        values.append(scores["models"]["bnn"]["test"]["nll_gaussian"]["value"])
+    assert values[1] == pytest.approx(values[0], rel=1e-5)
 
 
 # --- Monte Carlo errors-
@@ -226,8 +270,11 @@ def test_leaving_blocks_out_is_what_it_says(tmp_path):
         kept = blocks != block
         mean, drawn, density = (group[name].values[kept][None] for name in ("mean", "y", "log_density_y"))
         lower, upper = central_intervals(drawn, (0.95,))
+        noise = group["noise_sd"].values[kept]
+        sd = np.sqrt(mean[0].astype(float).var(axis=0) + np.mean(noise**2))
         rebuilt.append(
             {
+                "nll_gaussian": metrics.gaussian_nll(mean[0].mean(axis=0, dtype=float), sd, y),
                 "rmse": metrics.rmse(mean[0].mean(axis=0, dtype=float), y),
                 "nll": -mixture_log_density(density).mean(),
                 "crps": metrics.sample_crps(drawn[0].astype(float), y),
@@ -246,7 +293,7 @@ def test_errors_are_as_large_as_the_scatter_between_runs(persistence):
 
     The variance of 200 scores has a relative standard error of sqrt(2/199) = 10 %, the mean of their squared errors
     (19 degrees of freedom each) one of sqrt(2/19/200) = 2 %. The ratio may be off by 40 %, so over seeds a right
-    jackknife would fail here once in 10,000 times for each of 8 scores. Quantiles far out jump from draw to draw,
+    jackknife would fail here once in 10,000 times for each of 9 scores. Quantiles far out jump from draw to draw,
     which with few draws the jackknife overstates: widths of intervals may claim up to twice the variance.
     """
     n_runs, n_chains, n_draws, n_obs = 200, 4, 400, 12
@@ -267,13 +314,17 @@ def test_errors_are_as_large_as_the_scatter_between_runs(persistence):
         mean = logits[..., 0]
         noise_draws = rng.standard_normal(mean.shape)
         arrays = {"mean": mean, "y": mean + noise_draws, "probability": probability}
+        arrays["noise_sd"] = np.ones(mean.shape[:2])
         arrays["log_density_y"] = stats.norm.logpdf(y, mean, 1.0)
         idata: Any = {
             "predictions": {name: SimpleNamespace(values=values) for name, values in arrays.items()}
         }
         found = evaluation._target_scores(idata, "test", y)
         classes = evaluation._class_scores(idata, "test", y_class)
-        kept = {name: found[name] for name in ("rmse", "mae", "nll", "crps", "width_50", "width_95")}
+        kept = {
+            name: found[name]
+            for name in ("rmse", "mae", "nll", "nll_gaussian", "crps", "width_50", "width_95")
+        }
         runs.append(kept | {f"class {name}": classes[name] for name in ("nll", "brier")})
     for name in runs[0]:
         scatter = np.var([run[name]["value"] for run in runs], ddof=1)

@@ -101,13 +101,39 @@ def test_band_runs_beyond_the_data_in_original_units(tmp_path):
     reach = 0.25 * np.ptp(x)
     assert np.allclose(band.x_grid[[0, -1]], [x.min() - reach, x.max() + reach])
     standardised = (band.x_grid - dataset.feature_mean[0]) / dataset.feature_scale[0]
-    expected = 20 + 5 * network.forward(layout.unpack(theta[None]), standardised[:, None])[0, :, 0]
+    expected = 20 + 5 * network.forward(layout.unpack(theta[None]), standardised[:, None])[0, 0]
     assert np.allclose(band.baseline_mean, expected)
     assert np.array_equal(band.y_train, observed(dataset, "train"))
     inside = (
         (band.lower_90 < band.lower_50) & (band.lower_50 < band.upper_50) & (band.upper_50 < band.upper_90)
     )
     assert inside.all()
+
+
+def test_band_of_noise_that_depends_on_the_input(tmp_path):
+    dataset = one_feature()
+    likelihood = LIKELIHOOD | {"family": "heteroscedastic"}
+    layout = layout_of(dataset, likelihood, "ard")
+    theta = np.zeros((2, 2000, layout.n_params))
+    # One hidden unit turns the noise up with the input; the mean is 0 in standardised units throughout.
+    theta[..., layout.slices["weight_0"].start] = 1.0
+    theta[..., layout.slices["weight_1"].start + 1] = 1.5
+    paths = write_chains(tmp_path, theta, layout)
+    rng = np.random.default_rng(0)
+    idata = inference_data.build(dataset, paths, network=NETWORK, likelihood=likelihood, rng=rng)
+    network = Network((1, 3, 1), activation="tanh", dtype="float64")
+    plain = ParameterLayout(network.parameter_shapes)
+    weights = np.random.default_rng(1).standard_normal(plain.n_params)
+    settings: dict[str, Any] = {"network": NETWORK, "likelihood": likelihood, "rng": rng}
+    band = figures.band(idata, dataset, {"theta": weights}, **settings)
+    assert band is not None
+    x = (band.x_grid - dataset.feature_mean[0]) / dataset.feature_scale[0]
+    assert np.allclose(band.bnn_mean, 20)
+    half = 1.6449 * 5 * np.exp(-1.0 + 1.5 * np.tanh(x))
+    # Quantiles of 4,000 draws have a relative standard error of 1.9 %.
+    assert np.allclose((band.upper_90 - band.lower_90) / 2, half, rtol=0.08)
+    expected = 20 + 5 * network.forward(plain.unpack(weights[None]), x[:, None])[0, 0]
+    assert np.allclose(band.baseline_mean, expected), "the baseline has one output all the same"
 
 
 def test_no_band_with_classes_or_several_features(tmp_path):

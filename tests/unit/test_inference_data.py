@@ -57,8 +57,9 @@ def test_groups_variables_and_dimensions(saved, dataset):
         assert saved[group][kind[0]].dtype == np.float32
         assert saved[group]["y"].dims == ("chain", "draw", "obs_id")
         assert np.array_equal(saved[group]["obs_id"], rows)
-    assert set(saved["posterior_predictive"].data_vars) == {kind[0], "y"}
-    assert set(saved["predictions"].data_vars) == {kind[0], "y", "log_density_y"}
+    of_target = {kind[0], "y"} | ({"noise_sd"} if dataset.task == "regression" else set())
+    assert set(saved["posterior_predictive"].data_vars) == of_target
+    assert set(saved["predictions"].data_vars) == of_target | {"log_density_y"}
     assert set(saved["log_likelihood"].data_vars) == {"y"}
     posterior = saved["posterior"]
     assert posterior["weight_0"].dims == ("chain", "draw", "input", "hidden_0")
@@ -205,6 +206,48 @@ def test_known_noise_is_a_constant(tmp_path):
     assert np.allclose(idata["posterior"]["noise_scale"], 0.3, rtol=1e-12)
     assert np.array_equal(inference_data.stacked_theta(idata)[0], theta)
     assert "warmup_sample_stats" not in idata.groups()
+
+
+@pytest.mark.parametrize("family", ["gaussian", "student_t", "heteroscedastic"])
+@pytest.mark.parametrize("learned_scales", ["layer", "ard"])
+def test_every_family_is_stored_with_its_noise_and_the_scales_of_the_prior(tmp_path, family, learned_scales):
+    dataset = make_dataset("regression")
+    likelihood = LIKELIHOOD | {"family": family}
+    layout = layout_of(dataset, likelihood, learned_scales)
+    theta = independent_theta(dataset, n_chains=2, n_draws=6, layout=layout)
+    idata = build(dataset, write_chains(tmp_path, theta, layout), likelihood=likelihood)
+    inference_data.save(idata, tmp_path / "posterior.nc")
+    saved = inference_data.load(tmp_path / "posterior.nc")
+    found, found_layout = inference_data.stacked_theta(saved)
+    assert found_layout == layout
+    assert np.allclose(found, theta, rtol=1e-14, atol=1e-14)
+    posterior = saved["posterior"]
+    first = ("input",) if learned_scales == "ard" else ()
+    assert posterior["log_prior_scale_weight_0"].dims == ("chain", "draw", *first)
+    assert posterior["log_prior_scale_bias_1"].dims == ("chain", "draw")
+    predictor = make_predictor(dataset, network=NETWORK, likelihood=likelihood, layout=layout)
+    for group, x in (("predictions", dataset.x_test), ("posterior_predictive", dataset.x_train)):
+        noise_sd = saved[group]["noise_sd"]
+        assert noise_sd.attrs["units"] == "EUR"
+        (block,) = predictor.stream(theta[1], x)
+        assert block.noise_sd is not None
+        if family == "heteroscedastic":
+            assert noise_sd.dims == ("chain", "draw", "obs_id")
+            assert noise_sd.dtype == np.float32
+            assert np.allclose(noise_sd[1], block.noise_sd, rtol=1e-6)
+        else:
+            # Not a number a row: the file of a large table would be half as large again.
+            assert noise_sd.dims == ("chain", "draw")
+            assert np.allclose(noise_sd[1], block.noise_sd[:, 0], rtol=1e-12)
+    assert ("noise_scale" in posterior) == (family != "heteroscedastic")
+    if family == "heteroscedastic":
+        assert posterior["output"].values.tolist() == ["price", "log noise scale"]
+    else:
+        assert posterior["output"].values.tolist() == ["price"]
+        assert np.allclose(
+            posterior["noise_scale"], np.exp(theta[..., layout.slices["log_noise_scale"]][..., 0])
+        )
+        assert ("Student-t with 4" in posterior["noise_scale"].attrs["long_name"]) == (family == "student_t")
 
 
 def test_a_target_far_from_zero_keeps_its_digits(tmp_path):

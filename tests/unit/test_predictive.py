@@ -5,7 +5,7 @@ import pytest
 from scipy import special, stats
 
 from bnn import predictive
-from tests.unit.synthetic_chains import LIKELIHOOD, NETWORK, independent_theta, make_dataset
+from tests.unit.synthetic_chains import LIKELIHOOD, NETWORK, independent_theta, layout_of, make_dataset
 
 
 @pytest.fixture
@@ -53,6 +53,19 @@ def test_variance_of_new_observations_is_the_law_of_total_variance(rng):
     new = mean + noise_scale[..., None] * rng.standard_normal(mean.shape)
     # A variance of 8,000 draws has a relative standard error of sqrt(2/8000) = 1.6 %.
     assert np.allclose(new.var(axis=(0, 1)), found.total, rtol=0.08)
+
+
+@pytest.mark.usefixtures("block_bytes")
+def test_noise_that_depends_on_the_row_is_aleatoric_row_by_row(rng):
+    mean = rng.standard_normal((2, 50, 3))
+    noise_sd = rng.uniform(0.5, 1.5, size=(2, 50, 3)) * np.array([1.0, 2.0, 4.0])
+    found = predictive.target_summary(mean, noise_sd)
+    assert np.allclose(found.aleatoric, np.mean(noise_sd**2, axis=(0, 1)), rtol=1e-12)
+    assert np.allclose(found.total, found.aleatoric + found.epistemic, rtol=1e-12)
+    same = np.repeat(noise_sd[..., :1], 3, axis=2)
+    assert np.allclose(
+        predictive.target_summary(mean, same).total, predictive.target_summary(mean, same[..., 0]).total
+    )
 
 
 @pytest.mark.usefixtures("block_bytes")
@@ -125,7 +138,7 @@ def test_blocks_change_nothing(task, monkeypatch):
         rng = np.random.default_rng(5)
         blocks = list(predictor.stream(theta, dataset.x_train))
         assert all(block.log_density is None for block in blocks)
-        drawn = [predictor.sample(block, theta, rng) for block in blocks]
+        drawn = [predictor.sample(block, rng) for block in blocks]
         return len(blocks), np.concatenate([block.value for block in blocks]), np.concatenate(drawn)
 
     (one, values, drawn), (many, other_values, other_drawn) = collect(2**25), collect(1000)
@@ -167,6 +180,79 @@ def test_grid_has_the_moments_and_quantiles_of_the_mixture(rng):
         inside = (stats.norm.cdf(upper, mean, scale) - stats.norm.cdf(lower, mean, scale)).mean(axis=(0, 1))
         # 4,000 draws: a quantile's probability has a standard error of at most sqrt(0.25 / 4000) = 0.8 %.
         assert np.allclose(inside, level, atol=0.04)
+
+
+@pytest.mark.usefixtures("block_bytes")
+@pytest.mark.parametrize("family", ["gaussian", "student_t", "heteroscedastic"])
+def test_each_family_predicts_its_own_noise(family, rng):
+    """Densities are those of SciPy, and new observations have the variance and the quantiles that are claimed."""
+    dataset = make_dataset("regression")
+    likelihood = LIKELIHOOD | {"family": family, "df": 6.0}
+    layout = layout_of(dataset, likelihood)
+    predictor = predictive.make_predictor(dataset, network=NETWORK, likelihood=likelihood)
+    theta = independent_theta(dataset, n_chains=1, n_draws=8000, layout=layout)
+    blocks = list(predictor.stream(theta[0], dataset.x_test, dataset.y_test))
+    mean = np.concatenate([block.value for block in blocks])
+    noise_sd = np.concatenate([block.noise_sd for block in blocks])
+    parameters = layout.unpack(theta[0])
+    output = predictor.network.forward(parameters, dataset.x_test)
+    assert np.allclose(mean, 20 + 5 * output[:, 0], rtol=1e-12)
+    if family == "heteroscedastic":
+        scale = 5 * np.exp(-1.0 + output[:, 1])
+        assert predictor.noise_varies
+    else:
+        scale = 5 * np.exp(parameters["log_noise_scale"])[:, None]
+        assert not predictor.noise_varies
+    assert np.allclose(noise_sd, scale * (np.sqrt(6 / 4) if family == "student_t" else 1.0), rtol=1e-12)
+    density = stats.t(6.0, mean, scale) if family == "student_t" else stats.norm(mean, scale)
+    found = np.concatenate([block.log_density for block in blocks])
+    assert np.allclose(found, density.logpdf(20 + 5 * dataset.y_test), rtol=1e-9, atol=1e-9)
+    new = np.concatenate([predictor.sample(block, rng) for block in blocks])
+    uniform = density.cdf(new)
+    # 40,000 numbers; over seeds a right sampler would fail here once in 10,000.
+    assert stats.kstest(uniform.ravel(), "uniform").pvalue > 1e-4
+    summary = predictive.target_summary(
+        mean[None], noise_sd[None] if predictor.noise_varies else noise_sd[None, :, 0]
+    )
+    # A variance of 8,000 draws of kurtosis up to 20 has a relative standard error of up to 5 %.
+    assert np.allclose(new.var(axis=0), summary.total, rtol=0.2)
+    assert np.mean(new.var(axis=0) / summary.total) == pytest.approx(1.0, abs=0.1)
+    grid = predictive.predict_grid(predictor, theta, dataset.x_test, levels=(0.9,), rng=rng)
+    for name in ("mean", "total", "aleatoric", "epistemic"):
+        assert np.allclose(getattr(grid.summary, name), getattr(summary, name), rtol=1e-9), name
+    inside = (density.cdf(grid.upper[0]) - density.cdf(grid.lower[0])).mean(axis=0)
+    # A quantile's probability from 8,000 draws has a standard error of at most sqrt(0.05 * 0.95 / 8000) = 0.25 %.
+    assert np.allclose(inside, 0.9, atol=0.015)
+
+
+def test_noise_of_a_row_has_no_single_scale_and_classes_have_no_grid(rng):
+    dataset = make_dataset("regression")
+    predictor = predictive.make_predictor(
+        dataset, network=NETWORK, likelihood=LIKELIHOOD | {"family": "heteroscedastic"}
+    )
+    assert predictor.network.sizes == (2, 3, 2)
+    with pytest.raises(ValueError, match="noise that depends on the row has no single scale"):
+        predictor.noise_scale(np.zeros((1, predictor.layout.n_params)))
+    table = make_dataset("classification")
+    classes = predictive.make_predictor(table, network=NETWORK, likelihood=LIKELIHOOD)
+    with pytest.raises(ValueError, match="a class has no mean"):
+        predictive.predict_grid(
+            classes, np.zeros((1, 1, classes.layout.n_params)), table.x_test, levels=(0.9,), rng=rng
+        )
+
+
+def test_scales_of_the_prior_do_not_change_predictions():
+    dataset = make_dataset("regression")
+    layout = layout_of(dataset, learned_scales="ard")
+    assert layout.shapes["log_prior_scale_weight_0"] == (2,)
+    theta = independent_theta(dataset, n_chains=1, n_draws=4, layout=layout)
+    plain = predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
+    learned = predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD, layout=layout)
+    expected = predictive.predict_draws(plain, theta[..., : plain.layout.n_params], dataset.x_test)
+    assert np.array_equal(predictive.predict_draws(learned, theta, dataset.x_test), expected)
+    other = layout_of(dataset, LIKELIHOOD | {"noise": 0.5}, "ard")
+    with pytest.raises(ValueError, match=r"the draws of 'toy' hold parameters .* sample again"):
+        predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD, layout=other)
 
 
 def test_draws_of_probabilities_keep_chains_apart():
