@@ -51,6 +51,13 @@ test: setup ## Run the test suite with coverage
 calibrate: setup ## Run simulation-based calibration of every adjusted kernel in full (about an hour)
 	BNN_CALIBRATE=1 $(BIN)/python -m pytest -n 2 tests/statistical/test_calibration.py
 
+# The peers bring versions of their own, so they get an environment of their own.
+.PHONY: benchmark
+benchmark: ## Measure speed against other samplers on one core (needs a connection to a package index)
+	$(PYTHON) -m venv .venv-benchmark
+	.venv-benchmark/bin/python -m pip --disable-pip-version-check install -qq --editable ".[benchmark,fast]"
+	set -e; for script in gradient iris; do .venv-benchmark/bin/python benchmarks/$$script.py; done
+
 .PHONY: lint
 lint: setup ## Check style, types and the workflow
 	$(BIN)/ruff check .

@@ -1,0 +1,67 @@
+"""What the benchmark scripts share: one core, facts of the machine, fair timing, and tables.
+
+Import this module first: it limits the threads of every library before they are loaded.
+"""
+
+import os
+import platform
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_name] = "1"
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+
+RESULTS = Path(__file__).parent / "results"
+PACKAGES = ("numpy", "numba", "jax", "numpyro")
+
+
+def fastest(
+    candidates: Mapping[str, Callable[[], object]], *, rounds: int, seconds: float
+) -> dict[str, float]:
+    """Return the least seconds that a call of each took; candidates take turns, so that all see the same machine."""
+    best = dict.fromkeys(candidates, float("inf"))
+    for function in candidates.values():
+        function()
+    for _ in range(rounds):
+        for name, function in candidates.items():
+            start, calls = time.perf_counter(), 0
+            while time.perf_counter() - start < seconds:
+                function()
+                calls += 1
+            best[name] = min(best[name], (time.perf_counter() - start) / calls)
+    return best
+
+
+def facts() -> str:
+    """Return machine, versions and date as one line."""
+    cpu = platform.processor() or platform.machine()
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        names = [line.split(":")[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+        cpu = names[0] if names else cpu
+    found = []
+    for package in PACKAGES:
+        try:
+            found.append(f"{package} {version(package)}")
+        except PackageNotFoundError:
+            found.append(f"{package} absent")
+    return f"{cpu}, one core; Python {platform.python_version()}, {', '.join(found)}; {date.today()}"
+
+
+def write_table(
+    name: str, title: str, header: Sequence[str], rows: Sequence[Sequence[str]], note: str
+) -> None:
+    """Print a Markdown table and write it to results/<name>.md."""
+    lines = [f"# {title}", "", facts(), "", f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
+    lines += [f"| {' | '.join(row)} |" for row in rows]
+    text = "\n".join([*lines, "", note, ""])
+    print(text)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
