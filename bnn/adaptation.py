@@ -122,9 +122,13 @@ def start_adaptation(position: np.ndarray, step_size: float) -> Adaptation:
     return Adaptation(0, search, np.ones_like(position), start_running_variance(position))
 
 
-def tuning_for_warmup(state: Adaptation, *, n_warmup: int, trajectory_length: float) -> Tuning:
-    """Return the tuning for the next warm-up transition; trajectories are cut short in the first windows."""
+def tuning_for_warmup(
+    state: Adaptation, *, n_warmup: int, trajectory_length: float, cut_short: bool
+) -> Tuning:
+    """Return the tuning for the next warm-up transition, with trajectories cut short in the first windows if asked."""
     step_size = np.exp(state.search.log_step)
+    if not cut_short:
+        return Tuning(step_size, state.variance, np.full_like(step_size, trajectory_length))
     most = _MOST_STEPS[sum(state.iteration >= end for end in window_ends(n_warmup))]
     return Tuning(step_size, state.variance, np.minimum(trajectory_length, most * step_size))
 

@@ -242,9 +242,10 @@ def _adapt(
     progress: Progress,
 ) -> tuple[ChainState, Tuning, list[_Record]]:
     """Run a kernel and tune it on the way; return where it ends, its frozen tuning, and records of the way."""
-    exploring = phase == "explore"
     wanted = kernel.target_acceptance
-    if settings.target_acceptance is not None and not exploring:
+    if phase == "explore":
+        wanted = microcanonical.BOLD_QUALITY
+    elif settings.target_acceptance is not None:
         wanted = settings.target_acceptance
     length = adaptation.QUARTER_PERIOD if settings.trajectory_length is None else settings.trajectory_length
     first = _FIRST_LEAPFROG_STEP_SIZE if kernel.has_trajectories else _FIRST_STEP_SIZE
@@ -253,7 +254,9 @@ def _adapt(
     records: list[_Record] = []
     recent = np.full(len(state.log_density), wanted)
     for iteration in range(1, n_transitions + 1):
-        tuning = adaptation.tuning_for_warmup(adapting, n_warmup=n_transitions, trajectory_length=length)
+        tuning = adaptation.tuning_for_warmup(
+            adapting, n_warmup=n_transitions, trajectory_length=length, cut_short=kernel.has_trajectories
+        )
         state, info = kernel.step(random, state, target, tuning)
         adapting = adaptation.update_adaptation(
             adapting,
@@ -261,7 +264,8 @@ def _adapt(
             info.acceptance_prob,
             n_warmup=n_transitions,
             target_acceptance=wanted,
-            precondition=settings.precondition,
+            # An unadjusted chain travels far while it is tuned: its variance tells of the way, not the posterior.
+            precondition=settings.precondition and kernel.adjusted,
             step_exponent=kernel.step_exponent,
         )
         recent = 0.98 * recent + 0.02 * info.acceptance_prob  # over about the last fifty transitions

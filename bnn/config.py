@@ -183,7 +183,6 @@ def _idle_noise_keys(family: str) -> Iterator[tuple[str, str]]:
         yield "df", "set `family: student_t`"
     if family == "heteroscedastic":
         yield "noise", "set another family"
-        yield "log_noise_sd", "set another family"
 
 
 def _contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterator[Problem]:

@@ -144,7 +144,10 @@ class Likelihood(Section):
         "of heteroscedastic noise its log where the second output is 0.",
     )
     log_noise_sd: float = Field(
-        1.0, gt=0, description="Standard deviation of that prior; heteroscedastic ignores it."
+        1.0,
+        gt=0,
+        description="Standard deviation of that prior; heteroscedastic multiplies its second output by it, so that a "
+        "small number says that the noise hardly varies.",
     )
 
 
@@ -219,21 +222,23 @@ class Sampler(Section):
     explore: int = Field(
         0,
         ge=0,
-        description="Moves of unadjusted microcanonical dynamics between the optimiser and warm-up: their long steps "
-        "leave poor modes, which stiff posteriors of larger networks need.",
+        description="Steps of unadjusted microcanonical dynamics between the optimiser and warm-up, a gradient each: "
+        "they are long and leave poor modes, which stiff posteriors of larger networks need.",
     )
     target_acceptance: float | None = Field(
         None,
         gt=0,
         lt=1,
         description="Acceptance rate that warm-up tunes the step size to; null: what suits the kernel (0.8 for malt "
-        "and mams, 0.574 for mala and langevin_gradient, 0.234 for random_walk).",
+        "and mams, 0.574 for mala and langevin_gradient, 0.234 for random_walk; microcanonical reads it as "
+        "1 / (1 + 20 times the squared energy error per parameter), 0.5).",
     )
     trajectory_length: float | None = Field(
         None,
         gt=0,
-        description="Length of a trajectory of malt, mams and microcanonical, in standard deviations of the "
-        "preconditioned posterior; null: a quarter period, 1.57.",
+        description="Length of a trajectory of malt and mams, in standard deviations of the preconditioned posterior; "
+        "microcanonical, which moves step by step, forgets its direction over twice as much; null: a quarter "
+        "period, 1.57.",
     )
     precondition: bool = Field(
         True,

@@ -318,19 +318,23 @@ class StudentT(_OneNoiseScale):
 
 
 class HeteroscedasticGaussian(_RealTarget):
-    """A real target with mean = output 0 and normal noise that depends on the inputs: log scale = offset + output 1.
+    """A real target with mean = output 0 and normal noise that depends on the inputs: log scale = a + b times output 1.
 
     Parameters
     ----------
     log_noise_mean
-        The offset: log of the standard deviation, in standardised target units, where the second output is 0. The
-        prior of the weights, which is centred on 0, is then a prior about this noise.
+        a: log of the standard deviation, in standardised target units, where the second output is 0. The prior of the
+        weights, which is centred on 0, is then a prior about this noise.
+    log_noise_sd
+        b: how much the noise is believed to vary, as a multiple of what the outputs vary under the prior; the smaller,
+        the nearer to the same noise for all rows.
     """
 
     noise_varies = True
 
-    def __init__(self, *, log_noise_mean: float) -> None:
+    def __init__(self, *, log_noise_mean: float, log_noise_sd: float) -> None:
         self.log_noise_mean = log_noise_mean
+        self.log_noise_sd = log_noise_sd
 
     @property
     def parameter_priors(self) -> dict[str, BlockPrior]:
@@ -339,22 +343,22 @@ class HeteroscedasticGaussian(_RealTarget):
 
     @property
     def n_outputs(self) -> int:
-        """The mean, and the log noise scale less its offset."""
+        """The mean, and the log noise scale before it is scaled and shifted."""
         return 2
 
     def pointwise(
         self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
     ) -> np.ndarray:
         """Return the normal log density of each row's target, nats, shape (chain, obs)."""
-        log_scale = self.log_noise_mean + output[:, 1].astype(np.float64, copy=False)
+        log_scale = self._log_scale(output.astype(np.float64, copy=False))
         z = (target - output[:, 0]) * np.exp(-log_scale)
         return -0.5 * z * z - log_scale - _HALF_LOG_2PI
 
     def total_and_grad(
         self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        """Return the sum of `pointwise` and its gradient by both outputs, (y - mean)/scale^2 and z^2 - 1."""
-        log_scale = output[:, 1] + self.log_noise_mean
+        """Return the sum of `pointwise` and its gradient by both outputs, (y - mean)/scale^2 and b (z^2 - 1)."""
+        log_scale = self._log_scale(output)
         precision = np.exp(-log_scale)
         z = (target.astype(output.dtype, copy=False) - output[:, 0]) * precision
         grad = np.empty_like(output)
@@ -362,13 +366,17 @@ class HeteroscedasticGaussian(_RealTarget):
         total = -0.5 * np.add.reduce(squares, axis=-1, dtype=np.float64)
         total -= np.add.reduce(log_scale, axis=-1, dtype=np.float64) + output.shape[-1] * _HALF_LOG_2PI
         squares -= 1.0
+        squares *= self.log_noise_sd
         np.multiply(z, precision, out=grad[:, 0])
         return total, grad, {}
 
     def noise_sd(self, output: np.ndarray, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the noise scale of each draw and row, shape (chain, obs)."""
-        return np.exp(self.log_noise_mean + output[:, 1].astype(np.float64, copy=False))
+        return np.exp(self._log_scale(output.astype(np.float64, copy=False)))
 
     def sample_noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         """Return standard normal numbers."""
         return rng.standard_normal(shape)
+
+    def _log_scale(self, output: np.ndarray) -> np.ndarray:
+        return self.log_noise_mean + self.log_noise_sd * output[:, 1]

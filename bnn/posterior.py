@@ -112,7 +112,7 @@ def make_likelihood(dataset: Dataset, likelihood: Mapping[str, Any]) -> Likeliho
     if family == "student_t":
         return StudentT(df=likelihood["df"], noise_scale=known, log_noise_mean=mean, log_noise_sd=sd)
     if family == "heteroscedastic":
-        return HeteroscedasticGaussian(log_noise_mean=mean)
+        return HeteroscedasticGaussian(log_noise_mean=mean, log_noise_sd=sd)
     raise ValueError(
         f"unknown likelihood family {family!r}: choose one of gaussian, heteroscedastic, student_t"
     )

@@ -35,6 +35,8 @@ class ChainState(NamedTuple):
     """(chain,), nats"""
     grad: np.ndarray
     """(chain, param); (chain, 0) for kernels that use no gradient"""
+    velocity: np.ndarray | None = None
+    """(chain, param), for a kernel whose motion goes on from one transition to the next; None before the first"""
 
 
 class TransitionInfo(NamedTuple):

@@ -1,6 +1,7 @@
 """Adaptation, optimiser, and whole chains: determinism, independence of the batch, what is kept and what is refused."""
 
 import io
+from functools import partial
 
 import numpy as np
 import pytest
@@ -210,10 +211,12 @@ def test_trajectories_are_counted_in_gradients(posterior):
 
 def test_trajectories_are_short_before_the_preconditioner_is_known_and_whole_after():
     state = adaptation.start_adaptation(np.zeros((2, 3)), 1e-3)
-    first = adaptation.tuning_for_warmup(state, n_warmup=100, trajectory_length=2.0)
+    tuning = partial(adaptation.tuning_for_warmup, n_warmup=100)
+    first = tuning(state, trajectory_length=2.0, cut_short=True)
     assert np.allclose(first.trajectory, 16 * 1e-3)
-    last = adaptation.tuning_for_warmup(state._replace(iteration=90), n_warmup=100, trajectory_length=0.3)
+    last = tuning(state._replace(iteration=90), trajectory_length=0.3, cut_short=True)
     assert np.allclose(last.trajectory, 0.3)
+    assert np.allclose(tuning(state, trajectory_length=2.0, cut_short=False).trajectory, 2.0)
     assert np.allclose(adaptation.frozen_tuning(state, trajectory_length=2.0).trajectory, 2.0)
 
 
@@ -234,7 +237,7 @@ def test_a_start_without_finite_density_is_an_error_that_names_the_chain(posteri
 
 
 def warmup_tuning(adapting, n_warmup):
-    return adaptation.tuning_for_warmup(adapting, n_warmup=n_warmup, trajectory_length=1.0)
+    return adaptation.tuning_for_warmup(adapting, n_warmup=n_warmup, trajectory_length=1.0, cut_short=True)
 
 
 class Normal2:

@@ -85,7 +85,6 @@ task: classification, source: {kind: synthetic, name: gap} >> x.task: must be re
 $IRIS, likelihood: {noise: 0.1} >> x.likelihood: has no effect, because only regression has noise; remove it
 $GAP}, likelihood: {df: 5} >> x.likelihood.df: has no effect on the family gaussian; remove it, or set `family: st
 $GAP}, likelihood: {family: heteroscedastic, noise: 0.1} >> x.likelihood.noise: has no effect on the family heter
-$GAP}, likelihood: {family: heteroscedastic, log_noise_sd: 2} >> x.likelihood.log_noise_sd: has no effect on the
 $GAP}, split: {stratify: true} >> x.split.stratify: has no effect, because only classes have proportions
 $IRIS, prior: {weights: {df: 3}} >> x.prior.weights.df: has no effect on the family normal; remove it, or set
 $IRIS, prior: {biases: {df: 3, family: laplace}} >> x.prior.biases.df: has no effect on the family laplace

@@ -198,7 +198,7 @@ def test_steps_cover_the_trajectory_and_are_bounded():
     assert steps_of_trajectory(tuned).tolist() == [3, 4, 1, MAX_STEPS]
 
 
-@pytest.mark.parametrize("name", ["malt", "mams", "microcanonical"])
+@pytest.mark.parametrize("name", ["malt", "mams"])
 def test_a_chain_with_a_short_trajectory_does_not_feel_the_long_one_beside_it(name):
     target, kernel = GaussianTarget(), KERNELS[name]
     start = np.random.default_rng(0).standard_normal((2, 2))
@@ -256,6 +256,41 @@ def test_microcanonical_takes_what_an_adjusted_kernel_would_refuse_and_says_so()
     assert np.all((info.acceptance_prob > 0) & (info.acceptance_prob < 1))
     small = microcanonical.step(randoms(200), start, target, tuning(200, 0.1))[1]
     assert small.acceptance_prob.mean() > info.acceptance_prob.mean()
+
+
+def test_microcanonical_goes_on_in_its_direction_and_turns_round_where_there_is_no_way():
+    class Walled(GaussianTarget):
+        def log_density_and_grad(self, position):
+            density, grad = super().log_density_and_grad(position)
+            return np.where(position[:, 0] > 1.0, -np.inf, density), grad
+
+    start = microcanonical.KERNEL.start(np.zeros((50, 2)), Walled())
+    tuned = Tuning(np.full(50, 0.3), np.ones((50, 2)), np.full(50, 1e6))  # hardly any noise on the way
+    first, _ = microcanonical.step(randoms(50), start, Walled(), tuned)
+    second, info = microcanonical.step(randoms(50), first, Walled(), tuned)
+    assert first.velocity is not None
+    assert np.all(np.sum((second.position - first.position) * first.velocity, axis=1)[info.accepted] > 0)
+    state, refused = second, np.zeros(50, dtype=bool)
+    for _ in range(20):
+        before = state
+        state, info = microcanonical.step(randoms(50), before, Walled(), tuned)
+        stayed = ~info.accepted
+        assert state.velocity is not None and before.velocity is not None
+        refused |= stayed
+        assert np.array_equal(state.position[stayed], before.position[stayed])
+        assert np.all(np.sum(state.velocity * before.velocity, axis=1)[stayed] < -0.99)
+    assert refused.any() and np.all(state.position[:, 0] <= 1.0)
+
+
+def test_microcanonical_forgets_its_direction_over_the_friction_length():
+    """Without a force the direction's correlation after a path of length s is exp(-s / length); 400 chains of 50
+    parameters estimate it within 0.01, so 0.04 is four standard errors."""
+    length, size, n = 1.0, 0.05, 20
+    direction = begin = microcanonical.unit(np.random.default_rng(0).standard_normal((400, 50)))
+    random = randoms(400)
+    for _ in range(n):
+        direction = microcanonical.refresh(random, direction, np.full(400, size), np.full(400, length))
+    assert np.mean(np.sum(direction * begin, axis=1)) == pytest.approx(np.exp(-n * size / length), abs=0.04)
 
 
 def test_microcanonical_needs_two_parameters():

@@ -23,7 +23,7 @@ LIKELIHOODS: dict[str, Likelihood] = {
     "gaussian, known": Gaussian(noise_scale=0.6, **PRIOR),
     "student_t": StudentT(df=2.5, noise_scale=None, **PRIOR),
     "student_t, known": StudentT(df=5.0, noise_scale=0.6, **PRIOR),
-    "heteroscedastic": HeteroscedasticGaussian(log_noise_mean=-0.7),
+    "heteroscedastic": HeteroscedasticGaussian(log_noise_mean=-0.7, log_noise_sd=0.6),
 }
 REAL = [name for name, like in LIKELIHOODS.items() if isinstance(like, RegressionLikelihood)]
 
@@ -101,7 +101,7 @@ def test_densities_are_those_of_scipy():
         expected = stats.t(like.df, output[:, 0], scale).logpdf(y)
         assert np.allclose(like.pointwise(output, like.encode(y), parameters), expected, rtol=1e-12)
     like, output, y, _ = example("heteroscedastic")
-    expected = stats.norm(output[:, 0], np.exp(-0.7 + output[:, 1])).logpdf(y)
+    expected = stats.norm(output[:, 0], np.exp(-0.7 + 0.6 * output[:, 1])).logpdf(y)
     assert np.allclose(like.pointwise(output, like.encode(y), {}), expected, rtol=1e-12)
     like, output, y, _ = example("categorical")
     expected = special.log_softmax(output, axis=1)[:, y, np.arange(len(y))]
