@@ -183,9 +183,8 @@ def test_shared_keys_without_effect_do_not_change_a_dataset() -> None:
     assert after["gap"].sampler == before["gap"].sampler
     noise = {"likelihood": {"noise": 0.5, "df": 9, "log_noise_sd": 3, "log_noise_mean": -2}}
     hetero = load({**noise, **with_gap(likelihood={"family": "heteroscedastic"})}).datasets["gap"].likelihood
-    plain = load(with_gap(likelihood={"family": "heteroscedastic", "log_noise_mean": -2, "log_noise_sd": 3}))
-    plain = plain.datasets["gap"]
-    assert hetero == plain.likelihood
+    own = {"family": "heteroscedastic", "log_noise_mean": -2, "log_noise_sd": 3}
+    assert hetero == load(with_gap(likelihood=own)).datasets["gap"].likelihood
     student = load({**noise, **with_gap(likelihood={"family": "student_t"})}).datasets["gap"].likelihood
     assert (student.noise, student.df, student.log_noise_sd, student.log_noise_mean) == (0.5, 9.0, 3.0, -2.0)
     assert load({"likelihood": {"df": 9}, **both}).datasets["gap"] == before["gap"]
