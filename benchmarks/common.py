@@ -19,7 +19,7 @@ if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("numpy", "numba", "jax", "numpyro")
+PACKAGES = ("numpy", "numba", "jax", "numpyro", "sklearn-contrib-bde")
 
 
 def fastest(

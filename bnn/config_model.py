@@ -231,7 +231,7 @@ class Sampler(Section):
         lt=1,
         description="Acceptance rate that warm-up tunes the step size to; null: what suits the kernel (0.8 for malt "
         "and mams, 0.574 for mala and langevin_gradient, 0.234 for random_walk; microcanonical reads it as "
-        "1 / (1 + 20 times the squared energy error per parameter), 0.5).",
+        "1 / (1 + 20 times the squared energy error per parameter), 0.9).",
     )
     trajectory_length: float | None = Field(
         None,
