@@ -1,6 +1,6 @@
 """Four regression tables, five splits each: this package's unadjusted microcanonical chains against bde, on one core.
 
-Run as `BNN_DATA=path/to/data python benchmarks/uci.py [split ...]`; with all splits it takes about 80 minutes. It writes
+Run as `BNN_DATA=path/to/data python benchmarks/uci.py [split ...]`; all splits take about 80 minutes. It writes
 benchmarks/results/uci.md. The folder holds airfoil.csv, concrete.csv, energy.csv and yacht.csv, the target last. bde
 runs at the setting of its paper (10 members, 4 x 16 units, 50,000 warm-up steps, 1,000 draws thinned by 10).
 Everything is standardised by the train rows. NLL is that of the Gaussian with the predictive mean and variance; lppd
