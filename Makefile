@@ -104,8 +104,9 @@ $(LOCKED): requirements.lock $(if $(stale),FORCE)
 	"$$python" -m venv --clear $(VENV); \
 	awk '/^[a-z]/ { keep = /^(flit-core|setuptools)==/ } keep' requirements.lock > $(VENV)/build-tools.lock; \
 	$(PIP) --require-hashes --only-binary :all: --requirement $(VENV)/build-tools.lock; \
-	$(PIP) --require-hashes --only-binary :all: --no-binary connection-pool \
+	$(PIP) --require-hashes --no-deps --only-binary :all: --no-binary connection-pool \
 		--no-build-isolation --use-pep517 --requirement requirements.lock; \
+	$(BIN)/python -m pip --disable-pip-version-check check > /dev/null; \
 	printf '%s' '$(CURDIR)' > $(LOCKED)
 
 # Bytecode is compiled here, because an environment may have PYTHONDONTWRITEBYTECODE set, and every job imports bnn.
