@@ -48,7 +48,7 @@ test: setup ## Run the test suite with coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=bnn --cov-fail-under=95
 
 .PHONY: calibrate
-calibrate: setup ## Run simulation-based calibration of every adjusted kernel in full (about an hour)
+calibrate: setup ## Run simulation-based calibration of every adjusted kernel in full (some five minutes)
 	BNN_CALIBRATE=1 $(BIN)/python -m pytest -n 2 tests/statistical/test_calibration.py
 
 # The peers bring versions of their own, so they get an environment of their own.

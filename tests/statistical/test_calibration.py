@@ -7,6 +7,10 @@ own.
 
 `pytest tests/statistical` runs 200 replications of the kernels that a user gets by default; `make calibrate` runs
 1,000 of every adjusted kernel.
+
+The test needs chains that have converged in every replication, for it judges the draws, not the length of the run.
+With a quarter of the moves, or with steps tuned to an acceptance of 0.4, malt and mams come too rarely into the narrow
+region of small noise, and 1,000 replications show that (200 do not).
 """
 
 import os
@@ -32,9 +36,12 @@ N_BINS = 10
 FALSE_ALARM = 1e-4
 """Probability that a correct sampler fails one of the five rank tests of a kernel; over all kernels under 1 in 300."""
 
-# Moves between kept draws, so that ranks are nearly independent: about ten autocorrelation times.
-THIN = {"malt": 5, "mams": 5, "mala": 200, "langevin_gradient": 200, "random_walk": 400}
+# Moves between kept draws, so that ranks are nearly independent: some ten autocorrelation times.
+THIN = {"malt": 20, "mams": 20, "mala": 200, "langevin_gradient": 200, "random_walk": 400}
 DEFAULT_KERNELS = ("malt", "mams")
+
+# Steps longer than a kernel would take by itself, so that a sampler without correction is plainly biased.
+ACCEPTANCE = {"malt": 0.65, "mams": 0.5, "mala": 0.4, "langevin_gradient": 0.4, "random_walk": 0.4}
 
 
 def make_posterior():
@@ -71,15 +78,14 @@ def check_calibration(kernel, n_replications, monkeypatch):
     posterior.target = mean + noise * rng.standard_normal(mean.shape)
     settings = SamplerSettings(
         kernel=kernel,
-        warmup=250 if kernel in DEFAULT_KERNELS else 3000,
+        warmup=1000 if kernel in DEFAULT_KERNELS else 3000,
         draws=N_DRAWS,
         thin=THIN[kernel],
         init="prior",
         optimise_steps=1,
         optimise_learning_rate=0.01,
         explore=0,
-        # Steps so long that the uncorrected sampler is plainly biased.
-        target_acceptance=0.4,
+        target_acceptance=ACCEPTANCE[kernel],
         trajectory_length=None,
         precondition=True,
         langevin={"learning_rate": 0.005, "noise_scale": 0.1, "langevin_probability": 0.5},
