@@ -9,16 +9,16 @@ NumPy calls, so chain 3 alone equals chain 3 of four bit for bit.
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bnn import adaptation
-from bnn.coordinates import PrincipalAxes
+from bnn.coordinates import Coordinates
 from bnn.kernels import make_kernel, microcanonical
-from bnn.kernels.base import ChainState, Kernel, Target, Tuning
+from bnn.kernels.base import ChainState, Kernel, Tuning
 from bnn.optimize import maximise
 from bnn.posterior import Posterior
 from bnn.progress import Progress
@@ -131,7 +131,7 @@ def run_chains(
         If a chain starts where the log density is not finite.
     """
     kernel = make_kernel(settings.kernel, langevin=settings.langevin)
-    target = _CountedTarget(posterior, principal_axes=settings.precondition)
+    target = _CountedTarget(Coordinates(posterior, principal_axes=settings.precondition))
     # Overflow in a proposal is expected: it gives a ratio that rejects and is counted, so NumPy need not warn as well.
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         times = [time.perf_counter()]
@@ -172,22 +172,21 @@ def run_chains(
 class _CountedTarget:
     """The posterior in the coordinates that are sampled, and how often it was evaluated."""
 
-    def __init__(self, posterior: Posterior, *, principal_axes: bool) -> None:
-        self._target: Posterior | PrincipalAxes = posterior
+    def __init__(self, coordinates: Coordinates) -> None:
+        self.coordinates = coordinates
         self.n_evaluations = 0
-        self.from_theta: Callable[[np.ndarray], np.ndarray] = np.copy
-        self.to_theta: Callable[[np.ndarray], np.ndarray] = np.copy
-        if principal_axes:
-            self._target = axes = PrincipalAxes(posterior)
-            self.from_theta, self.to_theta = axes.from_theta, axes.to_theta
 
     def log_density(self, position: np.ndarray) -> np.ndarray:
         self.n_evaluations += 1
-        return self._target.log_density(position)
+        return self.coordinates.log_density(position)
 
     def log_density_and_grad(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self.n_evaluations += 1
-        return self._target.log_density_and_grad(position)
+        return self.coordinates.log_density_and_grad(position)
+
+    def log_density_of_theta(self, state: ChainState) -> np.ndarray:
+        """Return what is recorded: the log density of theta, (chain,), not that of the position."""
+        return state.log_density - self.coordinates.log_jacobian(state.position)
 
 
 def _start_positions(
@@ -199,7 +198,7 @@ def _start_positions(
     progress: Progress,
 ) -> np.ndarray:
     draws = [posterior.prior.sample(chain_rng(seed, Stream.INITIAL, chain)) for chain in chains]
-    position = target.from_theta(np.stack(draws))
+    position = target.coordinates.from_theta(np.stack(draws))
     if settings.init == "prior":
         return position
 
@@ -235,7 +234,7 @@ def _adapt(
     kernel: Kernel,
     random: ChainRandom,
     state: ChainState,
-    target: Target,
+    target: _CountedTarget,
     phase: str,
     n_transitions: int,
     settings: SamplerSettings,
@@ -271,7 +270,7 @@ def _adapt(
         recent = 0.98 * recent + 0.02 * info.acceptance_prob  # over about the last fifty transitions
         progress.advance(phase, lambda: _details(recent, tuning.step_size))  # noqa: B023 (called at once)
         if iteration % every == 0:
-            records.append((iteration, state.log_density, tuning.step_size, recent))
+            records.append((iteration, target.log_density_of_theta(state), tuning.step_size, recent))
     return state, adaptation.frozen_tuning(adapting, trajectory_length=length), records
 
 
@@ -309,8 +308,8 @@ def _draw(
             total += info.acceptance_prob
             n_diverging += info.diverging
             progress.advance("draws", lambda: _details(shown, tuning.step_size))  # noqa: B023
-        theta[:, draw] = target.to_theta(state.position)
-        log_density[:, draw] = state.log_density
+        theta[:, draw] = target.coordinates.to_theta(state.position)
+        log_density[:, draw] = target.log_density_of_theta(state)
         acceptance[:, draw] = total / settings.thin
         shown = acceptance[:, max(0, draw - 19) : draw + 1].mean(axis=1)  # of the last twenty draws
         diverging[:, draw] = n_diverging
