@@ -36,6 +36,7 @@ class Run:
 
     def __init__(self, folder: Path, **sampler: Any) -> None:
         self.folder = folder
+        self.seconds = 0.0
         self.configure(**sampler)
 
     def configure(self, **sampler: Any) -> None:
@@ -116,9 +117,9 @@ def assert_same_results(one: Run, other: Run) -> None:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     run = Run(tmp_path_factory.mktemp("undisturbed"))
-    run.seconds = -time.monotonic()
+    began = time.monotonic()
     run.finish()
-    run.seconds += time.monotonic()
+    run.seconds = time.monotonic() - began
     return run
 
 

@@ -42,7 +42,7 @@ rule sample_chain:
     params:
         settings=sampler_settings,
         # Not an output: Snakemake deletes the outputs of a job that fails.
-        checkpoint="results/{dataset}/chains/chain_{chains}.state",
+        checkpoint=lambda wildcards, output: output[0].removesuffix(".nc") + ".state",
         code=code("sample_chain.py"),
     message:
         "Sampling chain {wildcards.chains} of {wildcards.dataset}"
