@@ -137,6 +137,6 @@ def test_killed_at_random_moments_the_same_command_ends_with_the_same_results(un
             n_during_chains += run.result(*STATE, "checkpoint").exists() and not run.result(*CHAIN).exists()
         run.finish()
         assert_same_results(run, undisturbed)
-        left = [path for path in run.result().rglob(".*") if path.is_file()]
+        left = [path for path in run.result().rglob(".*") if path.name != ".snakemake_timestamp"]
         assert left == [], "half-written files"
     assert n_during_chains > 0, "no kill hit a chain on its way"
