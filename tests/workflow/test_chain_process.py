@@ -181,7 +181,11 @@ def test_an_orphan_notices_that_its_snakemake_is_gone(tmp_path, undisturbed):
 def test_signals_that_were_ignored_from_the_start_stay_ignored(tmp_path):
     """`nohup` and shells in the background start processes so."""
     chain = Chain(tmp_path / "chain")
-    process = chain.start(prepare=lambda: signal.signal(signal.SIGHUP, signal.SIG_IGN) and None)
+
+    def ignore() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    process = chain.start(prepare=ignore)
     chain.wait_for("lock")
     process.send_signal(signal.SIGHUP)
     _, said = process.communicate(timeout=120)
@@ -226,8 +230,8 @@ def test_another_processor_changes_the_last_digits_and_nothing_that_is_concluded
     """Vector units of another width add in another order. Chaos makes other draws of it, of the same posterior."""
     own, other = Chain(tmp_path / "own", draws=1500), Chain(tmp_path / "other", draws=1500)
     own.finish(1500)
-    features = np._core._multiarray_umath.__cpu_features__
-    dispatched = [name for name in np._core._multiarray_umath.__cpu_dispatch__ if features[name]]
+    umath = np._core._multiarray_umath  # type: ignore[attr-defined]
+    dispatched = [name for name in umath.__cpu_dispatch__ if umath.__cpu_features__[name]]
     plain = {"NPY_DISABLE_CPU_FEATURES": " ".join(dispatched), "OPENBLAS_CORETYPE": "Nehalem"}
     process = other.start(1500, variables=plain)
     _, said = process.communicate(timeout=240)
