@@ -66,8 +66,10 @@ def chain_files(wildcards):
 
 
 def names_that_keep(*parts):
-    """Return a pattern of the datasets whose posterior.nc keeps these parts; it matches no name if there is none."""
-    return "|".join(name for name, dataset in DATASETS.items() if dataset["sampler"]["keep"] in parts)
+    """Return a pattern of the datasets whose posterior.nc keeps these parts; it matches nothing if there is none."""
+    return (
+        "|".join(name for name, dataset in DATASETS.items() if dataset["sampler"]["keep"] in parts) or "(?!)"
+    )
 
 
 def whole_posterior(wildcards):
