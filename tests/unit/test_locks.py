@@ -82,3 +82,13 @@ def test_who_waits_for_a_lock_can_be_stopped(tmp_path):
         waiting = exclusive_lock(tmp_path / "lock", patience=60, check=stop)
         with pytest.raises(Interrupted), waiting:
             pytest.fail("two hold it")
+
+
+def test_without_locks_of_the_file_system_a_chain_goes_on_and_says_so(tmp_path, monkeypatch, capsys):
+    def fail(*_):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", fail)
+    with exclusive_lock(tmp_path / "lock", patience=0, check=lambda: None) as before:
+        assert before is None
+    assert "No locks available; make sure that no other process is at work here" in capsys.readouterr().out
