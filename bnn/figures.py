@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from bnn.datasets import Dataset
-from bnn.evaluation import REFERENCES, observed, posterior_summary
+from bnn.evaluation.forecasts import REFERENCES, observed, posterior_summary
 from bnn.inference_data import InferenceData, stacked_theta
 from bnn.layout import ParameterLayout
 from bnn.plots import Band, ClassificationTest, LogDensityTrace, RegressionTest, axis_label

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bnn import figures, inference_data
-from bnn.evaluation import observed
+from bnn.evaluation.forecasts import REFERENCES, observed
 from bnn.layout import ParameterLayout
 from bnn.network import Network
 from bnn.plots import ClassificationTest, RegressionTest
@@ -58,7 +58,7 @@ def test_rows_of_a_classification(tmp_path):
     idata = posterior_of(tmp_path, dataset)
     reference = np.full((5, 3), 1 / 3)
     rows = figures.rows_of_test(
-        idata, dataset, {f"{model}_test_probability": reference for model in ("baseline", "linear")}
+        idata, dataset, {f"{model}_test_probability": reference for model in REFERENCES}
     )
     assert isinstance(rows, ClassificationTest)
     assert np.array_equal(rows.y, dataset.y_test)
@@ -71,9 +71,7 @@ def test_rows_of_a_classification(tmp_path):
 def test_rows_of_a_regression_are_in_original_units(tmp_path):
     dataset = make_dataset("regression")
     idata = posterior_of(tmp_path, dataset)
-    rows = figures.rows_of_test(
-        idata, dataset, {f"{model}_test_mean": np.zeros(5) for model in ("baseline", "linear")}
-    )
+    rows = figures.rows_of_test(idata, dataset, {f"{model}_test_mean": np.zeros(5) for model in REFERENCES})
     assert isinstance(rows, RegressionTest)
     assert np.allclose(rows.y, 20 + 5 * dataset.y_test)
     assert np.allclose(rows.mean["bnn"], idata.predictions["mean"].values.mean(axis=(0, 1)))

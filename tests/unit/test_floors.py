@@ -37,25 +37,29 @@ DESIGN = Design(
     floors={
         0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode"}
         | {"tables", "verdict", "progress", "job", "arviz_import"},
-        1: {"datasets", "network", "priors", "likelihoods"},
+        1: {"datasets", "network", "priors", "likelihoods", "mixture", "psis"},
         2: {"posterior", "kernels"},
         3: {"adaptation", "coordinates", "optimize"},
-        4: {"chain", "baseline"},
+        4: {"chain", "training", "baseline"},
         5: {"predictive", "inference_data", "diagnostics", "plots"},
-        6: {"evaluation", "figures", "config", "config_model", "config_errors", "config_docs", "report"},
+        6: {"evaluation", "checks", "new_rows", "figures"}
+        | {"config", "config_model", "config_errors", "config_docs", "report"},
+        7: {"__main__"},
     },
     same_floor={
         "likelihoods": {"priors"},  # the prior of a sampled noise scale
+        "baseline": {"training"},
+        "checks": {"evaluation"},  # how forecasts are scored
         "inference_data": {"predictive"},  # predictions are made and stored a batch of draws at a time
         "diagnostics": {"inference_data"},  # names of groups and phases
-        "figures": {"evaluation"},  # figures and tables show the same summaries
+        "figures": {"evaluation", "checks"},  # figures and tables show the same summaries
         "config": {"config_errors", "config_model"},
         "config_docs": {"config_errors", "config_model"},
     },
     # A kernel sees a callable log density and gradient; tests give it Gaussians. It knows nothing of networks.
     highest={"kernels": 0},
     siblings={"kernels": {"base", "microcanonical"}},
-    reserved={"arviz": {"inference_data", "diagnostics"}, "xarray": {"inference_data", "diagnostics"}}
+    reserved={"arviz": {"inference_data", "diagnostics", "psis"}, "xarray": {"inference_data", "diagnostics"}}
     | {"matplotlib": {"plots"}, "jinja2": {"report"}, "numba": {"compiled"}},
     # The networks and samplers are written here, on NumPy.
     forbidden=frozenset(

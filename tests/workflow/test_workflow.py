@@ -127,7 +127,7 @@ def test_metrics_and_verdict_are_plain_numbers(finished):
     for dataset, settings in TINY["datasets"].items():
         metrics = json.loads(finished.result(dataset, "metrics.json").read_text())
         verdict = json.loads(finished.result(dataset, "diagnostics.json").read_text())
-        assert set(metrics["models"]) == {"bnn", "baseline", "linear"}
+        assert set(metrics["models"]) == {"bnn", "baseline", "ensemble", "linear"}
         headline = "accuracy" if settings["task"] == "classification" else "rmse"
         for model in metrics["models"].values():
             assert np.isfinite(model["test"][headline]["value"])
@@ -172,11 +172,11 @@ def test_a_second_run_does_nothing(finished):
 AFTER_CHAINS = (
     "Putting the chains of {} together and predicting with every draw",
     "Diagnosing the chains of {}",
-    "Evaluating {}: Bayesian network, ordinary network, linear model",
+    "Evaluating {}: Bayesian network, ordinary networks, linear model",
     "Drawing the figures of {}",
     "Writing the report of {}",
 )
-BASELINE = "Training the ordinary network and the linear model on {}"
+BASELINE = "Training the ordinary networks and the linear model on {}"
 CHAINS = ("Sampling chain 0 of {}", "Sampling chain 1 of {}")
 
 
@@ -190,7 +190,7 @@ def test_what_was_deleted_is_made_again(finished):
     path.unlink()
     jobs = finished.jobs_to_run()
     path.write_bytes(text)
-    assert "Evaluating iris: Bayesian network, ordinary network, linear model" in jobs
+    assert "Evaluating iris: Bayesian network, ordinary networks, linear model" in jobs
     assert not any("gap" in job or "Sampling" in job for job in jobs)
 
 

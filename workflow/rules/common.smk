@@ -41,6 +41,12 @@ def sampler_settings(wildcards):
     return chosen | {"sampler": sampler}
 
 
+def baseline_settings(wildcards):
+    """Return what the references depend on; the ensemble has as many members as there are chains."""
+    n_members = DATASETS[wildcards.dataset]["sampler"]["chains"]
+    return settings("seed", "network", "baseline")(wildcards) | {"n_members": n_members}
+
+
 def source_files(wildcards):
     """Return the files that a dataset is read from."""
     source = DATASETS[wildcards.dataset]["source"]

@@ -43,9 +43,10 @@ rule evaluate:
         mem_mb=1000,
         runtime=30,
     params:
+        settings=settings("seed"),
         code=code("evaluate.py"),
     message:
-        "Evaluating {wildcards.dataset}: Bayesian network, ordinary network, linear model"
+        "Evaluating {wildcards.dataset}: Bayesian network, ordinary networks, linear model"
     script:
         "../../scripts/evaluate.py"
 

@@ -14,10 +14,10 @@ rule fit_baseline:
         mem_mb=1000,
         runtime=30,
     params:
-        settings=settings("seed", "network", "baseline"),
+        settings=baseline_settings,
         code=code("fit_baseline.py"),
     message:
-        "Training the ordinary network and the linear model on {wildcards.dataset}"
+        "Training the ordinary networks and the linear model on {wildcards.dataset}"
     script:
         "../../scripts/fit_baseline.py"
 
