@@ -28,6 +28,7 @@ rule all:
                 "posterior.nc",
                 "diagnostics.json",
                 "metrics.json",
+                "checks.json",
                 "predictions.csv",
                 "figures",
                 "report.html",

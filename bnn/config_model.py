@@ -276,6 +276,30 @@ class Diagnostics(Section):
         return self
 
 
+class Evaluation(Section):
+    """What is asked of the model beyond its scores."""
+
+    prior_factors: Annotated[tuple[Annotated[float, Field(gt=0)], ...], PlainSerializer(list)] = Field(
+        (0.5, 0.8, 0.9, 1.1, 1.25, 2.0),
+        max_length=20,
+        description="Multiples of the prior's scales for which the test scores are asked: by weighting the draws where "
+        "that can be trusted.",
+    )
+    sensitivity_rerun: bool = Field(
+        False,
+        description="Run the chains again under the prior of each factor, instead of weighting the draws: each takes "
+        "as long as the run itself.",
+    )
+
+    @model_validator(mode="after")
+    def _check_factors(self) -> Self:
+        if 1.0 in self.prior_factors or len(set(self.prior_factors)) != len(self.prior_factors):
+            raise ValueError(
+                f"prior_factors {list(self.prior_factors)} must be different numbers other than 1, the prior as it is"
+            )
+        return self
+
+
 class Settings(Section):
     """Settings that hold for all datasets, and that a dataset may override in part."""
 
@@ -287,6 +311,9 @@ class Settings(Section):
     baseline: Baseline = Field(default_factory=Baseline, description="Training of the frequentist network.")
     sampler: Sampler = Field(default_factory=Sampler, description="How the posterior is sampled.")
     diagnostics: Diagnostics = Field(default_factory=Diagnostics, description="Thresholds of the verdict.")
+    evaluation: Evaluation = Field(
+        default_factory=Evaluation, description="What is asked of the model beyond its scores."
+    )
 
 
 class SklearnSource(Group):

@@ -37,7 +37,8 @@ def test_pit_counts_every_row_and_an_overconfident_forecast_fills_the_ends():
 def test_coverage_curve_stays_in_its_band_when_it_should():
     """Nineteen bands of 90 % over 60 tables: 9 in 10 hold, but for the steps of a count, which only add."""
     rng = np.random.default_rng(2)
-    inside, sides = [], {0.5: [], 2.0: []}
+    inside: list[bool] = []
+    sides: dict[float, list[float]] = {0.5: [], 2.0: []}
     for _ in range(60):
         for point in calibration.target_calibration(*forecast(rng, 120, 1.0))["coverage"]:
             inside.append(point["band_lower"] <= point["coverage"] <= point["band_upper"])
@@ -56,11 +57,16 @@ def classes(rng, n, sharpened):
     return claimed / claimed.sum(axis=1, keepdims=True), y
 
 
+def calibrate(rng, n, sharpened):
+    probability, y = classes(rng, n, sharpened)
+    return calibration.class_calibration(probability, y, rng)
+
+
 def test_reliability_of_calibrated_and_overconfident_classes():
     rng = np.random.default_rng(3)
     p_values, inside, expected, found_ece = [], [], [], []
     for _ in range(100):
-        found = calibration.class_calibration(*classes(rng, 150, 1.0), rng)
+        found = calibrate(rng, 150, 1.0)
         p_values.append(found["ece_p_value"])
         expected.append(found["ece_if_calibrated"])
         found_ece.append(found["ece"])
@@ -68,7 +74,7 @@ def test_reliability_of_calibrated_and_overconfident_classes():
     assert 2 < np.sum(np.array(p_values) < 0.1) < 23, "10 +- 3"
     assert np.mean(inside) > 0.87
     assert np.mean(expected) == pytest.approx(np.mean(found_ece), rel=0.1)
-    wrong = calibration.class_calibration(*classes(rng, 400, 3.0), rng)
+    wrong = calibrate(rng, 400, 3.0)
     assert wrong["ece_p_value"] < 0.01
     assert any(bin_["accuracy"] < bin_["band_lower"] for bin_ in wrong["bins"])
 

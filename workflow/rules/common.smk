@@ -21,6 +21,7 @@ DATASETS = {name: dataset.model_dump(mode="json") for name, dataset in CONFIG.da
 wildcard_constraints:
     dataset="|".join(DATASETS),
     chains=r"\d+(-\d+)?",
+    factor=r"[0-9.e+-]+",
 
 
 def code(script):
@@ -60,6 +61,13 @@ def chain_files(wildcards):
     last = [min(start + sampler["chains_per_job"], sampler["chains"]) - 1 for start in first]
     names = [str(a) if a == b else f"{a}-{b}" for a, b in zip(first, last)]
     return [f"results/{wildcards.dataset}/chains/chain_{name}.nc" for name in names]
+
+
+def rerun_files(wildcards):
+    """Return the files of chains under scaled priors, one a factor, if the config asks for them."""
+    evaluation = DATASETS[wildcards.dataset]["evaluation"]
+    factors = evaluation["prior_factors"] if evaluation["sensitivity_rerun"] else []
+    return [f"results/{wildcards.dataset}/sensitivity/prior_{factor}.nc" for factor in factors]
 
 
 def print_verdicts():

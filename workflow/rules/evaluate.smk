@@ -51,6 +51,34 @@ rule evaluate:
         "../../scripts/evaluate.py"
 
 
+rule check:
+    input:
+        data="results/{dataset}/data.nc",
+        baseline="results/{dataset}/baseline.nc",
+        posterior="results/{dataset}/posterior.nc",
+        reruns=rerun_files,
+    output:
+        summary="results/{dataset}/checks.json",
+        arrays="results/{dataset}/checks.nc",
+    log:
+        "results/{dataset}/logs/check.log",
+    benchmark:
+        "results/{dataset}/benchmarks/check.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        settings=settings("seed", "network", "prior", "likelihood", "evaluation"),
+        code=code("check.py"),
+    message:
+        "Checking the model of {wildcards.dataset}"
+    script:
+        "../../scripts/check.py"
+
+
 rule plot:
     input:
         data="results/{dataset}/data.nc",

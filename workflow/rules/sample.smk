@@ -46,6 +46,31 @@ rule sample_chain:
         "../../scripts/sample_chain.py"
 
 
+rule sample_scaled:
+    input:
+        data="results/{dataset}/data.nc",
+    output:
+        "results/{dataset}/sensitivity/prior_{factor}.nc",
+    log:
+        "results/{dataset}/logs/sample_prior_{factor}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/sample_prior_{factor}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=240,
+    params:
+        settings=sampler_settings,
+        n_chains=lambda wildcards: DATASETS[wildcards.dataset]["sampler"]["chains"],
+        code=code("sample_chain.py"),
+    message:
+        "Sampling {wildcards.dataset} with the prior's scales times {wildcards.factor}"
+    script:
+        "../../scripts/sample_chain.py"
+
+
 rule combine:
     input:
         data="results/{dataset}/data.nc",
