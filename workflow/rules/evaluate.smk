@@ -86,7 +86,14 @@ rule plot:
         posterior="results/{dataset}/posterior.nc",
         diagnostics="results/{dataset}/diagnostics.nc",
     output:
-        directory("results/{dataset}/figures"),
+        report(
+            directory("results/{dataset}/figures"),
+            patterns=["{figure}.svg"],
+            caption="../report/figure.rst",
+            category="Figures",
+            subcategory="{dataset}",
+            labels={"Dataset": "{dataset}", "Figure": "{figure}"},
+        ),
     log:
         "results/{dataset}/logs/plot.log",
     benchmark:
