@@ -21,6 +21,7 @@ rule all:
     default_target: True
     input:
         "results/report.html",
+        prediction_files(),
         # All that the README promises: what a user deleted is made again.
         expand(
             "results/{dataset}/{name}",

@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -37,6 +38,14 @@ def _read_yaml_value(cls: type[BaseModel], value: Any, info: ValidationInfo) -> 
     if annotation is int and isinstance(value, str) and re.fullmatch(r"\d+(\.\d*)?[eE]\+?\d+", value):
         return float(value)
     return value
+
+
+def _expanded(path: str) -> str:
+    """Return a path with the values of its environment variables."""
+    expanded = os.path.expandvars(path)
+    if unset := re.search(r"\$(\w+|\{\w+\})", expanded):
+        raise ValueError(f"the environment variable {unset[1].strip('{}')} is not set")
+    return expanded
 
 
 class Group(BaseModel):
@@ -345,10 +354,7 @@ class CsvSource(Group):
     @field_validator("path", "test")
     @classmethod
     def _expand_variables(cls, value: str | None) -> str | None:
-        expanded = None if value is None else os.path.expandvars(value)
-        if expanded and (unset := re.search(r"\$(\w+|\{\w+\})", expanded)):
-            raise ValueError(f"the environment variable {unset[1].strip('{}')} is not set")
-        return expanded
+        return None if value is None else _expanded(value)
 
 
 class SyntheticSource(Group):
@@ -375,6 +381,25 @@ class DatasetSettings(Settings):
     source: SklearnSource | CsvSource | SyntheticSource = Field(
         discriminator="kind", description="Where the data come from."
     )
+    predict: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], PlainSerializer(list)] = Field(
+        (),
+        description="CSV files of new rows to predict, relative to the folder in which Snakemake runs: a header line "
+        "and all features, in any order. Predictions go to results/<dataset>/predictions/ under the name of the file.",
+    )
+
+    @field_validator("predict")
+    @classmethod
+    def _check_files(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        expanded = tuple(_expanded(path) for path in paths)
+        names = [Path(path).stem for path in expanded]
+        if len(set(names)) != len(names):
+            raise ValueError(f"the names of the files {names} must differ: predictions are named after them")
+        if bad := [name for name in names if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_. -]*", name)]:
+            raise ValueError(
+                f"the name of the file '{bad[0]}' cannot become that of its predictions: use letters of a-z and A-Z, "
+                "digits, spaces and _ . -"
+            )
+        return expanded
 
 
 class Config(Settings):

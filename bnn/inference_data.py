@@ -4,6 +4,7 @@
 (`obs_id`), targets and densities are in original units, and every variable says its unit.
 """
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -97,7 +98,9 @@ def build(
         "class": np.array(dataset.class_names, dtype=str),
         "feature": np.array(dataset.feature_names, dtype=str),
     }
-    groups: dict[str, xr.Dataset] = {"posterior": _posterior(dataset, chains, predictor, network, coords)}
+    groups: dict[str, xr.Dataset] = {
+        "posterior": _posterior(dataset, chains, predictor, network, likelihood, coords)
+    }
     groups["sample_stats"] = _sample_stats(chains, coords)
     if chains.variables["warmup_iteration"].size:
         groups["warmup_sample_stats"] = _warmup_stats(chains, coords)
@@ -185,6 +188,7 @@ def _posterior(
     chains: _Chains,
     predictor: Predictor,
     network: Mapping[str, Any],
+    likelihood: Mapping[str, Any],
     coords: Mapping[str, np.ndarray],
 ) -> xr.Dataset:
     theta = chains.variables["theta"]
@@ -221,6 +225,8 @@ def _posterior(
         "task": dataset.task,
         "architecture": np.array(predictor.network.sizes),
         "activation": network["activation"],
+        # With these a network can be made again that predicts new rows.
+        "settings": json.dumps({"network": dict(network), "likelihood": dict(likelihood)}),
         "precision": network["precision"],
         "n_params": predictor.layout.n_params,
         "inference_library": "bnn",

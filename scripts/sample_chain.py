@@ -6,11 +6,10 @@ from bnn.chain import SamplerSettings, run_chains, save_draws
 from bnn.datasets import Dataset
 from bnn.job import job_log
 from bnn.posterior import make_posterior
-from bnn.priors import scaled_prior
 from bnn.progress import Progress
 
 
-def main(data_path, out_path, chains, settings, terminal, prior_factor=1.0):
+def main(data_path, out_path, chains, settings, terminal):
     """Write chain_<k>.nc, or chain_<k>-<l>.nc, of one dataset.
 
     Parameters
@@ -25,12 +24,9 @@ def main(data_path, out_path, chains, settings, terminal, prior_factor=1.0):
         Sections `seed`, `network`, `prior`, `likelihood` and `sampler` of the dataset's config.
     terminal
         Where a progress bar goes if it is a terminal.
-    prior_factor
-        Multiple of the prior's scales.
     """
     dataset = Dataset.load(data_path)
     sections = {name: settings[name] for name in ("network", "prior", "likelihood")}
-    sections["prior"] = scaled_prior(sections["prior"], prior_factor)
     posterior = make_posterior(dataset, **sections)
     sampler = SamplerSettings(**settings["sampler"])
     label = f"{dataset.name} chain {'-'.join(str(chain) for chain in sorted({chains[0], chains[-1]}))}"
@@ -43,14 +39,12 @@ def main(data_path, out_path, chains, settings, terminal, prior_factor=1.0):
 
 if "snakemake" in globals():
     wildcards = snakemake.wildcards
-    names = wildcards.get("chains", f"0-{snakemake.params.get('n_chains', 1) - 1}")
-    first, _, last = names.partition("-")
-    with job_log(snakemake.log[0], label=f"chain {names} of {wildcards.dataset}") as terminal:
+    first, _, last = wildcards.chains.partition("-")
+    with job_log(snakemake.log[0], label=f"chain {wildcards.chains} of {wildcards.dataset}") as terminal:
         main(
             snakemake.input.data,
             snakemake.output[0],
             range(int(first), int(last or first) + 1),
             snakemake.params.settings,
             terminal,
-            prior_factor=float(wildcards.get("factor", 1.0)),
         )

@@ -29,7 +29,7 @@ def check(
     references: Mapping[str, np.ndarray],
     settings: Mapping[str, Any],
     *,
-    reruns: Mapping[float, str],
+    reruns: Mapping[float, Sequence[str]],
 ) -> tuple[dict[str, Any], dict[str, Variable]]:
     """Make all checks of one dataset.
 
@@ -44,7 +44,7 @@ def check(
     settings
         Sections `seed`, `network`, `prior`, `likelihood` and `evaluation` of the dataset's config.
     reruns
-        Factor of the prior's scales -> file of chains that were run under that prior.
+        Factor of the prior's scales -> files of chains that were run under that prior.
 
     Returns
     -------

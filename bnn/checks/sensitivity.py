@@ -5,7 +5,7 @@ whether that works. In many dimensions it works near the prior that was used, an
 run again. The derivative of a score by the log of the scale needs no weights (Kallioinen et al. 2024 use it alike).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,7 +36,7 @@ def prior_sensitivity(
     *,
     prior: Mapping[str, Any],
     factors: tuple[float, ...],
-    reruns: Mapping[float, str],
+    reruns: Mapping[float, Sequence[str]],
 ) -> dict[str, Any]:
     """Return the test scores under priors whose scales of weights and biases are multiplied by each factor.
 
@@ -53,7 +53,7 @@ def prior_sensitivity(
     factors
         Multiples of its scales.
     reruns
-        Factor -> file of chains that were run under that prior.
+        Factor -> files of chains that were run under that prior.
     """
     theta, layout = stacked_theta(idata)
     group = idata["predictions"]
@@ -195,12 +195,17 @@ def _unknown(factor: float, k: float) -> dict[str, Any]:
     return {"factor": factor, "method": "needs a rerun", "pareto_k": k, **scores}
 
 
-def _read_draws(path: str, dataset: Dataset, predictor: Predictor, layout: ParameterLayout) -> Draws:
-    """Return what the draws in a file of chains predict for the test rows."""
-    variables, attributes = read_netcdf(path)
-    if attributes["dataset"] != dataset.name or attributes["layout"] != layout.to_json():
-        raise ValueError(f"{path} holds chains of another dataset or network: delete it and run again")
-    theta = variables["theta"]
+def _read_draws(
+    paths: Sequence[str], dataset: Dataset, predictor: Predictor, layout: ParameterLayout
+) -> Draws:
+    """Return what the draws in files of chains predict for the test rows."""
+    parts = []
+    for path in paths:
+        variables, attributes = read_netcdf(path)
+        if attributes["dataset"] != dataset.name or attributes["layout"] != layout.to_json():
+            raise ValueError(f"{path} holds chains of another dataset or network: delete it and run again")
+        parts.append(variables["theta"])
+    theta = np.concatenate(parts)
     blocks = list(predictor.stream(theta.reshape(-1, theta.shape[-1]), dataset.x_test, dataset.y_test))
     value = np.concatenate([block.value for block in blocks])
     density = np.concatenate([np.asarray(block.log_density) for block in blocks])

@@ -59,7 +59,10 @@ DESIGN = Design(
     # A kernel sees a callable log density and gradient; tests give it Gaussians. It knows nothing of networks.
     highest={"kernels": 0},
     siblings={"kernels": {"base", "microcanonical"}},
-    reserved={"arviz": {"inference_data", "diagnostics", "psis"}, "xarray": {"inference_data", "diagnostics"}}
+    reserved={
+        "arviz": {"inference_data", "diagnostics", "psis"},
+        "xarray": {"inference_data", "diagnostics", "psis"},
+    }
     | {"matplotlib": {"plots"}, "jinja2": {"report"}, "numba": {"compiled"}},
     # The networks and samplers are written here, on NumPy.
     forbidden=frozenset(

@@ -42,6 +42,14 @@ def sampler_settings(wildcards):
     return chosen | {"sampler": sampler}
 
 
+def scaled_sampler_settings(wildcards):
+    """Return what chains under a scaled prior depend on."""
+    from bnn.priors import scaled_prior  # imports NumPy, which reading a workflow does without
+
+    chosen = sampler_settings(wildcards)
+    return chosen | {"prior": scaled_prior(chosen["prior"], float(wildcards.factor))}
+
+
 def baseline_settings(wildcards):
     """Return what the references depend on; the ensemble has as many members as there are chains."""
     n_members = DATASETS[wildcards.dataset]["sampler"]["chains"]
@@ -64,10 +72,35 @@ def chain_files(wildcards):
 
 
 def rerun_files(wildcards):
-    """Return the files of chains under scaled priors, one a factor, if the config asks for them."""
+    """Return the files of all chains under scaled priors, factor by factor, if the config asks for them."""
     evaluation = DATASETS[wildcards.dataset]["evaluation"]
     factors = evaluation["prior_factors"] if evaluation["sensitivity_rerun"] else []
-    return [f"results/{wildcards.dataset}/sensitivity/prior_{factor}.nc" for factor in factors]
+    names = [Path(path).name for path in chain_files(wildcards)]
+    return [
+        f"results/{wildcards.dataset}/sensitivity/prior_{factor}/{name}"
+        for factor in factors
+        for name in names
+    ]
+
+
+def file_to_predict(wildcards):
+    """Return the file whose predictions are asked for."""
+    known = {Path(path).stem: path for path in DATASETS[wildcards.dataset]["predict"]}
+    if wildcards.file not in known:
+        raise WorkflowError(
+            f"datasets.{wildcards.dataset}.predict names no file {wildcards.file}.csv: add it there, or run "
+            f"`python -m bnn predict results/{wildcards.dataset} {wildcards.file}.csv`"
+        )
+    return known[wildcards.file]
+
+
+def prediction_files():
+    """Return the predictions of all files that the config names."""
+    return [
+        f"results/{name}/predictions/{Path(path).stem}.csv"
+        for name, dataset in DATASETS.items()
+        for path in dataset["predict"]
+    ]
 
 
 def print_verdicts():

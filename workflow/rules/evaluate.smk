@@ -79,6 +79,31 @@ rule check:
         "../../scripts/check.py"
 
 
+rule predict:
+    input:
+        data="results/{dataset}/data.nc",
+        posterior="results/{dataset}/posterior.nc",
+        rows=file_to_predict,
+    output:
+        "results/{dataset}/predictions/{file}.csv",
+    log:
+        "results/{dataset}/logs/predict_{file}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/predict_{file}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=1000,
+        runtime=30,
+    params:
+        code=code("predict.py"),
+    message:
+        "Predicting the rows of {input.rows} with {wildcards.dataset}"
+    script:
+        "../../scripts/predict.py"
+
+
 rule plot:
     input:
         data="results/{dataset}/data.nc",

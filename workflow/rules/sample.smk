@@ -46,29 +46,17 @@ rule sample_chain:
         "../../scripts/sample_chain.py"
 
 
-rule sample_scaled:
-    input:
-        data="results/{dataset}/data.nc",
+use rule sample_chain as sample_scaled with:
     output:
-        "results/{dataset}/sensitivity/prior_{factor}.nc",
+        "results/{dataset}/sensitivity/prior_{factor}/chain_{chains}.nc",
     log:
-        "results/{dataset}/logs/sample_prior_{factor}.log",
+        "results/{dataset}/logs/sample_prior_{factor}_{chains}.log",
     benchmark:
-        "results/{dataset}/benchmarks/sample_prior_{factor}.tsv"
-    conda:
-        "../../environment.yml"
-    threads: 1
-    resources:
-        mem_mb=1000,
-        runtime=240,
+        "results/{dataset}/benchmarks/sample_prior_{factor}_{chains}.tsv"
     params:
-        settings=sampler_settings,
-        n_chains=lambda wildcards: DATASETS[wildcards.dataset]["sampler"]["chains"],
-        code=code("sample_chain.py"),
+        settings=scaled_sampler_settings,
     message:
-        "Sampling {wildcards.dataset} with the prior's scales times {wildcards.factor}"
-    script:
-        "../../scripts/sample_chain.py"
+        "Sampling chain {wildcards.chains} of {wildcards.dataset}, the scales of its prior times {wildcards.factor}"
 
 
 rule combine:
