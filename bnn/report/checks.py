@@ -12,7 +12,6 @@ from bnn.report.table import (
     Metric,
     Row,
     Table,
-    finite,
     missing_note,
     models_of,
     outcome,
@@ -23,30 +22,22 @@ _NOT_COMPUTED = "the figure could not be computed"
 
 
 def out_of_distribution(checks: Mapping[str, Any]) -> Table:
-    """How well each model tells test rows from inputs that it has not seen: AUROC and NLL."""
+    """How well each model tells test rows from inputs that it has not seen: AUROC and NLL, a row a kind and model."""
     found = checks["out_of_distribution"]
-    kinds = found["kinds"]
-    models = models_of(kinds[0]["models"]) if kinds else []
-    others = models_of(kinds[0]["differences"]) if kinds else []
     rows = []
-    for kind in kinds:
-        cells = [_auroc(kind["models"][model]) for model in models]
-        for other in others:
-            entry = kind["differences"][other]
-            value = formatting.signed(entry["value"], entry["se"])
-            ends = formatting.interval(entry["lower"], entry["upper"], entry["se"])
-            words, flag = OUTCOMES[outcome(entry, _AUROC)]
-            cells.append(Cell(value, flag, f"{ends}\n{words}"))
-        cells += [Cell(formatting.number(kind["models"][model]["nll"], 3)) for model in models]
-        rows.append(Row(kind["name"], kind["description"], tuple(cells)))
-    names = [MODELS.get(model, model) for model in models]
-    against = [f"BNN − {MODELS.get(other, other)}" for other in others]
+    for kind in found["kinds"]:
+        for model in models_of(kind["models"]):
+            entry, gap = kind["models"][model], kind["differences"].get(model)
+            cells = [Cell(_estimated(entry["auroc"], entry["se"]))]
+            cells.append(Cell("–") if gap is None else _difference(gap))
+            cells.append(Cell(formatting.number(entry["nll"], 3)))
+            described = kind["description"] if model == "bnn" else ""
+            rows.append(Row(f"{kind['name']}, {MODELS.get(model, model)}", described, tuple(cells)))
     return Table(
         "out-of-distribution",
-        f"AUROC of the {found['score']}, and NLL, on {formatting.count(found['n_rows'])} rows of each kind",
-        ("Inputs", *names, *against, *names),
+        f"Telling unseen inputs by the {found['score']} ({formatting.count(found['n_rows'])} of each kind)",
+        ("Inputs, model", "AUROC", "BNN minus this model", "NLL [nats a row]"),
         tuple(rows),
-        groups=(("", 1), ("AUROC", len(names) + len(against)), ("NLL [nats a row]", len(names))),
         notes=missing_note(rows, "such inputs have no target, or the figure was not finite"),
     )
 
@@ -140,7 +131,7 @@ def sensitivity(checks: Mapping[str, Any], metrics: Mapping[str, Any]) -> Table:
         value, mcse = entry["headline"], entry["headline_mcse"]
         shown = formatting.percent(value, mcse) if metric.is_share else formatting.estimate(value, mcse)
         cells = (
-            Cell(entry["method"], "warn" if entry["nll"] is None else ""),
+            Cell(entry["method"]),
             Cell(formatting.number(entry["pareto_k"], 2) if entry["pareto_k"] is not None else "–"),
             Cell(formatting.count(entry["ess"]) if entry["ess"] is not None else "–"),
             Cell(shown if value is not None else "–"),
@@ -149,13 +140,25 @@ def sensitivity(checks: Mapping[str, Any], metrics: Mapping[str, Any]) -> Table:
         rows.append(Row(f"× {entry['factor']:g}", "", cells))
     unit = f" [{metrics['target_unit']}]" if metric.has_unit and metrics["target_unit"] else ""
     columns = ("Prior scales", "How", "Pareto k", "ESS", f"{metric.label}{unit}", "NLL [nats a row]")
-    notes = ("The number after ± is the Monte Carlo standard error.",)
-    return Table("sensitivity", "Test rows under other priors", columns, tuple(rows), notes=notes)
+    notes = ["The number after ± is the Monte Carlo standard error."]
+    if any(entry["nll"] is None for entry in found["factors"]):
+        notes.append("For a prior that needs a rerun set evaluation.sensitivity_rerun in the config.")
+    return Table("sensitivity", "Test rows under other priors", columns, tuple(rows), notes=tuple(notes))
 
 
 def _estimate(entry: Mapping[str, Any], value: str, error: str) -> Cell:
     return Cell(formatting.estimate(entry[value], entry[error]))
 
 
-def _auroc(entry: Mapping[str, Any]) -> Cell:
-    return Cell(formatting.estimate(entry["auroc"], entry["se"], 3), sort=finite(entry["auroc"]))
+def _estimated(value: float | None, error: float | None) -> str:
+    # An error of 0 means that no bootstrap sample differs, not that the figure is certain.
+    return formatting.estimate(value, None if formatting.is_negligible(error, value) else error, 3)
+
+
+def _difference(entry: Mapping[str, Any]) -> Cell:
+    value, error = entry["value"], entry["se"]
+    if formatting.is_negligible(error, value):
+        return Cell(formatting.signed(value))
+    words, flag = OUTCOMES[outcome(entry, _AUROC)]
+    ends = formatting.interval(entry["lower"], entry["upper"], error)
+    return Cell(formatting.signed(value, error), flag, f"{ends}\n{words}")

@@ -5,6 +5,7 @@ from typing import Any
 
 from bnn.report import formatting
 from bnn.report.table import (
+    DOUBTED,
     METRICS,
     MODELS,
     OUTCOMES,
@@ -76,10 +77,8 @@ def differences(metrics: Mapping[str, Any], *, trusted: bool = True) -> Table:
         for other in others:
             entry = found[other].get(name)
             value, ends = difference(entry, metric)
-            words, flag = OUTCOMES[outcome(entry, metric)]
-            cells.append(
-                Cell(value, flag if trusted else "", ends if ends in ("", SAME) else f"{ends}\n{words}")
-            )
+            words, flag = OUTCOMES[outcome(entry, metric)] if trusted else (DOUBTED, "")
+            cells.append(Cell(value, flag, ends if ends in ("", SAME) else f"{ends}\n{words}"))
         unit = "percentage points" if metric.is_share else metrics["target_unit"] if metric.has_unit else ""
         rows.append(Row(metric.label, unit, tuple(cells)))
     level = formatting.level(metrics["bootstrap"]["level"])

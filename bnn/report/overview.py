@@ -8,6 +8,7 @@ from urllib.parse import quote
 from bnn.report import formatting
 from bnn.report.convergence import ess_flag, rhat_flag, worst
 from bnn.report.table import (
+    DOUBTED,
     METRICS,
     MODELS,
     OUTCOMES,
@@ -110,10 +111,10 @@ def _scores(metrics: Mapping[str, Any], name: str, metric: Metric, trusted: bool
         if not ends:
             cells.append(Cell(text, sort=sort))
             continue
-        words, flag = OUTCOMES[outcome(gap, metric)]
+        words, flag = OUTCOMES[outcome(gap, metric)] if trusted else (DOUBTED, "")
         unit = " points" if metric.is_share else ""
         says = SAME if ends == SAME else f"BNN {value}{unit}\n{words}"
-        cells.append(Cell(text, flag if trusted else "", says, sort))
+        cells.append(Cell(text, flag, says, sort))
     return tuple(cells)
 
 

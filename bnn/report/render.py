@@ -20,6 +20,8 @@ from bnn.report.table import METRICS, Table, headline, score
 from bnn.storage import atomic_path
 
 _TEMPLATES = Path(__file__).parent / "templates"
+_RAN = 1e-4
+"""Seconds below which a phase of the sampler had no step to take."""
 _HEADINGS = {
     "PASS": "The chains agree",
     "WARN": "Read the warnings first",
@@ -250,6 +252,7 @@ def _timings(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> list
     rows = [
         (f"{labels.get(name, name)}, all chains", formatting.duration(seconds))
         for name, seconds in diagnostics["seconds"].items()
+        if seconds is None or seconds >= _RAN
     ]
     rows.append(("Gradients, all chains", formatting.count(diagnostics["n_gradients"])))
     seconds = metrics["seconds"]
@@ -276,10 +279,10 @@ def _seeds(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _config(dataset: str, settings: Mapping[str, Any]) -> str:
     """Write a config file of this dataset alone, every key given, that runs it again.
 
-    What a dataset may not override for its task may stand among the shared settings: all but `task` and
-    `source` go there.
+    What a dataset may not override for its task may stand among the shared settings: all go there but what can
+    stand with a dataset only.
     """
-    own = ("task", "source")
+    own = ("task", "source", "predict")
     shared = {key: value for key, value in settings.items() if key not in own}
-    whole = shared | {"datasets": {dataset: {key: settings[key] for key in own}}}
+    whole = shared | {"datasets": {dataset: {key: settings[key] for key in own if key in settings}}}
     return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=88)

@@ -50,6 +50,8 @@ METRICS = {
 }
 """Metrics of the comparison, in the order of its rows; intervals have their own table."""
 
+DOUBTED = "not to be trusted"
+"""What stands in place of an outcome where the chains have not converged."""
 SAME = "the same on every row"
 OUTCOMES = {"better": ("BNN better", "good"), "worse": ("BNN worse", "bad"), "open": ("not told apart", "")}
 """What `outcome` returns -> in words, and the flag of the cell."""

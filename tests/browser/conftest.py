@@ -36,7 +36,6 @@ CONFIG: dict[str, Any] = {
     "sampler": {"chains": 3, "warmup": 30, "draws": 24, "optimise_steps": 20},
     "datasets": {
         "iris": {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}},
-        "gap": {"task": "regression", "source": {"kind": "synthetic", "name": "gap"}},
         "mine": {
             "task": "regression",
             "source": {"kind": "csv", "path": "mine.csv", "target": "price", "target_unit": "EUR"},
@@ -76,8 +75,12 @@ class Visit:
         self.requests: list[str] = []
         page.on("console", lambda message: self.complaints.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("dialog", lambda dialog: (self.complaints.append(dialog.message), dialog.dismiss()))
+        page.on("dialog", self._dismiss)
         page.on("request", lambda request: self.requests.append(request.url))
+
+    def _dismiss(self, dialog: Any) -> None:
+        self.complaints.append(f"a dialog: {dialog.message}")
+        dialog.dismiss()
 
 
 @pytest.fixture
@@ -100,24 +103,25 @@ def visit(browser: Any) -> Iterator[Callable[..., Visit]]:
 
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run of the workflow that failed to converge; one chain of gap is stuck."""
+    """A finished run of the workflow that failed to converge; one chain of mine is stuck."""
     folder = tmp_path_factory.mktemp("browser")
     rng = np.random.default_rng(0)
     lines = [f"{a:.4f},{b:.4f},{3 * a - b + 0.1 * c:.4f}" for a, b, c in rng.normal(size=(60, 3))]
     (folder / "mine.csv").write_text("\n".join([f"{EVIL},width,price", *lines, ""]), encoding="utf-8")
     (folder / "config").mkdir()
     (folder / "config" / "config.yaml").write_text(yaml.safe_dump(CONFIG), encoding="utf-8")
-    _snakemake(folder, "results/gap/chains/chain_1.nc")
-    stuck = folder / "results" / "gap" / "chains" / "chain_1.nc"
+    snakemake(folder, "results/mine/chains/chain_1.nc")
+    stuck = folder / "results" / "mine" / "chains" / "chain_1.nc"
     _hold_still(stuck)
-    _snakemake(folder)
+    snakemake(folder)
     return folder
 
 
-def _snakemake(folder: Path, *targets: str) -> None:
+def snakemake(folder: Path, *arguments: str) -> None:
+    """Run the workflow in a folder; an error is the test's."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
     done = subprocess.run(
-        [*command, "--directory", str(folder), *targets],
+        [*command, "--directory", str(folder), *arguments],
         capture_output=True,
         text=True,
         timeout=300,

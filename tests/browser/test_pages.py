@@ -3,14 +3,17 @@
 import csv
 import json
 import re
+import zipfile
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from bnn.plots import figure_names
 from bnn.report import render_overview, write_page
-from tests.browser.conftest import CONFIG, EVIL, SCREENSHOTS
+from bnn.report.captions import CAPTIONS
+from tests.browser.conftest import CONFIG, EVIL, SCREENSHOTS, snakemake
 from tests.unit import report_inputs as inputs
 from tests.unit.traced_numbers import allowed, derived, untraced
 
@@ -18,6 +21,8 @@ MAX_BYTES = 3_000_000
 PAGES = ("report.html", *(f"{name}/report.html" for name in CONFIG["datasets"]))
 SCHEMES = ("light", "dark")
 WIDTHS = (1280, 360)
+PAPER = 718
+"""Width of a sheet of A4 between its margins, in CSS pixels."""
 
 
 @pytest.fixture(scope="module")
@@ -77,8 +82,9 @@ def test_no_page_is_wider_than_the_screen_and_pictures_of_it_are_kept(visit, res
         assert page.evaluate("document.documentElement.scrollWidth") <= width
         label = name.replace("/report.html", "").replace("report.html", "overview")
         page.screenshot(path=SCREENSHOTS / f"{label}-{width}-{scheme}.png", full_page=True)
-        page.emulate_media(media="print")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+    page.set_viewport_size({"width": PAPER, "height": 1000})
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PAPER
 
 
 @pytest.mark.parametrize(
@@ -133,7 +139,7 @@ def test_a_click_sorts_a_table_by_numbers_both_ways_and_missing_ones_stay_last(v
 def test_filters_hide_datasets_in_both_tables_and_say_how_many_are_left(visit, many):
     page = visit(many).page
     assert page.locator(".remarks").is_visible()
-    page.get_by_label("Filter by name").fill("regression set d")
+    page.get_by_label("Filter by name").fill("regression FAIL")
     assert column(page, "overview", 0) == column(page, "overview-nll", 0) == ["set d"]
     assert page.locator("output").inner_text() == "1 of 6 datasets shown"
     assert not page.locator(".remarks").is_visible()
@@ -152,13 +158,11 @@ def test_the_verdict_fail_is_at_the_top_of_both_pages_and_in_the_comparison(visi
         badge = page.locator(".badge.FAIL").first
         assert badge.bounding_box()["y"] < 400
         assert "FAIL" in badge.inner_text()
-        assert (
-            "not to be trusted" in page.locator("header" if name == "report.html" else "#answer").inner_text()
-        )
+        assert "be trusted" in page.locator("header" if name == "report.html" else "#answer").inner_text()
         if name != "report.html":
             caption = page.locator("#comparison-test caption").inner_text()
             assert caption.endswith("not to be trusted, the chains have not converged")
-    said = visit(results / "gap/report.html").page.locator("#advice").inner_text()
+    said = visit(results / "mine/report.html").page.locator("#advice").inner_text()
     assert "Chain 1 is stuck" in said and "one and the same network" in said
     assert "target_acceptance: 0.9" in said
 
@@ -233,3 +237,30 @@ def test_links_between_the_pages_and_to_the_files_lead_somewhere(visit, results)
                 assert page.locator(href).count() == 1, href
             else:
                 assert (path.parent / href).exists(), href
+
+
+def test_snakemakes_own_report_holds_pages_tables_and_figures_with_captions(run_folder):
+    snakemake(run_folder, "--report", "report.zip")
+    with zipfile.ZipFile(run_folder / "report.zip") as archive:
+        names = archive.namelist()
+        text = "".join(
+            archive.read(name).decode("utf-8") for name in names if name.endswith((".js", "report.html"))
+        )
+    captions = {*figure_names("classification", 4), *figure_names("regression", 2)}
+    for figure in captions:
+        assert sum(name.endswith(f"/{figure}.svg") for name in names) >= 1, figure
+        assert CAPTIONS[figure].text[:40] in text, figure
+    for table in (
+        "scores_test",
+        "differences",
+        "convergence",
+        "chains",
+        "most_uncertain",
+        "most_wrong",
+        "unseen",
+    ):
+        assert sum(name.endswith(f"/{table}.html") for name in names) == len(CONFIG["datasets"]), table
+    assert not any(name.endswith(".csv") for name in names), "which the report would only offer for download"
+    for category in ("Reports", "Tables", "Figures"):
+        assert f'"{category}"' in text
+    assert "A verdict of FAIL means" in text

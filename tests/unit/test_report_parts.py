@@ -172,9 +172,15 @@ def test_a_table_of_very_many_features_shows_those_that_stand_out() -> None:
 def test_checks_say_what_is_missing_and_who_is_better() -> None:
     given = inputs.make_checks("classification")
     table = checks.out_of_distribution(given)
-    assert table.rows[0].cells[3].remark.splitlines()[-1] == "BNN better"
-    assert table.rows[0].cells[4].remark.splitlines()[-1] == "not told apart"
-    assert [cell.text for cell in table.rows[2].cells[-3:]] == ["n/a"] * 3
+    assert [row.label for row in table.rows[:3]] == ["noised, BNN", "noised, Baseline", "noised, Ensemble"]
+    assert table.rows[0].cells[1].text == "–"
+    assert table.rows[1].cells[1].remark.splitlines()[-1] == "BNN better"
+    assert table.rows[2].cells[1].remark.splitlines()[-1] == "not told apart"
+    assert [row.cells[-1].text for row in table.rows[-3:]] == ["n/a"] * 3
+    given["out_of_distribution"]["kinds"][0]["models"]["bnn"] |= {"auroc": 1.0, "se": 0.0}
+    given["out_of_distribution"]["kinds"][0]["differences"]["baseline"] |= {"value": 0.5, "se": 1e-18}
+    certain = checks.out_of_distribution(given).rows
+    assert (certain[0].cells[0].text, certain[1].cells[1].text) == ("1.00", "+0.500")
     assert checks.hole(given, inputs.make_metrics("classification")) is None
     prior = checks.predictive_checks(given, "prior_predictive")
     assert prior.rows[1].cells[0].text == "–" and prior.rows[0].cells[0].flag == ""

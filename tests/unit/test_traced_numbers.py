@@ -74,7 +74,7 @@ def test_numbers_of_the_scatter_are_in_the_predictions(svg: Path, task: str) -> 
     ("template", "before"),
     [
         ("dataset.html.j2", "<p>A prediction of the BNN"),
-        ("dataset.html.j2", '<h2 id="comparison">'),
+        ("dataset.html.j2", '<h2 id="comparison-heading">'),
         ("macros.html.j2", '<div class="scroll"'),
     ],
 )
