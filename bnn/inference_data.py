@@ -171,7 +171,8 @@ def _read_chains(paths: Sequence[Path]) -> _Chains:
     order = np.argsort(ids)
     names = (*_PER_DRAW, "chain_id", "warmup_log_density", "warmup_step_size", "warmup_acceptance_rate")
     merged = {name: np.concatenate([variables[name] for _, variables, _ in files])[order] for name in names}
-    merged["warmup_iteration"] = files[0][1]["warmup_iteration"]
+    for name in ("warmup_iteration", "warmup_explores"):
+        merged[name] = files[0][1][name]
     sizes = [len(variables["chain_id"]) for _, variables, _ in files]
     # Chains that ran side by side share their seconds equally, so that sums over chains are right.
     shares = [attributes | {"size": size} for (_, _, attributes), size in zip(files, sizes, strict=True)]
@@ -257,7 +258,11 @@ def _sample_stats(chains: _Chains, coords: Mapping[str, np.ndarray]) -> xr.Datas
 def _warmup_stats(chains: _Chains, coords: Mapping[str, np.ndarray]) -> xr.Dataset:
     """Return the records of the warm-up; `draw` is the iteration of a record."""
     names = {"lp": "log_density", "step_size": "step_size", "acceptance_rate": "acceptance_rate"}
-    variables = {name: (_CHAIN_DRAW, chains.variables[f"warmup_{stored}"]) for name, stored in names.items()}
+    variables: dict[str, Any] = {
+        name: (_CHAIN_DRAW, chains.variables[f"warmup_{stored}"]) for name, stored in names.items()
+    }
+    about = {"long_name": "1 in exploration, before the warm-up proper"}
+    variables["explores"] = (("draw",), chains.variables["warmup_explores"], about)
     return xr.Dataset(
         variables, coords={"chain": coords["chain"], "draw": chains.variables["warmup_iteration"]}
     )

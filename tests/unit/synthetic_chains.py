@@ -118,6 +118,7 @@ def write_chains(
         }
         own["theta"] = (("chain", "draw", "param"), theta[index : index + 1])
         own["chain_id"] = (("chain",), np.array([chain], dtype=np.int64))
+        own["warmup_explores"] = (("record",), np.zeros(n_records, dtype=np.int64))
         own["warmup_iteration"] = (("record",), 10 * np.arange(1, n_records + 1))
         for name in ("log_density", "step_size", "acceptance_rate"):
             own[f"warmup_{name}"] = (("chain", "record"), np.full((1, n_records), float(chain)))

@@ -110,6 +110,9 @@ rule plot:
         baseline="results/{dataset}/baseline.nc",
         posterior="results/{dataset}/posterior.nc",
         diagnostics="results/{dataset}/diagnostics.nc",
+        metrics="results/{dataset}/metrics.json",
+        checks="results/{dataset}/checks.json",
+        arrays="results/{dataset}/checks.nc",
     output:
         report(
             directory("results/{dataset}/figures"),
