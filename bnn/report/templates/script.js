@@ -3,7 +3,8 @@
 
 function sortValue(row, column) {
   const cell = row.children[column];
-  const text = cell.dataset.sort ?? cell.firstElementChild?.textContent ?? cell.textContent;
+  const own = [...cell.childNodes].filter((node) => node.className !== "remark");
+  const text = cell.dataset.sort ?? own.map((node) => node.textContent).join("");
   const number = Number(text.replaceAll(",", "").replace("−", "-"));
   return text.trim() !== "" && Number.isFinite(number) ? number : text.trim();
 }
