@@ -205,10 +205,12 @@ def summarise(
         "seconds": {phase: float(stats[f"seconds_{phase}"].sum()) for phase in PHASES},
         "n_gradients": int(stats["n_gradients"].sum()),
     }
-    verdict, reasons = judge(summary)
+    verdict, findings = judge(summary)
+    reasons = [finding.text for finding in findings]
     # The verdict comes first for those who open the file.
     head = {name: summary.pop(name) for name in ("dataset", "task", "kernel")}
-    return head | {"verdict": verdict, "reasons": reasons} | summary, pointwise
+    head |= {"verdict": verdict, "reasons": reasons}
+    return head | {"findings": [finding._asdict() for finding in findings]} | summary, pointwise
 
 
 def save(

@@ -114,7 +114,14 @@ rule plot:
         checks="results/{dataset}/checks.json",
         arrays="results/{dataset}/checks.nc",
     output:
-        directory("results/{dataset}/figures"),
+        report(
+            directory("results/{dataset}/figures"),
+            patterns=["{figure}.svg"],
+            caption="../report/figure.rst",
+            category="Figures",
+            subcategory="{dataset}",
+            labels={"Dataset": "{dataset}", "Figure": "{figure}"},
+        ),
     log:
         "results/{dataset}/logs/plot.log",
     benchmark:
