@@ -114,7 +114,7 @@ def rows_of_test(
         return ClassificationTest(y, probability, summary.aleatoric, summary.epistemic)
     mean = {"bnn": summary.mean}
     mean |= {model: reference_mixture(baseline, model, "test").mean for model in REFERENCES}
-    lower, upper = central_intervals(idata["predictions"]["y"].values, (0.9,))
+    lower, upper = central_intervals(idata["predictions"]["y"], (0.9,))
     return RegressionTest(
         y,
         mean,

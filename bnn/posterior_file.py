@@ -6,7 +6,7 @@
 
 import os
 from collections.abc import Sequence
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -21,7 +21,10 @@ PREDICTIONS = {"train": "posterior_predictive", "test": "predictions"}
 
 
 class Posterior(Protocol):
-    """Groups of variables; `posterior[group][variable].values` is an array, `posterior[group].attrs` a mapping."""
+    """Groups of variables; `posterior[group][variable].values` is an array, `posterior[group].attrs` a mapping.
+
+    A slice of a variable, as of an array, reads no more than the slice from the file.
+    """
 
     def __getitem__(self, key: str) -> Any:
         """Return a group."""
@@ -30,38 +33,46 @@ class Posterior(Protocol):
         """Return the names of the groups."""
 
 
-class _Variable(NamedTuple):
-    """An array, with the attributes of an array that callers use."""
+class _Variable:
+    """A variable of the file: a slice of it reads that slice alone, `values` reads all of it, once."""
 
-    values: np.ndarray
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.values.shape
+    def __init__(self, path: str, group: str, name: str, shape: tuple[int, ...]) -> None:
+        self._path, self._group, self._name = path, group, name
+        self._values: np.ndarray | None = None
+        self.shape = shape
 
     @property
     def ndim(self) -> int:
-        return self.values.ndim
+        return len(self.shape)
+
+    @property
+    def values(self) -> np.ndarray:
+        if self._values is None:
+            self._values = self[...]
+        return self._values
+
+    def __getitem__(self, place: Any) -> np.ndarray:
+        import h5netcdf
+
+        with h5netcdf.File(self._path, "r") as file:
+            return np.asarray(file[self._group].variables[self._name][place])
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.values, dtype=dtype)
 
 
 class _Group:
-    """Variables of a group, each read when it is first asked for."""
+    """Variables of a group, by name."""
 
-    def __init__(self, path: str, name: str, variables: Sequence[str], attributes: dict[str, Any]) -> None:
-        self._path, self._name, self._names = path, name, frozenset(variables)
-        self._read: dict[str, _Variable] = {}
+    def __init__(self, variables: dict[str, _Variable], attributes: dict[str, Any]) -> None:
+        self._variables = variables
         self.attrs = attributes
 
     def __contains__(self, name: str) -> bool:
-        return name in self._names
+        return name in self._variables
 
     def __getitem__(self, name: str) -> _Variable:
-        if name not in self._read:
-            import h5netcdf
-
-            with h5netcdf.File(self._path, "r") as file:
-                self._read[name] = _Variable(np.asarray(file[self._name].variables[name][...]))
-        return self._read[name]
+        return self._variables[name]
 
 
 class PosteriorFile:
@@ -86,7 +97,10 @@ class PosteriorFile:
             raise FileNotFoundError(f"there is no {name}")
         with h5netcdf.File(name, "r") as file:
             self._groups = {
-                key: _Group(name, key, list(group.variables), {k: _plain(v) for k, v in group.attrs.items()})
+                key: _Group(
+                    {k: _Variable(name, key, k, tuple(v.shape)) for k, v in group.variables.items()},
+                    {k: _plain(v) for k, v in group.attrs.items()},
+                )
                 for key, group in file.groups.items()
             }
 

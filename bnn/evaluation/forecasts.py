@@ -61,22 +61,21 @@ def posterior_summary(idata: Posterior, dataset: Dataset, split: str) -> ClassSu
     """Return the predictive distribution of every row of a split, and how its spread splits; original units."""
     group = idata[PREDICTIONS[split]]
     if dataset.task == "classification":
-        return class_summary(group["probability"].values)
-    return target_summary(group["mean"].values, group["noise_sd"].values)
+        return class_summary(group["probability"])
+    return target_summary(group["mean"], group["noise_sd"])
 
 
 def posterior_forecast(idata: Posterior, dataset: Dataset, split: str) -> TargetForecast:
     """Return the predictive distributions of the Bayesian network; regression only."""
     group, y = idata[PREDICTIONS[split]], observed(dataset, split)
-    log_density = (group["log_density_y"] if split == "test" else idata["log_likelihood"]["y"]).values
-    summary = target_summary(group["mean"].values, group["noise_sd"].values)
-    drawn = group["y"].values
+    log_density = group["log_density_y"] if split == "test" else idata["log_likelihood"]["y"]
+    summary = target_summary(group["mean"], group["noise_sd"])
     crps, pit = np.empty(len(y)), np.empty(len(y))
     ends = np.empty((2, len(CURVE_LEVELS), len(y)))
     for start in range(0, len(y), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
-        block = drawn[..., rows]
-        ordered = np.sort(block.reshape(-1, block.shape[-1]).astype(np.float64), axis=0)
+        block = np.asarray(group["y"][:, :, rows], dtype=np.float64)
+        ordered = np.sort(block.reshape(-1, block.shape[-1]), axis=0)
         crps[rows] = crps_of_sorted(ordered, y[rows])
         ends[:, :, rows] = intervals_of_sorted(ordered, CURVE_LEVELS)
         # Half a draw on either side: an observation beyond all draws is unlikely, not impossible.

@@ -89,35 +89,40 @@ def forecast_scores(forecast: TargetForecast, y: np.ndarray) -> Scores:
 
 def posterior_class_scores(idata: Posterior, split: str, y: np.ndarray) -> dict[str, Any]:
     """Return score -> {"value", "mcse"} of the Bayesian network; y (obs,) class indices."""
-    probability = idata[PREDICTIONS[split]]["probability"].values
+    probability = idata[PREDICTIONS[split]]["probability"]
     blocks = jackknife_blocks(*probability.shape[:2])
-    return _with_mcse([class_scores(mean, y) for mean in block_means(probability, blocks)])
+    parts = [
+        block_means(np.asarray(probability[:, :, start : start + _ROWS_AT_ONCE]), blocks)
+        for start in range(0, len(y), _ROWS_AT_ONCE)
+    ]
+    return _with_mcse([class_scores(mean, y) for mean in np.concatenate(parts, axis=1)])
 
 
 def posterior_target_scores(idata: Posterior, split: str, y: np.ndarray) -> dict[str, Any]:
     """Return score -> {"value", "mcse"} of the Bayesian network; y (obs,) in original units."""
     group = idata[PREDICTIONS[split]]
-    mean, drawn, noise_sd = group["mean"].values, group["y"].values, group["noise_sd"].values
-    log_density = (group["log_density_y"] if split == "test" else idata["log_likelihood"]["y"]).values
+    drawn, noise_sd = group["y"], group["noise_sd"]
+    log_density = group["log_density_y"] if split == "test" else idata["log_likelihood"]["y"]
     blocks = jackknife_blocks(*drawn.shape[:2])
     n_variants = len(_variants(blocks))
     centre, variance, density, crps = (np.empty((n_variants, len(y))) for _ in range(4))
     if noise_sd.ndim == 2:
-        noise_sd = np.broadcast_to(noise_sd[..., None], (*noise_sd.shape, len(y)))
+        noise_sd = np.broadcast_to(np.asarray(noise_sd)[..., None], (*noise_sd.shape, len(y)))
     ends = np.empty((n_variants, 2, len(LEVELS), len(y)))
     for start in range(0, len(y), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
-        centre[:, rows] = block_means(mean[..., rows], blocks)
+        mean, density_of_draws = np.asarray(group["mean"][:, :, rows]), np.asarray(log_density[:, :, rows])
+        centre[:, rows] = block_means(mean, blocks)
         # Deviations from the mean of all draws: squares of the means themselves would cost digits.
-        deviation = mean[..., rows] - centre[0, rows]
-        noise = np.square(noise_sd[..., rows], dtype=np.float64)
+        deviation = mean - centre[0, rows]
+        noise = np.square(np.asarray(noise_sd[:, :, rows]), dtype=np.float64)
         variance[:, rows] = block_means(deviation**2 + noise, blocks) - block_means(deviation, blocks) ** 2
         # Densities are divided by the largest of their row: they would underflow far out in the tails.
-        highest = log_density[..., rows].max(axis=(0, 1))
+        highest = density_of_draws.max(axis=(0, 1))
         highest = np.where(np.isneginf(highest), 0.0, highest)
         with np.errstate(divide="ignore"):
-            density[:, rows] = highest + np.log(block_means(np.exp(log_density[..., rows] - highest), blocks))
-        for variant, ordered in enumerate(_sorted_draws(drawn[..., rows], blocks)):
+            density[:, rows] = highest + np.log(block_means(np.exp(density_of_draws - highest), blocks))
+        for variant, ordered in enumerate(_sorted_draws(np.asarray(drawn[:, :, rows]), blocks)):
             crps[variant, rows] = metrics.crps_of_sorted(ordered, y[rows])
             ends[variant, :, :, rows] = intervals_of_sorted(ordered, LEVELS)
     return _with_mcse(

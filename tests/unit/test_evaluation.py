@@ -2,7 +2,6 @@
 
 import json
 import math
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -328,9 +327,7 @@ def test_errors_are_as_large_as_the_scatter_between_runs(persistence):
         arrays = {"mean": mean, "y": mean + noise_draws, "probability": probability}
         arrays["noise_sd"] = np.ones(mean.shape[:2])
         arrays["log_density_y"] = stats.norm.logpdf(y, mean, 1.0)
-        idata: Any = {
-            "predictions": {name: SimpleNamespace(values=values) for name, values in arrays.items()}
-        }
+        idata: Any = {"predictions": arrays}
         found = scoring.posterior_target_scores(idata, "test", y)
         classes = scoring.posterior_class_scores(idata, "test", y_class)
         kept = {
