@@ -65,6 +65,13 @@ def baseline_settings(wildcards):
     return settings("seed", "network", "baseline")(wildcards) | {"n_members": n_members}
 
 
+def shown_settings(wildcards):
+    """Return the settings that a report shows: all on which its results depend."""
+    chosen = DATASETS[wildcards.dataset]
+    sampler = {name: value for name, value in chosen["sampler"].items() if name != "checkpoint_seconds"}
+    return chosen | {"sampler": sampler}
+
+
 def source_files(wildcards):
     """Return the files that a dataset is read from."""
     source = DATASETS[wildcards.dataset]["source"]

@@ -31,7 +31,7 @@ rule report:
         mem_mb=500,
         runtime=10,
     params:
-        settings=lambda wildcards: DATASETS[wildcards.dataset],
+        settings=shown_settings,
         code=code("report.py"),
     message:
         "Writing the report of {wildcards.dataset}"
