@@ -1,10 +1,11 @@
 """Four regression tables, five splits each: this package's unadjusted microcanonical chains against bde, on one core.
 
-Run as `BNN_DATA=path/to/data python benchmarks/uci.py [table[=split,split] ...]`, for example `airfoil=0 yacht`; without
-arguments all four tables and five splits, which takes about 80 minutes. It writes benchmarks/results/uci.md. The folder holds airfoil.csv, concrete.csv, energy.csv and yacht.csv, the target last. bde
-runs at the setting of its paper (10 members, 4 x 16 units, 50,000 warm-up steps, 1,000 draws thinned by 10).
-Everything is standardised by the train rows. NLL is that of the Gaussian with the predictive mean and variance; lppd
-is the mean log density of the mixture. Seconds are CPU seconds of fitting; bde's hold its compilation (about 10 s).
+Run as `BNN_DATA=path/to/data python benchmarks/uci.py [table[=split,split] ...]`, for example `airfoil=0 yacht`;
+without arguments all four tables and five splits, which takes about 80 minutes. It writes benchmarks/results/uci.md.
+The folder holds airfoil.csv, concrete.csv, energy.csv and yacht.csv, the target last. bde runs at the setting of its
+paper (10 members, 4 x 16 units, 50,000 warm-up steps, 1,000 draws thinned by 10). Everything is standardised by the
+train rows. NLL is that of the Gaussian with the predictive mean and variance; lppd is the mean log density of the
+mixture. Seconds are CPU seconds of fitting; bde's hold its compilation (about 10 s).
 """
 
 import os
@@ -143,8 +144,8 @@ def main(arguments: list[str]) -> None:
         rows += summary(name, np.array(found))
     header = ["table, splits at which bde gave numbers", "sampler", "core-seconds", "RMSE", "NLL", "lppd"]
     note = (
-        f"Means over splits (`random_state` 0, 1, ...; of those at which bde ended with numbers, for both); standardised "
-        f"units. Ours: {N_CHAINS} unadjusted chains; recipes in the script."
+        f"Means over splits (`random_state` 0, 1, ...; of those at which bde ended with numbers, for both), in "
+        f"standardised units. Ours: {N_CHAINS} unadjusted chains; recipes in the script."
     )
     common.write_table("uci", "Four regression tables against bde", header, rows, note)
 
