@@ -56,7 +56,7 @@ calibrate: setup ## Run simulation-based calibration of every adjusted kernel in
 benchmark: ## Measure speed against other samplers on one core (needs a connection to a package index)
 	$(PYTHON) -m venv .venv-benchmark
 	.venv-benchmark/bin/python -m pip --disable-pip-version-check install -qq --editable ".[benchmark,fast]"
-	set -e; for script in gradient iris; do .venv-benchmark/bin/python benchmarks/$$script.py; done
+	set -e; for script in gradient iris scale; do .venv-benchmark/bin/python benchmarks/$$script.py; done
 
 .PHONY: lint
 lint: setup ## Check style, types and the workflow
