@@ -3,7 +3,8 @@
 Input weights along the principal axes of the inputs: columns of a table are often nearly the same, so the data tell
 sums of input weights far better than differences, and a diagonal preconditioner cannot say so. Turned to the principal
 axes of the training inputs, every weight of the first layer acts on an uncorrelated input. The turn is orthogonal, so
-densities keep their values.
+densities keep their values. Where each input has a learned scale of its own, it is the weights in units of these scales
+that are turned, and inputs are uncorrelated only as far as the scales are alike.
 
 Weights in units of their learned scale (non-centred; Papaspiliopoulos, Roberts & Sköld 2007): given its scale a weight
 is narrow where the scale is small, and no step size suits both ends of that funnel. In units of the scale, weights and
@@ -55,7 +56,7 @@ class Coordinates:
         """Return log |d theta / d position|, (chain,), by which the density here exceeds that of theta."""
         if self._learned is None:
             return np.zeros(len(position))
-        return np.asarray(position[:, self._learned.places] @ self._learned.counts)
+        return self._learned.log_volume(position)
 
     def log_density(self, position: np.ndarray) -> np.ndarray:
         """Return the log density of the position in nats; (chain, param) -> (chain,)."""

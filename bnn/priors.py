@@ -179,6 +179,14 @@ class LearnedScales:
         """Return the sum over the coordinates that each log factor scales, (chain, param) -> (chain, scale)."""
         return np.add.reduceat(values, self._starts, axis=-1)[:, self._kept]
 
+    def log_volume(self, theta: np.ndarray) -> np.ndarray:
+        """Return the log of the product of all coordinates' factors, (chain, param) -> (chain,).
+
+        Not by a matrix product: BLAS sums in another order for another number of chains, and chains must not depend on
+        their neighbours.
+        """
+        return np.asarray(np.add.reduce(np.take(theta, self.places, axis=-1) * self.counts, axis=-1))
+
     def correct(self, total: np.ndarray, grad: np.ndarray, theta: np.ndarray, z_grad: np.ndarray) -> None:
         """Add to a log density and its gradient what the log factors contribute, in place.
 
@@ -194,7 +202,7 @@ class LearnedScales:
         z_grad
             z p'(z)/p(z), (chain, param).
         """
-        total -= theta[:, self.places] @ self.counts
+        total -= self.log_volume(theta)
         grad[:, self.places] -= self.sums(z_grad) + self.counts
 
 

@@ -152,7 +152,7 @@ def take_unadjusted(
     Only a proposal whose density is not finite is refused: there is no way on from there.
     """
     finite = np.isfinite(proposed.log_density) & np.isfinite(log_ratio)
-    diverging = ~(log_ratio >= -DIVERGENCE_THRESHOLD)
+    diverging = ~finite | ~(log_ratio >= -DIVERGENCE_THRESHOLD)
     return _choose(finite, proposed, current), TransitionInfo(
         np.where(finite, quality, 0.0), finite, log_ratio, diverging
     )

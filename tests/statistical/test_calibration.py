@@ -108,7 +108,7 @@ def check_calibration(kernel, model, n_replications, monkeypatch):
         target_acceptance=ACCEPTANCE[kernel],
         trajectory_length=None,
         precondition=True,
-        langevin={"learning_rate": 0.005, "noise_scale": 0.1, "langevin_probability": 0.5},
+        langevin={"learning_rate": 0.01, "noise_scale": 0.1, "langevin_probability": 0.5},
     )
     theta = run_chains(posterior, range(n_replications), 23, settings, Silent()).theta
     drawn = np.concatenate([quantities(posterior, theta), _log_density(posterior, theta)[..., None]], axis=-1)

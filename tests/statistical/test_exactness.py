@@ -21,7 +21,7 @@ from bnn.progress import Silent
 from bnn.seeding import ChainRandom
 
 KERNELS = ("malt", "mams", "mala", "random_walk", "langevin_gradient")
-LANGEVIN = {"learning_rate": 0.005, "noise_scale": 0.1, "langevin_probability": 0.5}
+LANGEVIN = {"learning_rate": 0.01, "noise_scale": 0.1, "langevin_probability": 0.5}
 N_CHAINS = 32
 NOISE = 0.6
 

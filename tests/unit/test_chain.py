@@ -11,11 +11,11 @@ from bnn.chain import MOST_STARTS, ChainRun, quiet_overflow, run_chains
 from bnn.chain_state import SamplerSettings
 from bnn.kernels import mala
 from bnn.layout import ParameterLayout
-from bnn.likelihoods import Categorical
+from bnn.likelihoods import Categorical, Gaussian
 from bnn.network import Network
 from bnn.optimize import adam_step, start_adam
 from bnn.posterior import Posterior
-from bnn.priors import Prior, network_prior
+from bnn.priors import Prior, learned_scale_shapes, network_prior
 from bnn.progress import Progress, Silent
 from bnn.seeding import ChainRandom, Stream, chain_rng
 
@@ -68,6 +68,27 @@ def test_chain_three_alone_equals_chain_three_of_four(posterior, kernel):
     assert np.array_equal(alone.log_density[0], together.log_density[3])
     assert np.array_equal(alone.acceptance_rate[0], together.acceptance_rate[3])
     assert alone.step_size[0] == together.step_size[3]
+
+
+@pytest.mark.parametrize("learned_scales", ["layer", "ard"])
+def test_chain_three_alone_equals_chain_three_of_four_with_many_learned_scales(learned_scales):
+    """Sums over thirty scales must be made in one order, however many chains there are."""
+    rng = np.random.default_rng(0)
+    network = Network((30, 4, 1), activation="tanh", dtype="float64")
+    side = {"family": "normal", "scale": 1.0, "df": 4.0}
+    shapes = network.parameter_shapes
+    blocks = network_prior(
+        shapes, weights=side, biases=side, fan_in_scaling=True, learned_scales=learned_scales
+    )
+    likelihood = Gaussian(noise_scale=0.5, log_noise_mean=0.0, log_noise_sd=1.0)
+    prior = Prior(ParameterLayout(shapes | learned_scale_shapes(shapes, learned_scales)), blocks)
+    x = rng.standard_normal((20, 30))
+    posterior = Posterior(network, likelihood, prior, x=x, y=rng.standard_normal(20))
+    settings = changed(explore=10)
+    together = run_chains(posterior, [0, 1, 2, 3], 5, settings, Silent())
+    alone = run_chains(posterior, [3], 5, settings, Silent())
+    assert np.array_equal(alone.theta[0], together.theta[3])
+    assert np.array_equal(alone.log_density[0], together.log_density[3])
 
 
 def test_the_seed_decides_everything(posterior):

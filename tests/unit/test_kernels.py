@@ -12,6 +12,7 @@ from bnn.kernels.base import (
     log_normal_shape,
     metropolis_hastings,
     steps_of_trajectory,
+    take_unadjusted,
 )
 from bnn.seeding import ChainRandom, Stream
 
@@ -310,5 +311,17 @@ def test_microcanonical_needs_two_parameters():
 
     tuned = Tuning(np.ones(1), np.ones((1, 1)), np.ones(1))
     start = mams.KERNEL.start(np.zeros((1, 1)), OneDimensional())
-    with pytest.raises(ValueError, match="two parameters"):
-        mams.step(randoms(1), start, OneDimensional(), tuned)
+    for kernel in (mams.KERNEL, microcanonical.KERNEL):
+        with pytest.raises(ValueError, match="two parameters"):
+            kernel.step(randoms(1), start, OneDimensional(), tuned)
+
+
+@pytest.mark.parametrize("log_density", [np.nan, np.inf, -np.inf])
+def test_an_unadjusted_move_that_is_refused_counts_as_divergent(log_density):
+    here = ChainState(np.zeros((1, 2)), np.zeros(1), np.zeros((1, 2)))
+    there = ChainState(np.ones((1, 2)), np.array([log_density]), np.zeros((1, 2)))
+    moved, info = take_unadjusted(
+        here, there, log_ratio=there.log_density - here.log_density, quality=np.ones(1)
+    )
+    assert np.array_equal(moved.position, here.position)
+    assert info.diverging[0] and not info.accepted[0] and info.acceptance_prob[0] == 0.0
