@@ -31,6 +31,7 @@ RESERVED_NAMES = ("logs", "benchmarks")
 
 _ONE_STEP_KERNELS = ("mala", "langevin_gradient", "random_walk")
 """Kernels to which the length of a trajectory means nothing."""
+_OPTIMISER_KEYS = ("optimise_steps", "optimise_learning_rate")
 
 
 def load(raw: Any) -> Config:
@@ -160,8 +161,8 @@ def _resolve(dataset: DatasetSettings) -> DatasetSettings:
     if sampler.kernel in _ONE_STEP_KERNELS:
         sampler = sampler.model_copy(update={"trajectory_length": None})
     if sampler.init == "prior":
-        names = ("optimise_steps", "optimise_learning_rate")
-        sampler = sampler.model_copy(update={name: Sampler.model_fields[name].default for name in names})
+        idle = {name: Sampler.model_fields[name].default for name in _OPTIMISER_KEYS}
+        sampler = sampler.model_copy(update=idle)
     idle_df = {
         part: getattr(prior, part).model_copy(update={"df": ParameterPrior.model_fields["df"].default})
         for part in ("weights", "biases")
@@ -178,16 +179,20 @@ def _resolve(dataset: DatasetSettings) -> DatasetSettings:
 
 
 def _without_idle_keys(likelihood: Likelihood) -> Likelihood:
-    idle = {name: Likelihood.model_fields[name].default for name, _ in _idle_noise_keys(likelihood.family)}
+    idle = {name: Likelihood.model_fields[name].default for name, *_ in _idle_noise_keys(likelihood)}
     return likelihood.model_copy(update=idle)
 
 
-def _idle_noise_keys(family: str) -> Iterator[tuple[str, str]]:
-    """Yield each key of `likelihood` that a family ignores, and what to do for the key to have an effect."""
+def _idle_noise_keys(likelihood: Likelihood) -> Iterator[tuple[str, str, str]]:
+    """Yield each key of `likelihood` that has no effect, on what, and what to do for it to have one."""
+    family = likelihood.family
     if family != "student_t":
-        yield "df", "set `family: student_t`"
+        yield "df", f"the family {family}", "set `family: student_t`"
     if family == "heteroscedastic":
-        yield "noise", "set another family"
+        yield "noise", f"the family {family}", "set another family"
+    elif likelihood.noise != "sampled":
+        for name in ("log_noise_mean", "log_noise_sd"):
+            yield name, "known noise", "set `noise: sampled`"
 
 
 def _contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterator[Problem]:
@@ -203,11 +208,14 @@ def _contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterato
     if dataset.task == "classification" and _keys(own, "likelihood"):
         reason = "has no effect, because only regression has noise; remove it, or set `task: regression`"
         yield Problem(("likelihood",), reason)
-    family = dataset.likelihood.family
-    for name, remedy in _idle_noise_keys(family) if dataset.task == "regression" else ():
+    for name, what, remedy in _idle_noise_keys(dataset.likelihood) if dataset.task == "regression" else ():
         if name in _keys(own, "likelihood"):
-            reason = f"has no effect on the family {family}; remove it, or {remedy}"
+            reason = f"has no effect on {what}; remove it, or {remedy}"
             yield Problem(("likelihood", name), reason)
+    if isinstance(source, CsvSource) and source.test is not None:
+        for name in _keys(own, "split"):
+            reason = "has no effect, because source.test names the test rows; remove one of the two"
+            yield Problem(("split", name), reason)
     if dataset.task == "regression" and _keys(own, "split").get("stratify") is True:
         reason = "has no effect, because only classes have proportions to keep; remove it"
         yield Problem(("split", "stratify"), reason)
@@ -216,6 +224,10 @@ def _contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterato
         if "df" in _keys(own, "prior", part) and family != "student_t":
             reason = f"has no effect on the family {family}; remove it, or set `family: student_t`"
             yield Problem(("prior", part, "df"), reason)
+    if dataset.sampler.init == "prior":
+        for name in _keys(own, "sampler").keys() & set(_OPTIMISER_KEYS):
+            reason = "has no effect, because chains start from the prior; remove it, or set `init: optimised`"
+            yield Problem(("sampler", name), reason)
     kernel = dataset.sampler.kernel
     if _keys(own, "sampler", "langevin") and kernel != "langevin_gradient":
         reason = f"has no effect on the kernel {kernel}; remove it, or set `kernel: langevin_gradient`"

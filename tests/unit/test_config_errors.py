@@ -88,6 +88,9 @@ $GAP}, likelihood: {family: heteroscedastic, noise: 0.1} >> x.likelihood.noise: 
 $GAP}, split: {stratify: true} >> x.split.stratify: has no effect, because only classes have proportions
 $IRIS, prior: {weights: {df: 3}} >> x.prior.weights.df: has no effect on the family normal; remove it, or set
 $IRIS, prior: {biases: {df: 3, family: laplace}} >> x.prior.biases.df: has no effect on the family laplace
+$GAP}, likelihood: {noise: 0.5, log_noise_mean: 0} >> x.likelihood.log_noise_mean: has no effect on known noise; remove
+$IRIS, sampler: {init: prior, optimise_steps: 9} >> x.sampler.optimise_steps: has no effect, because chains start from
+$CSV, target: y, test: b.csv}, split: {test_size: 0.3} >> x.split.test_size: has no effect, because source.test names
 $IRIS, sampler: {kernel: mala, trajectory_length: 2} >> x.sampler.trajectory_length: has no effect on the kernel mala
 $IRIS, sampler: {langevin: {noise_scale: 1}} >> x.sampler.langevin: has no effect on the kernel auto; remove it
 $IRIS, diagnostics: {ess_warn: 50} >> x.diagnostics: ess_fail (100) must not be greater than ess_warn (50)
