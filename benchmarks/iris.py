@@ -25,8 +25,8 @@ with quiet_import():
 SIZES = (4, 10, 3)
 # kernel -> chains side by side, warm-up, draws, trajectory length, acceptance that warm-up aims at
 RUNS = {
-    "malt": (64, 300, 150, 1.3, 0.65),
-    "mams": (64, 300, 150, 1.3, 0.65),
+    "malt": (64, 300, 600, 1.3, 0.65),
+    "mams": (64, 300, 600, 1.3, 0.65),
     "mala": (64, 3000, 3000, None, None),
 }
 
@@ -100,11 +100,13 @@ def main() -> None:
     rows = []
     for name, run in runs.items():
         rate, base = (item["ess"] / item["seconds"][1] for item in (run, reference))
+        whole, whole_base = (item["ess"] / item["seconds"].sum() for item in (run, reference))
         z = np.abs(run["mean"] - reference["mean"]) / np.hypot(run["mcse"], reference["mcse"])
         (level, error), (level_0, error_0) = run["log_density"], reference["log_density"]
         rows.append(
             [name, f"{run['seconds'][0]:.1f} + {run['seconds'][1]:.1f}"]
             + [f"{rate.min():.0f} / {np.median(rate):.0f}", f"{rate.min() / base.min():.1f}"]
+            + [f"{whole.min() / whole_base.min():.1f}"]
             + [f"{run['rhat'].max():.4f}", f"{level:.2f} ± {error:.2f}"]
             + [f"{abs(level - level_0) / np.hypot(error, error_0):.1f} / {z.max():.1f}"]
         )
@@ -113,14 +115,16 @@ def main() -> None:
         "seconds, warm-up + draws",
         "ESS a second, min / median",
         "ratio of min",
+        "with warm-up",
         "R-hat max",
     ]
     header += ["log density", "standard errors from NUTS, log density / largest of 90 probabilities"]
     note = (
-        "Bulk ESS of class probabilities per second of drawing on one core; the warm-up of JAX's samplers includes "
-        "compilation. The notebooks' algorithm is that of Chandra & Simmons (2024), row by row in NumPy, at their "
-        "settings. "
-        "Where R-hat is far above 1.01 the ESS means little: the chains have not met."
+        "Bulk ESS of class probabilities per second of drawing on one core, and its ratio to NUTS, without and with the "
+        "seconds of warm-up; compilation is left out. Ours: 64 chains side by side, trajectories of length 1.3, steps "
+        "for an acceptance of 0.65; NUTS: 4 chains at its defaults. The notebooks' algorithm is that of Chandra & Simmons "
+        "(2024), row by row in NumPy, at their settings. Where R-hat is far above 1.01 the ESS means little: the "
+        "chains have not met."
     )
     common.write_table("iris", "Iris 4-10-3, N(0, 1) priors", header, rows, note)
 
