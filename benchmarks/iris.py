@@ -120,11 +120,11 @@ def main() -> None:
     ]
     header += ["log density", "standard errors from NUTS, log density / largest of 90 probabilities"]
     note = (
-        "Bulk ESS of class probabilities per second of drawing on one core, and its ratio to NUTS, without and with the "
-        "seconds of warm-up; compilation is left out. Ours: 64 chains side by side, trajectories of length 1.3, steps "
-        "for an acceptance of 0.65; NUTS: 4 chains at its defaults. The notebooks' algorithm is that of Chandra & Simmons "
-        "(2024), row by row in NumPy, at their settings. Where R-hat is far above 1.01 the ESS means little: the "
-        "chains have not met."
+        "Bulk ESS of class probabilities per second of drawing on one core, and its ratio to NUTS, without and with "
+        "the seconds of warm-up; compilation is left out. Ours: 64 chains side by side, trajectories of length 1.3, "
+        "steps for an acceptance of 0.65; NUTS: 4 chains at its defaults. The notebooks' algorithm is that of Chandra "
+        "& Simmons (2024), row by row in NumPy, at their settings. Where R-hat is far above 1.01 the ESS means little: "
+        "the chains have not met."
     )
     common.write_table("iris", "Iris 4-10-3, N(0, 1) priors", header, rows, note)
 

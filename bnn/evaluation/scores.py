@@ -11,7 +11,7 @@ import numpy as np
 
 from bnn import metrics
 from bnn.evaluation.forecasts import TargetForecast
-from bnn.posterior_file import PREDICTIONS, Posterior
+from bnn.posterior_file import PREDICTIONS, StoredPosterior
 from bnn.predictive import intervals_of_sorted
 
 LEVELS = (0.5, 0.9, 0.95)
@@ -87,7 +87,7 @@ def forecast_scores(forecast: TargetForecast, y: np.ndarray) -> Scores:
     )
 
 
-def posterior_class_scores(idata: Posterior, split: str, y: np.ndarray) -> dict[str, Any]:
+def posterior_class_scores(idata: StoredPosterior, split: str, y: np.ndarray) -> dict[str, Any]:
     """Return score -> {"value", "mcse"} of the Bayesian network; y (obs,) class indices."""
     probability = idata[PREDICTIONS[split]]["probability"]
     blocks = jackknife_blocks(*probability.shape[:2])
@@ -98,7 +98,7 @@ def posterior_class_scores(idata: Posterior, split: str, y: np.ndarray) -> dict[
     return _with_mcse([class_scores(mean, y) for mean in np.concatenate(parts, axis=1)])
 
 
-def posterior_target_scores(idata: Posterior, split: str, y: np.ndarray) -> dict[str, Any]:
+def posterior_target_scores(idata: StoredPosterior, split: str, y: np.ndarray) -> dict[str, Any]:
     """Return score -> {"value", "mcse"} of the Bayesian network; y (obs,) in original units."""
     group = idata[PREDICTIONS[split]]
     drawn, noise_sd = group["y"], group["noise_sd"]
