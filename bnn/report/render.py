@@ -107,7 +107,7 @@ def render_dataset(
             seeds=_seeds(settings),
             config=_config(metrics["dataset"], settings),
             versions=versions,
-            files=FILES,
+            files=FILES | ({"predictions": "new rows, predicted"} if settings.get("predict") else {}),
             overview_href=overview_href,
         )
     )
