@@ -15,9 +15,9 @@ import numpy as np
 
 from bnn.arviz_import import quiet_import
 from bnn.datasets import Dataset
-from bnn.inference_data import PHASES, PREDICTIONS
 from bnn.layout import ParameterLayout
 from bnn.likelihoods import LOG_NOISE_SCALE
+from bnn.posterior_file import PHASES, PREDICTIONS
 from bnn.priors import LOG_PRIOR_SCALE
 from bnn.storage import Variable, write_json, write_netcdf
 from bnn.verdict import MIN_DRAWS, judge

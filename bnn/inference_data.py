@@ -17,7 +17,8 @@ from bnn import __version__
 from bnn.arviz_import import quiet_import
 from bnn.datasets import Dataset
 from bnn.layout import ParameterLayout
-from bnn.likelihoods import LOG_NOISE_SCALE, StudentT
+from bnn.likelihoods import StudentT
+from bnn.posterior_file import PHASES
 from bnn.predictive import Predictor, make_predictor
 from bnn.priors import LOG_PRIOR_SCALE
 from bnn.storage import atomic_path, read_netcdf
@@ -27,12 +28,6 @@ with quiet_import():
     import xarray as xr
 
 InferenceData = az.InferenceData
-
-PHASES = ("optimise", "explore", "warmup", "draws")
-"""Parts of a chain's run that are timed, each in `seconds_<phase>` of the group sample_stats."""
-
-PREDICTIONS = {"train": "posterior_predictive", "test": "predictions"}
-"""Split -> group that holds its predictions."""
 
 _SHARED_ATTRIBUTES = (
     "dataset",
@@ -130,21 +125,6 @@ def save(idata: az.InferenceData, path: str | os.PathLike[str]) -> None:
 def load(path: str | os.PathLike[str]) -> az.InferenceData:
     """Read an InferenceData from a NetCDF file; arrays are read when they are used."""
     return az.from_netcdf(str(path), engine="h5netcdf")
-
-
-def stacked_theta(idata: az.InferenceData) -> tuple[np.ndarray, ParameterLayout]:
-    """Return the draws as theta, shape (chain, draw, param), and their layout.
-
-    Parameters
-    ----------
-    idata
-        What `build` made.
-    """
-    layout = ParameterLayout.from_json(idata["posterior"].attrs["layout"])
-    blocks = {name: idata["posterior"][name].values for name in layout.names if name != LOG_NOISE_SCALE}
-    if LOG_NOISE_SCALE in layout.names:
-        blocks[LOG_NOISE_SCALE] = np.log(idata["posterior"]["noise_scale"].values)
-    return layout.pack(blocks), layout
 
 
 def _read_chains(paths: Sequence[Path]) -> _Chains:

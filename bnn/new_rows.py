@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
-from bnn import inference_data
 from bnn.datasets import Dataset
 from bnn.metrics import predicted_class
+from bnn.posterior_file import PosteriorFile, stacked_theta
 from bnn.predictive import Predictor, class_summary, make_predictor, predict_draws, predict_grid
 from bnn.seeding import Stream, chain_rng
 from bnn.storage import atomic_path
@@ -63,9 +63,9 @@ def predict_file(
             raise FileNotFoundError(
                 f"there is no {folder / name}: name the folder of a dataset whose chains have run, such as results/iris"
             )
-    dataset, idata = Dataset.load(folder / "data.nc"), inference_data.load(folder / "posterior.nc")
+    dataset, idata = Dataset.load(folder / "data.nc"), PosteriorFile(folder / "posterior.nc")
     features = read_features(str(path), dataset.feature_names, ignored=dataset.target_name)
-    theta, layout = inference_data.stacked_theta(idata)
+    theta, layout = stacked_theta(idata)
     predictor = make_predictor(dataset, **json.loads(idata["posterior"].attrs["settings"]), layout=layout)
     rng = chain_rng(int(idata["posterior"].attrs["seed"]), Stream.NEW_ROWS)
     x = (features.x - dataset.feature_mean) / dataset.feature_scale

@@ -1,9 +1,9 @@
 """Check the model of one dataset: leave-one-out, predictive checks, sensitivity to the prior, strange inputs."""
 
-from bnn import inference_data
 from bnn.checks.assemble import check, save
 from bnn.datasets import Dataset
 from bnn.job import job_log
+from bnn.posterior_file import PosteriorFile
 from bnn.storage import read_netcdf
 
 
@@ -29,7 +29,7 @@ def main(data_path, baseline_path, posterior_path, rerun_paths, json_path, netcd
     n_files = len(rerun_paths) // len(factors) if factors else 0
     parts = [rerun_paths[i * n_files : (i + 1) * n_files] for i in range(len(factors))]
     summary, variables = check(
-        inference_data.load(posterior_path),
+        PosteriorFile(posterior_path),
         Dataset.load(data_path),
         read_netcdf(baseline_path)[0],
         settings,

@@ -1,9 +1,9 @@
 """Score the Bayesian network and its references on the same rows, in the same units."""
 
-from bnn import inference_data
 from bnn.datasets import Dataset
 from bnn.evaluation.assemble import evaluate, save
 from bnn.job import job_log
+from bnn.posterior_file import PosteriorFile
 from bnn.seeding import Stream, chain_rng
 from bnn.storage import read_netcdf
 
@@ -25,7 +25,7 @@ def main(data_path, baseline_path, posterior_path, json_path, csv_path, seed):
         Seed of the run.
     """
     scores, predictions = evaluate(
-        inference_data.load(posterior_path),
+        PosteriorFile(posterior_path),
         Dataset.load(data_path),
         *read_netcdf(baseline_path),
         rng=chain_rng(seed, Stream.EVALUATION),

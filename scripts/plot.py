@@ -1,9 +1,10 @@
 """Draw the figures of one dataset."""
 
-from bnn import figures, inference_data
+from bnn import figures
 from bnn.datasets import Dataset
 from bnn.job import job_log
 from bnn.plots import plot_dataset
+from bnn.posterior_file import PosteriorFile
 from bnn.seeding import Stream, chain_rng
 from bnn.storage import read_json, read_netcdf
 
@@ -38,7 +39,7 @@ def main(
     settings
         Sections `seed`, `network`, `likelihood` and `diagnostics` of the dataset's config.
     """
-    dataset, idata = Dataset.load(data_path), inference_data.load(posterior_path)
+    dataset, idata = Dataset.load(data_path), PosteriorFile(posterior_path)
     baseline, checks = read_netcdf(baseline_path)[0], read_json(checks_path)
     plot_dataset(
         out_path,

@@ -201,7 +201,10 @@ def auroc(
         Weights of replicates, (replicate, n) and (replicate, m).
     """
     wins = 0.5 * (outside > inside[:, None]) + 0.5 * (outside >= inside[:, None])
-    return float(wins.mean()), np.einsum("rm,rm->r", weights_inside @ wins, weights_outside)
+    value = float(wins.mean())
+    if np.ptp(wins) == 0:  # exactly, where rounding would leave an error of 1e-16
+        return value, np.full(len(weights_inside), value)
+    return value, np.einsum("rm,rm->r", weights_inside @ wins, weights_outside)
 
 
 def _posterior_uncertainty(

@@ -14,9 +14,9 @@ from bnn import metrics
 from bnn.datasets import Dataset
 from bnn.evaluation.forecasts import observed
 from bnn.evaluation.scores import jackknife_blocks, jackknife_mcse
-from bnn.inference_data import InferenceData, stacked_theta
 from bnn.layout import ParameterLayout
 from bnn.posterior import make_prior
+from bnn.posterior_file import Posterior, stacked_theta
 from bnn.predictive import Predictor
 from bnn.priors import scaled_prior
 from bnn.psis import K_THRESHOLD, relative_efficiency, smooth
@@ -30,7 +30,7 @@ Draws = dict[str, np.ndarray]
 
 
 def prior_sensitivity(
-    idata: InferenceData,
+    idata: Posterior,
     dataset: Dataset,
     predictor: Predictor,
     *,

@@ -38,7 +38,7 @@ DESIGN = Design(
         0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode"}
         | {"tables", "verdict", "progress", "job", "arviz_import"},
         1: {"datasets", "network", "priors", "likelihoods", "mixture", "psis"},
-        2: {"posterior", "kernels"},
+        2: {"posterior", "posterior_file", "kernels"},
         3: {"adaptation", "coordinates", "optimize"},
         4: {"chain", "training", "baseline"},
         5: {"predictive", "inference_data", "diagnostics", "plots"},

@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from bnn import inference_data
+from bnn.posterior_file import PosteriorFile, stacked_theta
 from bnn.predictive import make_predictor
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
@@ -102,7 +103,7 @@ def test_observed_values_are_in_original_units(saved, dataset):
 
 
 def test_theta_comes_back(saved, dataset, theta):
-    found, layout = inference_data.stacked_theta(saved)
+    found, layout = stacked_theta(saved)
     assert layout == layout_of(dataset)
     assert np.allclose(found, theta, rtol=1e-14, atol=1e-14)
 
@@ -134,7 +135,7 @@ def test_order_of_files_does_not_matter_and_chains_keep_their_numbers(dataset, t
     paths = write_chains(tmp_path, theta, layout_of(dataset), chain_ids=[4, 1, 2])
     straight, reverse = build(dataset, paths), build(dataset, paths[::-1])
     assert straight["posterior"]["chain"].values.tolist() == [1, 2, 4]
-    assert np.array_equal(inference_data.stacked_theta(straight)[0], inference_data.stacked_theta(reverse)[0])
+    assert np.array_equal(stacked_theta(straight)[0], stacked_theta(reverse)[0])
     assert np.array_equal(
         straight["posterior"]["weight_0"][2], layout_of(dataset).unpack(theta)["weight_0"][0]
     )
@@ -204,7 +205,7 @@ def test_known_noise_is_a_constant(tmp_path):
     theta = independent_theta(dataset, n_chains=2, n_draws=4)[..., :-1]
     idata = build(dataset, write_chains(tmp_path, theta, layout, n_records=0), likelihood=likelihood)
     assert np.allclose(idata["posterior"]["noise_scale"], 0.3, rtol=1e-12)
-    assert np.array_equal(inference_data.stacked_theta(idata)[0], theta)
+    assert np.array_equal(stacked_theta(idata)[0], theta)
     assert "warmup_sample_stats" not in idata.groups()
 
 
@@ -218,7 +219,7 @@ def test_every_family_is_stored_with_its_noise_and_the_scales_of_the_prior(tmp_p
     idata = build(dataset, write_chains(tmp_path, theta, layout), likelihood=likelihood)
     inference_data.save(idata, tmp_path / "posterior.nc")
     saved = inference_data.load(tmp_path / "posterior.nc")
-    found, found_layout = inference_data.stacked_theta(saved)
+    found, found_layout = stacked_theta(saved)
     assert found_layout == layout
     assert np.allclose(found, theta, rtol=1e-14, atol=1e-14)
     posterior = saved["posterior"]
@@ -300,3 +301,22 @@ def test_arviz_is_imported_in_silence_and_without_a_home_folder(tmp_path):
         text=True,
     )
     assert (answer.returncode, answer.stderr) == (0, "")
+
+
+def test_the_file_reads_the_same_without_arviz(dataset, saved, tmp_path):
+    path = tmp_path / "again.nc"
+    inference_data.save(saved, path)
+    plain = PosteriorFile(path)
+    assert sorted(plain.groups()) == sorted(saved.groups())
+    for group in saved.groups():
+        for name in saved[group].data_vars:
+            assert name in plain[group]
+            expected = saved[group][name].values
+            assert np.array_equal(plain[group][name].values, expected), (group, name)
+            assert plain[group][name].shape == expected.shape and plain[group][name].ndim == expected.ndim
+    assert "nothing" not in plain["posterior"]
+    for name, value in saved["posterior"].attrs.items():
+        assert np.array_equal(plain["posterior"].attrs[name], value), name
+    assert np.array_equal(stacked_theta(plain)[0], stacked_theta(saved)[0])
+    with pytest.raises(FileNotFoundError, match=r"none\.nc"):
+        PosteriorFile(tmp_path / "none.nc")
