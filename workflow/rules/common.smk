@@ -56,6 +56,11 @@ def baseline_settings(wildcards):
     return settings("seed", "network", "baseline")(wildcards) | {"n_members": n_members}
 
 
+def report_labels(kind):
+    """Return a function of the wildcards: how Snakemake's report labels a file of this kind, a figure or a table."""
+    return lambda wildcards: {"Dataset": wildcards.dataset, kind: wildcards.get(kind.lower()).replace("_", " ")}
+
+
 def source_files(wildcards):
     """Return the files that a dataset is read from."""
     source = DATASETS[wildcards.dataset]["source"]
