@@ -18,7 +18,8 @@ with quiet_import():
 K_THRESHOLD = 0.7
 """Pareto k above this: not to be trusted."""
 
-_BLOCK = 1000
+_CELLS_AT_ONCE = 2**22
+"""Log weights handed to ArviZ at a time, so that its copies stay small."""
 _EFFICIENCY_ROWS = 200
 """Rows from which the efficiency of the draws is estimated: it only decides how many weights count as large."""
 
@@ -53,8 +54,9 @@ def smooth(log_ratios: np.ndarray, *, efficiency: float = 1.0) -> tuple[np.ndarr
     """
     flat = np.array(log_ratios, dtype=np.float64).reshape(-1, log_ratios.shape[-1])
     weights, k = np.empty_like(flat), np.empty(len(flat))
-    for start in range(0, len(flat), _BLOCK):
-        part = slice(start, start + _BLOCK)
+    at_once = max(1, _CELLS_AT_ONCE // flat.shape[1])
+    for start in range(0, len(flat), at_once):
+        part = slice(start, start + at_once)
         weights[part], k[part] = az.psislw(flat[part], reff=efficiency)
     equal = np.ptp(flat, axis=1) == 0
     k[equal] = 0.0
@@ -85,13 +87,22 @@ def leave_one_out(log_likelihood: np.ndarray) -> Loo:
     log_likelihood
         Of each draw and training row, nats, (chain, draw, obs).
     """
-    shift = log_likelihood.max(axis=(0, 1))
-    density = np.exp(log_likelihood - shift)
-    efficiency = relative_efficiency(density)
-    flat = np.moveaxis(log_likelihood, 2, 0).reshape(log_likelihood.shape[2], -1).astype(np.float64)
-    weights, k = smooth(-flat, efficiency=efficiency)
-    terms = weights + flat
-    highest = terms.max(axis=1)
-    elpd = highest + np.log(np.exp(terms - highest[:, None]).sum(axis=1))
-    lppd = shift + np.log(density.mean(axis=(0, 1), dtype=np.float64))
+    n_chains, n_draws, n_rows = log_likelihood.shape
+    step = max(1, n_rows // _EFFICIENCY_ROWS)
+    some = log_likelihood[..., ::step]
+    efficiency = relative_efficiency(np.exp(some - some.max(axis=(0, 1))))
+    elpd, lppd, k = np.empty(n_rows), np.empty(n_rows), np.empty(n_rows)
+    at_once = max(1, _CELLS_AT_ONCE // (n_chains * n_draws))
+    for start in range(0, n_rows, at_once):
+        rows = slice(start, start + at_once)
+        flat = log_likelihood[..., rows].reshape(n_chains * n_draws, -1).T.astype(np.float64)
+        weights, k[rows] = smooth(-flat, efficiency=efficiency)
+        elpd[rows] = _log_sum(weights + flat)
+        lppd[rows] = _log_sum(flat) - np.log(n_chains * n_draws)
     return Loo(elpd, lppd, k)
+
+
+def _log_sum(terms: np.ndarray) -> np.ndarray:
+    """Return the log of the sum of exponentials over the last axis."""
+    highest = terms.max(axis=-1)
+    return np.asarray(highest + np.log(np.exp(terms - highest[..., None]).sum(axis=-1)))

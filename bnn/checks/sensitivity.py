@@ -22,6 +22,7 @@ from bnn.priors import scaled_prior
 from bnn.psis import K_THRESHOLD, relative_efficiency, smooth
 from bnn.storage import read_netcdf
 
+_ROWS_AT_ONCE = 1024
 _STEP = 1e-4
 """Change of the log of the factor in the difference quotients of slopes."""
 
@@ -58,7 +59,7 @@ def prior_sensitivity(
     theta, layout = stacked_theta(idata)
     group = idata["predictions"]
     value = group["probability" if dataset.task == "classification" else "mean"].values
-    draws = {"value": value.astype(np.float64), "log_density": group["log_density_y"].values}
+    draws = {"value": value, "log_density": group["log_density_y"].values}
     log_prior = _log_prior(dataset, predictor, prior, layout, theta)
     start = log_prior(1.0)
     efficiency = relative_efficiency(start[..., None])
@@ -150,20 +151,22 @@ def _variants(
     weights = np.exp(log_weights - log_weights.max())
     member = (blocks.ravel()[None] == np.arange(n_blocks)[:, None]) * weights.ravel()
     shift = draws["log_density"].max(axis=(0, 1))
-    flat = {
-        "value": draws["value"].reshape(weights.size, -1),
-        "density": np.exp(draws["log_density"] - shift).reshape(weights.size, -1),
-    }
-    sums = {name: member @ values for name, values in flat.items()}
+    values, densities = [], []
+    for start in range(0, len(shift), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        part = draws["value"][:, :, rows].astype(np.float64)
+        values.append((member @ part.reshape(weights.size, -1)).reshape(n_blocks, *part.shape[2:]))
+        density = np.exp(draws["log_density"][..., rows] - shift[rows])
+        densities.append(member @ density.reshape(weights.size, -1))
+    value_sum, density_sum = np.concatenate(values, axis=1), np.concatenate(densities, axis=1)
     mass = member.sum(axis=1)
     keep = np.vstack([np.ones(n_blocks), 1 - np.eye(n_blocks)]) if n_blocks > 1 else np.ones((1, 1))
-    shape = draws["value"].shape[2:]
     found = []
     for kept in keep:
         total = kept @ mass
-        value = (kept @ sums["value"] / total).reshape(shape)
+        value = np.tensordot(kept, value_sum, axes=1) / total
         with np.errstate(divide="ignore"):
-            found.append(score(value, shift + np.log(kept @ sums["density"] / total)))
+            found.append(score(value, shift + np.log(kept @ density_sum / total)))
     return np.array(found)
 
 
