@@ -58,7 +58,10 @@ def baseline_settings(wildcards):
 
 def report_labels(kind):
     """Return a function of the wildcards: how Snakemake's report labels a file of this kind, a figure or a table."""
-    return lambda wildcards: {"Dataset": wildcards.dataset, kind: wildcards.get(kind.lower()).replace("_", " ")}
+    return lambda wildcards: {
+        "Dataset": wildcards.dataset,
+        kind: wildcards.get(kind.lower()).replace("_", " "),
+    }
 
 
 def source_files(wildcards):
