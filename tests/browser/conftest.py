@@ -125,7 +125,7 @@ def snakemake(folder: Path, *arguments: str) -> None:
         [*command, "--directory", str(folder), *arguments],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stdout + done.stderr
