@@ -19,14 +19,14 @@ from bnn.plots import (
     axis_label,
 )
 from bnn.posterior import make_network
-from bnn.posterior_file import Posterior, stacked_theta
+from bnn.posterior_file import StoredPosterior, stacked_theta
 from bnn.predictive import ClassSummary, central_intervals, make_predictor, predict_grid
 
 _GRID = np.linspace(-0.25, 1.25, 241)
 """Points of the band, in units of the range of the training data, which lies from 0 to 1."""
 
 
-def log_density_trace(idata: Posterior) -> LogDensityTrace:
+def log_density_trace(idata: StoredPosterior) -> LogDensityTrace:
     """Return the log density of the chains, warm-up included if it was recorded."""
     stats, about = idata["sample_stats"], idata["posterior"].attrs
     warmup = idata["warmup_sample_stats"] if "warmup_sample_stats" in idata.groups() else None
@@ -41,7 +41,7 @@ def log_density_trace(idata: Posterior) -> LogDensityTrace:
     )
 
 
-def chain_run(idata: Posterior) -> ChainRun:
+def chain_run(idata: StoredPosterior) -> ChainRun:
     """Return acceptance rate and step size of the chains along their run."""
     stats, about = idata["sample_stats"], idata["posterior"].attrs
     n_chains, n_draws = stats["lp"].shape
@@ -60,7 +60,7 @@ def chain_run(idata: Posterior) -> ChainRun:
     )
 
 
-def chain_predictions(idata: Posterior, dataset: Dataset) -> ChainPredictions:
+def chain_predictions(idata: StoredPosterior, dataset: Dataset) -> ChainPredictions:
     """Return what each chain predicts for the test rows, in original target units or as a probability."""
     group = idata["predictions"]
     ids = idata["sample_stats"]["chain"].values
@@ -84,7 +84,7 @@ def check_arrays(summary: Mapping[str, Any], variables: Mapping[str, np.ndarray]
     return CheckArrays(posterior, prior, variables["loo_k"], variables["row_train"])
 
 
-def _n_explore(idata: Posterior) -> int:
+def _n_explore(idata: StoredPosterior) -> int:
     """Return the iterations of exploration before warm-up: those of the last of its records."""
     if "warmup_sample_stats" not in idata.groups():
         return 0
@@ -94,7 +94,7 @@ def _n_explore(idata: Posterior) -> int:
 
 
 def rows_of_test(
-    idata: Posterior, dataset: Dataset, baseline: Mapping[str, np.ndarray]
+    idata: StoredPosterior, dataset: Dataset, baseline: Mapping[str, np.ndarray]
 ) -> ClassificationTest | RegressionTest:
     """Return observations and predictions of the test rows, of all models and in original target units.
 
@@ -127,7 +127,7 @@ def rows_of_test(
 
 
 def band(
-    idata: Posterior,
+    idata: StoredPosterior,
     dataset: Dataset,
     baseline: Mapping[str, np.ndarray],
     *,

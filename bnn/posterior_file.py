@@ -1,7 +1,7 @@
 """Reading posterior.nc without ArviZ, whose import takes longer than most of what is done with the file.
 
 `bnn.inference_data` writes the file, and ArviZ reads it as well; an InferenceData in memory can be used wherever a
-`Posterior` of this module can.
+`StoredPosterior` can.
 """
 
 import os
@@ -20,7 +20,7 @@ PREDICTIONS = {"train": "posterior_predictive", "test": "predictions"}
 """Split -> group that holds its predictions."""
 
 
-class Posterior(Protocol):
+class StoredPosterior(Protocol):
     """Groups of variables; `posterior[group][variable].values` is an array, `posterior[group].attrs` a mapping."""
 
     def __getitem__(self, key: str) -> Any:
@@ -99,7 +99,7 @@ class PosteriorFile:
         return list(self._groups)
 
 
-def stacked_theta(posterior: Posterior) -> tuple[np.ndarray, ParameterLayout]:
+def stacked_theta(posterior: StoredPosterior) -> tuple[np.ndarray, ParameterLayout]:
     """Return the draws as theta, shape (chain, draw, param), and their layout."""
     group = posterior["posterior"]
     layout = ParameterLayout.from_json(group.attrs["layout"])

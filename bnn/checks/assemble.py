@@ -12,7 +12,7 @@ from bnn.checks.statistics import Check, posterior_checks, prior_checks, summari
 from bnn.datasets import Dataset
 from bnn.evaluation.forecasts import check_rows
 from bnn.posterior import make_network, make_prior
-from bnn.posterior_file import Posterior, stacked_theta
+from bnn.posterior_file import StoredPosterior, stacked_theta
 from bnn.predictive import make_predictor, mixture_log_density
 from bnn.psis import K_THRESHOLD, Loo, leave_one_out
 from bnn.seeding import Stream, chain_rng
@@ -24,7 +24,7 @@ _MAX_REPLICATED = 2000
 
 
 def check(
-    idata: Posterior,
+    idata: StoredPosterior,
     dataset: Dataset,
     references: Mapping[str, np.ndarray],
     settings: Mapping[str, Any],

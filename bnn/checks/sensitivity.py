@@ -16,7 +16,7 @@ from bnn.evaluation.forecasts import observed
 from bnn.evaluation.scores import jackknife_blocks, jackknife_mcse
 from bnn.layout import ParameterLayout
 from bnn.posterior import make_prior
-from bnn.posterior_file import Posterior, stacked_theta
+from bnn.posterior_file import StoredPosterior, stacked_theta
 from bnn.predictive import Predictor
 from bnn.priors import scaled_prior
 from bnn.psis import K_THRESHOLD, relative_efficiency, smooth
@@ -31,7 +31,7 @@ Draws = dict[str, np.ndarray]
 
 
 def prior_sensitivity(
-    idata: Posterior,
+    idata: StoredPosterior,
     dataset: Dataset,
     predictor: Predictor,
     *,

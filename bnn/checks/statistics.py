@@ -13,7 +13,7 @@ import numpy as np
 from bnn.datasets import Dataset
 from bnn.evaluation.forecasts import observed
 from bnn.evaluation.scores import block_means, jackknife_blocks, jackknife_mcse
-from bnn.posterior_file import Posterior
+from bnn.posterior_file import StoredPosterior
 from bnn.predictive import Predictor
 from bnn.priors import Prior
 
@@ -38,7 +38,7 @@ class Check(NamedTuple):
     """A number; of the shape of `replicated` if it depends on the draw; None if nothing was observed"""
 
 
-def posterior_checks(idata: Posterior, dataset: Dataset) -> list[Check]:
+def posterior_checks(idata: StoredPosterior, dataset: Dataset) -> list[Check]:
     """Return the checks of the posterior on the training rows, in original target units."""
     group = idata["posterior_predictive"]
     n_chains, n_draws, n_rows = group["y"].shape

@@ -21,7 +21,7 @@ from bnn.evaluation.forecasts import (
     reference_mixture,
 )
 from bnn.evaluation.standout import standout_rows
-from bnn.posterior_file import PHASES, Posterior
+from bnn.posterior_file import PHASES, StoredPosterior
 from bnn.predictive import ClassSummary, TargetSummary
 from bnn.storage import atomic_path, write_json
 
@@ -38,7 +38,7 @@ Forecasts = Mapping[str, np.ndarray | TargetForecast]
 
 
 def evaluate(
-    idata: Posterior,
+    idata: StoredPosterior,
     dataset: Dataset,
     references: Mapping[str, np.ndarray],
     reference_attributes: Mapping[str, Any],
@@ -181,7 +181,7 @@ def flags(
 
 
 def _forecasts(
-    idata: Posterior,
+    idata: StoredPosterior,
     dataset: Dataset,
     references: Mapping[str, np.ndarray],
     split: str,
@@ -202,7 +202,7 @@ def _target_forecast(forecast: np.ndarray | TargetForecast) -> TargetForecast | 
 
 
 def _models(
-    idata: Posterior, dataset: Dataset, forecasts: Mapping[str, Forecasts]
+    idata: StoredPosterior, dataset: Dataset, forecasts: Mapping[str, Forecasts]
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Return model -> split -> score -> {"value", "mcse"}."""
     models: dict[str, dict[str, dict[str, Any]]] = {}

@@ -8,7 +8,7 @@ import numpy as np
 from bnn.datasets import Dataset
 from bnn.metrics import crps_of_sorted
 from bnn.mixture import GaussianMixture
-from bnn.posterior_file import PREDICTIONS, Posterior
+from bnn.posterior_file import PREDICTIONS, StoredPosterior
 from bnn.predictive import (
     ClassSummary,
     TargetSummary,
@@ -57,7 +57,7 @@ def observed(dataset: Dataset, split: str) -> np.ndarray:
     return y if dataset.task == "classification" else dataset.target_mean + dataset.target_scale * y
 
 
-def posterior_summary(idata: Posterior, dataset: Dataset, split: str) -> ClassSummary | TargetSummary:
+def posterior_summary(idata: StoredPosterior, dataset: Dataset, split: str) -> ClassSummary | TargetSummary:
     """Return the predictive distribution of every row of a split, and how its spread splits; original units."""
     group = idata[PREDICTIONS[split]]
     if dataset.task == "classification":
@@ -65,7 +65,7 @@ def posterior_summary(idata: Posterior, dataset: Dataset, split: str) -> ClassSu
     return target_summary(group["mean"].values, group["noise_sd"].values)
 
 
-def posterior_forecast(idata: Posterior, dataset: Dataset, split: str) -> TargetForecast:
+def posterior_forecast(idata: StoredPosterior, dataset: Dataset, split: str) -> TargetForecast:
     """Return the predictive distributions of the Bayesian network; regression only."""
     group, y = idata[PREDICTIONS[split]], observed(dataset, split)
     log_density = (group["log_density_y"] if split == "test" else idata["log_likelihood"]["y"]).values
@@ -108,7 +108,7 @@ def reference_mixture(references: Mapping[str, np.ndarray], model: str, split: s
     return GaussianMixture(np.atleast_2d(means), np.atleast_1d(scales))
 
 
-def check_rows(idata: Posterior, dataset: Dataset, references: Mapping[str, np.ndarray]) -> None:
+def check_rows(idata: StoredPosterior, dataset: Dataset, references: Mapping[str, np.ndarray]) -> None:
     """Raise ValueError if the rows of the posterior or of the references are not those of the table."""
     kind = "probability" if dataset.task == "classification" else "mean"
     for split, rows in (("train", dataset.row_train), ("test", dataset.row_test)):

@@ -11,7 +11,7 @@ import numpy as np
 
 from bnn import metrics
 from bnn.evaluation.forecasts import TargetForecast
-from bnn.posterior_file import PREDICTIONS, Posterior
+from bnn.posterior_file import PREDICTIONS, StoredPosterior
 from bnn.predictive import intervals_of_sorted
 
 LEVELS = (0.5, 0.9, 0.95)
@@ -87,14 +87,14 @@ def forecast_scores(forecast: TargetForecast, y: np.ndarray) -> Scores:
     )
 
 
-def posterior_class_scores(idata: Posterior, split: str, y: np.ndarray) -> dict[str, Any]:
+def posterior_class_scores(idata: StoredPosterior, split: str, y: np.ndarray) -> dict[str, Any]:
     """Return score -> {"value", "mcse"} of the Bayesian network; y (obs,) class indices."""
     probability = idata[PREDICTIONS[split]]["probability"].values
     blocks = jackknife_blocks(*probability.shape[:2])
     return _with_mcse([class_scores(mean, y) for mean in block_means(probability, blocks)])
 
 
-def posterior_target_scores(idata: Posterior, split: str, y: np.ndarray) -> dict[str, Any]:
+def posterior_target_scores(idata: StoredPosterior, split: str, y: np.ndarray) -> dict[str, Any]:
     """Return score -> {"value", "mcse"} of the Bayesian network; y (obs,) in original units."""
     group = idata[PREDICTIONS[split]]
     mean, drawn, noise_sd = group["mean"].values, group["y"].values, group["noise_sd"].values

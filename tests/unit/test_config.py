@@ -199,3 +199,33 @@ def test_shared_keys_without_effect_do_not_change_a_dataset() -> None:
 def test_a_dataset_cannot_take_a_folder_of_the_workflow(name: str) -> None:
     with pytest.raises(ConfigError, match=rf"datasets\.{name}: results/ has a folder of this name"):
         load({"datasets": {name: IRIS}})
+
+
+def test_files_to_predict_are_looked_for_and_named_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("NEW_ROWS", str(tmp_path))
+    (tmp_path / "new.csv").touch()
+    config = load(with_iris(predict=["$NEW_ROWS/new.csv"]))
+    assert config.datasets["iris"].predict == (str(tmp_path / "new.csv"),)
+    check_files(config)
+    with pytest.raises(
+        ConfigError, match=r"datasets.iris.predict: there is no file 'nwe.csv'.*did you mean 'new.csv'"
+    ):
+        check_files(load(with_iris(predict=["nwe.csv"])))
+    with pytest.raises(ConfigError, match=r"datasets.iris.predict.*the names of the files .* must differ"):
+        load(with_iris(predict=["a/new.csv", "b/new.csv"]))
+    with pytest.raises(ConfigError, match=r"the name of the file '\*' cannot become that of its predictions"):
+        load(with_iris(predict=["*.csv"]))
+    with pytest.raises(ConfigError, match="the environment variable NOWHERE is not set"):
+        load(with_iris(predict=["$NOWHERE/new.csv"]))
+    with pytest.raises(ConfigError, match="predict"):
+        load({"predict": ["new.csv"], **with_iris()})
+
+
+@pytest.mark.parametrize("factors", [[1.0], [0.5, 0.5], [0.0], [-1.0]])
+def test_factors_of_the_prior_are_positive_different_and_not_one(factors: list[float]) -> None:
+    with pytest.raises(ConfigError, match=r"datasets.iris.evaluation"):
+        load(with_iris(evaluation={"prior_factors": factors}))
+    assert load(with_iris(evaluation={"prior_factors": []})).datasets["iris"].evaluation.prior_factors == ()
