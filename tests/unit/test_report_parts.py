@@ -122,6 +122,8 @@ def test_the_comparison_says_what_the_interval_says(lower: float, upper: float, 
     sentence = sentences.comparison(metrics)
     expected = words.replace("0.020 to 0.080", "\N{MINUS SIGN}0.080 to \N{MINUS SIGN}0.020")
     assert expected in sentence.partition("negative log likelihood")[2]
+    doubted = sentences.comparison(metrics, trusted=False)
+    assert "favour" not in doubted and doubted.count("not to be trusted") == 2
 
 
 def test_sentences_without_figures_say_so() -> None:
