@@ -20,16 +20,18 @@ from bnn.storage import read_json, write_json
 from tests.unit.report_inputs import (
     MODELS,
     SVG,
-    Page,
-    assert_close,
-    assert_shows,
-    dataset_page,
     distinct_metrics,
     make_checks,
     make_diagnostics,
     make_metrics,
     make_predictions,
     make_settings,
+)
+from tests.unit.report_page import (
+    Page,
+    assert_close,
+    assert_shows,
+    dataset_page,
 )
 
 
