@@ -39,7 +39,7 @@ def reliability(path: PathLike, calibration: Mapping[str, Any]) -> None:
     axes, count_axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     reference_line(axes, (0.0, 1.0), "calibrated")
     own = calibration["bnn"]
-    values = {name: np.array([item[name] for item in own["bins"]]) for name in own["bins"][0]}
+    values = {name: np.array([item[name] for item in own["bins"]], dtype=float) for name in own["bins"][0]}
     label = f"{100 * own['level']:.0f} % by chance, BNN"
     axes.vlines(
         values["confidence"],
@@ -52,7 +52,9 @@ def reliability(path: PathLike, calibration: Mapping[str, Any]) -> None:
     )
     for model, entry in calibration.items():
         name, colour, marker, line = MODELS[model]
-        confidence, share = ([item[key] for item in entry["bins"]] for key in ("confidence", "accuracy"))
+        confidence, share = (
+            np.array([item[key] for item in entry["bins"]], dtype=float) for key in ("confidence", "accuracy")
+        )
         style: dict[str, Any] = {"color": colour, "linestyle": line, "linewidth": 1.2}
         axes.plot(confidence, share, marker=marker, label=name, **style)
         edges = [entry["bins"][0]["lower"]]
