@@ -34,8 +34,8 @@ CAPTIONS = {
     "band": Caption(
         "predictions",
         "How sure is it between and beyond the data?",
-        "Half of new observations should fall into the dark band, nine in ten into the light one. The bands should "
-        "widen where there are no training data; the ordinary network gives no such warning.",
+        "Half of new observations should fall into the dark band, nine in ten into the light one. The bands "
+        "should widen where there are no training data; the ordinary network gives no such warning.",
     ),
     "prediction_intervals": Caption(
         "predictions",
@@ -46,22 +46,23 @@ CAPTIONS = {
     "observed_predicted": Caption(
         "predictions",
         "How close are the predictions?",
-        "A perfect prediction lies on the diagonal. A cloud flatter than the diagonal is a model that exaggerates; "
-        "points far off are rows to look at.",
+        "A perfect prediction lies on the diagonal. A cloud flatter than the diagonal is a model that "
+        "exaggerates; points far off are rows to look at.",
     ),
     "reliability": Caption(
         "calibration",
         "Is the confidence right?",
-        "Rows to which a model gives a probability of four in five should be right four times in five: points on the "
-        "diagonal are calibrated, points below it are too sure, points above it not sure enough. The band holds what "
-        "chance alone would do to a calibrated model on so few rows. The lower panel counts the rows of each point.",
+        "Rows to which a model gives a probability of four in five should be right four times in five: points on "
+        "the diagonal are calibrated, points below it are too sure, points above it not sure enough. The band "
+        "holds what chance alone would do to a calibrated model on so few rows. The lower panel counts the rows "
+        "of each point.",
     ),
     "pit": Caption(
         "calibration",
         "Is the spread right?",
-        "Where in its predicted distribution did each observation fall? Of a calibrated model the histogram is level, "
-        "within the band. A hump in the middle is a model that is too unsure, a valley one that is too sure, a slope "
-        "one that predicts too high or too low.",
+        "Where in its predicted distribution did each observation fall? Of a calibrated model the histogram is "
+        "level, within the band. A hump in the middle is a model that is too unsure, a valley one that is too "
+        "sure, a slope one that predicts too high or too low.",
     ),
     "coverage": Caption(
         "calibration",
@@ -72,16 +73,16 @@ CAPTIONS = {
     "uncertainty": Caption(
         "unsure",
         "What makes a row uncertain?",
-        "Each point is a test row. Aleatoric uncertainty is noise or overlap in the data; more data would not remove "
-        "it. Epistemic uncertainty (upwards) stems from networks that fit the data and still disagree; more data near "
-        "the row would reduce it. Wrong predictions should lie where one of them is large.",
+        "Each point is a test row. Aleatoric uncertainty is noise or overlap in the data; more data would not "
+        "remove it. Epistemic uncertainty (upwards) stems from networks that fit the data and still disagree; "
+        "more data near the row would reduce it. Wrong predictions should lie where one of them is large.",
     ),
     "out_of_distribution": Caption(
         "unsure",
         "Does it know what it does not know?",
-        "How well the uncertainty of each model tells test rows from inputs unlike any that it was trained on: noised, "
-        "shifted, or drawn at random. An AUROC of 1 is perfect, 0.5 is chance; below that a model is surer of what it "
-        "has never seen.",
+        "How well the uncertainty of each model tells test rows from inputs unlike any that it was trained on: "
+        "noised, shifted, or drawn at random. An AUROC of 1 is perfect, 0.5 is chance; below that a model is "
+        "surer of what it has never seen.",
     ),
     "posterior_predictive": Caption(
         "model",
@@ -98,8 +99,9 @@ CAPTIONS = {
     "prior_sensitivity": Caption(
         "model",
         "Does the result hang on the prior?",
-        "Test scores with all prior scales of weights and biases multiplied by a factor. A level line is a result "
-        "that the data decide; a steep one a result that the choice of the prior decides.",
+        "NLL of the test rows with all prior scales of weights and biases multiplied by a factor. If the "
+        "differences are small beside the error of the score over rows, the data decide and not the choice of the "
+        "prior. Where the draws cannot be reweighted, only the slope at the prior as it is says something.",
     ),
     "loo_pareto_k": Caption(
         "model",
@@ -110,8 +112,8 @@ CAPTIONS = {
     "log_density_trace": Caption(
         "sampler",
         "Did the chains settle?",
-        "Each line is a chain. After the warm-up (shaded, not kept) all lines should mix in one level band; a line "
-        "that drifts, jumps or runs apart from the others has not converged.",
+        "Each line is a chain. After the warm-up (shaded, not kept) all lines should mix in one level band; a "
+        "line that drifts, jumps or runs apart from the others has not converged.",
     ),
     "log_density_rank": Caption(
         "sampler",
@@ -122,33 +124,35 @@ CAPTIONS = {
     "convergence": Caption(
         "sampler",
         "Do the predictions agree between chains?",
-        "R-hat compares chains (1: no difference), the effective sample size (ESS) says how many independent draws "
-        "the correlated ones are worth. All of the distribution should lie left of the limit for R-hat and right of "
-        "the limit for ESS. A limit far from all values is not drawn.",
+        "R-hat compares chains (1: no difference), the effective sample size (ESS) says how many independent "
+        "draws the correlated ones are worth. All of the distribution should lie left of the limit for R-hat and "
+        "right of the limit for ESS. A limit far from all values is not drawn.",
     ),
     "worst_points": Caption(
         "sampler",
         "For which rows do the chains disagree most?",
-        "The rows with the largest R-hat of their prediction, named by their number in the source. A few rows far "
-        "above the rest are rows of which only some chains have learned something.",
+        "R-hat and bulk ESS of the prediction at every row, worst first; crosses are beyond the limit (dashed), "
+        "and the worst rows are named by their number in the source. A few rows far from the rest are rows of "
+        "which only some chains have learned something.",
     ),
     "acceptance": Caption(
         "sampler",
         "Were the moves of the right size?",
-        "Share of moves that each chain accepted along the run. It should stay near its target; a fall to 0 is a "
-        "chain that is stuck.",
+        "Above, the share of moves that each chain accepted along the run; it should stay near its target, and a "
+        "fall to 0 is a chain that is stuck. Below, the step size: warm-up tunes it, and then it stays.",
     ),
     "energy": Caption(
         "sampler",
         "Do the moves reach all of the posterior?",
         "How far the log density moves from draw to draw, beside how far it spreads in all. If the first is much "
-        "narrower, chains wander slowly between probable and improbable networks.",
+        "narrower, chains wander slowly between probable and improbable networks. The number of each chain would "
+        "be two for independent draws, and near 0 for a chain that hardly moves.",
     ),
     "chain_agreement": Caption(
         "sampler",
         "Does each chain predict the same?",
-        "Predictions of each chain by itself against those of all. Points on one line are chains that tell the same "
-        "story; a chain off the line has found another one.",
+        "Predictions of each chain by itself against those of all. Points on one line are chains that tell the "
+        "same story; a chain off the line has found another one.",
     ),
 }
 """Figure of `bnn.plots` -> caption, in the order of reading. No number of a result stands here."""

@@ -61,14 +61,21 @@ def signed(value: float | None, error: float | None = None, digits: int = 3) -> 
 
 
 def interval(lower: float | None, upper: float | None, error: float | None) -> str:
-    """Format the ends of an interval to the places that the standard error supports: `−0.04 to 0.02`."""
+    """Format the ends of an interval to the places that the standard error supports: `−0.04 to 0.02`.
+
+    An end that is not 0 does not read 0: on which side of it an interval lies matters more than its length.
+    """
     ends = (lower, upper)
     if any(end is None or not math.isfinite(end) for end in ends):
         return NOT_AVAILABLE
     largest = max(abs(end) for end in ends if end is not None)
     if not error or not math.isfinite(error) or _needs_power(largest) or _needs_power(error):
         return " to ".join(number(end, 3) for end in ends)
-    return " to ".join(_fixed(end, _places(error)) for end in ends if end is not None)
+    places = _places(error)
+    nearest = min((abs(end) for end in ends if end), default=0.0)
+    if nearest and not re.search("[1-9]", _fixed(nearest, places)):
+        places = min(-_exponent(nearest, 1), places + _MAX_DIGITS)
+    return " to ".join(_fixed(end, places) for end in ends if end is not None)
 
 
 def percent(value: float | None, mcse: float | None = None) -> str:

@@ -6,7 +6,7 @@ from typing import Any
 from urllib.parse import quote
 
 from bnn.report import formatting
-from bnn.report.convergence import ess_flag, rhat_flag, worst
+from bnn.report.convergence import worst
 from bnn.report.table import (
     DOUBTED,
     METRICS,
@@ -42,7 +42,7 @@ class Whisker:
 
 @dataclass(frozen=True)
 class OverviewRow:
-    """A dataset: its name and link, verdict, facts, scores and, of scores in NLL, the drawn difference."""
+    """A dataset: its name and link, verdict and what it rests on, facts, scores, and the drawn difference in NLL."""
 
     dataset: str
     href: str
@@ -54,7 +54,7 @@ class OverviewRow:
     headline: tuple[Cell, ...]
     nll: tuple[Cell, ...]
     whisker: Whisker | None
-    convergence: tuple[Cell, Cell]
+    convergence: str
     seconds: Cell
     remarks: tuple[str, ...]
 
@@ -72,7 +72,6 @@ def _row(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any], whisker: Wh
     metric = METRICS[headline(metrics)]
     trusted = diagnostics["verdict"] != "FAIL"
     rhat, ess = worst(diagnostics)
-    limits = diagnostics["thresholds"]
     rows, features = metrics["n_train"], metrics["n_features"]
     architecture = "–".join(str(size) for size in metrics["architecture"])
     return OverviewRow(
@@ -90,11 +89,8 @@ def _row(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any], whisker: Wh
         headline=_scores(metrics, headline(metrics), metric, trusted),
         nll=_scores(metrics, "nll", METRICS["nll"], trusted),
         whisker=whisker,
-        convergence=(
-            Cell(formatting.rhat(rhat), rhat_flag(rhat, limits), sort=finite(rhat)),
-            Cell(formatting.count(ess), ess_flag(ess, limits), sort=finite(ess)),
-        ),
-        seconds=Cell(formatting.duration(metrics["seconds"]["bnn"]), sort=finite(metrics["seconds"]["bnn"])),
+        convergence=f"R-hat {formatting.rhat(rhat)}\nESS {formatting.count(ess)}",
+        seconds=Cell(formatting.number(metrics["seconds"]["bnn"], 3), sort=finite(metrics["seconds"]["bnn"])),
         remarks=tuple(flag["text"] for flag in metrics["flags"] if flag["raised"]),
     )
 
@@ -113,7 +109,7 @@ def _scores(metrics: Mapping[str, Any], name: str, metric: Metric, trusted: bool
             continue
         words, flag = OUTCOMES[outcome(gap, metric)] if trusted else (DOUBTED, "")
         unit = " points" if metric.is_share else ""
-        says = SAME if ends == SAME else f"BNN {value}{unit}\n{words}"
+        says = SAME.replace(" every", "\nevery") if ends == SAME else f"{value}{unit}\n{words}"
         cells.append(Cell(text, flag, says, sort))
     return tuple(cells)
 

@@ -107,7 +107,7 @@ def render_dataset(
             seeds=_seeds(settings),
             config=_config(metrics["dataset"], settings),
             versions=versions,
-            files=FILES,
+            files=FILES | ({"predictions": "new rows, predicted"} if settings.get("predict") else {}),
             overview_href=overview_href,
         )
     )
@@ -211,7 +211,7 @@ def _summary(metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     if metrics["task"] == "classification":
         goal = f"Predicts the class of {target} ({len(metrics['class_names'])} classes)"
     else:
-        unit = f", in {metrics['target_unit']}" if metrics["target_unit"] else ""
+        unit = f" in {metrics['target_unit']}" if metrics["target_unit"] else ""
         goal = f"Predicts {target}{unit}"
     n_train, n_test = formatting.count(metrics["n_train"]), formatting.count(metrics["n_test"])
     features = f"{formatting.count(metrics['n_features'])} feature{'' if metrics['n_features'] == 1 else 's'}"

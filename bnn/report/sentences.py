@@ -8,7 +8,7 @@ from typing import Any
 
 from bnn.report import formatting
 from bnn.report.convergence import worst
-from bnn.report.table import METRICS, SAME, Metric, difference, headline, outcome, score
+from bnn.report.table import DOUBTED, METRICS, SAME, Metric, difference, headline, outcome, score
 
 _MEANS = {
     "better": "all of it in favour of the BNN",
@@ -27,7 +27,8 @@ def answer(
     diagnostics, metrics, checks
         Contents of diagnostics.json, metrics.json and checks.json.
     """
-    return trust(diagnostics), comparison(metrics), certainty(metrics, checks)
+    trusted = diagnostics["verdict"] != "FAIL"
+    return trust(diagnostics), comparison(metrics, trusted=trusted), certainty(metrics, checks)
 
 
 def trust(diagnostics: Mapping[str, Any]) -> str:
@@ -53,8 +54,11 @@ def trust(diagnostics: Mapping[str, Any]) -> str:
     return ends[diagnostics["verdict"]]
 
 
-def comparison(metrics: Mapping[str, Any]) -> str:
-    """Say how the BNN and the ordinary network score, and whether the test rows tell them apart."""
+def comparison(metrics: Mapping[str, Any], *, trusted: bool = True) -> str:
+    """Say how the BNN and the ordinary network score, and whether the test rows tell them apart.
+
+    If the chains have not converged (`trusted` is false) it says no more than the numbers.
+    """
     name = headline(metrics)
     metric, nll = METRICS[name], METRICS["nll"]
     unit = f" {metrics['target_unit']}" if metric.has_unit and metrics["target_unit"] else ""
@@ -65,12 +69,12 @@ def comparison(metrics: Mapping[str, Any]) -> str:
     label = metric.label if metric.label.isupper() else metric.label.lower()
     return (
         f"On {n_test} test rows the {label} is {own} for the BNN and {other} for the ordinary network, "
-        f"a difference of {_difference(metrics, name, metric, unit)}; "
-        f"the difference in negative log likelihood is {_difference(metrics, 'nll', nll, ' nats a row')}."
+        f"a difference of {_difference(metrics, name, metric, unit, trusted)}; "
+        f"the difference in negative log likelihood is {_difference(metrics, 'nll', nll, ' nats a row', trusted)}."
     )
 
 
-def _difference(metrics: Mapping[str, Any], name: str, metric: Metric, unit: str) -> str:
+def _difference(metrics: Mapping[str, Any], name: str, metric: Metric, unit: str, trusted: bool) -> str:
     entry = metrics["differences"]["baseline"].get(name)
     value, ends = difference(entry, metric)
     if not ends:
@@ -79,7 +83,8 @@ def _difference(metrics: Mapping[str, Any], name: str, metric: Metric, unit: str
     if ends == SAME:
         return f"{value}{unit} ({ends})"
     level = formatting.level(metrics["bootstrap"]["level"])
-    return f"{value}{unit} ({level} interval {ends}, {_MEANS[outcome(entry, metric)]})"
+    means = _MEANS[outcome(entry, metric)] if trusted else DOUBTED
+    return f"{value}{unit} ({level} interval {ends}, {means})"
 
 
 def certainty(metrics: Mapping[str, Any], checks: Mapping[str, Any]) -> str:

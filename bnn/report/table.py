@@ -52,7 +52,7 @@ METRICS = {
 
 DOUBTED = "not to be trusted"
 """What stands in place of an outcome where the chains have not converged."""
-SAME = "the same on every row"
+SAME = "same on every row"
 OUTCOMES = {"better": ("BNN better", "good"), "worse": ("BNN worse", "bad"), "open": ("not told apart", "")}
 """What `outcome` returns -> in words, and the flag of the cell."""
 
@@ -138,7 +138,7 @@ def score(entry: Mapping[str, Any] | None, metric: Metric, error: str | None = "
 def difference(entry: Mapping[str, Any] | None, metric: Metric) -> tuple[str, str]:
     """Format an entry {"value", "se", "lower", "upper"}: the difference with its error, and its interval.
 
-    Differences of shares are in percentage points. Instead of the interval stands "the same on every row" where
+    Differences of shares are in percentage points. Instead of the interval stands "same on every row" where
     that is so, and nothing where there is no difference to show.
     """
     if entry is None or entry["value"] is None:

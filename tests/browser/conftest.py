@@ -44,7 +44,8 @@ CONFIG: dict[str, Any] = {
 }
 
 
-def _missing(reason: str) -> None:
+def missing(reason: str) -> None:
+    """Skip the test, or fail it where the browser must be there."""
     if os.environ.get("BNN_REQUIRE_BROWSER"):
         pytest.fail(f"{reason}, and BNN_REQUIRE_BROWSER is set")
     pytest.skip(reason)
@@ -56,10 +57,10 @@ def browser() -> Iterator[Any]:
     try:
         from playwright.sync_api import sync_playwright
     except ImportError:
-        _missing("Playwright is not installed (pip install playwright)")
+        missing("Playwright is not installed (pip install playwright)")
     path = os.environ.get("BNN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
-        _missing("there is no Chromium (Debian: apt-get install chromium; or set BNN_CHROMIUM)")
+        missing("there is no Chromium (Debian: apt-get install chromium; or set BNN_CHROMIUM)")
     with sync_playwright() as playwright:
         started = playwright.chromium.launch(executable_path=path, headless=True, args=list(FLAGS))
         yield started
@@ -124,7 +125,7 @@ def snakemake(folder: Path, *arguments: str) -> None:
         [*command, "--directory", str(folder), *arguments],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=900,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert done.returncode == 0, done.stdout + done.stderr

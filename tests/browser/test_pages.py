@@ -13,7 +13,7 @@ import pytest
 from bnn.plots import figure_names
 from bnn.report import render_overview, write_page
 from bnn.report.captions import CAPTIONS
-from tests.browser.conftest import CONFIG, EVIL, SCREENSHOTS, snakemake
+from tests.browser.conftest import CONFIG, EVIL, SCREENSHOTS, missing, snakemake
 from tests.unit import report_inputs as inputs
 from tests.unit.traced_numbers import allowed, derived, untraced
 
@@ -264,4 +264,15 @@ def test_snakemakes_own_report_holds_pages_tables_and_figures_with_captions(run_
     assert not any(name.endswith(".csv") for name in names), "which the report would only offer for download"
     for category in ("Reports", "Tables", "Figures"):
         assert f'"{category}"' in text
+    for label in ("log density trace", "most uncertain", "mine", "Overview"):
+        assert f'"{label}"' in text
     assert "A verdict of FAIL means" in text
+
+
+def test_a_missing_browser_skips_these_tests_but_not_unseen_by_continuous_integration(monkeypatch):
+    monkeypatch.delenv("BNN_REQUIRE_BROWSER", raising=False)
+    with pytest.raises(pytest.skip.Exception, match="there is no Chromium"):
+        missing("there is no Chromium")
+    monkeypatch.setenv("BNN_REQUIRE_BROWSER", "1")
+    with pytest.raises(pytest.fail.Exception, match="there is no Chromium, and BNN_REQUIRE_BROWSER is set"):
+        missing("there is no Chromium")

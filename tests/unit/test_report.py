@@ -20,16 +20,18 @@ from bnn.storage import read_json, write_json
 from tests.unit.report_inputs import (
     MODELS,
     SVG,
-    Page,
-    assert_close,
-    assert_shows,
-    dataset_page,
     distinct_metrics,
     make_checks,
     make_diagnostics,
     make_metrics,
     make_predictions,
     make_settings,
+)
+from tests.unit.report_page import (
+    Page,
+    assert_close,
+    assert_shows,
+    dataset_page,
 )
 
 
@@ -129,8 +131,8 @@ def test_a_score_that_does_not_vary_over_rows_has_no_error(svg: Path) -> None:
     metrics["differences"]["baseline"]["accuracy"] = {"value": 0.0, "se": 0.0, "lower": 0.0, "upper": 0.0}
     page = Page.of(dataset_page(svg, "classification", metrics=metrics))
     assert page.cells("comparison-test")["Accuracy"][0] == "100 %"
-    assert page.remarks["differences"]["Accuracy"][1] == "the same on every row"
-    assert "a difference of 0 percentage points (the same on every row)" in page.text
+    assert page.remarks["differences"]["Accuracy"][1] == "same on every row"
+    assert "a difference of 0 percentage points (same on every row)" in page.text
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -293,8 +295,9 @@ def test_missing_numbers_are_said_in_words(svg: Path) -> None:
         assert f"n/a: {reason}" in page.text
     assert worst(diagnostics) == (None, None)
     assert worst(make_diagnostics("regression", "WARN")) == (1.0213, 287.4)
-    row = Page.of(render_overview([(diagnostics, metrics)])).cells("overview")["iris"]
-    assert row[-4:-1] == ["n/a", "n/a", "n/a"]
+    overview = Page.of(render_overview([(diagnostics, metrics)]))
+    assert overview.cells("overview")["iris"][-2] == "n/a"
+    assert overview.remarks["overview"]["iris"][1] == "R-hat n/a\nESS n/a"
 
 
 def test_other_models_and_metrics_are_shown_under_their_own_names(svg: Path) -> None:
@@ -356,10 +359,11 @@ def test_overview_has_a_row_a_dataset_with_links_that_resolve(svg: Path, tmp_pat
         for name, shown in (("accuracy", numbers), ("nll", nll)):
             for model, text in zip(MODELS, shown, strict=False):
                 assert_shows(text, metrics["models"][model]["test"][name], "se")
-    assert [row[-3:] for row in list(found.values())[1:]] == [
-        ["1.0034", "1,312", "1 min 35 s"],
-        ["1.0213", "287", "1 min 35 s"],
-        ["1.3820", "11", "1 min 35 s"],
+    assert [row[-1] for row in list(found.values())[1:]] == ["95.0"] * 3
+    assert [row[1] for row in list(page.remarks["overview"].values())[1:]] == [
+        "R-hat 1.0034\nESS 1,312",
+        "R-hat 1.0213\nESS 287",
+        "R-hat 1.3820\nESS 11",
     ]
     assert "3 datasets: 1 FAIL, 1 WARN, 1 PASS" in page.text
     assert "not to be trusted" in page.text

@@ -29,6 +29,31 @@ def test_estimate_shows_the_digits_that_its_error_supports(value: float, mcse: f
     assert formatting.estimate(value, mcse) == text
 
 
+@pytest.mark.parametrize(
+    ("lower", "upper", "error", "text"),
+    [
+        (-0.0412, 0.0187, 0.0153, "\N{MINUS SIGN}0.041 to 0.019"),
+        (-2.81, 1.24, 0.72, "\N{MINUS SIGN}2.8 to 1.2"),
+        (-2.81, -0.012, 0.72, "\N{MINUS SIGN}2.81 to \N{MINUS SIGN}0.01"),
+        (0.0, 0.2, 0.05, "0.00 to 0.20"),
+        (-1.0, 2.0, 0.0, "\N{MINUS SIGN}1.00 to 2.00"),
+        (-1e-9, 2e-8, 1e-9, "\N{MINUS SIGN}1.00 × 10⁻⁹ to 2.00 × 10⁻⁸"),
+        (None, 1.0, 0.1, "n/a"),
+    ],
+)
+def test_an_interval_keeps_to_its_side_of_zero(lower: float, upper: float, error: float, text: str) -> None:
+    assert formatting.interval(lower, upper, error) == text
+
+
+def test_differences_have_a_sign_and_distances_a_unit() -> None:
+    shown = [formatting.signed(value, 0.012) for value in (0.0213, -0.0213, 0.0)]
+    assert shown == ["+0.021 ± 0.012", "\N{MINUS SIGN}0.021 ± 0.012", "0.000 ± 0.012"]
+    assert [formatting.deviation(value) for value in (2.649, -0.04, None)] == ["+2.6 sd", "0.0 sd", "n/a"]
+    assert [formatting.level(share) for share in (0.95, 0.9, 0.999)] == ["95 %", "90 %", "99.9 %"]
+    assert formatting.is_negligible(1e-17, 1.0) and formatting.is_negligible(0.0, 0.0)
+    assert not formatting.is_negligible(1e-3, 1.0) and not formatting.is_negligible(None, 1.0)
+
+
 def test_numbers_are_formatted_for_people() -> None:
     values = (0.99996, 123456.7, 1.5e8, -2.5e-7, 0.0, None, float("nan"))
     shown = ["1.000", "123,457", "1.500 × 10⁸", "\N{MINUS SIGN}2.500 × 10⁻⁷", "0", "n/a", "n/a"]

@@ -14,6 +14,7 @@ from bnn.report import advice, checks, overview, rows, sentences
 from bnn.report.render import _config
 from bnn.report.scatter import HEIGHT, WIDTH, scatter
 from tests.unit import report_inputs as inputs
+from tests.unit.report_page import dataset_page
 
 CONFIG: dict[str, Any] = {
     "sampler": {"chains": 1, "warmup": 300, "draws": 40, "thin": 2},
@@ -122,6 +123,8 @@ def test_the_comparison_says_what_the_interval_says(lower: float, upper: float, 
     sentence = sentences.comparison(metrics)
     expected = words.replace("0.020 to 0.080", "\N{MINUS SIGN}0.080 to \N{MINUS SIGN}0.020")
     assert expected in sentence.partition("negative log likelihood")[2]
+    doubted = sentences.comparison(metrics, trusted=False)
+    assert "favour" not in doubted and doubted.count("not to be trusted") == 2
 
 
 def test_sentences_without_figures_say_so() -> None:
@@ -250,7 +253,7 @@ def test_a_large_table_is_thinned_to_its_uncertain_rows_and_says_so(tmp_path: Pa
     assert drawn is not None and len(drawn.points) == 1000 and drawn.n_rows == 5000
     shown = {int(point.row) - 40 for point in drawn.points}
     assert set(range(4500, 5000)) <= shown and min(shown) < 20
-    page = inputs.dataset_page(svg, "classification", predictions=lines)
+    page = dataset_page(svg, "classification", predictions=lines)
     assert "1,000 of 5,000 rows are drawn" in page
     assert len(page) < 1_000_000
     assert scatter([], inputs.make_metrics("regression")) is None

@@ -9,6 +9,7 @@ import pytest
 
 from bnn.report import render, render_overview, render_tables
 from tests.unit import report_inputs as inputs
+from tests.unit.report_page import dataset_page
 from tests.unit.traced_numbers import allowed, derived, text_of, tokens, untraced
 
 TASKS = ("classification", "regression")
@@ -39,7 +40,7 @@ def forms_of(found: dict[str, Any]) -> set[str]:
 @pytest.mark.parametrize("verdict", VERDICTS)
 def test_every_number_of_a_page_is_in_a_file(svg: Path, task: str, verdict: str) -> None:
     found = files(task, verdict)
-    html = inputs.dataset_page(svg, task, **found)
+    html = dataset_page(svg, task, **found)
     assert len(tokens(text_of(html))) > 200
     assert untraced(html, forms_of(found)) == []
     for name, table in render_tables(**found).items():
@@ -59,7 +60,7 @@ def test_every_number_of_the_overview_is_in_a_file() -> None:
 
 @pytest.mark.parametrize("task", TASKS)
 def test_numbers_of_the_scatter_are_in_the_predictions(svg: Path, task: str) -> None:
-    html = inputs.dataset_page(svg, task)
+    html = dataset_page(svg, task)
     texts = re.findall(r'data-text="([^"]*)"', html)
     assert len(texts) == len(inputs.make_predictions(task))
     values = [
@@ -93,7 +94,7 @@ def test_a_number_put_into_a_template_by_hand_is_found(
     render._environment.cache_clear()
     try:
         found = files("classification", "PASS")
-        html = inputs.dataset_page(svg, "classification", **found)
+        html = dataset_page(svg, "classification", **found)
     finally:
         monkeypatch.undo()
         render._environment.cache_clear()
@@ -103,7 +104,7 @@ def test_a_number_put_into_a_template_by_hand_is_found(
 def test_a_wrong_digit_anywhere_is_found(svg: Path) -> None:
     """Change the last digit of long numbers, one at a time: by chance one in twenty, at most, is another's."""
     found = files("regression", "PASS")
-    html = inputs.dataset_page(svg, "regression", **found)
+    html = dataset_page(svg, "regression", **found)
     forms = forms_of(found)
     long = sorted(
         {token for token in tokens(text_of(html)) if len(re.sub(r"\D", "", token).lstrip("0")) >= 4}

@@ -72,6 +72,14 @@ def shown_settings(wildcards):
     return chosen | {"sampler": sampler}
 
 
+def report_labels(kind):
+    """Return a function of the wildcards: how Snakemake's report labels a file of this kind, a figure or a table."""
+    return lambda wildcards: {
+        "Dataset": wildcards.dataset,
+        kind: wildcards.get(kind.lower()).replace("_", " "),
+    }
+
+
 def source_files(wildcards):
     """Return the files that a dataset is read from."""
     source = DATASETS[wildcards.dataset]["source"]

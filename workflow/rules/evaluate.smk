@@ -120,7 +120,7 @@ rule plot:
             caption="../report/figure.rst",
             category="Figures",
             subcategory="{dataset}",
-            labels={"Dataset": "{dataset}", "Figure": "{figure}"},
+            labels=report_labels("Figure"),
         ),
     log:
         "results/{dataset}/logs/plot.log",

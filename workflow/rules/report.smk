@@ -18,7 +18,7 @@ rule report:
             caption="../report/table.rst",
             category="Tables",
             subcategory="{dataset}",
-            labels={"Dataset": "{dataset}", "Table": "{table}"},
+            labels=report_labels("Table"),
         ),
     log:
         "results/{dataset}/logs/report.log",
