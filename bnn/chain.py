@@ -4,113 +4,54 @@ Optimising climbs from a draw of the prior to where the posterior has its mass; 
 which leave poor modes that an adjusted kernel would stay in; adapting runs the kernel itself and tunes it. Every chain
 has its own start, random streams, step size and preconditioner; running chains side by side only shares the cost of
 NumPy calls, so chain 3 alone equals chain 3 of four bit for bit.
+
+`ChainRun` makes one step at a time and shows all that the next step depends on as a `RunState`, numbers alone: from a
+stored state another process goes on to the same draws, bit for bit.
 """
 
-import json
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
 from bnn import adaptation
+from bnn.chain_state import (
+    PHASES,
+    ChainDraws,
+    Draw,
+    RunState,
+    RunSummary,
+    SamplerSettings,
+    WarmupRecord,
+)
 from bnn.coordinates import PrincipalAxes
 from bnn.kernels import make_kernel, microcanonical
-from bnn.kernels.base import ChainState, Kernel, Target, Tuning
-from bnn.optimize import maximise
+from bnn.kernels.base import ChainState, Kernel, Tuning
+from bnn.optimize import adam_step, start_adam
 from bnn.posterior import Posterior
 from bnn.progress import Progress
-from bnn.seeding import ChainRandom, Stream, chain_rng
-from bnn.storage import write_netcdf
+from bnn.seeding import ChainRandom, Stream
+
+MOST_STARTS = 10
+"""Draws of the prior that a chain may try until its log density is finite."""
+
+quiet_overflow = partial(np.errstate, over="ignore", invalid="ignore", divide="ignore")
+"""Overflow in a proposal is expected: it gives a ratio that rejects and is counted, so NumPy need not warn as well."""
 
 _WARMUP_RECORDS = 500
 _FIRST_STEP_SIZE = 1e-3
 _FIRST_LEAPFROG_STEP_SIZE = 1e-2
-
-
-@dataclass(frozen=True)
-class SamplerSettings:
-    """How to sample. There are no defaults here: they live in the config.
-
-    Parameters
-    ----------
-    kernel
-        Name of the kernel.
-    warmup
-        Transitions before the tuning is frozen.
-    draws
-        Draws kept per chain.
-    thin
-        Transitions per kept draw.
-    init
-        "optimised": a draw from the prior, then Adam on the log density; "prior": the draw from the prior itself.
-    optimise_steps, optimise_learning_rate
-        Length of that Adam run and its first step length.
-    explore
-        Unadjusted transitions between the optimiser and warm-up.
-    target_acceptance
-        Acceptance rate to adapt to; None for the kernel's own.
-    trajectory_length
-        Length of a trajectory where the preconditioned posterior has unit variance, for kernels that have trajectories;
-        None for a quarter period.
-    precondition
-        Whether to sample along the principal axes of the inputs, with a diagonal preconditioner learnt in warm-up.
-    langevin
-        Settings of the kernel `langevin_gradient`.
-    """
-
-    kernel: str
-    warmup: int
-    draws: int
-    thin: int
-    init: str
-    optimise_steps: int
-    optimise_learning_rate: float
-    explore: int
-    target_acceptance: float | None
-    trajectory_length: float | None
-    precondition: bool
-    langevin: Mapping[str, float]
-
-    @property
-    def n_steps(self) -> int:
-        """Steps of a whole run, optimiser and transitions alike."""
-        optimise = self.optimise_steps if self.init == "optimised" else 0
-        return optimise + self.explore + self.warmup + self.draws * self.thin
-
-
-@dataclass(frozen=True)
-class ChainDraws:
-    """What a batch of chains kept; shapes as named."""
-
-    chains: tuple[int, ...]
-    theta: np.ndarray
-    """(chain, draw, param)"""
-    log_density: np.ndarray
-    """(chain, draw), nats"""
-    acceptance_rate: np.ndarray
-    """(chain, draw): mean over the transitions since the draw before"""
-    n_diverging: np.ndarray
-    """(chain, draw): divergent transitions since the draw before"""
-    step_size: np.ndarray
-    """(chain,), frozen"""
-    warmup: Mapping[str, np.ndarray]
-    """"iteration" (record,), and "log_density", "step_size", "acceptance_rate", each (chain, record); transitions of
-    exploration are counted first, and are records of their own phase, "explores" (record,)"""
-    seconds: Mapping[str, float]
-    """Wall-clock seconds of "optimise", "explore", "warmup" and "draws", for the whole batch"""
-    n_gradients: int
-    """Evaluations of the log density, with or without gradient, per chain; the longest trajectory of a batch counts"""
-    adjusted: bool
-    """Whether proposals were accepted or rejected; if not, the draws are biased by the step size"""
+_STREAMS = {"optimise": Stream.INITIAL, "explore": Stream.EXPLORE} | {
+    "warmup": Stream.WARMUP,
+    "draws": Stream.SAMPLE,
+}
 
 
 def run_chains(
     posterior: Posterior, chains: Sequence[int], seed: int, settings: SamplerSettings, progress: Progress
 ) -> ChainDraws:
-    """Sample the posterior with some of the chains of a run.
+    """Sample the posterior with some of the chains of a run, and hold all draws in memory.
 
     Parameters
     ----------
@@ -128,52 +69,296 @@ def run_chains(
     Raises
     ------
     FloatingPointError
-        If a chain starts where the log density is not finite.
+        If a chain finds no start point where the log density is finite.
     """
-    kernel = make_kernel(settings.kernel, langevin=settings.langevin)
-    target = _CountedTarget(posterior, principal_axes=settings.precondition)
-    # Overflow in a proposal is expected: it gives a ratio that rejects and is counted, so NumPy need not warn as well.
-    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        times = [time.perf_counter()]
-        start = _start_positions(posterior, target, chains, seed, settings, progress)
-        state = kernel.start(start, target)
-        _check_start(state, chains)
-        times.append(time.perf_counter())
-        explored: list[_Record] = []
-        if settings.explore:
-            random = ChainRandom.of_chains(seed, Stream.EXPLORE, chains)
-            exploring = microcanonical.KERNEL
-            state = exploring.start(state.position, target)
-            state, _, explored = _adapt(
-                exploring, random, state, target, "explore", settings.explore, settings, progress
-            )
-            state = kernel.start(state.position, target)
-        times.append(time.perf_counter())
-        random = ChainRandom.of_chains(seed, Stream.WARMUP, chains)
-        state, tuning, adapted = _adapt(
-            kernel, random, state, target, "warm-up", settings.warmup, settings, progress
-        )
-        times.append(time.perf_counter())
-        random = ChainRandom.of_chains(seed, Stream.SAMPLE, chains)
-        kept = _draw(kernel, random, state, target, tuning, settings, progress)
-        times.append(time.perf_counter())
+    shape = (len(chains), settings.draws)
+    theta = np.empty((*shape, posterior.layout.n_params))
+    log_density, acceptance = np.empty(shape), np.empty(shape)
+    n_diverging = np.empty(shape, dtype=np.int64)
+    index = 0
+    with quiet_overflow():
+        run = ChainRun(posterior, chains, seed, settings)
+        while index < settings.draws:
+            draw = run.step()
+            progress.advance(run.state.phase, run.details)
+            if draw is not None:
+                theta[:, index], log_density[:, index] = draw.theta, draw.log_density
+                acceptance[:, index], n_diverging[:, index] = draw.acceptance_rate, draw.n_diverging
+                index += 1
     progress.close()
     return ChainDraws(
-        chains=tuple(chains),
-        **kept,
-        step_size=tuning.step_size,
-        warmup=_warmup_records(explored, adapted, settings.explore, len(chains)),
-        seconds=dict(zip(("optimise", "explore", "warmup", "draws"), np.diff(times).tolist(), strict=True)),
-        n_gradients=target.n_evaluations,
-        adjusted=kernel.adjusted,
+        **vars(run.summary()),
+        theta=theta,
+        log_density=log_density,
+        acceptance_rate=acceptance,
+        n_diverging=n_diverging,
+        n_gradients=run.state.n_gradients,
     )
+
+
+class ChainRun:
+    """A batch of chains on the way: a step at a time, from the start or from a stored state.
+
+    Parameters
+    ----------
+    posterior, chains, seed, settings
+        As for `run_chains`. The number of draws in the settings is not looked at: a run goes on as long as it is asked.
+    state
+        Where to go on; None to start.
+    on_evaluation
+        Called before every evaluation of the log density; it may raise to leave a long trajectory. The state is then
+        that of before the step, but generators have moved on: go on with another `ChainRun` from a stored state.
+
+    Raises
+    ------
+    FloatingPointError
+        Here or in a step, if a chain finds no start point where the log density is finite.
+    """
+
+    def __init__(
+        self,
+        posterior: Posterior,
+        chains: Sequence[int],
+        seed: int,
+        settings: SamplerSettings,
+        *,
+        state: RunState | None = None,
+        on_evaluation: Callable[[], None] | None = None,
+    ) -> None:
+        self.posterior, self.chains, self.seed, self.settings = posterior, tuple(chains), seed, settings
+        self.kernel = make_kernel(settings.kernel, langevin=settings.langevin)
+        self._target = _CountedTarget(posterior, settings.precondition, on_evaluation)
+        self._lengths = settings.lengths
+        phase = PHASES[0] if state is None else state.phase
+        self._random = ChainRandom.of_chains(seed, _STREAMS[phase], chains)
+        if state is not None:
+            self._random.set_state(state.random)
+            self._target.n_evaluations = state.n_gradients
+            self.state = state
+        else:
+            self.state = self._first_state()
+            if not self._lengths["optimise"]:
+                self.state = self._leave_optimiser(self.state)
+
+    def step(self) -> Draw | None:
+        """Make one step of the optimiser or one transition; return the draw that it completes, if it does."""
+        began = time.perf_counter()
+        before = self.state
+        phase = PHASES.index(before.phase)
+        draw = None
+        if before.phase == "optimise":
+            state = self._optimise(before)
+        elif before.phase == "draws":
+            state, draw = self._draw(before)
+        else:
+            state = self._adapt(before)
+        seconds = list(before.seconds)
+        seconds[phase] += time.perf_counter() - began
+        self.state = state._replace(n_gradients=self._target.n_evaluations, seconds=tuple(seconds))
+        return draw
+
+    def stored_state(self) -> RunState:
+        """Return all that another `ChainRun` needs to go on from here."""
+        return self.state._replace(random=self._random.state())
+
+    @property
+    def n_done(self) -> int:
+        """Steps made so far of those that the settings plan."""
+        before = PHASES[: PHASES.index(self.state.phase)]
+        return sum(self._lengths[phase] for phase in before) + self.state.iteration
+
+    def details(self) -> str:
+        """Return how the run goes, for a display."""
+        state = self.state
+        if state.phase == "optimise":
+            return f"log density {np.mean(state.chain.log_density):.1f}"
+        tuning = state.tuning or self._tuning(state)
+        return f"acceptance {np.mean(state.recent):.2f}, step size {np.mean(tuning.step_size):.2e}"
+
+    def summary(self) -> RunSummary:
+        """Return what the run says of itself; warm-up must be over."""
+        assert self.state.tuning is not None
+        records = self.state.records
+        shape = (len(records), len(self.chains))
+        columns = ("log_density", "step_size", "acceptance_rate")
+        return RunSummary(
+            chains=self.chains,
+            step_size=self.state.tuning.step_size,
+            warmup={
+                "iteration": np.array([record.iteration for record in records], dtype=np.int64),
+                "explores": np.array([record.explores for record in records], dtype=bool),
+            }
+            | {
+                name: np.array([getattr(record, name) for record in records]).reshape(shape).T.copy()
+                for name in columns
+            },
+            seconds=dict(zip(PHASES, self.state.seconds, strict=True)),
+            adjusted=self.kernel.adjusted,
+        )
+
+    def _first_state(self) -> RunState:
+        position = self._prior_draws()
+        zero = np.zeros(len(self.chains))
+        return RunState(
+            phase="optimise",
+            iteration=0,
+            n_starts=1,
+            settled=np.zeros(len(self.chains), dtype=bool),
+            adam=start_adam(position),
+            chain=ChainState(position, zero, np.zeros_like(position)),
+            adapting=None,
+            tuning=None,
+            recent=zero,
+            acceptance=zero,
+            n_diverging=np.zeros(len(self.chains), dtype=np.int64),
+            records=(),
+            n_gradients=0,
+            seconds=(0.0,) * len(PHASES),
+            random=[],
+        )
+
+    def _prior_draws(self) -> np.ndarray:
+        draws = [self.posterior.prior.sample(generator) for generator in self._random.generators]
+        return self._target.from_theta(np.stack(draws))
+
+    def _optimise(self, state: RunState) -> RunState:
+        """Climb the log density by Adam, with a step that falls linearly to zero."""
+        position, n_steps = state.chain.position, self._lengths["optimise"]
+        log_density, grad = self._target.log_density_and_grad(position)
+        rate = self.settings.optimise_learning_rate * (1.0 - state.iteration / n_steps)
+        adam, moved = adam_step(state.adam, position, -grad, learning_rate=rate, weight_decay=0.0)
+        if state.settled.any():
+            moved = np.where(state.settled[:, None], position, moved)
+        chain = ChainState(moved, log_density, grad)
+        state = state._replace(iteration=state.iteration + 1, adam=adam, chain=chain)
+        return state if state.iteration < n_steps else self._leave_optimiser(state)
+
+    def _leave_optimiser(self, state: RunState) -> RunState:
+        """Go on where every chain has a finite log density; give the others another draw of the prior to start from.
+
+        A chain draws again from its own stream, and others stay where they are: they are the same with or without it.
+        """
+        chain = self.kernel.start(state.chain.position, self._target)
+        settled = np.isfinite(chain.log_density) & np.isfinite(chain.grad).all(axis=1)
+        while not settled.all():
+            if state.n_starts == MOST_STARTS:
+                bad = ", ".join(str(self.chains[index]) for index in np.flatnonzero(~settled))
+                raise FloatingPointError(
+                    f"chain {bad}: the log density is not finite at any of {MOST_STARTS} start points; "
+                    "look for extreme values in the data, or lower prior scales or sampler.optimise_learning_rate"
+                )
+            position = np.where(settled[:, None], chain.position, self._prior_draws())
+            chain = chain._replace(position=position)
+            state = state._replace(iteration=0, n_starts=state.n_starts + 1, settled=settled, chain=chain)
+            if self._lengths["optimise"]:
+                return state._replace(adam=start_adam(position))
+            chain = self.kernel.start(position, self._target)
+            settled = np.isfinite(chain.log_density) & np.isfinite(chain.grad).all(axis=1)
+        if self._lengths["explore"]:
+            return self._enter("explore", state, microcanonical.KERNEL.start(chain.position, self._target))
+        return self._enter("warmup", state, chain)
+
+    def _enter(self, phase: str, state: RunState, chain: ChainState) -> RunState:
+        """Begin a phase of warm-up at a state that its kernel has started."""
+        kernel = self._phase_kernel(phase)
+        first = _FIRST_LEAPFROG_STEP_SIZE if kernel.has_trajectories else _FIRST_STEP_SIZE
+        self._random = ChainRandom.of_chains(self.seed, _STREAMS[phase], self.chains)
+        return state._replace(
+            phase=phase,
+            iteration=0,
+            chain=chain,
+            adapting=adaptation.start_adaptation(chain.position, first),
+            recent=np.full(len(self.chains), self._wanted(phase)),
+        )
+
+    def _wanted(self, phase: str) -> float:
+        """Return the acceptance rate, or its stand-in, that a phase tunes to."""
+        if phase == "explore":
+            return microcanonical.BOLD_QUALITY
+        asked = self.settings.target_acceptance
+        return self.kernel.target_acceptance if asked is None else asked
+
+    def _phase_kernel(self, phase: str) -> Kernel:
+        return microcanonical.KERNEL if phase == "explore" else self.kernel
+
+    @property
+    def _trajectory_length(self) -> float:
+        asked = self.settings.trajectory_length
+        return adaptation.QUARTER_PERIOD if asked is None else asked
+
+    def _tuning(self, state: RunState) -> Tuning:
+        assert state.adapting is not None
+        return adaptation.tuning_for_warmup(
+            state.adapting,
+            n_warmup=self._lengths[state.phase],
+            trajectory_length=self._trajectory_length,
+            cut_short=self._phase_kernel(state.phase).has_trajectories,
+        )
+
+    def _adapt(self, state: RunState) -> RunState:
+        """Make a transition and learn from it; after the last one, freeze what was learned."""
+        assert state.adapting is not None
+        phase, kernel, n_transitions = (
+            state.phase,
+            self._phase_kernel(state.phase),
+            self._lengths[state.phase],
+        )
+        tuning = self._tuning(state)
+        chain, info = kernel.step(self._random, state.chain, self._target, tuning)
+        adapting = adaptation.update_adaptation(
+            state.adapting,
+            chain.position,
+            info.acceptance_prob,
+            n_warmup=n_transitions,
+            target_acceptance=self._wanted(phase),
+            # An unadjusted chain travels far while it is tuned: its variance tells of the way, not the posterior.
+            precondition=self.settings.precondition and kernel.adjusted,
+            step_exponent=kernel.step_exponent,
+        )
+        recent = 0.98 * state.recent + 0.02 * info.acceptance_prob
+        iteration, records = state.iteration + 1, state.records
+        if iteration % max(1, n_transitions // _WARMUP_RECORDS) == 0:
+            explores = phase == "explore"
+            total = iteration if explores else self._lengths["explore"] + iteration
+            records = (*records, WarmupRecord(total, explores, chain.log_density, tuning.step_size, recent))
+        state = state._replace(
+            iteration=iteration, chain=chain, adapting=adapting, recent=recent, records=records
+        )
+        if iteration < n_transitions:
+            return state
+        if phase == "explore":
+            return self._enter("warmup", state, self.kernel.start(chain.position, self._target))
+        self._random = ChainRandom.of_chains(self.seed, Stream.SAMPLE, self.chains)
+        tuning = adaptation.frozen_tuning(adapting, trajectory_length=self._trajectory_length)
+        return state._replace(phase="draws", iteration=0, tuning=tuning)
+
+    def _draw(self, state: RunState) -> tuple[RunState, Draw | None]:
+        assert state.tuning is not None
+        chain, info = self.kernel.step(self._random, state.chain, self._target, state.tuning)
+        acceptance = state.acceptance + info.acceptance_prob
+        n_diverging = state.n_diverging + info.diverging
+        recent = 0.98 * state.recent + 0.02 * info.acceptance_prob
+        iteration, thin = state.iteration + 1, self.settings.thin
+        draw = None
+        if iteration % thin == 0:
+            theta = self._target.to_theta(chain.position)
+            n_gradients = self._target.n_evaluations
+            draw = Draw(theta, chain.log_density, acceptance / thin, n_diverging, n_gradients)
+            acceptance, n_diverging = np.zeros_like(acceptance), np.zeros_like(n_diverging)
+        state = state._replace(
+            iteration=iteration, chain=chain, recent=recent, acceptance=acceptance, n_diverging=n_diverging
+        )
+        return state, draw
 
 
 class _CountedTarget:
     """The posterior in the coordinates that are sampled, and how often it was evaluated."""
 
-    def __init__(self, posterior: Posterior, *, principal_axes: bool) -> None:
+    def __init__(
+        self, posterior: Posterior, principal_axes: bool, on_evaluation: Callable[[], None] | None
+    ) -> None:
         self._target: Posterior | PrincipalAxes = posterior
+        self._on_evaluation = on_evaluation
         self.n_evaluations = 0
         self.from_theta: Callable[[np.ndarray], np.ndarray] = np.copy
         self.to_theta: Callable[[np.ndarray], np.ndarray] = np.copy
@@ -182,181 +367,14 @@ class _CountedTarget:
             self.from_theta, self.to_theta = axes.from_theta, axes.to_theta
 
     def log_density(self, position: np.ndarray) -> np.ndarray:
-        self.n_evaluations += 1
+        self._count()
         return self._target.log_density(position)
 
     def log_density_and_grad(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        self.n_evaluations += 1
+        self._count()
         return self._target.log_density_and_grad(position)
 
-
-def _start_positions(
-    posterior: Posterior,
-    target: _CountedTarget,
-    chains: Sequence[int],
-    seed: int,
-    settings: SamplerSettings,
-    progress: Progress,
-) -> np.ndarray:
-    draws = [posterior.prior.sample(chain_rng(seed, Stream.INITIAL, chain)) for chain in chains]
-    position = target.from_theta(np.stack(draws))
-    if settings.init == "prior":
-        return position
-
-    def on_step(_: int, log_density: np.ndarray) -> None:
-        progress.advance("optimise", lambda: f"log density {np.mean(log_density):.1f}")
-
-    return maximise(
-        target.log_density_and_grad,
-        position,
-        n_steps=settings.optimise_steps,
-        learning_rate=settings.optimise_learning_rate,
-        on_step=on_step,
-    )
-
-
-def _check_start(state: ChainState, chains: Sequence[int]) -> None:
-    bad = [chain for chain, value in zip(chains, state.log_density, strict=True) if not np.isfinite(value)]
-    if bad:
-        raise FloatingPointError(
-            f"chain {', '.join(map(str, bad))}: the log density is not finite at the start point; "
-            "look for extreme values in the data, or lower prior scales or sampler.optimise_learning_rate"
-        )
-
-
-def _details(acceptance: np.ndarray, step_size: np.ndarray) -> str:
-    return f"acceptance {np.mean(acceptance):.2f}, step size {np.mean(step_size):.2e}"
-
-
-_Record = tuple[int, np.ndarray, np.ndarray, np.ndarray]
-
-
-def _adapt(
-    kernel: Kernel,
-    random: ChainRandom,
-    state: ChainState,
-    target: Target,
-    phase: str,
-    n_transitions: int,
-    settings: SamplerSettings,
-    progress: Progress,
-) -> tuple[ChainState, Tuning, list[_Record]]:
-    """Run a kernel and tune it on the way; return where it ends, its frozen tuning, and records of the way."""
-    wanted = kernel.target_acceptance
-    if phase == "explore":
-        wanted = microcanonical.BOLD_QUALITY
-    elif settings.target_acceptance is not None:
-        wanted = settings.target_acceptance
-    length = adaptation.QUARTER_PERIOD if settings.trajectory_length is None else settings.trajectory_length
-    first = _FIRST_LEAPFROG_STEP_SIZE if kernel.has_trajectories else _FIRST_STEP_SIZE
-    adapting = adaptation.start_adaptation(state.position, first)
-    every = max(1, n_transitions // _WARMUP_RECORDS)
-    records: list[_Record] = []
-    recent = np.full(len(state.log_density), wanted)
-    for iteration in range(1, n_transitions + 1):
-        tuning = adaptation.tuning_for_warmup(
-            adapting, n_warmup=n_transitions, trajectory_length=length, cut_short=kernel.has_trajectories
-        )
-        state, info = kernel.step(random, state, target, tuning)
-        adapting = adaptation.update_adaptation(
-            adapting,
-            state.position,
-            info.acceptance_prob,
-            n_warmup=n_transitions,
-            target_acceptance=wanted,
-            # An unadjusted chain travels far while it is tuned: its variance tells of the way, not the posterior.
-            precondition=settings.precondition and kernel.adjusted,
-            step_exponent=kernel.step_exponent,
-        )
-        recent = 0.98 * recent + 0.02 * info.acceptance_prob  # over about the last fifty transitions
-        progress.advance(phase, lambda: _details(recent, tuning.step_size))  # noqa: B023 (called at once)
-        if iteration % every == 0:
-            records.append((iteration, state.log_density, tuning.step_size, recent))
-    return state, adaptation.frozen_tuning(adapting, trajectory_length=length), records
-
-
-def _warmup_records(
-    explored: list[_Record], adapted: list[_Record], n_explore: int, n_chains: int
-) -> dict[str, np.ndarray]:
-    records = explored + [(n_explore + iteration, *rest) for iteration, *rest in adapted]
-    columns = np.array([rest for _, *rest in records]).reshape(len(records), 3, n_chains)
-    names = ("log_density", "step_size", "acceptance_rate")
-    return {
-        "iteration": np.array([iteration for iteration, *_ in records], dtype=np.int64),
-        "explores": np.arange(len(records)) < len(explored),
-    } | {name: columns[:, i].T.copy() for i, name in enumerate(names)}
-
-
-def _draw(
-    kernel: Kernel,
-    random: ChainRandom,
-    state: ChainState,
-    target: _CountedTarget,
-    tuning: Tuning,
-    settings: SamplerSettings,
-    progress: Progress,
-) -> dict[str, np.ndarray]:
-    n_chains, n_params = state.position.shape
-    theta = np.empty((n_chains, settings.draws, n_params))
-    log_density = np.empty((n_chains, settings.draws))
-    acceptance = np.empty((n_chains, settings.draws))
-    diverging = np.empty((n_chains, settings.draws), dtype=np.int64)
-    shown = np.full(n_chains, kernel.target_acceptance)
-    for draw in range(settings.draws):
-        total, n_diverging = np.zeros(n_chains), np.zeros(n_chains, dtype=np.int64)
-        for _ in range(settings.thin):
-            state, info = kernel.step(random, state, target, tuning)
-            total += info.acceptance_prob
-            n_diverging += info.diverging
-            progress.advance("draws", lambda: _details(shown, tuning.step_size))  # noqa: B023
-        theta[:, draw] = target.to_theta(state.position)
-        log_density[:, draw] = state.log_density
-        acceptance[:, draw] = total / settings.thin
-        shown = acceptance[:, max(0, draw - 19) : draw + 1].mean(axis=1)  # of the last twenty draws
-        diverging[:, draw] = n_diverging
-    return {
-        "theta": theta,
-        "log_density": log_density,
-        "acceptance_rate": acceptance,
-        "n_diverging": diverging,
-    }
-
-
-def save_draws(
-    path: str | os.PathLike[str],
-    draws: ChainDraws,
-    *,
-    posterior: Posterior,
-    settings: SamplerSettings,
-    dataset: str,
-    seed: int,
-) -> None:
-    """Write what a batch of chains kept to a NetCDF file, with all that is needed to read it alone."""
-    shared = ("chain", "draw")
-    steps = np.broadcast_to(draws.step_size[:, None], draws.log_density.shape)
-    variables: dict[str, tuple[Sequence[str], np.ndarray]] = {
-        "theta": ((*shared, "param"), draws.theta),
-        "log_density": (shared, draws.log_density),
-        "acceptance_rate": (shared, draws.acceptance_rate),
-        "diverging": (shared, draws.n_diverging),
-        "step_size": (shared, steps),
-        "chain_id": (("chain",), np.array(draws.chains, dtype=np.int64)),
-        "warmup_iteration": (("record",), draws.warmup["iteration"]),
-        "warmup_explores": (("record",), draws.warmup["explores"].astype(np.int64)),
-    }
-    for name in ("log_density", "step_size", "acceptance_rate"):
-        variables[f"warmup_{name}"] = (("chain", "record"), draws.warmup[name])
-    attributes: dict[str, Any] = {
-        "dataset": dataset,
-        "seed": seed,
-        "layout": posterior.layout.to_json(),
-        "kernel": settings.kernel,
-        "n_warmup": settings.explore + settings.warmup,
-        "n_draws": settings.draws,
-        "thin": settings.thin,
-        "langevin": json.dumps(dict(settings.langevin)),
-        "n_gradients": draws.n_gradients,
-        "adjusted": int(draws.adjusted),
-    }
-    attributes |= {f"seconds_{phase}": seconds for phase, seconds in draws.seconds.items()}
-    write_netcdf(path, variables, attributes)
+    def _count(self) -> None:
+        if self._on_evaluation is not None:
+            self._on_evaluation()
+        self.n_evaluations += 1

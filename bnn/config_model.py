@@ -247,6 +247,15 @@ class Sampler(Section):
     langevin: Langevin = Field(
         default_factory=Langevin, description="Proposal of the kernel langevin_gradient."
     )
+    keep_precision: Literal["float64", "float32"] = Field(
+        "float64", description="How draws are stored; float32 halves their files and keeps seven digits."
+    )
+    checkpoint_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="Time between two checkpoints of a running chain, which is what a kill or a power failure costs. "
+        "A change of it runs nothing again.",
+    )
 
 
 class Diagnostics(Section):
@@ -262,6 +271,9 @@ class Diagnostics(Section):
     acceptance_max: float = Field(
         0.95, ge=0, le=1, description="A chain that accepts more often is a warning."
     )
+    acceptance_fail: float = Field(
+        0.01, ge=0, le=1, description="A chain that accepts less often is a failure: it hardly moves."
+    )
     diverging_warn: float = Field(
         0.01, ge=0, le=1, description="A larger fraction of diverging moves is a warning."
     )
@@ -269,6 +281,7 @@ class Diagnostics(Section):
     @model_validator(mode="after")
     def _check_order(self) -> Self:
         pairs = [("rhat_warn", "rhat_fail"), ("ess_fail", "ess_warn"), ("acceptance_min", "acceptance_max")]
+        pairs.append(("acceptance_fail", "acceptance_min"))
         for low, high in pairs:
             least, most = getattr(self, low), getattr(self, high)
             if least > most:

@@ -44,7 +44,7 @@ _SHARED_ATTRIBUTES = (
     "langevin",
     "adjusted",
 )
-_PER_DRAW = ("theta", "log_density", "acceptance_rate", "diverging", "step_size")
+_PER_DRAW = ("theta", "log_density", "acceptance_rate", "diverging")
 _CHAIN_DRAW = ("chain", "draw")
 
 
@@ -73,7 +73,7 @@ def build(
     dataset
         The table that the chains were run on.
     chain_files
-        Files of `bnn.chain.save_draws`, in any order.
+        Files of `bnn.chain_job.run_job`, in any order.
     network, likelihood
         Those sections of the config.
     rng
@@ -166,7 +166,14 @@ def _read_chains(paths: Sequence[Path]) -> _Chains:
         names_of_files = ", ".join(str(path) for path in paths)
         raise ValueError(f"a chain is there twice: chains {ids.tolist()} in {names_of_files}")
     order = np.argsort(ids)
-    names = (*_PER_DRAW, "chain_id", "warmup_log_density", "warmup_step_size", "warmup_acceptance_rate")
+    names = (
+        *_PER_DRAW,
+        "chain_id",
+        "step_size",
+        "warmup_log_density",
+        "warmup_step_size",
+        "warmup_acceptance_rate",
+    )
     merged = {name: np.concatenate([variables[name] for _, variables, _ in files])[order] for name in names}
     merged["warmup_iteration"] = files[0][1]["warmup_iteration"]
     sizes = [len(variables["chain_id"]) for _, variables, _ in files]
@@ -231,10 +238,11 @@ def _posterior(
 
 def _sample_stats(chains: _Chains, coords: Mapping[str, np.ndarray]) -> xr.Dataset:
     n_diverging = chains.variables["diverging"].astype(np.int64)
+    step_size = np.broadcast_to(chains.variables["step_size"][:, None], n_diverging.shape)
     variables: dict[str, Any] = {
         "lp": (_CHAIN_DRAW, chains.variables["log_density"], {"long_name": "log density", "units": "nats"}),
         "acceptance_rate": (_CHAIN_DRAW, chains.variables["acceptance_rate"]),
-        "step_size": (_CHAIN_DRAW, chains.variables["step_size"]),
+        "step_size": (_CHAIN_DRAW, step_size),
         "diverging": (_CHAIN_DRAW, n_diverging > 0),
         "n_diverging": (
             _CHAIN_DRAW,

@@ -1,12 +1,36 @@
 """What every job of the workflow does around its work: its output goes to its log file, its errors are one
-clear line."""
+clear line, and a long job can be asked to stop."""
 
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import NamedTuple, Self, TextIO
+
+_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+_ORPHANED = 1
+"""Exit status of a job whose Snakemake is gone: nobody reads it."""
+_MOST_WRAPPERS = 8
+
+
+class Interrupted(Exception):
+    """The job was asked to stop.
+
+    Parameters
+    ----------
+    reason
+        Why.
+    status
+        The exit status for it: not 0, so that Snakemake runs the job again.
+    """
+
+    def __init__(self, reason: str, status: int) -> None:
+        super().__init__(reason)
+        self.status = status
 
 
 @contextmanager
@@ -25,7 +49,8 @@ def job_log(path: str | os.PathLike[str], *, label: str) -> Iterator[TextIO]:
     Raises
     ------
     SystemExit
-        With status 1 if the work fails; the log then holds the traceback, the terminal one line.
+        With status 1 if the work fails; the log then holds the traceback, the terminal one line. With the status of
+        the interruption if it was asked to stop.
     """
     sys.stdout.flush()
     sys.stderr.flush()
@@ -36,6 +61,10 @@ def job_log(path: str | os.PathLike[str], *, label: str) -> Iterator[TextIO]:
         os.dup2(log.fileno(), 2)
         try:
             yield terminal
+        except Interrupted as stop:
+            for place in (sys.stderr, terminal):
+                print(f"{label} stopped: {stop}", file=place)
+            raise SystemExit(stop.status) from stop
         except Exception as error:
             traceback.print_exc()
             print(f"{label} failed: {error} (details: {path})", file=terminal)
@@ -47,3 +76,102 @@ def job_log(path: str | os.PathLike[str], *, label: str) -> Iterator[TextIO]:
                 os.dup2(original, descriptor)
                 os.close(original)
             terminal.close()
+
+
+class Interruption:
+    """Notices, between `with` and its end, that this process should stop, so that its work can end in good order.
+
+    It heeds SIGTERM (a cluster's time limit, scancel), SIGINT (Ctrl-C) and SIGHUP (a closed terminal), unless the
+    process was started to ignore them, and notices when the process that started the job is gone: a killed Snakemake
+    leaves its jobs alive, and the next one starts them anew.
+
+    Parameters
+    ----------
+    script
+        How the command line of this job names it. Shells in whose command lines it stands are wrappers: the first
+        process above them started the job. None: no process is watched.
+    """
+
+    def __init__(self, script: str | None = None) -> None:
+        self._signal: int | None = None
+        self._handlers: dict[int, object] = {}
+        self._script = script
+        self._watched: list[_Process] = []
+        self._orphan = False
+
+    def __enter__(self) -> Self:
+        for number in _SIGNALS:
+            before = signal.getsignal(number)
+            if before is not signal.SIG_IGN:
+                self._handlers[number] = before
+                signal.signal(number, self._on_signal)
+        if self._script is not None:
+            self._watched, self._orphan = _starters(self._script)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+
+    def check_signal(self) -> None:
+        """Raise Interrupted if a signal came; takes some ten nanoseconds."""
+        if self._signal is not None:
+            raise Interrupted(f"it received {signal.Signals(self._signal).name}", 128 + self._signal)
+
+    def check(self) -> None:
+        """Raise Interrupted if a signal came or the process that started this one is gone."""
+        self.check_signal()
+        if self._orphan or not all(process.lives() for process in self._watched):
+            raise Interrupted("the Snakemake that started it is gone", _ORPHANED)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self._signal = number
+
+
+class _Process(NamedTuple):
+    """A process and who is above it; the time of its start tells it from a later one with its number."""
+
+    pid: int
+    parent: int
+    started: str
+
+    def lives(self) -> bool:
+        now = _look(self.pid)
+        return now is not None and now.started == self.started
+
+
+def _look(pid: int) -> _Process | None:
+    """Return a living process as /proc shows it; None if it has ended."""
+    try:
+        # The name in brackets may hold anything, so fields are counted from the last bracket.
+        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    except OSError:
+        return None
+    return None if fields[0] in "ZX" else _Process(pid, int(fields[1]), fields[19])
+
+
+def _starters(script: str) -> tuple[list[_Process], bool]:
+    """Return the wrappers of this process and what started them, and whether that is gone already."""
+    found: list[_Process] = []
+    pid = os.getppid()
+    for _ in range(_MOST_WRAPPERS):
+        process = _look(pid)
+        if process is None:
+            return found, Path("/proc/self/stat").exists()  # without /proc nothing can be said
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_bytes().decode(errors="replace")
+        except OSError:
+            return found, True
+        is_wrapper = script in command
+        # The parent of an orphan is the first process, or a service manager. What it starts itself is no orphan, but
+        # that is never Snakemake's job, except in a container whose first process is Snakemake.
+        adopts = pid == 1 or "systemd" in command.partition("\0")[0]
+        if adopts and not any(name in command for name in ("snakemake", "python")):
+            return found, True
+        found.append(process)
+        if not is_wrapper:
+            break
+        pid = process.parent
+    return found, False

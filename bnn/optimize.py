@@ -1,6 +1,5 @@
 """Adam (Kingma & Ba 2015) with decoupled weight decay: trains the frequentist network and gives chains a warm start."""
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -46,40 +45,3 @@ def adam_step(
     square = _BETA_2 * state.square + (1 - _BETA_2) * grad * grad
     direction = (mean / (1 - _BETA_1**count)) / (np.sqrt(square / (1 - _BETA_2**count)) + _EPSILON)
     return AdamState(count, mean, square), theta - learning_rate * (direction + weight_decay * theta)
-
-
-def maximise(
-    log_density_and_grad: Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]],
-    start: np.ndarray,
-    *,
-    n_steps: int,
-    learning_rate: float,
-    on_step: Callable[[int, np.ndarray], None],
-) -> np.ndarray:
-    """Climb a log density from each chain's start with a step that falls linearly to zero.
-
-    Parameters
-    ----------
-    log_density_and_grad
-        (chain, param) -> (chain,), (chain, param).
-    start
-        Shape (chain, param).
-    n_steps
-        Number of gradient steps.
-    learning_rate
-        Step length at the start, in units of theta.
-    on_step
-        Called after each step with its number and the log density before it.
-
-    Returns
-    -------
-    ndarray
-        Where each chain ends, shape (chain, param).
-    """
-    state, theta = start_adam(start), start
-    for index in range(n_steps):
-        log_density, grad = log_density_and_grad(theta)
-        rate = learning_rate * (1.0 - index / n_steps)
-        state, theta = adam_step(state, theta, -grad, learning_rate=rate, weight_decay=0.0)
-        on_step(index + 1, log_density)
-    return theta

@@ -28,7 +28,7 @@ class Progress:
         self.label = label
         self.total = total
         self.log = log
-        self.done = 0
+        self.done = self._first = 0
         self._start = self._last_line = self._last_look = time.monotonic()
         self._bar = None
         if terminal is not None and terminal.isatty():
@@ -38,6 +38,11 @@ class Progress:
             self._bar = tqdm(
                 total=total, desc=label, file=terminal, leave=False, unit="step", dynamic_ncols=True
             )
+
+    def begin_at(self, done: int) -> None:
+        """Go on as if so many steps had been made before; the time that is left is judged from now on."""
+        self.done = self._first = done
+        self._start = time.monotonic()
 
     def advance(self, phase: str, details: Callable[[], str]) -> None:
         """Count one step; `details` is asked for its text only when something is shown."""
@@ -51,7 +56,7 @@ class Progress:
             self._bar.update(self.done - self._bar.n)
             self._last_look = now
         if now - self._last_line >= _SECONDS_BETWEEN_LINES or self.done == self.total:
-            seconds_left = (now - self._start) / self.done * (self.total - self.done)
+            seconds_left = (now - self._start) / (self.done - self._first) * (self.total - self.done)
             share = f"{self.done}/{self.total}"
             print(
                 f"{self.label}: {phase}, step {share}, {details()}, {seconds_left:.0f} s left",

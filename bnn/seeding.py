@@ -6,6 +6,7 @@ alone sees the numbers that chain 3 of four sees, bit for bit, and another purpo
 
 from collections.abc import Sequence
 from enum import IntEnum
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +43,15 @@ class ChainRandom:
     def of_chains(cls, seed: int, stream: Stream, chains: Sequence[int]) -> "ChainRandom":
         """Return the generators of these chains for one purpose."""
         return cls([chain_rng(seed, stream, chain) for chain in chains])
+
+    def state(self) -> list[dict[str, Any]]:
+        """Return where each generator is: plain numbers and text, from which `set_state` goes on."""
+        return [dict(rng.bit_generator.state) for rng in self.generators]
+
+    def set_state(self, state: Sequence[dict[str, Any]]) -> None:
+        """Put each generator where it was when `state` was called."""
+        for rng, own in zip(self.generators, state, strict=True):
+            rng.bit_generator.state = own
 
     def standard_normal(self, size: int, *, chains: np.ndarray | None = None) -> np.ndarray:
         """Return standard normal numbers of shape (chain, size).

@@ -7,22 +7,47 @@ Nothing here can execute code from a file: there is no pickle, and NetCDF holds 
 import json
 import math
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
-Variable = tuple[Sequence[str], np.ndarray]
+
+class Streamed(Protocol):
+    """An array that is never whole in memory."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def blocks(self) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
+        """Yield places and what is there, which together cover the array."""
+
+
+Variable = tuple[Sequence[str], np.ndarray | Streamed]
 """Names of the dimensions, and the array."""
+
+
+@contextmanager
+def named_errors(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Name the file in errors of the operating system, which often say only that the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None or str(path) in str(error):
+            raise
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        raise OSError(error.errno, f"cannot write {path}: {reason}") from error
 
 
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path in the same folder; on success sync it to disk and rename it to `path`.
 
-    On an error the temporary file is removed and `path` is left as it was: a reader never sees half a file.
+    On an error the temporary file is removed and `path` is left as it was: a reader never sees half a file. What a
+    killed process left is removed, too: no two processes write one file at a time.
 
     Raises
     ------
@@ -30,16 +55,30 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         If the folder cannot be written or the disk is full; the message names the path.
     """
     final = Path(path)
-    final.parent.mkdir(parents=True, exist_ok=True)
     # The process id keeps two writers apart; the suffix stays, because some writers choose the format by it.
     temporary = final.with_name(f".{final.stem}.{os.getpid()}{final.suffix}")
+    with named_errors(final):
+        final.parent.mkdir(parents=True, exist_ok=True)
+        for left in final.parent.iterdir():
+            if re.fullmatch(rf"\.{re.escape(final.stem)}\.\d+{re.escape(final.suffix)}", left.name):
+                left.unlink(missing_ok=True)
+        try:
+            yield temporary
+            with open(temporary, "rb+") as handle:
+                os.fsync(handle.fileno())
+            os.replace(temporary, final)
+            _sync_folder(final.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the names in a folder are on the disk: else a power failure could undo a rename."""
+    descriptor = os.open(folder, os.O_RDONLY)
     try:
-        yield temporary
-        with open(temporary, "rb+") as handle:
-            os.fsync(handle.fileno())
-        os.replace(temporary, final)
+        os.fsync(descriptor)
     finally:
-        temporary.unlink(missing_ok=True)
+        os.close(descriptor)
 
 
 def write_netcdf(
@@ -67,13 +106,13 @@ def write_netcdf(
 
     sizes: dict[str, int] = {}
     for name, (dims, array) in variables.items():
-        if len(dims) != np.ndim(array):
+        if len(dims) != len(array.shape):
             raise ValueError(
-                f"variable {name!r} has {np.ndim(array)} dimensions but {len(dims)} names: {list(dims)}"
+                f"variable {name!r} has {len(array.shape)} dimensions but {len(dims)} names: {list(dims)}"
             )
-        if np.asarray(array).dtype.kind not in "iufU":
-            raise ValueError(f"variable {name!r} is of type {np.asarray(array).dtype}: use numbers or str")
-        for dim, size in zip(dims, np.shape(array), strict=True):
+        if array.dtype.kind not in "iufU":
+            raise ValueError(f"variable {name!r} is of type {array.dtype}: use numbers or str")
+        for dim, size in zip(dims, array.shape, strict=True):
             if sizes.setdefault(dim, size) != size:
                 raise ValueError(
                     f"variable {name!r}: dimension {dim!r} has length {size}, elsewhere {sizes[dim]}"
@@ -84,12 +123,15 @@ def write_netcdf(
     with atomic_path(path) as temporary, h5netcdf.File(temporary, "w") as file:
         file.dimensions = sizes
         for name, (dims, array) in variables.items():
-            values = np.asarray(array)
-            if values.dtype.kind == "U":
+            if not isinstance(array, np.ndarray):
+                stored = file.create_variable(name, tuple(dims), dtype=array.dtype)
+                for place, block in array.blocks():
+                    stored[place] = block
+            elif array.dtype.kind == "U":
                 stored = file.create_variable(name, tuple(dims), dtype=h5py.string_dtype())
-                stored[...] = values.astype(object)
+                stored[...] = array.astype(object)
             else:
-                file.create_variable(name, tuple(dims), data=values)
+                file.create_variable(name, tuple(dims), data=array)
         for name, value in attributes.items():
             file.attrs[name] = value
 

@@ -21,8 +21,8 @@ def judge(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
     """Return the verdict and its reasons, the gravest first.
 
     FAIL: an R-hat above `rhat_fail` or a bulk ESS below `ess_fail` (log density, noise scale, prediction at
-    any training or test row), a stuck chain, draws that are not finite or never change, too few draws. WARN:
-    the same figures against `rhat_warn` and `ess_warn`, one chain only, predictions that never change,
+    any training or test row), a stuck chain or one that hardly accepts, draws that are not finite or never change, too
+    few draws. WARN: the same figures against `rhat_warn` and `ess_warn`, one chain only, predictions that never change,
     acceptance or divergences out of bounds.
 
     Parameters
@@ -131,6 +131,13 @@ def _findings_of_acceptance(chain: Mapping[str, Any], limits: Mapping[str, float
     rate, number = chain["acceptance_rate"], chain["chain"]
     if _is_missing(rate):
         yield "FAIL", f"The acceptance rate of chain {number} is not finite: {_EXTREME}."
+    elif rate < limits["acceptance_fail"]:
+        yield (
+            "FAIL",
+            f"Chain {number} accepts {rate:.2%} of its proposals, less than {limits['acceptance_fail']:.2%} "
+            "(diagnostics.acceptance_fail), so it hardly moves: raise sampler.warmup, in which the step size is tuned, "
+            f"or {_EXTREME}.",
+        )
     elif rate < limits["acceptance_min"]:
         yield (
             "WARN",

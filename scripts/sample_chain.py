@@ -1,15 +1,17 @@
-"""Run one chain, or several side by side."""
+"""Run one chain, or several side by side: start, or go on from a checkpoint."""
 
 import sys
+from pathlib import Path
 
-from bnn.chain import SamplerSettings, run_chains, save_draws
+from bnn.chain_job import ChainJob, run_job
 from bnn.datasets import Dataset
-from bnn.job import job_log
-from bnn.posterior import make_posterior
+from bnn.job import Interruption, job_log
 from bnn.progress import Progress
 
 
-def main(data_path, out_path, chains, settings, terminal):
+def main(
+    data_path, out_path, chains, settings, code, checkpoint_path, checkpoint_seconds, terminal, script=None
+):
     """Write chain_<k>.nc, or chain_<k>-<l>.nc, of one dataset.
 
     Parameters
@@ -22,29 +24,45 @@ def main(data_path, out_path, chains, settings, terminal):
         Numbers of the chains.
     settings
         Sections `seed`, `network`, `prior`, `likelihood` and `sampler` of the dataset's config.
+    code
+        Digest of the code.
+    checkpoint_path
+        Folder of the checkpoint.
+    checkpoint_seconds
+        Time between two checkpoints.
     terminal
         Where a progress bar goes if it is a terminal.
+    script
+        How the command line of this job names it, if it is to stop when whoever started it is gone.
     """
-    dataset = Dataset.load(data_path)
-    sections = {name: settings[name] for name in ("network", "prior", "likelihood")}
-    posterior = make_posterior(dataset, **sections)
-    sampler = SamplerSettings(**settings["sampler"])
-    label = f"{dataset.name} chain {'-'.join(str(chain) for chain in sorted({chains[0], chains[-1]}))}"
-    progress = Progress(label, sampler.n_steps, log=sys.stdout, terminal=terminal)
-    draws = run_chains(posterior, chains, settings["seed"], sampler, progress)
-    save_draws(
-        out_path, draws, posterior=posterior, settings=sampler, dataset=dataset.name, seed=settings["seed"]
-    )
+    with Interruption(script) as interruption:
+        job = ChainJob(
+            dataset=Dataset.load(data_path),
+            chains=tuple(chains),
+            settings=settings,
+            code=code,
+            path=Path(out_path),
+            folder=Path(checkpoint_path),
+            checkpoint_seconds=checkpoint_seconds,
+        )
+        label = (
+            f"{job.dataset.name} chain {'-'.join(str(chain) for chain in sorted({chains[0], chains[-1]}))}"
+        )
+        run_job(job, lambda total: Progress(label, total, log=sys.stdout, terminal=terminal), interruption)
 
 
 if "snakemake" in globals():
-    wildcards = snakemake.wildcards
+    wildcards, params = snakemake.wildcards, snakemake.params
     first, _, last = wildcards.chains.partition("-")
     with job_log(snakemake.log[0], label=f"chain {wildcards.chains} of {wildcards.dataset}") as terminal:
         main(
             snakemake.input.data,
             snakemake.output[0],
             range(int(first), int(last or first) + 1),
-            snakemake.params.settings,
+            params.settings,
+            params.code,
+            params.checkpoint,
+            float(snakemake.resources.checkpoint_seconds),
             terminal,
+            script=sys.argv[0],
         )

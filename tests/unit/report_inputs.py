@@ -16,6 +16,7 @@ LIMITS = {
     "ess_warn": 400,
     "ess_fail": 100,
     "acceptance_min": 0.1,
+    "acceptance_fail": 0.01,
     "acceptance_max": 0.95,
     "diverging_warn": 0.01,
 }

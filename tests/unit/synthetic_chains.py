@@ -84,7 +84,7 @@ def write_chains(
     chain_ids: Sequence[int] | None = None,
     n_records: int = 3,
 ) -> list[Path]:
-    """Write a chain file for each chain of theta, as `bnn.chain.save_draws` does.
+    """Write a chain file for each chain of theta, as `bnn.chain_job.run_job` does.
 
     Parameters
     ----------
@@ -109,7 +109,6 @@ def write_chains(
         "log_density": -0.5 * (theta**2).sum(axis=-1),
         "acceptance_rate": np.full(shape, 0.6),
         "diverging": np.zeros(shape, dtype=np.int64),
-        "step_size": np.full(shape, 0.1),
     } | dict(variables or {})
     paths = []
     for index, chain in enumerate(chain_ids or range(n_chains)):
@@ -117,6 +116,7 @@ def write_chains(
             name: (("chain", "draw"), array[index : index + 1]) for name, array in values.items()
         }
         own["theta"] = (("chain", "draw", "param"), theta[index : index + 1])
+        own["step_size"] = (("chain",), np.array([0.1]))
         own["chain_id"] = (("chain",), np.array([chain], dtype=np.int64))
         own["warmup_iteration"] = (("record",), 10 * np.arange(1, n_records + 1))
         for name in ("log_density", "step_size", "acceptance_rate"):

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from bnn import adaptation
-from bnn.chain import SamplerSettings, run_chains, save_draws
+from bnn.chain import MOST_STARTS, ChainRun, quiet_overflow, run_chains
+from bnn.chain_state import SamplerSettings
 from bnn.kernels import mala
 from bnn.layout import ParameterLayout
 from bnn.likelihoods import Categorical
 from bnn.network import Network
-from bnn.optimize import adam_step, maximise, start_adam
+from bnn.optimize import adam_step, start_adam
 from bnn.posterior import Posterior
 from bnn.priors import Prior, network_prior
 from bnn.progress import Progress, Silent
-from bnn.seeding import ChainRandom, Stream
-from bnn.storage import read_netcdf
+from bnn.seeding import ChainRandom, Stream, chain_rng
 
 SETTINGS = SamplerSettings(
     kernel="mala",
@@ -173,29 +173,13 @@ def test_a_window_end_keeps_the_length_of_the_step():
     )
 
 
-def test_saved_draws_say_all_that_is_needed(posterior, tmp_path):
-    draws = run_chains(posterior, [2], 5, SETTINGS, Silent())
-    save_draws(tmp_path / "c.nc", draws, posterior=posterior, settings=SETTINGS, dataset="toy", seed=5)
-    variables, attributes = read_netcdf(tmp_path / "c.nc")
-    assert np.array_equal(variables["theta"], draws.theta)
-    assert variables["chain_id"].tolist() == [2]
-    assert np.all(variables["step_size"] == draws.step_size[0])
-    assert ParameterLayout.from_json(attributes["layout"]) == posterior.layout
-    assert (attributes["kernel"], attributes["n_draws"], attributes["thin"]) == ("mala", 20, 2)
-    assert variables["warmup_log_density"].shape == (1, 60)
-
-
-def test_phases_of_warmup_are_recorded_apart(posterior, tmp_path):
+def test_phases_of_warmup_are_recorded_apart(posterior):
     settings = changed(kernel="malt", explore=7, warmup=12)
     draws = run_chains(posterior, [0, 1], 5, settings, Silent())
     assert draws.warmup["iteration"].tolist() == list(range(1, 20))
     assert draws.warmup["explores"].tolist() == [True] * 7 + [False] * 12
     assert draws.warmup["log_density"].shape == (2, 19)
     assert set(draws.seconds) == {"optimise", "explore", "warmup", "draws"}
-    save_draws(tmp_path / "c.nc", draws, posterior=posterior, settings=settings, dataset="toy", seed=5)
-    variables, attributes = read_netcdf(tmp_path / "c.nc")
-    assert variables["warmup_explores"].tolist() == [1] * 7 + [0] * 12
-    assert (attributes["n_warmup"], attributes["adjusted"]) == (19, 1)
 
 
 def test_draws_without_correction_say_so(posterior):
@@ -220,20 +204,57 @@ def test_trajectories_are_short_before_the_preconditioner_is_known_and_whole_aft
     assert np.allclose(adaptation.frozen_tuning(state, trajectory_length=2.0).trajectory, 2.0)
 
 
-def test_a_start_without_finite_density_is_an_error_that_names_the_chain(posterior):
-    class Broken(Posterior):
-        def __init__(self):
-            self.network, self.x = posterior.network, posterior.x
-            self.prior = posterior.prior
-            self.layout = posterior.layout
+class Holes(Posterior):
+    """A posterior whose density is not a number where `is_hole` says so of theta, (chain, param) -> (chain,)."""
 
-        def log_density_and_grad(self, theta):
-            log_density, grad = posterior.log_density_and_grad(theta)
-            log_density[1] = np.nan
-            return log_density, grad
+    def __init__(self, posterior, is_hole):
+        self.network, self.x, self.prior, self.layout = (
+            posterior.network,
+            posterior.x,
+            posterior.prior,
+            posterior.layout,
+        )
+        self._posterior, self._is_hole = posterior, is_hole
 
-    with pytest.raises(FloatingPointError, match="chain 7: the log density is not finite"):
-        run_chains(Broken(), [4, 7], 1, changed(init="prior"), Silent())
+    def log_density_and_grad(self, theta):
+        log_density, grad = self._posterior.log_density_and_grad(theta)
+        log_density[self._is_hole(theta)] = np.nan
+        return log_density, grad
+
+
+def first_draws(posterior, chains):
+    return {chain: posterior.prior.sample(chain_rng(1, Stream.INITIAL, chain)) for chain in chains}
+
+
+@pytest.mark.parametrize("init", ["prior", "optimised"])
+def test_a_start_without_finite_density_is_tried_again_and_other_chains_do_not_change(posterior, init):
+    bad = first_draws(posterior, [7])[7]
+
+    def near(theta):
+        return np.abs(theta - bad).max(axis=1) < 0.5
+
+    settings = changed(init=init, precondition=False)
+    holed = run_chains(Holes(posterior, near), [4, 7], 1, settings, Silent())
+    whole = run_chains(posterior, [4, 7], 1, settings, Silent())
+    assert np.array_equal(holed.theta[0], whole.theta[0])
+    assert not np.any(holed.theta[1, 0] == whole.theta[1, 0])
+    assert np.isfinite(holed.log_density).all()
+    alone = run_chains(Holes(posterior, near), [7], 1, settings, Silent())
+    assert np.array_equal(alone.theta[0], holed.theta[1])
+
+
+@pytest.mark.parametrize("init", ["prior", "optimised"])
+def test_a_chain_without_any_finite_start_is_an_error_that_names_it(posterior, init):
+    tried = []
+
+    def never(theta):
+        tried.append(theta[1].copy())
+        return np.array([False, True])
+
+    message = f"chain 7: the log density is not finite at any of {MOST_STARTS} start points"
+    with pytest.raises(FloatingPointError, match=message), quiet_overflow():
+        run_chains(Holes(posterior, never), [4, 7], 1, changed(init=init, optimise_steps=2), Silent())
+    assert len({theta.tobytes() for theta in tried}) >= MOST_STARTS
 
 
 def warmup_tuning(adapting, n_warmup):
@@ -323,18 +344,21 @@ def test_adam_makes_the_published_first_step_and_decays_apart_from_the_gradient(
     assert state.n_steps == 1
 
 
-def test_maximise_climbs_to_the_mode():
+def test_the_optimiser_climbs(posterior):
+    run = ChainRun(posterior, [0, 1], 5, changed(optimise_steps=400))
+    start = posterior.log_density(first_draws_of(run))
     seen = []
-    end = maximise(
-        Normal2().log_density_and_grad,
-        np.array([[2.0, -3.0, 1.0], [0.5, 0.5, -2.0]]),
-        n_steps=2000,
-        learning_rate=0.05,
-        on_step=lambda index, log_density: seen.append((index, log_density)),
-    )
-    assert np.max(np.abs(end)) < 1e-2
-    assert [index for index, _ in seen] == list(range(1, 2001))
-    assert seen[-1][1].min() > seen[0][1].max()
+    while run.state.phase == "optimise":
+        run.step()
+        seen.append(run.n_done)
+    assert seen == list(range(1, 401))
+    assert np.all(run.state.chain.log_density > start + 5)
+    with pytest.raises(AssertionError):
+        run.summary()
+
+
+def first_draws_of(run):
+    return np.stack([run.posterior.prior.sample(chain_rng(5, Stream.INITIAL, chain)) for chain in run.chains])
 
 
 def test_progress_writes_few_lines_and_ends_with_the_last_step():

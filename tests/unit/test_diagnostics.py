@@ -26,6 +26,7 @@ THRESHOLDS = {
     "ess_warn": 400.0,
     "ess_fail": 100.0,
     "acceptance_min": 0.1,
+    "acceptance_fail": 0.01,
     "acceptance_max": 0.95,
     "diverging_warn": 0.01,
 }
@@ -407,6 +408,7 @@ def test_saturated_probabilities_are_told(judged):
     ("variable", "value", "verdict", "words"),
     [
         ("acceptance_rate", 0.03, "WARN", "Chain 2 accepts 3.0% of its proposals, less than 10.0%"),
+        ("acceptance_rate", 0.004, "FAIL", "Chain 2 accepts 0.40% of its proposals, less than 1.00%"),
         ("acceptance_rate", 0.99, "WARN", "Chain 2 accepts 99.0% of its proposals, more than 95.0%"),
         ("acceptance_rate", np.nan, "FAIL", "The acceptance rate of chain 2 is not finite"),
         ("diverging", 1, "WARN", f"{N_DRAWS} of {8 * N_DRAWS} moves (12.5%) diverged"),

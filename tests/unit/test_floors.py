@@ -36,15 +36,16 @@ class Design:
 DESIGN = Design(
     floors={
         0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode"}
-        | {"tables", "verdict", "progress", "job", "arviz_import"},
-        1: {"datasets", "network", "priors", "likelihoods"},
+        | {"tables", "verdict", "progress", "job", "locks", "arviz_import"},
+        1: {"datasets", "checkpoint", "network", "priors", "likelihoods"},
         2: {"posterior", "kernels"},
         3: {"adaptation", "coordinates", "optimize"},
-        4: {"chain", "baseline"},
-        5: {"predictive", "inference_data", "diagnostics", "plots"},
+        4: {"chain", "chain_state", "baseline"},
+        5: {"chain_job", "predictive", "inference_data", "diagnostics", "plots"},
         6: {"evaluation", "figures", "config", "config_model", "config_errors", "config_docs", "report"},
     },
     same_floor={
+        "chain": {"chain_state"},
         "likelihoods": {"priors"},  # the prior of a sampled noise scale
         "inference_data": {"predictive"},  # predictions are made and stored a batch of draws at a time
         "diagnostics": {"inference_data"},  # names of groups and phases
@@ -210,7 +211,7 @@ def test_the_table_names_nothing_that_is_gone() -> None:
 def test_what_a_chain_imports_is_light() -> None:
     """A job a chain: each starts within a fraction of a second only while these stay out."""
     code = (
-        "import sys, bnn.chain, bnn.datasets, bnn.posterior\n"
+        "import sys, bnn.chain_job, bnn.locks\n"
         "heavy = {'pandas', 'sklearn', 'scipy', 'matplotlib', 'arviz', 'xarray', 'pydantic', 'snakemake', 'numba'}\n"
         "print(sorted(heavy & set(sys.modules)))"
     )

@@ -17,7 +17,7 @@ import yaml
 from bnn.arviz_import import quiet_import
 
 ROOT = Path(__file__).parents[2]
-CODE = ("Snakefile", "bnn", "scripts", "workflow", "environment.yml")
+CODE = ("Snakefile", "bnn", "scripts", "workflow", "profiles", "environment.yml")
 CSV = "width,depth,price\n" + "".join(
     f"{i % 7},{i % 5}.5,{2 * (i % 7) - i % 5 + 0.1 * (i % 3)}\n" for i in range(40)
 )

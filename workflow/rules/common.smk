@@ -3,11 +3,18 @@ import json
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
+from snakemake_interface_executor_plugins.settings import ExecMode
 
 from bnn.config import ConfigError, check_files, load
+from bnn.locks import clear_stale_locks
 from bnn.sourcecode import code_digest
 
 ROOT = Path(workflow.basedir)
+
+# A Snakemake that a job starts (on a cluster, in a container) is not the one that locks the folder. The file stays open,
+# and with it locked, until this Snakemake ends.
+if workflow.exec_mode == ExecMode.DEFAULT:
+    STALE_LOCKS = clear_stale_locks(".snakemake")
 
 try:
     CONFIG = load(config)
@@ -34,10 +41,11 @@ def settings(*sections):
 
 
 def sampler_settings(wildcards):
-    """Return what chains depend on: not how many there are or run side by side, so that more can be added later."""
+    """Return what chains depend on: not how many there are or run side by side, so that more can be added later, and not
+    how often they write down where they stand."""
     chosen = settings("seed", "network", "prior", "likelihood", "sampler")(wildcards)
     sampler = dict(chosen["sampler"])
-    del sampler["chains"], sampler["chains_per_job"]
+    del sampler["chains"], sampler["chains_per_job"], sampler["checkpoint_seconds"]
     return chosen | {"sampler": sampler}
 
 

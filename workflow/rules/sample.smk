@@ -37,8 +37,12 @@ rule sample_chain:
     resources:
         mem_mb=1000,
         runtime=240,
+        # Here and not among the parameters, because a change of it must not run a chain again.
+        checkpoint_seconds=lambda wildcards: f"{DATASETS[wildcards.dataset]['sampler']['checkpoint_seconds']:g}",
     params:
         settings=sampler_settings,
+        # Not an output: Snakemake deletes the outputs of a job that fails.
+        checkpoint="results/{dataset}/chains/chain_{chains}.state",
         code=code("sample_chain.py"),
     message:
         "Sampling chain {wildcards.chains} of {wildcards.dataset}"

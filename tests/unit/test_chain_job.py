@@ -1,0 +1,443 @@
+"""Jobs of chains: stopped, killed, damaged, refused or extended, they end with the draws of an undisturbed run."""
+
+import builtins
+import errno
+import os
+import re
+import shutil
+import sys
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bnn import chain_job, checkpoint, storage
+from bnn.chain import run_chains
+from bnn.chain_job import ChainJob, run_job
+from bnn.chain_state import RunState
+from bnn.checkpoint import CheckpointError, read_checkpoint
+from bnn.job import Interrupted, Interruption
+from bnn.layout import ParameterLayout
+from bnn.locks import exclusive_lock
+from bnn.posterior import make_posterior
+from bnn.progress import Progress, Silent
+from bnn.storage import read_netcdf
+from tests.unit.synthetic_chains import LIKELIHOOD, NETWORK, make_dataset
+
+DATASET = make_dataset("regression")
+SIDE = {"family": "normal", "scale": 1.0, "df": 4.0}
+PRIOR = {"weights": SIDE, "biases": SIDE, "fan_in_scaling": True, "learned_scales": "none"}
+SAMPLER: dict[str, Any] = {
+    "kernel": "malt",
+    "warmup": 12,
+    "draws": 6,
+    "thin": 2,
+    "init": "optimised",
+    "optimise_steps": 3,
+    "optimise_learning_rate": 0.02,
+    "explore": 4,
+    "target_acceptance": None,
+    "trajectory_length": None,
+    "precondition": True,
+    "langevin": {"learning_rate": 0.01, "noise_scale": 0.05, "langevin_probability": 0.5},
+    "keep_precision": "float64",
+}
+KERNELS = ["malt", "mams", "microcanonical", "mala", "random_walk", "langevin_gradient"]
+
+
+def make_job(
+    folder: Path, *, chains: tuple[int, ...] = (1, 3), every: float = 1e9, **sampler: Any
+) -> ChainJob:
+    settings = {
+        "seed": 5,
+        "network": NETWORK,
+        "prior": PRIOR,
+        "likelihood": LIKELIHOOD,
+        "sampler": SAMPLER | sampler,
+    }
+    return ChainJob(DATASET, chains, settings, "code", folder / "chain.nc", folder / "chain.state", every)
+
+
+def run(job: ChainJob, interruption: Interruption | None = None) -> None:
+    run_job(job, lambda total: Silent(), interruption or Interruption())
+
+
+def draws_of(job: ChainJob) -> dict[str, np.ndarray]:
+    """Return all in the file of the chains that must not depend on interruptions."""
+    variables, attributes = read_netcdf(job.path)
+    plain = {name: np.array(value) for name, value in attributes.items() if not name.startswith("seconds_")}
+    return variables | plain
+
+
+def assert_same_draws(found: ChainJob, expected: ChainJob) -> None:
+    one, other = draws_of(found), draws_of(expected)
+    assert one.keys() == other.keys()
+    for name, values in one.items():
+        assert values.dtype == other[name].dtype, name
+        assert np.array_equal(values, other[name]), name
+
+
+class StopAt(Interruption):
+    """Asks to stop at one of the evaluations of the density, in the middle of a trajectory too."""
+
+    def __init__(self, evaluation: int) -> None:
+        super().__init__()
+        self.left = evaluation
+
+    def check_signal(self) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise Interrupted("it received SIGTERM", 143)
+
+    def check(self) -> None:
+        pass
+
+
+@pytest.fixture
+def eager(monkeypatch):
+    """A job that could stop after every step."""
+    monkeypatch.setattr(chain_job, "_SECONDS_BETWEEN_LOOKS", 0.0)
+
+
+def test_a_job_writes_the_draws_of_its_chains_and_all_that_is_needed(tmp_path):
+    job = make_job(tmp_path)
+    run(job)
+    posterior = make_posterior(DATASET, network=NETWORK, prior=PRIOR, likelihood=LIKELIHOOD)
+    expected = run_chains(posterior, (1, 3), 5, job.sampler, Silent())
+    variables, attributes = read_netcdf(job.path)
+    for name in ("theta", "log_density", "acceptance_rate"):
+        assert np.array_equal(variables[name], getattr(expected, name)), name
+    assert np.array_equal(variables["diverging"], expected.n_diverging)
+    assert np.array_equal(variables["step_size"], expected.step_size)
+    assert variables["chain_id"].tolist() == [1, 3]
+    assert np.array_equal(variables["warmup_log_density"], expected.warmup["log_density"])
+    assert variables["warmup_explores"].tolist() == [1] * 4 + [0] * 12
+    assert ParameterLayout.from_json(attributes["layout"]) == posterior.layout
+    facts = {"dataset": "toy", "kernel": "malt", "n_warmup": 16, "n_draws": 6, "thin": 2, "seed": 5}
+    assert {name: attributes[name] for name in facts} == facts
+    assert (attributes["n_gradients"], attributes["adjusted"]) == (expected.n_gradients, 1)
+    assert attributes["seconds_warmup"] > 0
+
+
+@pytest.mark.parametrize("kernel", KERNELS)
+def test_stopped_anywhere_and_started_again_a_job_ends_with_the_same_draws(tmp_path, kernel, eager):
+    undisturbed = make_job(tmp_path / "once", kernel=kernel)
+    run(undisturbed)
+    n_evaluations = int(draws_of(undisturbed)["n_gradients"])
+    rng = np.random.default_rng(0)
+    for series in range(4):
+        job = make_job(tmp_path / str(series), kernel=kernel)
+        n_stops = 0
+        while not job.path.exists():
+            try:
+                run(job, StopAt(int(rng.integers(1, n_evaluations // 2))))
+            except Interrupted as stop:
+                n_stops += 1
+                assert "run the same command again" in str(stop)
+        assert n_stops > 0
+        assert_same_draws(job, undisturbed)
+
+
+def test_stopped_in_every_phase(tmp_path, eager, capsys):
+    undisturbed = make_job(tmp_path / "once")
+    run(undisturbed)
+    phases = set()
+    for evaluation in (3, 7, *range(20, int(draws_of(undisturbed)["n_gradients"]), 40)):
+        job = make_job(tmp_path / str(evaluation))
+        with pytest.raises(Interrupted):
+            run(job, StopAt(evaluation))
+        run(job)
+        assert_same_draws(job, undisturbed)
+        phases |= set(re.findall(r"going on from \S+: (\w+)", capsys.readouterr().out))
+    assert phases == {"optimise", "explore", "warmup", "draws"}
+
+
+def test_chains_alone_and_stopped_equal_those_of_a_batch(tmp_path, eager):
+    together, alone = make_job(tmp_path / "a"), make_job(tmp_path / "b", chains=(3,))
+    run(together)
+    with pytest.raises(Interrupted):
+        run(alone, StopAt(60))
+    run(alone)
+    assert np.array_equal(draws_of(alone)["theta"][0], draws_of(together)["theta"][1])
+
+
+def test_more_draws_go_on_from_a_finished_chain(tmp_path, capsys):
+    long = make_job(tmp_path / "long", draws=11)
+    run(long)
+    job = make_job(tmp_path / "short", draws=6)
+    run(job)
+    capsys.readouterr()
+    longer = make_job(tmp_path / "short", draws=11)
+    longer.path.unlink()  # as Snakemake does before it runs a job
+    run(longer)
+    assert "draws, 6 draws so far" in capsys.readouterr().out
+    assert_same_draws(longer, long)
+    again = make_job(tmp_path / "short", draws=6)
+    run(again)
+    expected = make_job(tmp_path / "other", draws=6)
+    run(expected)
+    assert_same_draws(again, expected)
+
+
+def test_draws_in_single_precision_are_the_draws_rounded(tmp_path):
+    double, single = make_job(tmp_path / "a"), make_job(tmp_path / "b", keep_precision="float32")
+    run(double)
+    run(single)
+    stored = draws_of(single)["theta"]
+    assert stored.dtype == np.float32
+    assert np.array_equal(stored, draws_of(double)["theta"].astype(np.float32))
+    assert np.array_equal(draws_of(single)["log_density"], draws_of(double)["log_density"])
+
+
+@lru_cache
+def n_evaluations() -> int:
+    """Return how often an undisturbed run evaluates the density."""
+    posterior = make_posterior(DATASET, network=NETWORK, prior=PRIOR, likelihood=LIKELIHOOD)
+    return run_chains(posterior, (1, 3), 5, make_job(Path()).sampler, Silent()).n_gradients
+
+
+def half_done(folder: Path) -> ChainJob:
+    """Return a job that was stopped after some of its draws."""
+    job = make_job(folder)
+    with pytest.raises(Interrupted):
+        run(job, StopAt(n_evaluations() - 20))
+    state, mark = read_checkpoint(job.folder / "checkpoint", RunState, job.identity)
+    assert state.phase == "draws" and 0 < mark.n_records < 6
+    return job
+
+
+def changed_dataset():
+    x = DATASET.x_train.copy()
+    x[0, 0] += 1e-9
+    return replace(DATASET, x_train=x)
+
+
+@pytest.mark.parametrize(
+    ("change", "part"),
+    [
+        (lambda job: replace(job, code="other"), "another code"),
+        (lambda job: replace(job, dataset=changed_dataset()), "another data"),
+        (lambda job: replace(job, settings=job.settings | {"seed": 6}), "another config"),
+        (lambda job: replace(make_job(job.path.parent, thin=3), code="o"), "another code and another config"),
+    ],
+)
+def test_a_checkpoint_of_something_else_is_refused_and_set_aside(tmp_path, eager, capsys, change, part):
+    other = change(half_done(tmp_path / "job"))
+    run(other)
+    said = capsys.readouterr().out
+    assert f"is refused, because it was made with {part}" in said
+    assert {path.name for path in other.folder.iterdir()} == {
+        "checkpoint",
+        "checkpoint.refused",
+        "draws",
+        "draws.refused",
+        "lock",
+    }
+    fresh = replace(other, path=tmp_path / "fresh.nc", folder=tmp_path / "fresh")
+    run(fresh)
+    assert_same_draws(other, fresh)
+
+
+def truncate(path: Path, n_bytes: int) -> None:
+    os.truncate(path, path.stat().st_size - n_bytes)
+
+
+def flip(path: Path, place: float) -> None:
+    data = bytearray(path.read_bytes())
+    data[int(place * (len(data) - 1))] ^= 0x10
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda folder: truncate(folder / "checkpoint", 1), "its checksum is wrong"),
+        (lambda folder: (folder / "checkpoint").write_bytes(b""), "its checksum is wrong"),
+        (lambda folder: flip(folder / "checkpoint", 0.0), "its checksum is wrong"),
+        (lambda folder: flip(folder / "checkpoint", 0.5), "its checksum is wrong"),
+        (lambda folder: flip(folder / "checkpoint", 1.0), "its checksum is wrong"),
+        (lambda folder: truncate(folder / "draws", 1), "shorter than it says"),
+        (lambda folder: flip(folder / "draws", 0.0), "draws is damaged"),
+        (lambda folder: (folder / "draws").unlink(), "draws is missing"),
+    ],
+)
+def test_a_damaged_checkpoint_is_refused_and_the_draws_are_right_all_the_same(
+    tmp_path, eager, capsys, damage, message
+):
+    job = half_done(tmp_path / "job")
+    damage(job.folder)
+    run(job)
+    assert message in capsys.readouterr().out
+    fresh = make_job(tmp_path / "fresh")
+    run(fresh)
+    assert_same_draws(job, fresh)
+
+
+def test_a_checkpoint_of_other_fields_is_refused(tmp_path, eager):
+    job = half_done(tmp_path)
+    with pytest.raises(CheckpointError, match="not a checkpoint of this version"):
+        read_checkpoint(job.folder / "checkpoint", checkpoint.Mark, job.identity)
+
+
+def test_what_lies_behind_the_mark_is_cut_off(tmp_path, eager):
+    job = half_done(tmp_path / "job")
+    with open(job.folder / "draws", "ab") as file:
+        file.write(b"half a record that a kill left")
+    run(job)
+    fresh = make_job(tmp_path / "fresh")
+    run(fresh)
+    assert_same_draws(job, fresh)
+    assert (job.folder / "draws").stat().st_size == (fresh.folder / "draws").stat().st_size
+
+
+def test_two_processes_never_write_one_chain(tmp_path, monkeypatch):
+    monkeypatch.setattr(chain_job, "_PATIENCE", 0.2)
+    job = make_job(tmp_path)
+    holds = exclusive_lock(job.folder / "lock", patience=0, check=lambda: None)
+    with holds, pytest.raises(TimeoutError, match=rf"process {os.getpid()} on .* is still writing"):
+        run(job)
+    assert not job.path.exists()
+    run(job)
+
+
+def test_a_job_says_that_the_one_before_was_killed(tmp_path, capsys):
+    job = make_job(tmp_path)
+    job.folder.mkdir()
+    (job.folder / "lock").write_text("process 12 on there")
+    run(job)
+    assert "process 12 on there was here before and ended without a word" in capsys.readouterr().out
+    assert (job.folder / "lock").read_text() == ""
+
+
+def test_the_display_goes_on_where_the_chains_do(tmp_path, eager, capsys):
+    job = half_done(tmp_path)
+    shown = []
+
+    def display(total):
+        shown.append(Progress("toy", total, log=sys.stdout))
+        return shown[-1]
+
+    run_job(job, display, Interruption())
+    assert shown[0].done == shown[0].total == job.sampler.n_steps
+
+
+class Faults:
+    """Counts the calls by which the checkpoint writer reaches the system, and makes one of them fail.
+
+    Parameters
+    ----------
+    kind
+        "before" and "after": the process is killed there; else the error that the call gives.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.armed, self.count, self.fail_at, self.kind = False, 0, 0, ""
+        self.names: list[str] = []
+        for name in ("fsync", "replace", "open", "mkdir", "listdir", "close"):
+            monkeypatch.setattr(os, name, self.wrap(name, getattr(os, name)))
+        for module in (checkpoint, storage):
+            monkeypatch.setattr(module, "open", self.open, raising=False)
+
+    def wrap(self, name, function):
+        def call(*arguments, **options):
+            if not self.armed:
+                return function(*arguments, **options)
+            self.count += 1
+            self.names.append(name)
+            if self.count != self.fail_at:
+                return function(*arguments, **options)
+            if self.kind == "before":
+                os._exit(137)
+            if self.kind == "after":
+                try:
+                    function(*arguments, **options)
+                finally:
+                    os._exit(137)
+            if name == "write":
+                function(arguments[0][: len(arguments[0]) // 2])
+            number = getattr(errno, self.kind)
+            raise OSError(number, os.strerror(number))
+
+        return call
+
+    def open(self, *arguments, **options):
+        opened = self.wrap("open file", builtins.open)(*arguments, **options)
+        return _Watched(opened, self)
+
+
+class _Watched:
+    """A file whose calls can fail."""
+
+    def __init__(self, file, faults):
+        self._file, self._faults = file, faults
+
+    def __getattr__(self, name):
+        value = getattr(self._file, name)
+        return self._faults.wrap(name, value) if name in ("write", "flush", "truncate") else value
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *error):
+        self._file.close()
+
+
+def faulty_run(job: ChainJob, faults: Faults) -> None:
+    """Run the job with the faults armed while it writes its checkpoint."""
+    save = chain_job._save
+
+    def armed_save(*arguments):
+        faults.armed = True
+        try:
+            save(*arguments)
+        finally:
+            faults.armed = False
+
+    chain_job._save = armed_save
+    try:
+        run(job)
+    finally:
+        chain_job._save = save
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["first checkpoint", "second checkpoint"])
+@pytest.mark.parametrize("kind", ["ENOSPC", "EIO", "before", "after"])
+def test_whatever_call_of_the_writer_fails_the_next_run_ends_with_the_same_draws(
+    tmp_path, monkeypatch, eager, kind, first
+):
+    """Before each fault stands no checkpoint, or one of half of the run."""
+    undisturbed = make_job(tmp_path / "once")
+    faults = Faults(monkeypatch)
+    faulty_run(undisturbed, faults)
+    names = list(faults.names)
+    assert {"open file", "write", "flush", "fsync", "replace", "open", "close"} <= set(names)
+    half = half_done(tmp_path / "half")
+    for number, name in enumerate(names, start=1):
+        job = make_job(tmp_path / f"{number}")
+        if not first:
+            shutil.copytree(half.folder, job.folder)
+        faults.count, faults.fail_at, faults.kind = 0, number, kind
+        if kind in ("before", "after"):
+            child = os.fork()
+            if child == 0:
+                try:
+                    faulty_run(job, faults)
+                finally:
+                    os._exit(1)  # not reached: the call kills
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 137, name
+            assert not job.path.exists()
+        elif name == "mkdir":  # the folder is there, which is all that matters
+            faulty_run(job, faults)
+        else:
+            with pytest.raises(OSError, match=re.escape(os.strerror(getattr(errno, kind)))) as caught:
+                faulty_run(job, faults)
+                pytest.fail(f"a failing {name} went unnoticed")
+            assert str(job.folder) in str(caught.value), f"{name} names no path"
+            assert not job.path.exists()
+        faults.fail_at = 0
+        run(job)
+        assert_same_draws(job, undisturbed)
+        assert {path.name for path in job.folder.iterdir()} == {"checkpoint", "draws", "lock"}, name

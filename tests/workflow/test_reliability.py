@@ -1,0 +1,141 @@
+"""The real workflow killed, stopped, locked, and out of disk: the same command again ends with the same results."""
+
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from bnn.storage import read_netcdf
+
+ROOT = Path(__file__).parents[2]
+N_KILLS = 30
+N_SERIES = 3
+"""Undisturbed ends among the kills, each of which is compared."""
+
+CONFIG: dict[str, Any] = {
+    "network": {"hidden": [3]},
+    "baseline": {"max_epochs": 20},
+    "sampler": {"chains": 2, "warmup": 100, "draws": 200, "optimise_steps": 50, "checkpoint_seconds": 0.2},
+    "datasets": {"gap": {"task": "regression", "source": {"kind": "synthetic", "name": "gap"}}},
+}
+
+
+class Run:
+    """A folder in which the workflow runs."""
+
+    def __init__(self, folder: Path, **sampler: Any) -> None:
+        self.folder = folder
+        self.configure(**sampler)
+
+    def configure(self, **sampler: Any) -> None:
+        (self.folder / "config").mkdir(parents=True, exist_ok=True)
+        config = CONFIG | {"sampler": CONFIG["sampler"] | sampler}
+        (self.folder / "config" / "config.yaml").write_text(yaml.safe_dump(config))
+
+    def start(self, *options: str, cores: int = 2) -> subprocess.Popen[str]:
+        """Start Snakemake in a process group of its own, as a shell does."""
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        return subprocess.Popen(
+            [*command, "--directory", str(self.folder), "--cores", str(cores), *options],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+        )
+
+    def finish(self, *options: str, cores: int = 2) -> str:
+        """Run to the end; return what was said."""
+        process = self.start(*options, cores=cores)
+        said, _ = process.communicate(timeout=240)
+        assert process.returncode == 0, said
+        return said
+
+    def result(self, *parts: str) -> Path:
+        return self.folder.joinpath("results", *parts)
+
+
+CHAIN = ("gap", "chains", "chain_0.nc")
+STATE = ("gap", "chains", "chain_0.state")
+
+
+def kill_group(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> None:
+    with suppress(ProcessLookupError):  # it may just have ended
+        os.killpg(process.pid, number)
+    process.communicate(timeout=60)
+
+
+def without_times(value: Any) -> Any:
+    """Return JSON without what is measured by a clock."""
+    if isinstance(value, dict):
+        return {key: without_times(item) for key, item in value.items() if "seconds" not in key}
+    if isinstance(value, list):
+        return [without_times(item) for item in value]
+    return value
+
+
+def page_without_times(path: Path) -> str:
+    """Return a page without spans of time: 1.2 s, 3 min, 56 times as long."""
+    return re.sub(r"\d[\d.,]*\s*(ms|s|min|h|times as)\b", "TIME", path.read_text(encoding="utf-8"))
+
+
+def assert_same_results(one: Run, other: Run) -> None:
+    for chain in (0, 1):
+        first, second = (
+            read_netcdf(run.result("gap", "chains", f"chain_{chain}.nc")) for run in (one, other)
+        )
+        for name, values in first[0].items():
+            assert np.array_equal(values, second[0][name]), name
+        assert without_times(first[1]) == without_times(second[1])
+    for name in ("metrics.json", "diagnostics.json"):
+        texts = [json.loads(run.result("gap", name).read_text()) for run in (one, other)]
+        assert without_times(texts[0]) == without_times(texts[1]), name
+    assert (
+        one.result("gap", "predictions.csv").read_bytes()
+        == other.result("gap", "predictions.csv").read_bytes()
+    )
+    figures = [sorted(run.result("gap", "figures").iterdir()) for run in (one, other)]
+    for first_path, second_path in zip(*figures, strict=True):
+        assert first_path.name == second_path.name
+        assert first_path.read_bytes() == second_path.read_bytes(), first_path.name
+    for page in (("report.html",), ("gap", "report.html")):
+        assert page_without_times(one.result(*page)) == page_without_times(other.result(*page)), page
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    run = Run(tmp_path_factory.mktemp("undisturbed"))
+    run.seconds = -time.monotonic()
+    run.finish()
+    run.seconds += time.monotonic()
+    return run
+
+
+def test_killed_at_random_moments_the_same_command_ends_with_the_same_results(undisturbed, tmp_path):
+    """Thirty kills of the whole process group, in three series that each end with a run that is left alone."""
+    moments = random.Random(1)
+    n_during_chains = 0
+    for series in range(N_SERIES):
+        run = Run(tmp_path / str(series))
+        for _ in range(N_KILLS // N_SERIES):
+            process = run.start()
+            # A run that goes on has less left to do than the first one had.
+            time.sleep(moments.uniform(0.05, 0.5) * undisturbed.seconds)
+            kill_group(process)
+            n_during_chains += run.result(*STATE, "checkpoint").exists() and not run.result(*CHAIN).exists()
+        run.finish()
+        assert_same_results(run, undisturbed)
+        left = [path for path in run.result().rglob(".*") if path.is_file()]
+        assert left == [], "half-written files"
+    assert n_during_chains > 0, "no kill hit a chain on its way"
