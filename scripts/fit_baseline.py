@@ -1,5 +1,7 @@
 """Train the frequentist network and the linear reference on the same rows as the chains."""
 
+import time
+
 from bnn.baseline import BaselineSettings, fit_baseline
 from bnn.datasets import Dataset
 from bnn.job import job_log
@@ -23,7 +25,9 @@ def main(data_path, out_path, settings):
     dataset = Dataset.load(data_path)
     network = make_network(dataset, settings["network"])
     rng = chain_rng(settings["seed"], Stream.BASELINE)
+    began = time.perf_counter()
     variables, attributes = fit_baseline(dataset, network, BaselineSettings(**settings["baseline"]), rng)
+    attributes["seconds_training"] = time.perf_counter() - began
     write_netcdf(out_path, variables, attributes)
     print(f"{dataset.name}: best epoch {attributes['best_epoch']} of {attributes['epochs']}")
 

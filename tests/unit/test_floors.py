@@ -35,14 +35,23 @@ class Design:
 
 DESIGN = Design(
     floors={
-        0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode"}
+        0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode", "footprint"}
         | {"tables", "verdict", "progress", "job", "locks", "arviz_import"},
         1: {"datasets", "checkpoint", "network", "priors", "likelihoods"},
         2: {"posterior", "kernels"},
         3: {"adaptation", "coordinates", "optimize"},
         4: {"chain", "chain_state", "baseline"},
         5: {"chain_job", "predictive", "inference_data", "diagnostics", "plots"},
-        6: {"evaluation", "figures", "config", "config_model", "config_errors", "config_docs", "report"},
+        6: {
+            "evaluation",
+            "figures",
+            "config",
+            "config_model",
+            "config_errors",
+            "config_docs",
+            "report",
+            "run_profile",
+        },
     },
     same_floor={
         "chain": {"chain_state"},

@@ -13,8 +13,8 @@ rule diagnose:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory("diagnose"),
+        runtime=minutes(30),
     params:
         settings=settings("diagnostics"),
         code=code("diagnose.py"),
@@ -40,8 +40,8 @@ rule evaluate:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory("evaluate"),
+        runtime=minutes(30),
     params:
         code=code("evaluate.py"),
     message:
@@ -66,8 +66,8 @@ rule plot:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory("plot"),
+        runtime=minutes(30),
     params:
         settings=settings("seed", "network", "likelihood", "diagnostics"),
         code=code("plot.py"),
