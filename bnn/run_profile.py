@@ -1,7 +1,7 @@
 """Where the time of a run went, from the benchmark files that it left: `python -m bnn.run_profile results`.
 
-A job began as many seconds before its benchmark file was written as that file says it took. Chains say themselves how long
-they optimised and sampled; what is left of their jobs is starting Python, reading and writing.
+A job began as many seconds before its benchmark file was written as that file says it took. Chains say themselves how
+long they optimised and sampled; what is left of their jobs is starting Python, reading and writing.
 """
 
 import argparse

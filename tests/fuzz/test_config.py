@@ -28,7 +28,7 @@ def assert_clear(error: ConfigError) -> None:
         assert not any(word in line for word in INTERNALS), line
 
 
-@examples(500)
+@examples(250)
 @given(raw=configs())
 def test_what_the_schema_allows_loads_or_contradicts_itself(raw: dict[str, Any]) -> None:
     try:
@@ -50,7 +50,7 @@ def test_what_the_schema_allows_loads_or_contradicts_itself(raw: dict[str, Any])
         assert Config.model_validate({"datasets": again}).datasets == config.datasets
 
 
-@examples(1000)
+@examples(400)
 @given(raw=damaged())
 def test_a_damaged_config_is_refused_clearly_or_is_none_the_worse(raw: Any) -> None:
     try:
