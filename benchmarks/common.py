@@ -19,23 +19,27 @@ if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("numpy", "numba", "jax", "numpyro", "sklearn-contrib-bde")
+PACKAGES = ("numpy", "numba", "jax", "numpyro", "blackjax", "sklearn-contrib-bde")
 
 
-def fastest(
-    candidates: Mapping[str, Callable[[], object]], *, rounds: int, seconds: float
-) -> dict[str, float]:
-    """Return the least seconds that a call of each took; candidates take turns, so that all see the same machine."""
-    best = dict.fromkeys(candidates, float("inf"))
-    for function in candidates.values():
+def fastest(candidates: Mapping[str, Callable[[], object]], *, seconds: float) -> dict[str, float]:
+    """Return the least seconds that a call of each took; candidates take turns, so that all see the same machine.
+
+    A turn is two milliseconds or one call, short enough to fall between the interruptions of a shared machine.
+    """
+    calls, best = {}, dict.fromkeys(candidates, float("inf"))
+    for name, function in candidates.items():
         function()
-    for _ in range(rounds):
+        start = time.perf_counter()
+        function()
+        calls[name] = max(1, int(0.002 / (time.perf_counter() - start)))
+    end = time.perf_counter() + seconds * len(candidates)
+    while time.perf_counter() < end:
         for name, function in candidates.items():
-            start, calls = time.perf_counter(), 0
-            while time.perf_counter() - start < seconds:
+            start = time.perf_counter()
+            for _ in range(calls[name]):
                 function()
-                calls += 1
-            best[name] = min(best[name], (time.perf_counter() - start) / calls)
+            best[name] = min(best[name], (time.perf_counter() - start) / calls[name])
     return best
 
 

@@ -89,8 +89,7 @@ def machine_rates() -> tuple[float, float]:
     z, out = rng.standard_normal(4096).astype(np.float32), np.empty(4096, np.float32)
     found = common.fastest(
         {"gemm": lambda: a @ b, "tanh": lambda: np.tanh(z, out=out), "compiled": lambda: rational(z)},
-        rounds=5,
-        seconds=0.1,
+        seconds=1.0,
     )
     return 2 * 768**3 / found["gemm"], min(found["tanh"], found["compiled"]) / 4096
 
@@ -102,14 +101,15 @@ def measure(sizes: tuple[int, ...], n_rows: int, batches: tuple[int, ...]) -> di
     y = rng.integers(0, sizes[-1], n_rows) if sizes[-1] > 1 else rng.standard_normal(n_rows)
     best: dict[str, float] = {}
     for n_chains in batches:
-        repeats = max(3, int(1e5 / n_rows))
+        # A few milliseconds a call: long enough for what starting one costs, no longer than a turn of the others.
+        repeats = max(3, int(4e4 / (n_rows * n_chains)))
         posteriors = {engine: make_posterior(sizes, x, y, engine) for engine in ("numba", "numpy")}
         theta = 0.3 * rng.standard_normal((n_chains, posteriors["numpy"].layout.n_params))
         calls = {
             engine: lambda target=target, theta=theta: target.log_density_and_grad(theta)
             for engine, target in posteriors.items()
         }
-        found = common.fastest(calls | {"JAX": make_jax(sizes, x, y, theta, repeats)}, rounds=4, seconds=0.25)
+        found = common.fastest(calls | {"JAX": make_jax(sizes, x, y, theta, repeats)}, seconds=1.5)
         found["JAX"] /= repeats
         for engine, seconds in found.items():
             best[engine] = min(best.get(engine, np.inf), seconds / n_chains)

@@ -1,14 +1,13 @@
-"""Effective draws a second on iris: this package's kernels against NumPyro's NUTS, on one core.
+"""Effective draws a second on iris: this package's kernels against other samplers, on one core.
 
 Run as `python benchmarks/iris.py`; it takes some minutes and writes benchmarks/results/iris.md. The target: 4-10-3
 tanh, softmax, N(0, 1) on every weight and bias, 120 training rows. ESS is the bulk ESS of class probabilities at 30
 test rows; seconds are those of drawing, warm-up and compilation apart.
 """
 
-import time
-
 import common
 import numpy as np
+import peers
 from gradient import SIDE
 
 from bnn.arviz_import import quiet_import
@@ -87,49 +86,15 @@ def ours(kernel: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> dict[
     return figures(probability, run.log_density, seconds)
 
 
-def nuts(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, draws: int = 1000) -> dict[str, np.ndarray]:
-    """Sample with NumPyro's NUTS, four chains one after the other, in float32."""
-    import jax
-    import jax.numpy as jnp
-    import numpyro
-    import numpyro.distributions as dist
-    from numpyro.infer import MCMC, NUTS
-
-    def network(weights, inputs):
-        hidden = jnp.tanh(inputs @ weights[:40].reshape(4, 10) + weights[40:50])
-        return hidden @ weights[50:80].reshape(10, 3) + weights[80:]
-
-    def model():
-        weights = numpyro.sample("weights", dist.Normal(0, 1).expand([83]).to_event(1))
-        numpyro.sample("y", dist.Categorical(logits=network(weights, jnp.asarray(x))), obs=jnp.asarray(y))
-
-    sampler = MCMC(
-        NUTS(model),
-        num_warmup=500,
-        num_samples=draws,
-        num_chains=4,
-        chain_method="sequential",
-        progress_bar=False,
-    )
-    fields = ("potential_energy",)
-    start = time.perf_counter()
-    sampler.warmup(jax.random.PRNGKey(0), extra_fields=fields)
-    warmed = time.perf_counter()
-    sampler.run(jax.random.PRNGKey(1), extra_fields=fields)  # compiles drawing
-    begin = time.perf_counter()
-    sampler.run(jax.random.PRNGKey(2), extra_fields=fields)
-    seconds = {"warmup": warmed - start, "draws": time.perf_counter() - begin}
-    weights = sampler.get_samples(group_by_chain=True)["weights"]
-    output = jax.jit(jax.vmap(jax.vmap(lambda w: network(w, jnp.asarray(x_test)))))(weights)
-    probability = np.asarray(jax.nn.softmax(output), dtype=np.float64).reshape(4, draws, -1)
-    energy = np.asarray(sampler.get_extra_fields(group_by_chain=True)["potential_energy"], dtype=np.float64)
-    return figures(probability, -energy, seconds)
-
-
 def main() -> None:
     """Run all samplers and write the table."""
     x, y, x_test = data()
-    runs = {"NumPyro NUTS": nuts(x, y, x_test)}
+    others = {
+        "NumPyro NUTS": peers.numpyro_nuts,
+        "BlackJAX MALA": peers.blackjax_mala,
+        "the notebooks' algorithm": peers.notebooks,
+    }
+    runs = {name: figures(*sample(x, y, x_test)) for name, sample in others.items()}
     runs |= {kernel: ours(kernel, x, y, x_test) for kernel in RUNS}
     reference = runs["NumPyro NUTS"]
     rows = []
@@ -151,7 +116,12 @@ def main() -> None:
         "R-hat max",
     ]
     header += ["log density", "standard errors from NUTS, log density / largest of 90 probabilities"]
-    note = "Bulk ESS of class probabilities per second of drawing on one core. NUTS's warm-up includes compilation."
+    note = (
+        "Bulk ESS of class probabilities per second of drawing on one core; the warm-up of JAX's samplers includes "
+        "compilation. The notebooks' algorithm is that of Chandra & Simmons (2024), row by row in NumPy, at their "
+        "settings. "
+        "Where R-hat is far above 1.01 the ESS means little: the chains have not met."
+    )
     common.write_table("iris", "Iris 4-10-3, N(0, 1) priors", header, rows, note)
 
 

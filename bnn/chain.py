@@ -25,7 +25,7 @@ from bnn.chain_state import (
     SamplerSettings,
     WarmupRecord,
 )
-from bnn.coordinates import PrincipalAxes
+from bnn.coordinates import Coordinates
 from bnn.kernels import make_kernel, microcanonical
 from bnn.kernels.base import ChainState, Kernel, Tuning
 from bnn.optimize import adam_step, start_adam
@@ -127,7 +127,9 @@ class ChainRun:
     ) -> None:
         self.posterior, self.chains, self.seed, self.settings = posterior, tuple(chains), seed, settings
         self.kernel = make_kernel(settings.kernel, langevin=settings.langevin)
-        self._target = _CountedTarget(posterior, settings.precondition, on_evaluation)
+        self._target = _CountedTarget(
+            Coordinates(posterior, principal_axes=settings.precondition), on_evaluation
+        )
         self._lengths = settings.lengths
         phase = PHASES[0] if state is None else state.phase
         self._random = ChainRandom.of_chains(seed, _STREAMS[phase], chains)
@@ -219,7 +221,7 @@ class ChainRun:
 
     def _prior_draws(self) -> np.ndarray:
         draws = [self.posterior.prior.sample(generator) for generator in self._random.generators]
-        return self._target.from_theta(np.stack(draws))
+        return self._target.coordinates.from_theta(np.stack(draws))
 
     def _optimise(self, state: RunState) -> RunState:
         """Climb the log density by Adam, with a step that falls linearly to zero."""
@@ -320,7 +322,8 @@ class ChainRun:
         if iteration % max(1, n_transitions // _WARMUP_RECORDS) == 0:
             explores = phase == "explore"
             total = iteration if explores else self._lengths["explore"] + iteration
-            records = (*records, WarmupRecord(total, explores, chain.log_density, tuning.step_size, recent))
+            log_density = self._target.log_density_of_theta(chain)
+            records = (*records, WarmupRecord(total, explores, log_density, tuning.step_size, recent))
         state = state._replace(
             iteration=iteration, chain=chain, adapting=adapting, recent=recent, records=records
         )
@@ -341,9 +344,10 @@ class ChainRun:
         iteration, thin = state.iteration + 1, self.settings.thin
         draw = None
         if iteration % thin == 0:
-            theta = self._target.to_theta(chain.position)
+            theta = self._target.coordinates.to_theta(chain.position)
             n_gradients = self._target.n_evaluations
-            draw = Draw(theta, chain.log_density, acceptance / thin, n_diverging, n_gradients)
+            log_density = self._target.log_density_of_theta(chain)
+            draw = Draw(theta, log_density, acceptance / thin, n_diverging, n_gradients)
             acceptance, n_diverging = np.zeros_like(acceptance), np.zeros_like(n_diverging)
         state = state._replace(
             iteration=iteration, chain=chain, recent=recent, acceptance=acceptance, n_diverging=n_diverging
@@ -354,25 +358,22 @@ class ChainRun:
 class _CountedTarget:
     """The posterior in the coordinates that are sampled, and how often it was evaluated."""
 
-    def __init__(
-        self, posterior: Posterior, principal_axes: bool, on_evaluation: Callable[[], None] | None
-    ) -> None:
-        self._target: Posterior | PrincipalAxes = posterior
+    def __init__(self, coordinates: Coordinates, on_evaluation: Callable[[], None] | None) -> None:
+        self.coordinates = coordinates
         self._on_evaluation = on_evaluation
         self.n_evaluations = 0
-        self.from_theta: Callable[[np.ndarray], np.ndarray] = np.copy
-        self.to_theta: Callable[[np.ndarray], np.ndarray] = np.copy
-        if principal_axes:
-            self._target = axes = PrincipalAxes(posterior)
-            self.from_theta, self.to_theta = axes.from_theta, axes.to_theta
 
     def log_density(self, position: np.ndarray) -> np.ndarray:
         self._count()
-        return self._target.log_density(position)
+        return self.coordinates.log_density(position)
 
     def log_density_and_grad(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self._count()
-        return self._target.log_density_and_grad(position)
+        return self.coordinates.log_density_and_grad(position)
+
+    def log_density_of_theta(self, state: ChainState) -> np.ndarray:
+        """Return what is recorded: the log density of theta, (chain,), not that of the position."""
+        return state.log_density - self.coordinates.log_jacobian(state.position)
 
     def _count(self) -> None:
         if self._on_evaluation is not None:

@@ -29,6 +29,9 @@ __all__ = ["Config", "ConfigError", "check_files", "load", "merge"]
 RESERVED_NAMES = ("logs", "benchmarks")
 """Folders that the workflow makes beside those of the datasets."""
 
+_ONE_STEP_KERNELS = ("mala", "langevin_gradient", "random_walk")
+"""Kernels to which the length of a trajectory means nothing."""
+
 
 def load(raw: Any) -> Config:
     """Check a config as YAML gives it, and resolve the settings of every dataset.
@@ -154,6 +157,8 @@ def _resolve(dataset: DatasetSettings) -> DatasetSettings:
     is_class = dataset.task == "classification"
     if sampler.kernel != "langevin_gradient":
         sampler = sampler.model_copy(update={"langevin": Langevin()})
+    if sampler.kernel in _ONE_STEP_KERNELS:
+        sampler = sampler.model_copy(update={"trajectory_length": None})
     if sampler.init == "prior":
         names = ("optimise_steps", "optimise_learning_rate")
         sampler = sampler.model_copy(update={name: Sampler.model_fields[name].default for name in names})
@@ -215,6 +220,10 @@ def _contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterato
     if _keys(own, "sampler", "langevin") and kernel != "langevin_gradient":
         reason = f"has no effect on the kernel {kernel}; remove it, or set `kernel: langevin_gradient`"
         yield Problem(("sampler", "langevin"), reason)
+
+    if _keys(own, "sampler").get("trajectory_length") is not None and kernel in _ONE_STEP_KERNELS:
+        reason = f"has no effect on the kernel {kernel}, which takes one step a move; remove it, or set `kernel: malt`"
+        yield Problem(("sampler", "trajectory_length"), reason)
 
 
 def _keys(own: Mapping[str, Any], *path: str) -> Mapping[str, Any]:

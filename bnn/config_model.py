@@ -247,6 +247,11 @@ class Sampler(Section):
     langevin: Langevin = Field(
         default_factory=Langevin, description="Proposal of the kernel langevin_gradient."
     )
+    keep: Literal["both", "predictions", "weights"] = Field(
+        "both",
+        description="What posterior.nc keeps: the weights of every draw, what each predicts for every row, or both. The "
+        "report is the same; a whole file exists while it is made.",
+    )
     keep_precision: Literal["float64", "float32"] = Field(
         "float64", description="How draws are stored; float32 halves their files and keeps seven digits."
     )

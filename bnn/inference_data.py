@@ -5,7 +5,7 @@
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,9 @@ from bnn.arviz_import import quiet_import
 from bnn.datasets import Dataset
 from bnn.layout import ParameterLayout
 from bnn.likelihoods import LOG_NOISE_SCALE, StudentT
-from bnn.predictive import Predictor, make_predictor
+from bnn.predictive import BLOCK_BYTES, Predictor, make_predictor
 from bnn.priors import LOG_PRIOR_SCALE
-from bnn.storage import atomic_path, read_netcdf
+from bnn.storage import atomic_path, read_netcdf, stored_array
 
 with quiet_import():
     import arviz as az
@@ -44,38 +44,58 @@ _SHARED_ATTRIBUTES = (
     "langevin",
     "adjusted",
 )
-_PER_DRAW = ("theta", "log_density", "acceptance_rate", "diverging")
+_PER_DRAW = ("log_density", "acceptance_rate", "diverging")
 _CHAIN_DRAW = ("chain", "draw")
 
 
 @dataclass(frozen=True)
 class _Chains:
-    """All chains of a run, in the order of their numbers; arrays have the chain axis first."""
+    """All chains of a run, in the order of their numbers; arrays have the chain axis first. theta stays on the disk."""
 
     variables: dict[str, np.ndarray]
     seconds: dict[str, np.ndarray]
     n_gradients: np.ndarray
     attributes: dict[str, Any]
+    places: list[tuple[Path, int]]
+    """File of each chain, and its number within it"""
+
+    def theta(self) -> Iterator[tuple[int, slice, np.ndarray]]:
+        """Yield the draws, (draw, param) float64, a block at a time, each with its chain and its place there."""
+        for chain, (path, index) in enumerate(self.places):
+            with stored_array(path, "theta") as stored:
+                n_draws, n_params = stored.shape[1:]
+                step = max(1, BLOCK_BYTES // (8 * n_params))
+                for start in range(0, n_draws, step):
+                    draws = slice(start, min(start + step, n_draws))
+                    yield chain, draws, np.asarray(stored[index, draws], dtype=np.float64)
 
 
-def build(
+def combine(
+    path: str | os.PathLike[str],
     dataset: Dataset,
     chain_files: Sequence[str | os.PathLike[str]],
     *,
     network: Mapping[str, Any],
     likelihood: Mapping[str, Any],
+    keep: str,
     rng: np.random.Generator,
-) -> az.InferenceData:
-    """Put chains together and compute what they predict for every training and test row.
+) -> None:
+    """Put chains together, compute what they predict for every training and test row, and write the file.
+
+    Draws go from file to file a block at a time: memory does not grow with their number.
 
     Parameters
     ----------
+    path
+        Where the InferenceData goes; the file appears whole or not at all.
     dataset
         The table that the chains were run on.
     chain_files
         Files of `bnn.chain_job.run_job`, in any order.
     network, likelihood
         Those sections of the config.
+    keep
+        "both", "predictions" (no weights and biases), or "weights" (no predictions and densities of rows).
     rng
         Source of the draws of new observations.
 
@@ -85,6 +105,8 @@ def build(
         If there is no file, files disagree with each other, with the dataset or with the network, or a chain
         is there twice.
     """
+    import h5netcdf
+
     chains = _read_chains([Path(path) for path in chain_files])
     name = chains.attributes["dataset"]
     if name != dataset.name:
@@ -93,7 +115,7 @@ def build(
     predictor = make_predictor(dataset, network=network, likelihood=likelihood, layout=layout)
     coords = {
         "chain": chains.variables["chain_id"],
-        "draw": np.arange(chains.variables["theta"].shape[1]),
+        "draw": np.arange(chains.variables["log_density"].shape[1]),
         "class": np.array(dataset.class_names, dtype=str),
         "feature": np.array(dataset.feature_names, dtype=str),
     }
@@ -101,11 +123,13 @@ def build(
     groups["sample_stats"] = _sample_stats(chains, coords)
     if chains.variables["warmup_iteration"].size:
         groups["warmup_sample_stats"] = _warmup_stats(chains, coords)
-    train, train_density = _predict(dataset, "train", chains, predictor, coords, rng)
-    test, test_density = _predict(dataset, "test", chains, predictor, coords, rng)
-    groups["posterior_predictive"] = train
-    groups["log_likelihood"] = xr.Dataset({"y": train_density})
-    groups["predictions"] = test.assign(log_density_y=test_density)
+    if keep != "weights":
+        for split, group in PREDICTIONS.items():
+            rows = {"chain": coords["chain"], "draw": coords["draw"], "obs_id": _split(dataset, split)[2]}
+            classes = {} if predictor.is_regression else {"class": coords["class"]}
+            groups[group] = xr.Dataset(coords=rows | classes)
+            if split == "train":
+                groups["log_likelihood"] = xr.Dataset(coords=rows)
     for split, observed, constant in (
         ("train", "observed_data", "constant_data"),
         ("test", "predictions_constant_data", "predictions_constant_data"),
@@ -114,14 +138,17 @@ def build(
         groups[observed] = xr.Dataset({"y": y})
         groups[constant] = groups.get(constant, xr.Dataset()).assign(x=x)
     attributes = {"dataset": dataset.name, "created_by": f"bnn {__version__}"}
-    return az.InferenceData(attributes, False, **groups)
-
-
-def save(idata: az.InferenceData, path: str | os.PathLike[str]) -> None:
-    """Write an InferenceData to a NetCDF file that appears whole or not at all."""
     with atomic_path(path) as temporary:
+        for group, data in groups.items():
+            data.to_netcdf(temporary, mode="a" if temporary.exists() else "w", group=group, engine="h5netcdf")
         # Not compressed: draws hardly shrink, and compressing takes longer than everything else here.
-        idata.to_netcdf(str(temporary), engine="h5netcdf", compress=False)
+        with h5netcdf.File(temporary, "a") as file:
+            for key, value in attributes.items():
+                file.attrs[key] = value
+            _store_parameters(file["posterior"], dataset, chains, predictor, weights=keep != "predictions")
+            if keep != "weights":
+                _store_predictions(file, "train", dataset, chains, predictor, rng)
+                _store_predictions(file, "test", dataset, chains, predictor, rng)
 
 
 def load(path: str | os.PathLike[str]) -> az.InferenceData:
@@ -135,8 +162,15 @@ def stacked_theta(idata: az.InferenceData) -> tuple[np.ndarray, ParameterLayout]
     Parameters
     ----------
     idata
-        What `build` made.
+        What `load` read.
+
+    Raises
+    ------
+    ValueError
+        If the file holds no weights.
     """
+    if "posterior" not in idata.groups() or "weight_0" not in idata["posterior"]:
+        raise ValueError("the file of the posterior holds no weights: set sampler.keep to both or weights")
     layout = ParameterLayout.from_json(idata["posterior"].attrs["layout"])
     blocks = {name: idata["posterior"][name].values for name in layout.names if name != LOG_NOISE_SCALE}
     if LOG_NOISE_SCALE in layout.names:
@@ -147,7 +181,7 @@ def stacked_theta(idata: az.InferenceData) -> tuple[np.ndarray, ParameterLayout]
 def _read_chains(paths: Sequence[Path]) -> _Chains:
     if not paths:
         raise ValueError("there is no chain file: combine needs one at least")
-    files = [(path, *read_netcdf(path)) for path in paths]
+    files = [(path, *read_netcdf(path, without=("theta",))) for path in paths]
     first_path, _, first = files[0]
     keys = _SHARED_ATTRIBUTES
     for path, variables, attributes in files:
@@ -157,7 +191,7 @@ def _read_chains(paths: Sequence[Path]) -> _Chains:
                     f"chain files disagree on {key}: {attributes.get(key)!r} in {path}, "
                     f"{first.get(key)!r} in {first_path}; they come from different runs: delete them and sample again"
                 )
-        found = variables["theta"].shape[1]
+        found = variables["log_density"].shape[1]
         if found != attributes["n_draws"]:
             claimed = attributes["n_draws"]
             raise ValueError(f"{path} holds {found} draws, its attribute n_draws says {claimed}")
@@ -184,7 +218,8 @@ def _read_chains(paths: Sequence[Path]) -> _Chains:
         for phase in PHASES
     }
     gradients = np.repeat([attributes["n_gradients"] for _, _, attributes in files], sizes)
-    return _Chains(merged, seconds, gradients[order], first)
+    places = [(path, index) for path, size in zip(paths, sizes, strict=True) for index in range(size)]
+    return _Chains(merged, seconds, gradients[order], first, [places[index] for index in order])
 
 
 def _posterior(
@@ -194,33 +229,12 @@ def _posterior(
     network: Mapping[str, Any],
     coords: Mapping[str, np.ndarray],
 ) -> xr.Dataset:
-    theta = chains.variables["theta"]
-    blocks = predictor.layout.unpack(theta)
-    layers = predictor.network.layers
-    units = ["input", *(f"hidden_{index}" for index in range(len(layers) - 1)), "output"]
     names = np.array(dataset.class_names or (dataset.target_name,), dtype=str)
     if predictor.noise_varies:
         names = np.array([dataset.target_name, "log noise scale"], dtype=str)
     own = {"chain": coords["chain"], "draw": coords["draw"], "input": coords["feature"], "output": names}
-    for unit, size in zip(units[1:-1], predictor.network.sizes[1:-1], strict=True):
+    for unit, size in zip(_units(predictor)[1:-1], predictor.network.sizes[1:-1], strict=True):
         own[unit] = np.arange(size)
-    variables: dict[str, Any] = {}
-    for index, (weight, bias) in enumerate(layers):
-        variables[weight] = ((*_CHAIN_DRAW, units[index], units[index + 1]), blocks[weight])
-        variables[bias] = ((*_CHAIN_DRAW, units[index + 1]), blocks[bias])
-    if predictor.is_regression and not predictor.noise_varies:
-        about = {"long_name": "standard deviation of the noise"}
-        if isinstance(predictor.likelihood, StudentT):
-            about["long_name"] = (
-                f"scale of the noise, Student-t with {predictor.likelihood.df:g} degrees of freedom"
-            )
-        about["units"] = "standardised target units"
-        variables["noise_scale"] = (_CHAIN_DRAW, predictor.noise_scale(theta), about)
-    for name in predictor.layout.names:
-        if name.startswith(LOG_PRIOR_SCALE):
-            about = {"long_name": f"log of the scale of the prior of {name.removeprefix(LOG_PRIOR_SCALE)}"}
-            dims = (*_CHAIN_DRAW, "input") if predictor.layout.shapes[name] else _CHAIN_DRAW
-            variables[name] = (dims, blocks[name], about)
     kept = ("kernel", "adjusted", "layout", "n_warmup", "n_draws", "thin", "seed")
     attributes = {key: chains.attributes[key] for key in kept}
     attributes |= {
@@ -233,7 +247,56 @@ def _posterior(
         "inference_library": "bnn",
         "inference_library_version": __version__,
     }
-    return xr.Dataset(variables, coords=own, attrs=attributes)
+    return xr.Dataset(coords=own, attrs=attributes)
+
+
+def _units(predictor: Predictor) -> list[str]:
+    """Return the names of the dimensions of the layers' units, from the inputs to the outputs."""
+    return ["input", *(f"hidden_{index}" for index in range(len(predictor.network.layers) - 1)), "output"]
+
+
+def _store_parameters(
+    group: Any, dataset: Dataset, chains: _Chains, predictor: Predictor, *, weights: bool
+) -> None:
+    """Store weights and biases if asked, the noise, and learned scales of the prior; a block of draws at a time."""
+    units, layout = _units(predictor), predictor.layout
+    stored: dict[str, Any] = {}
+    if weights:
+        for index, (weight, bias) in enumerate(predictor.network.layers):
+            stored[weight] = _new_variable(
+                group, weight, (*_CHAIN_DRAW, units[index], units[index + 1]), np.float64
+            )
+            stored[bias] = _new_variable(group, bias, (*_CHAIN_DRAW, units[index + 1]), np.float64)
+    noise = None
+    if predictor.is_regression and not predictor.noise_varies:
+        about = {"long_name": "standard deviation of the noise"}
+        if isinstance(predictor.likelihood, StudentT):
+            about["long_name"] = (
+                f"scale of the noise, Student-t with {predictor.likelihood.df:g} degrees of freedom"
+            )
+        about["units"] = "standardised target units"
+        noise = _new_variable(group, "noise_scale", _CHAIN_DRAW, np.float64, about)
+    for name in layout.names:
+        if name.startswith(LOG_PRIOR_SCALE):
+            about = {"long_name": f"log of the scale of the prior of {name.removeprefix(LOG_PRIOR_SCALE)}"}
+            dims = (*_CHAIN_DRAW, "input") if layout.shapes[name] else _CHAIN_DRAW
+            stored[name] = _new_variable(group, name, dims, np.float64, about)
+    for chain, draws, theta in chains.theta():
+        blocks = layout.unpack(theta)
+        for name, variable in stored.items():
+            variable[chain, draws] = blocks[name]
+        if noise is not None:
+            noise[chain, draws] = predictor.noise_scale(theta)
+
+
+def _new_variable(
+    group: Any, name: str, dims: Sequence[str], dtype: type, attributes: Mapping[str, str] | None = None
+) -> Any:
+    """Return an empty variable of a group of the file, which can be written in slices."""
+    variable = group.create_variable(name, tuple(dims), dtype=dtype)
+    for key, value in (attributes or {}).items():
+        variable.attrs[key] = value
+    return variable
 
 
 def _sample_stats(chains: _Chains, coords: Mapping[str, np.ndarray]) -> xr.Dataset:
@@ -292,53 +355,46 @@ def _target_attributes(dataset: Dataset) -> dict[str, str]:
     return {"long_name": dataset.target_name, "units": dataset.target_unit or "original target units"}
 
 
-def _predict(
-    dataset: Dataset,
+def _store_predictions(
+    file: Any,
     split: str,
+    dataset: Dataset,
     chains: _Chains,
     predictor: Predictor,
-    coords: Mapping[str, np.ndarray],
     rng: np.random.Generator,
-) -> tuple[xr.Dataset, xr.DataArray]:
-    """Return predictions for a split, and the log density of its targets; made a block of draws at a time."""
-    x, y, rows = _split(dataset, split)
-    theta = chains.variables["theta"]
-    shape = (*theta.shape[:2], len(x))
+) -> None:
+    """Store predictions for a split, and the log density of its targets, a block of draws at a time."""
+    x, y, _ = _split(dataset, split)
+    group = file[PREDICTIONS[split]]
     # float32 has seven digits: enough unless the target's mean dwarfs its spread (years, timestamps).
     compact = abs(dataset.target_mean) < 1e3 * dataset.target_scale
     dtype = np.float32 if compact else np.float64
-    value = np.empty(shape if predictor.is_regression else (*shape, len(coords["class"])), dtype=dtype)
-    drawn = np.empty(shape, dtype=dtype if predictor.is_regression else np.int32)
-    log_density = np.empty(shape)
-    # One number a draw unless the noise depends on the row: then it takes as much space as the mean.
-    varies = predictor.noise_varies
-    noise_sd = np.empty(shape if varies else (*shape[:2], 1), dtype=dtype if varies else np.float64)
-    for chain, of_chain in enumerate(theta):
-        for block in predictor.stream(of_chain, x, y):
-            value[chain, block.draws] = block.value
-            drawn[chain, block.draws] = predictor.sample(block, rng)
-            log_density[chain, block.draws] = block.log_density
-            if block.noise_sd is not None:
-                noise_sd[chain, block.draws] = block.noise_sd
-    obs = {"chain": coords["chain"], "draw": coords["draw"], "obs_id": rows}
     dims = (*_CHAIN_DRAW, "obs_id")
     target = _target_attributes(dataset)
-    variables: dict[str, Any] = {"y": (dims, drawn, target)}
+    noise_sd = None
     if predictor.is_regression:
-        variables["mean"] = (dims, value, target)
+        drawn = _new_variable(group, "y", dims, dtype, target)
+        value = _new_variable(group, "mean", dims, dtype, target)
         about = {"long_name": "standard deviation of the noise", "units": target["units"]}
-        variables["noise_sd"] = (
-            dims if varies else dims[:2],
-            noise_sd if varies else noise_sd[..., 0],
-            about,
+        # One number a draw unless the noise depends on the row: then it takes as much space as the mean.
+        varies = predictor.noise_varies
+        noise_sd = _new_variable(
+            group, "noise_sd", dims if varies else _CHAIN_DRAW, dtype if varies else np.float64, about
         )
-        units = f"nats, per {target['units']}"
-        predictions = xr.Dataset(variables, coords=obs)
     else:
-        variables["probability"] = ((*dims, "class"), value)
-        units = "nats"
-        predictions = xr.Dataset(variables, coords=obs | {"class": coords["class"]})
-    density = xr.DataArray(
-        log_density, dims=dims, coords=obs, attrs={"long_name": "log density of y", "units": units}
-    )
-    return predictions, density
+        drawn = _new_variable(group, "y", dims, np.int32, target)
+        value = _new_variable(group, "probability", (*dims, "class"), dtype)
+    about = {
+        "long_name": "log density of y",
+        "units": f"nats, per {target['units']}" if predictor.is_regression else "nats",
+    }
+    holder, name = (file["log_likelihood"], "y") if split == "train" else (group, "log_density_y")
+    density = _new_variable(holder, name, dims, np.float64, about)
+    for chain, of_theta, theta in chains.theta():
+        for block in predictor.stream(theta, x, y):
+            draws = slice(of_theta.start + block.draws.start, of_theta.start + block.draws.stop)
+            value[chain, draws] = block.value
+            drawn[chain, draws] = predictor.sample(block, rng)
+            density[chain, draws] = block.log_density
+            if noise_sd is not None and block.noise_sd is not None:
+                noise_sd[chain, draws] = block.noise_sd if predictor.noise_varies else block.noise_sd[:, 0]

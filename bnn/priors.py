@@ -121,8 +121,21 @@ class BlockPrior:
     log_factor: str | None = None
 
 
-class _LearnedScales:
-    """Where the learned scales are in theta, and which coordinates each of them scales."""
+class LearnedScales:
+    """Where the learned scales are in theta, and which coordinates each of them scales.
+
+    Parameters
+    ----------
+    layout
+        Of theta.
+    blocks
+        Block name -> prior, for all blocks.
+
+    Raises
+    ------
+    ValueError
+        If a log factor does not fit the block that it scales.
+    """
 
     def __init__(self, layout: ParameterLayout, blocks: Mapping[str, BlockPrior]) -> None:
         self.places = np.array([], dtype=np.intp)
@@ -153,13 +166,18 @@ class _LearnedScales:
             self.places = np.append(self.places, places)
         self._starts, self._kept = np.array(starts), np.array(kept)
         """Where runs of coordinates of one factor start, and which of the runs have a learned one"""
-        self._counts = np.bincount(self.index[self.index >= 0]).astype(np.float64)
+        self.counts = np.bincount(self.index[self.index >= 0]).astype(np.float64)
+        """(scale,): how many coordinates each log factor scales"""
 
     def factors(self, theta: np.ndarray) -> np.ndarray:
         """Return the factor of each coordinate's scale, shaped like theta."""
         values = np.ones((*theta.shape[:-1], len(self.places) + 1))
         np.exp(theta[..., self.places], out=values[..., :-1])
         return np.take(values, self.index, axis=-1)
+
+    def sums(self, values: np.ndarray) -> np.ndarray:
+        """Return the sum over the coordinates that each log factor scales, (chain, param) -> (chain, scale)."""
+        return np.add.reduceat(values, self._starts, axis=-1)[:, self._kept]
 
     def correct(self, total: np.ndarray, grad: np.ndarray, theta: np.ndarray, z_grad: np.ndarray) -> None:
         """Add to a log density and its gradient what the log factors contribute, in place.
@@ -176,8 +194,8 @@ class _LearnedScales:
         z_grad
             z p'(z)/p(z), (chain, param).
         """
-        total -= theta[:, self.places] @ self._counts
-        grad[:, self.places] -= np.add.reduceat(z_grad, self._starts, axis=-1)[:, self._kept] + self._counts
+        total -= theta[:, self.places] @ self.counts
+        grad[:, self.places] -= self.sums(z_grad) + self.counts
 
 
 class Prior:
@@ -216,7 +234,7 @@ class Prior:
                 self.parts.append((part, block.family))
         self.log_scale_total = float(np.log(self.scale).sum())
         is_fixed = all(block.log_factor is None for block in blocks.values())
-        self.learned = None if is_fixed else _LearnedScales(layout, blocks)
+        self.learned = None if is_fixed else LearnedScales(layout, blocks)
 
     def log_density_and_grad(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the log prior in nats, shape (chain,), and its gradient, shape (chain, param)."""

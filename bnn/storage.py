@@ -136,8 +136,17 @@ def write_netcdf(
             file.attrs[name] = value
 
 
-def read_netcdf(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
-    """Read every variable and attribute that `write_netcdf` wrote.
+def read_netcdf(
+    path: str | os.PathLike[str], *, without: Sequence[str] = ()
+) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Read the variables and attributes that `write_netcdf` wrote.
+
+    Parameters
+    ----------
+    path
+        The file.
+    without
+        Names of variables to leave out.
 
     Returns
     -------
@@ -150,7 +159,9 @@ def read_netcdf(path: str | os.PathLike[str]) -> tuple[dict[str, np.ndarray], di
 
     with h5netcdf.File(Path(path), "r") as file:
         variables = {
-            name: _plain_array(np.asarray(variable[...])) for name, variable in file.variables.items()
+            name: _plain_array(np.asarray(variable[...]))
+            for name, variable in file.variables.items()
+            if name not in without
         }
         attributes = _plain_attributes(file.attrs)
     return variables, attributes
@@ -168,6 +179,15 @@ def _plain_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
     return {
         name: value.item() if isinstance(value, np.generic) else value for name, value in attributes.items()
     }
+
+
+@contextmanager
+def stored_array(path: str | os.PathLike[str], name: str) -> Iterator[Any]:
+    """Yield a variable of a NetCDF file that reads from the disk what it is sliced for."""
+    import h5netcdf
+
+    with h5netcdf.File(Path(path), "r") as file:
+        yield file.variables[name]
 
 
 def write_json(path: str | os.PathLike[str], value: Any) -> None:

@@ -6,8 +6,8 @@ from bnn.job import job_log
 from bnn.seeding import Stream, chain_rng
 
 
-def main(data_path, chain_paths, out_path, settings):
-    """Write posterior.nc of one dataset.
+def main(data_path, chain_paths, out_path, working_path, settings, keep):
+    """Write posterior.nc of one dataset, and where it keeps only a part, a whole one to work with.
 
     Parameters
     ----------
@@ -17,17 +17,25 @@ def main(data_path, chain_paths, out_path, settings):
         Files of all its chains.
     out_path
         Where the InferenceData goes.
+    working_path
+        Where one with all draws and predictions goes, if `keep` is not "both"; else None.
     settings
         Sections `seed`, `network` and `likelihood` of the dataset's config.
+    keep
+        What posterior.nc keeps.
     """
-    idata = inference_data.build(
-        Dataset.load(data_path),
-        chain_paths,
-        network=settings["network"],
-        likelihood=settings["likelihood"],
-        rng=chain_rng(settings["seed"], Stream.PREDICTIVE),
-    )
-    inference_data.save(idata, out_path)
+    dataset = Dataset.load(data_path)
+    for path, part in ((working_path, "both"), (out_path, keep)):
+        if path is not None:
+            inference_data.combine(
+                path,
+                dataset,
+                chain_paths,
+                network=settings["network"],
+                likelihood=settings["likelihood"],
+                keep=part,
+                rng=chain_rng(settings["seed"], Stream.PREDICTIVE),
+            )
 
 
 if "snakemake" in globals():
@@ -35,6 +43,8 @@ if "snakemake" in globals():
         main(
             snakemake.input.data,
             snakemake.input.chains,
-            snakemake.output[0],
+            snakemake.output.posterior,
+            snakemake.output.get("working"),
             snakemake.params.settings,
+            snakemake.params.keep,
         )

@@ -1,12 +1,12 @@
-"""Simulation-based calibration of every adjusted kernel on a 1-3-1 network (Talts et al. 2018).
+"""Simulation-based calibration of every adjusted kernel and every model on a 1-3-1 network (Talts et al. 2018).
 
-Parameters drawn from the prior make data; the rank of the drawn function values, noise scale and log density among
-draws of the posterior of these data is then uniform, if and only if the whole machine (start, warm-up, adaptation,
-kernel) samples the posterior. All replications run side by side as the chains of one batch, each with targets of its
-own.
+Parameters drawn from the prior make data; the rank of the drawn function values, noise scale, learned scales and log
+density among draws of the posterior of these data is then uniform, if and only if the whole machine (start, warm-up,
+adaptation, coordinates, kernel) samples the posterior. All replications run side by side as the chains of one batch,
+each with targets of its own.
 
-`pytest tests/statistical` runs 200 replications of the kernels that a user gets by default; `make calibrate` runs
-1,000 of every adjusted kernel.
+`pytest tests/statistical` runs 200 replications of the kernels that a user gets by default, and of every model with
+the default one; `make calibrate` runs 1,000, of every adjusted kernel.
 
 The test needs chains that have converged in every replication, for it judges the draws, not the length of the run.
 With a quarter of the moves, or with steps tuned to an acceptance of 0.4, malt and mams come too rarely into the narrow
@@ -20,12 +20,13 @@ import pytest
 from scipy import stats
 
 from bnn.chain import SamplerSettings, run_chains
+from bnn.coordinates import Coordinates
 from bnn.kernels import base, langevin_gradient, mala, malt, mams, random_walk
 from bnn.layout import ParameterLayout
-from bnn.likelihoods import LOG_NOISE_SCALE, Gaussian
+from bnn.likelihoods import LOG_NOISE_SCALE, Gaussian, HeteroscedasticGaussian, StudentT
 from bnn.network import Network
 from bnn.posterior import Posterior
-from bnn.priors import Prior, network_prior
+from bnn.priors import LOG_PRIOR_SCALE, Prior, learned_scale_shapes, network_prior
 from bnn.progress import Silent
 from bnn.seeding import ChainRandom
 
@@ -34,7 +35,7 @@ N_REPLICATIONS = 1000 if FULL else 200
 N_DRAWS = 99
 N_BINS = 10
 FALSE_ALARM = 1e-4
-"""Probability that a correct sampler fails one of the five rank tests of a kernel; over all kernels under 1 in 300."""
+"""Probability that a correct sampler fails one of the rank tests of a kernel and model; over all under 1 in 1,000."""
 
 # Moves between kept draws, so that ranks are nearly independent: some ten autocorrelation times.
 THIN = {"malt": 20, "mams": 20, "mala": 200, "langevin_gradient": 200, "random_walk": 400}
@@ -44,38 +45,57 @@ DEFAULT_KERNELS = ("malt", "mams")
 ACCEPTANCE = {"malt": 0.65, "mams": 0.5, "mala": 0.4, "langevin_gradient": 0.4, "random_walk": 0.4}
 
 
-def make_posterior():
-    """A 1-3-1 network with a sampled noise scale on ten inputs; its targets are set later."""
-    network = Network((1, 3, 1), activation="tanh", dtype="float64")
-    likelihood = Gaussian(noise_scale=None, log_noise_mean=-0.5, log_noise_sd=0.5)
-    shapes = network.parameter_shapes | {LOG_NOISE_SCALE: ()}
+NOISE = {"log_noise_mean": -0.5, "log_noise_sd": 0.5}
+# Name -> likelihood, and which scales of the prior are learned.
+MODELS = {
+    "gaussian": (Gaussian(noise_scale=None, **NOISE), "none"),
+    "student_t": (StudentT(df=4.0, noise_scale=None, **NOISE), "none"),
+    "heteroscedastic": (HeteroscedasticGaussian(**NOISE), "none"),
+    "learned scales": (Gaussian(noise_scale=None, **NOISE), "ard"),
+}
+
+
+def make_posterior(model):
+    """A 1-3-1 network (two outputs if the second one makes the noise) on ten rows; its targets are set later."""
+    likelihood, learned_scales = MODELS[model]
+    network = Network((1, 3, likelihood.n_outputs), activation="tanh", dtype="float64")
+    shapes = network.parameter_shapes
     side = {"family": "normal", "scale": 1.0, "df": 4.0}
-    blocks = network_prior(network.parameter_shapes, weights=side, biases=side, fan_in_scaling=False)
-    prior = Prior(ParameterLayout(shapes), blocks | likelihood.parameter_priors)
+    blocks = network_prior(
+        shapes, weights=side, biases=side, fan_in_scaling=False, learned_scales=learned_scales
+    )
+    own = likelihood.parameter_priors
+    layout = ParameterLayout(shapes | dict.fromkeys(own, ()) | learned_scale_shapes(shapes, learned_scales))
     x = np.linspace(-2, 2, 10)[:, None]
-    return Posterior(network, likelihood, prior, x=x, y=np.zeros(10))
+    return Posterior(network, likelihood, Prior(layout, blocks | own), x=x, y=np.zeros(10))
+
+
+POINTS = np.array([[-1.5], [0.3], [3.0]])
 
 
 def quantities(posterior, theta):
-    """Return what is ranked, (..., 5): the function at three points, the log noise scale and the log density."""
+    """Return what is ranked, (..., quantity): all outputs at three points, the noise scale and the learned scales."""
     flat = theta.reshape(-1, theta.shape[-1])
     parameters = posterior.layout.unpack(flat)
-    points = np.array([[-1.5], [0.3], [3.0]])
-    values = posterior.network.forward(parameters, points)[:, 0]
-    columns = np.column_stack([values, parameters[LOG_NOISE_SCALE]])
-    return columns.reshape(*theta.shape[:-1], -1)
+    outputs = posterior.network.forward(parameters, POINTS).reshape(len(flat), -1)
+    own = [
+        parameters[name].reshape(len(flat), -1)
+        for name in posterior.layout.names
+        if name == LOG_NOISE_SCALE or name.startswith(LOG_PRIOR_SCALE)
+    ]
+    return np.concatenate([outputs, *own], axis=1).reshape(*theta.shape[:-1], -1)
 
 
-def check_calibration(kernel, n_replications, monkeypatch):
+def check_calibration(kernel, model, n_replications, monkeypatch):
     # All replications wait for the longest trajectory; a kernel is exact whatever the bound.
     monkeypatch.setattr(base, "MAX_STEPS", 12)
-    posterior = make_posterior()
+    posterior = make_posterior(model)
     rng = np.random.default_rng(17)
     truth = np.stack([posterior.prior.sample(rng) for _ in range(n_replications)])
     parameters = posterior.layout.unpack(truth)
-    mean = posterior.network.forward(parameters, posterior.x)[:, 0]
-    noise = np.exp(parameters[LOG_NOISE_SCALE])[:, None]
-    posterior.target = mean + noise * rng.standard_normal(mean.shape)
+    output = posterior.network.forward(parameters, posterior.x)
+    noise = posterior.likelihood.noise_sd(output, parameters)
+    posterior.target = output[:, 0] + noise * posterior.likelihood.sample_noise(output[:, 0].shape, rng)
     settings = SamplerSettings(
         kernel=kernel,
         warmup=1000 if kernel in DEFAULT_KERNELS else 3000,
@@ -108,7 +128,28 @@ def _log_density(posterior, theta):
 
 @pytest.mark.parametrize("kernel", list(THIN) if FULL else DEFAULT_KERNELS)
 def test_ranks_are_uniform(kernel, monkeypatch):
-    check_calibration(kernel, N_REPLICATIONS, monkeypatch)
+    check_calibration(kernel, "gaussian", N_REPLICATIONS, monkeypatch)
+
+
+@pytest.mark.parametrize("model", [name for name in MODELS if name != "gaussian"])
+def test_ranks_are_uniform_in_every_model(model, monkeypatch):
+    check_calibration("malt", model, N_REPLICATIONS, monkeypatch)
+
+
+def test_calibration_catches_learned_scales_without_their_jacobian(monkeypatch):
+    def mutant(self, position):
+        return self.posterior.log_density(self.to_theta(position))
+
+    def mutant_and_grad(self, position):
+        log_density, grad = original(self, position)
+        grad[:, self._learned.places] -= self._learned.counts
+        return log_density - self.log_jacobian(position), grad
+
+    original = Coordinates.log_density_and_grad
+    monkeypatch.setattr(Coordinates, "log_density", mutant)
+    monkeypatch.setattr(Coordinates, "log_density_and_grad", mutant_and_grad)
+    with pytest.raises(AssertionError, match="not uniform"):
+        check_calibration("malt", "learned scales", N_REPLICATIONS, monkeypatch)
 
 
 def uncorrected(random: ChainRandom, current, proposed, *, log_q_forth, log_q_back):
@@ -125,4 +166,4 @@ def test_calibration_catches_a_sampler_without_correction(kernel, monkeypatch):
     for module in (langevin_gradient, mala, malt, mams, random_walk):
         monkeypatch.setattr(module, "metropolis_hastings", uncorrected)
     with pytest.raises(AssertionError, match="not uniform"):
-        check_calibration(kernel, N_REPLICATIONS, monkeypatch)
+        check_calibration(kernel, "gaussian", N_REPLICATIONS, monkeypatch)

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from bnn import inference_data
 from bnn.datasets import Dataset, Task
 from bnn.layout import ParameterLayout
 from bnn.predictive import make_predictor
@@ -74,6 +75,21 @@ def independent_theta(
     return theta
 
 
+def combined(
+    dataset: Dataset,
+    paths: Sequence[Path],
+    *,
+    likelihood: Mapping[str, Any] = LIKELIHOOD,
+    keep: str = "both",
+    seed: int = 0,
+) -> inference_data.InferenceData:
+    """Combine chain files into a file beside them, and return what is read from it."""
+    path = Path(paths[0]).parent / "posterior.nc" if paths else Path("nowhere.nc")
+    rng = np.random.default_rng(seed)
+    inference_data.combine(path, dataset, paths, network=NETWORK, likelihood=likelihood, keep=keep, rng=rng)
+    return inference_data.load(path)
+
+
 def write_chains(
     folder: Path,
     theta: np.ndarray,
@@ -103,6 +119,7 @@ def write_chains(
     n_records
         Records of the warm-up.
     """
+    folder.mkdir(exist_ok=True)
     n_chains, n_draws, _ = theta.shape
     shape = (n_chains, n_draws)
     values = {

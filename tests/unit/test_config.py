@@ -5,14 +5,15 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
 from pydantic import ValidationError
 
 from bnn.config import RESERVED_NAMES, ConfigError, check_files, load, merge
-from bnn.config_model import Settings
+from bnn.config_model import Sampler, Settings
+from bnn.kernels import make_kernel
 
 ROOT = Path(__file__).parents[2]
 IRIS = {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}}
@@ -193,6 +194,16 @@ def test_shared_keys_without_effect_do_not_change_a_dataset() -> None:
         load({**start, **both}).datasets["iris"].sampler.optimise_steps
         == before["iris"].sampler.optimise_steps
     )
+
+
+def test_a_shared_trajectory_length_is_idle_for_exactly_the_kernels_that_take_one_step() -> None:
+    for name in get_args(Sampler.model_fields["kernel"].annotation):
+        shared = {"sampler": {"kernel": name, "trajectory_length": 2.0}}
+        kernel = make_kernel(name, langevin=Settings().sampler.langevin.model_dump())
+        # The unadjusted kernel steps singly too, but forgets its direction over a length.
+        used = kernel.has_trajectories or not kernel.adjusted
+        kept = load({**shared, **with_gap()}).datasets["gap"].sampler.trajectory_length
+        assert kept == (2.0 if used else None), name
 
 
 @pytest.mark.parametrize("name", RESERVED_NAMES)

@@ -88,6 +88,7 @@ $GAP}, likelihood: {family: heteroscedastic, noise: 0.1} >> x.likelihood.noise: 
 $GAP}, split: {stratify: true} >> x.split.stratify: has no effect, because only classes have proportions
 $IRIS, prior: {weights: {df: 3}} >> x.prior.weights.df: has no effect on the family normal; remove it, or set
 $IRIS, prior: {biases: {df: 3, family: laplace}} >> x.prior.biases.df: has no effect on the family laplace
+$IRIS, sampler: {kernel: mala, trajectory_length: 2} >> x.sampler.trajectory_length: has no effect on the kernel mala
 $IRIS, sampler: {langevin: {noise_scale: 1}} >> x.sampler.langevin: has no effect on the kernel auto; remove it
 $IRIS, diagnostics: {ess_warn: 50} >> x.diagnostics: ess_fail (100) must not be greater than ess_warn (50)
 """
@@ -161,6 +162,8 @@ def test_long_values_are_cut() -> None:
         ({"prior": {"weights": {"family": "student_t"}}}, {**IRIS, "prior": {"weights": {"df": 3}}}),
         ({"sampler": {"langevin": {"noise_scale": 1}}}, {**IRIS, "sampler": {"kernel": "mala"}}),
         ({"sampler": {"kernel": "langevin_gradient"}}, {**IRIS, "sampler": {"langevin": {"noise_scale": 1}}}),
+        ({"sampler": {"trajectory_length": 2}}, {**IRIS, "sampler": {"kernel": "mala"}}),
+        ({}, {**IRIS, "sampler": {"kernel": "microcanonical", "trajectory_length": 2}}),
     ],
 )
 def test_only_a_datasets_own_idle_keys_are_errors(shared: dict[str, Any], own: dict[str, Any]) -> None:

@@ -6,14 +6,14 @@ import arviz as az
 import numpy as np
 import pytest
 
-from bnn import diagnostics, inference_data
+from bnn import diagnostics
 from bnn.network import Network
 from bnn.storage import read_json, read_netcdf
 from bnn.verdict import _findings_of_run
 from tests.unit.report_inputs import make_diagnostics
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
-    NETWORK,
+    combined,
     independent_theta,
     layout_of,
     make_dataset,
@@ -39,8 +39,7 @@ def judged(tmp_path):
 
     def judge(theta, dataset, *, likelihood=LIKELIHOOD, learned_scales="none", thresholds=None, **chains):
         paths = write_chains(tmp_path, theta, layout_of(dataset, likelihood, learned_scales), **chains)
-        rng = np.random.default_rng(0)
-        idata = inference_data.build(dataset, paths, network=NETWORK, likelihood=likelihood, rng=rng)
+        idata = combined(dataset, paths, likelihood=likelihood)
         return diagnostics.summarise(idata, dataset, thresholds=THRESHOLDS | (thresholds or {}))
 
     return judge

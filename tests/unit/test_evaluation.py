@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bnn import evaluation, inference_data, metrics
+from bnn import evaluation, metrics
 from bnn.predictive import central_intervals, mixture_log_density
 from bnn.storage import read_json
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
-    NETWORK,
+    combined,
     independent_theta,
     layout_of,
     make_dataset,
@@ -28,8 +28,7 @@ REGRESSION_SCORES += [f"{name}_{level}" for level in (50, 90, 95) for name in ("
 
 def posterior_of(folder, dataset, theta, likelihood=LIKELIHOOD):
     paths = write_chains(folder, theta, layout_of(dataset, likelihood))
-    rng = np.random.default_rng(0)
-    return inference_data.build(dataset, paths, network=NETWORK, likelihood=likelihood, rng=rng)
+    return combined(dataset, paths, likelihood=likelihood)
 
 
 def references(predictions):

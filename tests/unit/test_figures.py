@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnn import figures, inference_data
+from bnn import figures
 from bnn.evaluation import observed
 from bnn.layout import ParameterLayout
 from bnn.network import Network
@@ -14,6 +14,7 @@ from bnn.plots import ClassificationTest, RegressionTest
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
     NETWORK,
+    combined,
     independent_theta,
     layout_of,
     make_dataset,
@@ -36,8 +37,7 @@ def one_feature():
 def posterior_of(folder, dataset, *, n_records=3):
     theta = independent_theta(dataset, n_chains=2, n_draws=50)
     paths = write_chains(folder, theta, layout_of(dataset), n_records=n_records)
-    rng = np.random.default_rng(0)
-    return inference_data.build(dataset, paths, network=NETWORK, likelihood=LIKELIHOOD, rng=rng)
+    return combined(dataset, paths, likelihood=LIKELIHOOD)
 
 
 @pytest.mark.parametrize("n_records", [3, 0])
@@ -119,12 +119,11 @@ def test_band_of_noise_that_depends_on_the_input(tmp_path):
     theta[..., layout.slices["weight_0"].start] = 1.0
     theta[..., layout.slices["weight_1"].start + 1] = 1.5
     paths = write_chains(tmp_path, theta, layout)
-    rng = np.random.default_rng(0)
-    idata = inference_data.build(dataset, paths, network=NETWORK, likelihood=likelihood, rng=rng)
+    idata = combined(dataset, paths, likelihood=likelihood)
     network = Network((1, 3, 1), activation="tanh", dtype="float64")
     plain = ParameterLayout(network.parameter_shapes)
     weights = np.random.default_rng(1).standard_normal(plain.n_params)
-    settings: dict[str, Any] = {"network": NETWORK, "likelihood": likelihood, "rng": rng}
+    settings: dict[str, Any] = {"network": NETWORK, "likelihood": likelihood, "rng": np.random.default_rng(0)}
     band = figures.band(idata, dataset, {"theta": weights}, **settings)
     assert band is not None
     x = (band.x_grid - dataset.feature_mean[0]) / dataset.feature_scale[0]

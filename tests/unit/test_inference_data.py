@@ -15,6 +15,7 @@ from bnn.predictive import make_predictor
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
     NETWORK,
+    combined,
     independent_theta,
     layout_of,
     make_dataset,
@@ -24,9 +25,7 @@ from tests.unit.synthetic_chains import (
 TASKS = ["classification", "regression"]
 
 
-def build(dataset, paths, *, likelihood=LIKELIHOOD, seed=0):
-    rng = np.random.default_rng(seed)
-    return inference_data.build(dataset, paths, network=NETWORK, likelihood=likelihood, rng=rng)
+build = combined
 
 
 @pytest.fixture(scope="module", params=TASKS)
@@ -43,8 +42,7 @@ def theta(dataset):
 def saved(dataset, theta, tmp_path_factory):
     """Return what ArviZ itself reads from the file."""
     folder = tmp_path_factory.mktemp("saved")
-    idata = build(dataset, write_chains(folder, theta, layout_of(dataset)))
-    inference_data.save(idata, folder / "posterior.nc")
+    build(dataset, write_chains(folder, theta, layout_of(dataset)))
     return az.from_netcdf(str(folder / "posterior.nc"))
 
 
@@ -216,7 +214,6 @@ def test_every_family_is_stored_with_its_noise_and_the_scales_of_the_prior(tmp_p
     layout = layout_of(dataset, likelihood, learned_scales)
     theta = independent_theta(dataset, n_chains=2, n_draws=6, layout=layout)
     idata = build(dataset, write_chains(tmp_path, theta, layout), likelihood=likelihood)
-    inference_data.save(idata, tmp_path / "posterior.nc")
     saved = inference_data.load(tmp_path / "posterior.nc")
     found, found_layout = inference_data.stacked_theta(saved)
     assert found_layout == layout
@@ -259,32 +256,45 @@ def test_a_target_far_from_zero_keeps_its_digits(tmp_path):
     assert np.abs(group["mean"][1].values - block.value).max() < 1e-6
 
 
-def test_a_save_that_fails_leaves_the_old_file(dataset, theta, tmp_path, monkeypatch):
-    idata = build(dataset, write_chains(tmp_path, theta, layout_of(dataset)))
-    path = tmp_path / "out" / "posterior.nc"
-    path.parent.mkdir()
+def test_a_file_that_cannot_be_written_leaves_the_old_one(dataset, theta, tmp_path, monkeypatch):
+    paths = write_chains(tmp_path / "chains", theta, layout_of(dataset))
+    path = tmp_path / "chains" / "posterior.nc"
     path.write_text("old")
 
-    def fail(self, filename, **_):
-        with open(filename, "w") as file:
-            file.write("half")
-        raise OSError("disk full")
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(az.InferenceData, "to_netcdf", fail)
-    with pytest.raises(OSError, match="disk full"):
-        inference_data.save(idata, path)
+    monkeypatch.setattr(inference_data, "_store_predictions", fail)
+    with pytest.raises(OSError, match=r"cannot write .*posterior\.nc: No space left on device"):
+        build(dataset, paths)
     assert path.read_text() == "old"
-    assert list(path.parent.iterdir()) == [path]
+    assert set(path.parent.iterdir()) == {path, *paths}
 
 
-def test_load_reads_what_save_wrote(dataset, theta, tmp_path):
-    idata = build(dataset, write_chains(tmp_path, theta, layout_of(dataset)))
-    inference_data.save(idata, tmp_path / "posterior.nc")
-    loaded = inference_data.load(tmp_path / "posterior.nc")
-    assert loaded.attrs["dataset"] == "toy"
-    assert sorted(loaded.groups()) == sorted(idata.groups())
-    for group in idata.groups():
-        assert loaded[group].equals(idata[group]), group
+@pytest.mark.parametrize("keep", ["weights", "predictions"])
+def test_what_is_not_kept_is_left_out_and_the_rest_is_the_same(dataset, theta, tmp_path, keep):
+    whole = build(dataset, write_chains(tmp_path / "a", theta, layout_of(dataset)))
+    part = build(dataset, write_chains(tmp_path / "b", theta, layout_of(dataset)), keep=keep)
+    gone = {"posterior_predictive", "log_likelihood", "predictions"}
+    if keep == "predictions":  # of classes there is no noise: nothing is left of the parameters
+        gone = {"posterior"} if dataset.task == "classification" else set()
+    assert set(whole.groups()) - set(part.groups()) == gone
+    for group in part.groups():
+        left_out = set(whole[group].data_vars) - set(part[group].data_vars)
+        weights = {"weight_0", "weight_1", "bias_0", "bias_1"}
+        assert left_out == (weights if (group, keep) == ("posterior", "predictions") else set())
+        assert whole[group].drop_vars(left_out).equals(part[group].drop_vars(left_out, errors="ignore"))
+    if keep == "predictions":
+        with pytest.raises(ValueError, match=r"holds no weights: set sampler\.keep"):
+            inference_data.stacked_theta(part)
+
+
+def test_blocks_of_draws_do_not_matter(dataset, theta, tmp_path, monkeypatch):
+    whole = build(dataset, write_chains(tmp_path / "a", theta, layout_of(dataset)))
+    monkeypatch.setattr(inference_data, "BLOCK_BYTES", 3 * 8 * theta.shape[-1])
+    blocks = build(dataset, write_chains(tmp_path / "b", theta, layout_of(dataset)))
+    for group in whole.groups():
+        assert whole[group].equals(blocks[group]), group
 
 
 def test_arviz_is_imported_in_silence_and_without_a_home_folder(tmp_path):

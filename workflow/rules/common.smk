@@ -65,11 +65,12 @@ def minutes(first):
 
 
 def sampler_settings(wildcards):
-    """Return what chains depend on: not how many there are or run side by side, so that more can be added later, and not
-    how often they write down where they stand."""
+    """Return what chains depend on: not how many there are or run side by side, so that more can be added later, not how
+    often they write down where they stand, and not what is kept of them in the end."""
     chosen = settings("seed", "network", "prior", "likelihood", "sampler")(wildcards)
     sampler = dict(chosen["sampler"])
-    del sampler["chains"], sampler["chains_per_job"], sampler["checkpoint_seconds"]
+    for name in ("chains", "chains_per_job", "checkpoint_seconds", "keep"):
+        del sampler[name]
     return chosen | {"sampler": sampler}
 
 
@@ -86,6 +87,17 @@ def chain_files(wildcards):
     last = [min(start + sampler["chains_per_job"], sampler["chains"]) - 1 for start in first]
     names = [str(a) if a == b else f"{a}-{b}" for a, b in zip(first, last)]
     return [f"results/{wildcards.dataset}/chains/chain_{name}.nc" for name in names]
+
+
+def names_that_keep(*parts):
+    """Return a pattern of the datasets whose posterior.nc keeps these parts; it matches no name if there is none."""
+    return "|".join(name for name, dataset in DATASETS.items() if dataset["sampler"]["keep"] in parts)
+
+
+def whole_posterior(wildcards):
+    """Return the file with all draws and predictions, with which the report is made."""
+    keep = DATASETS[wildcards.dataset]["sampler"]["keep"]
+    return f"results/{wildcards.dataset}/" + ("posterior.nc" if keep == "both" else "working.nc")
 
 
 def print_verdicts():

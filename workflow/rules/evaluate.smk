@@ -1,7 +1,7 @@
 rule diagnose:
     input:
         data="results/{dataset}/data.nc",
-        posterior="results/{dataset}/posterior.nc",
+        posterior=whole_posterior,
     output:
         summary="results/{dataset}/diagnostics.json",
         pointwise="results/{dataset}/diagnostics.nc",
@@ -28,7 +28,7 @@ rule evaluate:
     input:
         data="results/{dataset}/data.nc",
         baseline="results/{dataset}/baseline.nc",
-        posterior="results/{dataset}/posterior.nc",
+        posterior=whole_posterior,
     output:
         metrics="results/{dataset}/metrics.json",
         predictions="results/{dataset}/predictions.csv",
@@ -54,7 +54,7 @@ rule plot:
     input:
         data="results/{dataset}/data.nc",
         baseline="results/{dataset}/baseline.nc",
-        posterior="results/{dataset}/posterior.nc",
+        posterior=whole_posterior,
         diagnostics="results/{dataset}/diagnostics.nc",
     output:
         directory("results/{dataset}/figures"),

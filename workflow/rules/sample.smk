@@ -42,7 +42,7 @@ rule sample_chain:
     params:
         settings=sampler_settings,
         # Not an output: Snakemake deletes the outputs of a job that fails.
-        checkpoint="results/{dataset}/chains/chain_{chains}.state",
+        checkpoint=lambda wildcards, output: output[0].removesuffix(".nc") + ".state",
         code=code("sample_chain.py"),
     message:
         "Sampling chain {wildcards.chains} of {wildcards.dataset}"
@@ -55,7 +55,9 @@ rule combine:
         data="results/{dataset}/data.nc",
         chains=chain_files,
     output:
-        "results/{dataset}/posterior.nc",
+        posterior="results/{dataset}/posterior.nc",
+    wildcard_constraints:
+        dataset=names_that_keep("both"),
     log:
         "results/{dataset}/logs/combine.log",
     benchmark:
@@ -68,8 +70,17 @@ rule combine:
         runtime=minutes(30),
     params:
         settings=settings("seed", "network", "likelihood"),
+        keep=lambda wildcards: DATASETS[wildcards.dataset]["sampler"]["keep"],
         code=code("combine.py"),
     message:
         "Putting the chains of {wildcards.dataset} together and predicting with every draw"
     script:
         "../../scripts/combine.py"
+
+
+use rule combine as combine_and_keep_a_part with:
+    output:
+        posterior="results/{dataset}/posterior.nc",
+        working=temp("results/{dataset}/working.nc"),
+    wildcard_constraints:
+        dataset=names_that_keep("predictions", "weights"),

@@ -1,0 +1,187 @@
+"""Other samplers on the iris target, each as its own documentation uses it; all return what `iris.figures` needs.
+
+The target: a 4-10-3 tanh network, softmax, N(0, 1) on every weight and bias, in the order of the package's layout.
+"""
+
+import time
+
+import numpy as np
+
+from bnn.likelihoods import softmax
+
+N_CHAINS = 4
+N_PARAMS = 83
+Run = tuple[np.ndarray, np.ndarray, dict[str, float]]
+"""Class probabilities (chain, draw, quantity), log densities (chain, draw), and seconds of "warmup" and "draws" """
+
+
+def jax_network(weights, inputs):
+    """Return the logits, (obs, class), of one parameter vector."""
+    import jax.numpy as jnp
+
+    hidden = jnp.tanh(inputs @ weights[:40].reshape(4, 10) + weights[40:50])
+    return hidden @ weights[50:80].reshape(10, 3) + weights[80:]
+
+
+def jax_probability(weights, x_test: np.ndarray) -> np.ndarray:
+    """Return class probabilities, (chain, draw, quantity), of draws (chain, draw, param)."""
+    import jax
+    import jax.numpy as jnp
+
+    logits = jax.jit(jax.vmap(jax.vmap(lambda w: jax_network(w, jnp.asarray(x_test)))))(weights)
+    probability = np.asarray(jax.nn.softmax(logits), dtype=np.float64)
+    return probability.reshape(*probability.shape[:2], -1)
+
+
+def numpyro_nuts(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, draws: int = 1000) -> Run:
+    """Sample with NumPyro's NUTS, four chains one after the other, in float32; warm-up includes compilation."""
+    import jax
+    import jax.numpy as jnp
+    import numpyro
+    import numpyro.distributions as dist
+    from numpyro.infer import MCMC, NUTS
+
+    def model():
+        weights = numpyro.sample("weights", dist.Normal(0, 1).expand([N_PARAMS]).to_event(1))
+        logits = jax_network(weights, jnp.asarray(x))
+        numpyro.sample("y", dist.Categorical(logits=logits), obs=jnp.asarray(y))
+
+    sampler = MCMC(
+        NUTS(model),
+        num_warmup=500,
+        num_samples=draws,
+        num_chains=N_CHAINS,
+        chain_method="sequential",
+        progress_bar=False,
+    )
+    fields = ("potential_energy",)
+    start = time.perf_counter()
+    sampler.warmup(jax.random.PRNGKey(0), extra_fields=fields)
+    warmed = time.perf_counter()
+    sampler.run(jax.random.PRNGKey(1), extra_fields=fields)  # compiles drawing
+    begin = time.perf_counter()
+    sampler.run(jax.random.PRNGKey(2), extra_fields=fields)
+    seconds = {"warmup": warmed - start, "draws": time.perf_counter() - begin}
+    weights = sampler.get_samples(group_by_chain=True)["weights"]
+    energy = np.asarray(sampler.get_extra_fields(group_by_chain=True)["potential_energy"], dtype=np.float64)
+    return jax_probability(weights, x_test), -energy, seconds
+
+
+def blackjax_mala(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, draws: int = 20_000) -> Run:
+    """Sample with BlackJAX's MALA, four chains side by side, its step size by BlackJAX's dual averaging to 0.574."""
+    import blackjax
+    import jax
+    import jax.numpy as jnp
+    from blackjax.adaptation.step_size import dual_averaging_adaptation
+
+    inputs, target = jnp.asarray(x, jnp.float32), jnp.asarray(y)
+    constant = -0.5 * N_PARAMS * np.log(2 * np.pi)
+
+    def log_density(weights):
+        log_probability = jax.nn.log_softmax(jax_network(weights, inputs))
+        likelihood = jnp.take_along_axis(log_probability, target[:, None], axis=1).sum()
+        return likelihood - 0.5 * jnp.sum(weights**2) + constant
+
+    kernel = blackjax.mala.build_kernel()
+    begin, update, final = dual_averaging_adaptation(0.574)
+
+    @jax.jit
+    def warm_up(key, position):
+        def body(carry, key):
+            state, search = carry
+            keys = jax.random.split(key, N_CHAINS)
+            step = jnp.exp(search.log_step_size)
+            state, info = jax.vmap(lambda k, s: kernel(k, s, log_density, step))(keys, state)
+            return (state, update(search, info.acceptance_rate.mean())), None
+
+        start = (jax.vmap(lambda p: blackjax.mala.init(p, log_density))(position), begin(1e-3))
+        (state, search), _ = jax.lax.scan(body, start, jax.random.split(key, draws // 2))
+        return state, final(search)
+
+    @jax.jit
+    def draw(key, state, step):
+        def body(state, key):
+            keys = jax.random.split(key, N_CHAINS)
+            state, _ = jax.vmap(lambda k, s: kernel(k, s, log_density, step))(keys, state)
+            return state, (state.position, state.logdensity)
+
+        return jax.lax.scan(body, state, jax.random.split(key, draws))
+
+    key = jax.random.PRNGKey(0)
+    position = jax.random.normal(key, (N_CHAINS, N_PARAMS))
+    start = time.perf_counter()
+    state, step = jax.block_until_ready(warm_up(jax.random.PRNGKey(1), position))
+    warmed = time.perf_counter()
+    jax.block_until_ready(draw(jax.random.PRNGKey(2), state, step))  # compiles drawing
+    drawing = time.perf_counter()
+    _, (weights, density) = jax.block_until_ready(draw(jax.random.PRNGKey(3), state, step))
+    seconds = {"warmup": warmed - start, "draws": time.perf_counter() - drawing}
+    probability = jax_probability(weights.swapaxes(0, 1), x_test)
+    return probability, np.asarray(density.T, dtype=np.float64), seconds
+
+
+def notebooks(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, draws: int = 2000) -> Run:
+    """Sample by the algorithm of Chandra & Simmons (2024) as their notebooks run it, row by row in NumPy.
+
+    Every other proposal is an epoch of stochastic gradient descent over the training rows, one at a time, plus
+    noise, and needs the same epoch back; the others are a random walk. The settings are theirs: learning rate 0.01,
+    noise of standard deviation 0.025, the first half of the moves thrown away.
+    """
+    learning_rate, noise = 0.01, 0.025
+    one_hot = np.eye(3)[y]
+
+    def unpack(theta):
+        return theta[:40].reshape(4, 10), theta[40:50], theta[50:80].reshape(10, 3), theta[80:]
+
+    def logits(theta, inputs):
+        first, first_bias, second, second_bias = unpack(theta)
+        return np.tanh(inputs @ first + first_bias) @ second + second_bias
+
+    def log_density(theta):
+        output = logits(theta, x)
+        top = output.max(axis=1)
+        log_total = top + np.log(np.exp(output - top[:, None]).sum(axis=1))
+        prior = -0.5 * theta @ theta - 0.5 * N_PARAMS * np.log(2 * np.pi)
+        return float((output[np.arange(len(y)), y] - log_total).sum() + prior)
+
+    def epoch(theta):
+        theta = theta.copy()
+        first, first_bias, second, second_bias = unpack(theta)
+        for row, target in zip(x, one_hot, strict=True):
+            hidden = np.tanh(row @ first + first_bias)
+            delta = target - softmax(hidden @ second + second_bias)
+            below = (second @ delta) * (1.0 - hidden * hidden)
+            second += learning_rate * np.outer(hidden, delta)
+            second_bias += learning_rate * delta
+            first += learning_rate * np.outer(row, below)
+            first_bias += learning_rate * below
+        return theta
+
+    kept, densities, seconds = [], [], {"warmup": 0.0, "draws": 0.0}
+    for chain in range(N_CHAINS):
+        rng = np.random.default_rng(chain)
+        theta = rng.standard_normal(N_PARAMS)
+        current = log_density(theta)
+        path, levels = np.empty((draws, N_PARAMS)), np.empty(draws)
+        start = time.perf_counter()
+        for move in range(2 * draws):
+            if move == draws:
+                seconds["warmup"] += time.perf_counter() - start
+                start = time.perf_counter()
+            uses_gradient = rng.random() < 0.5
+            centre = epoch(theta) if uses_gradient else theta
+            proposal = centre + noise * rng.standard_normal(N_PARAMS)
+            log_ratio = 0.0
+            if uses_gradient:
+                back = theta - epoch(proposal)
+                forth = proposal - centre
+                log_ratio = 0.5 * (forth @ forth - back @ back) / noise**2
+            proposed = log_density(proposal)
+            if np.log(rng.random()) < proposed - current + log_ratio:
+                theta, current = proposal, proposed
+            if move >= draws:
+                path[move - draws], levels[move - draws] = theta, current
+        seconds["draws"] += time.perf_counter() - start
+        kept.append(np.stack([softmax(logits(theta, x_test)).ravel() for theta in path]))
+        densities.append(levels)
+    return np.stack(kept), np.stack(densities), seconds
