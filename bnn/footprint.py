@@ -16,6 +16,7 @@ MARGIN = 1.25
 
 _MIB = 2**20
 _SNAKEMAKE_MB = 100
+_BLOCK = 64 * _MIB
 _SAMPLE_BYTES = 2**17
 _MOST_CLASSES = 1000
 
@@ -130,10 +131,11 @@ def peak_mb(rule: str, table: Table, settings: Mapping[str, Any]) -> float:
         # Every cell as text in two lists, the columns as numbers, and both parts, raw and standardised.
         "prepare": 110 * columns - 60 * _MIB,
         "fit_baseline": 28 * columns,
-        # The table twice (as read, and turned for the network), the draws of one job, kept and written.
-        "sample_chain": 16 * columns + 16 * weights * min(1, sampler["chains_per_job"] / sampler["chains"]),
-        # Of every draw at every row: the prediction, a new observation, the log density; and all weights twice.
-        "combine": points * (4 * table.outputs + 12) + 24 * weights,
+        # The table twice (as read, and turned for the network), the draws of one job.
+        "sample_chain": 16 * columns + 8 * weights * min(1, sampler["chains_per_job"] / sampler["chains"]),
+        # A block of draws at a time: what each predicts, and its weights; and the weights of one chain as stored.
+        "combine": min(points * (4 * table.outputs + 12) + 24 * weights, _BLOCK)
+        + 16 * weights / sampler["chains"],
         "diagnose": points * 5 + 32 * weights,
         "evaluate": points * (20 if regression else 4 * table.outputs + 12),
         "plot": points * 5,

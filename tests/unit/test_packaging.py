@@ -228,6 +228,7 @@ def test_make_alone_lists_what_it_can_do(tmp_path: Path) -> None:
     assert listed == [
         "help",
         "results",
+        "profile",
         "test",
         "calibrate",
         "benchmark",
