@@ -252,4 +252,5 @@ class RecordFile:
 
     def close(self) -> None:
         """Close the file; what was not synced may not have reached the disk."""
-        self._file.close()
+        with named_errors(self.path):
+            self._file.close()

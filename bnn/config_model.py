@@ -249,7 +249,7 @@ class Sampler(Section):
     )
     keep: Literal["both", "predictions", "weights"] = Field(
         "both",
-        description="What posterior.nc keeps: the weights of every draw, what each predicts for every row, or both. The "
+        description="What posterior.nc keeps: weights of every draw, what each predicts for every row, or both. The "
         "report is the same; a whole file exists while it is made.",
     )
     keep_precision: Literal["float64", "float32"] = Field(

@@ -8,7 +8,7 @@ effective sample size, of Vehtari et al. (2021).
 """
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,6 +28,8 @@ with quiet_import():
 
 _BLOCK = 1000
 """Quantities handed to ArviZ at a time, so that its copies stay small."""
+_BLOCK_BYTES = 2**25
+"""Rough size of the draws that are read at a time."""
 
 
 class Convergence(NamedTuple):
@@ -227,11 +229,10 @@ def _noise_is_sampled(attributes: Mapping[str, Any]) -> bool:
     return LOG_NOISE_SCALE in ParameterLayout.from_json(attributes["layout"]).names
 
 
-def _weights(idata: az.InferenceData) -> dict[str, np.ndarray]:
-    """Return the weights and biases of all draws: neither noise nor scales of the prior."""
-    posterior = idata["posterior"]
-    names = [str(name) for name in posterior.data_vars]
-    return {name: posterior[name].values for name in names if name.startswith(("weight_", "bias_"))}
+def _weights(idata: az.InferenceData) -> list[str]:
+    """Return the names of the weights and biases: neither noise nor scales of the prior."""
+    names = [str(name) for name in idata["posterior"].data_vars]
+    return [name for name in names if name.startswith(("weight_", "bias_"))]
 
 
 def _flat(blocks: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -260,12 +261,36 @@ def _scalar_summary(draws: np.ndarray) -> dict[str, float]:
 
 
 def _weight_summary(idata: az.InferenceData) -> dict[str, dict[str, float | None]]:
-    raw = _weights(idata)
-    canonical = canonical_weights(raw, odd_activation=idata["posterior"].attrs["activation"] == "tanh")
-    result = {}
-    for name, weights in (("raw", raw), ("canonical", canonical)):
-        result[name] = _extremes(weights)
-    return result
+    """Return figures of the weights as they are and in a canonical order.
+
+    To order the units of a draw takes all its weights, to judge a weight takes all its draws: the draws are read once
+    for each group of weights whose draws fit into memory, which for small networks is once.
+    """
+    posterior, names = idata["posterior"], _weights(idata)
+    odd = posterior.attrs["activation"] == "tanh"
+    n_chains, n_draws = posterior.sizes["chain"], posterior.sizes["draw"]
+    n_weights = sum(int(np.prod(posterior[name].shape[2:])) for name in names)
+    n_at_once = max(1, _BLOCK_BYTES // (8 * n_chains * n_draws))
+    draws_at_once = max(1, _BLOCK_BYTES // (8 * n_weights))
+    found: dict[str, list[Convergence]] = {"raw": [], "canonical": []}
+    for first in range(0, n_weights, n_at_once):
+        group = slice(first, min(first + n_at_once, n_weights))
+        values = {order: np.empty((n_chains, n_draws, group.stop - group.start)) for order in found}
+        for chain in range(n_chains):
+            for start in range(0, n_draws, draws_at_once):
+                some = slice(start, start + draws_at_once)
+                raw = {name: posterior[name][[chain], some].values for name in names}
+                orders = {"raw": raw, "canonical": canonical_weights(raw, odd_activation=odd)}
+                for order, blocks in orders.items():
+                    values[order][chain, some] = _flat(blocks)[0, :, group]
+        for order, draws in values.items():
+            found[order].append(convergence(draws, brief=True))
+    return {order: _extremes(_joined(parts)) for order, parts in found.items()}
+
+
+def _joined(parts: Sequence[Convergence]) -> Convergence:
+    """Return the diagnostics of some quantities after those of others."""
+    return Convergence(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
 def _prior_scale_summary(idata: az.InferenceData) -> dict[str, float | None] | None:
@@ -275,11 +300,11 @@ def _prior_scale_summary(idata: az.InferenceData) -> dict[str, float | None] | N
     if not names:
         return None
     scales = {name: posterior[name].values for name in names}
-    return {"n_quantities": _flat(scales).shape[2]} | _extremes(scales)
+    found = convergence(_flat(scales), brief=True)
+    return {"n_quantities": found.rhat.size} | _extremes(found)
 
 
-def _extremes(blocks: Mapping[str, np.ndarray]) -> dict[str, float | None]:
-    found = convergence(_flat(blocks), brief=True)
+def _extremes(found: Convergence) -> dict[str, float | None]:
     return {
         "rhat_max": _extreme(np.max, found.rhat),
         "rhat_median": _extreme(np.median, found.rhat),
@@ -290,7 +315,8 @@ def _extremes(blocks: Mapping[str, np.ndarray]) -> dict[str, float | None]:
 
 def _chain_records(idata: az.InferenceData) -> list[dict[str, Any]]:
     stats = idata["sample_stats"]
-    stuck = stuck_chains(_flat(_weights(idata)))
+    # Where the position changes, so does the log density.
+    stuck = stuck_chains(stats["lp"].values)
     seconds = np.sum([stats[f"seconds_{phase}"].values for phase in PHASES], axis=0)
     return [
         {
@@ -314,6 +340,13 @@ def _of_predictions(idata: az.InferenceData, split: str) -> Convergence:
     Carlo error of the mean.
     """
     group = idata[PREDICTIONS[split]]
+    n_numbers = group.sizes["chain"] * group.sizes["draw"] * group.sizes.get("class", 1)
+    step = max(1, _BLOCK_BYTES // (8 * n_numbers))
+    blocks = [slice(start, start + step) for start in range(0, group.sizes["obs_id"], step)]
+    return _joined([_of_rows(group.isel(obs_id=rows)) for rows in blocks])
+
+
+def _of_rows(group: xr.Dataset) -> Convergence:
     if "mean" in group:
         found = convergence(group["mean"].values)
         if group["noise_sd"].ndim == 2:

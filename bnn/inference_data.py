@@ -19,7 +19,7 @@ from bnn.layout import ParameterLayout
 from bnn.likelihoods import LOG_NOISE_SCALE, StudentT
 from bnn.predictive import BLOCK_BYTES, Predictor, make_predictor
 from bnn.priors import LOG_PRIOR_SCALE
-from bnn.storage import atomic_path, read_netcdf, stored_array
+from bnn.storage import atomic_path, check_space, read_netcdf, stored_array
 
 with quiet_import():
     import arviz as az
@@ -139,6 +139,8 @@ def combine(
         groups[constant] = groups.get(constant, xr.Dataset()).assign(x=x)
     attributes = {"dataset": dataset.name, "created_by": f"bnn {__version__}"}
     with atomic_path(path) as temporary:
+        check_space(temporary, _n_bytes(dataset, chains, predictor, keep))
+        temporary.unlink()
         for group, data in groups.items():
             data.to_netcdf(temporary, mode="a" if temporary.exists() else "w", group=group, engine="h5netcdf")
         # Not compressed: draws hardly shrink, and compressing takes longer than everything else here.
@@ -149,6 +151,17 @@ def combine(
             if keep != "weights":
                 _store_predictions(file, "train", dataset, chains, predictor, rng)
                 _store_predictions(file, "test", dataset, chains, predictor, rng)
+
+
+def _n_bytes(dataset: Dataset, chains: _Chains, predictor: Predictor, keep: str) -> int:
+    """Return about how large the arrays are that have a number for each draw and parameter or row."""
+    n_draws = chains.variables["log_density"].size
+    n_rows = len(dataset.x_train) + len(dataset.x_test)
+    per_row = (
+        8 + 4 + 4 * (2 if predictor.noise_varies else 1 if predictor.is_regression else dataset.n_outputs)
+    )
+    of_weights = 8 * predictor.layout.n_params if keep != "predictions" else 0
+    return n_draws * (of_weights + (n_rows * per_row if keep != "weights" else 0))
 
 
 def load(path: str | os.PathLike[str]) -> az.InferenceData:

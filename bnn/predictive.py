@@ -1,7 +1,8 @@
 """From draws of the posterior to the predictive distribution, and what part of its spread is due to the draws.
 
 Shapes are (chain, draw, obs) and (chain, draw, obs, class). Forward passes are made in blocks of draws, and
-summaries in blocks of rows, so memory does not grow with both.
+summaries in blocks of rows, so memory does not grow with both: summaries take arrays, or variables of a file that read
+from the disk what they are sliced for.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -98,7 +99,7 @@ def class_summary(probability: np.ndarray) -> ClassSummary:
     n_obs, n_classes = probability.shape[2:]
     mean, aleatoric = np.empty((n_obs, n_classes)), np.empty(n_obs)
     for rows in _row_blocks(n_obs, 8 * probability[:, :, 0].size):
-        block = probability[:, :, rows].astype(np.float64)
+        block = np.asarray(probability[:, :, rows], dtype=np.float64)
         mean[rows] = block.mean(axis=(0, 1))
         aleatoric[rows] = entropy(block).mean(axis=(0, 1))
     total = entropy(mean)
@@ -119,10 +120,10 @@ def target_summary(mean: np.ndarray, noise_sd: np.ndarray) -> TargetSummary:
     n_obs = mean.shape[2]
     centre, aleatoric, epistemic = np.empty(n_obs), np.empty(n_obs), np.empty(n_obs)
     for rows in _row_blocks(n_obs, 8 * mean[:, :, 0].size):
-        block = mean[:, :, rows].astype(np.float64)
+        block = np.asarray(mean[:, :, rows], dtype=np.float64)
         centre[rows] = block.mean(axis=(0, 1))
         epistemic[rows] = block.var(axis=(0, 1))
-        noise = noise_sd if noise_sd.ndim == 2 else noise_sd[:, :, rows]
+        noise = np.asarray(noise_sd if noise_sd.ndim == 2 else noise_sd[:, :, rows])
         aleatoric[rows] = np.square(noise, dtype=np.float64).mean(axis=(0, 1))
     return TargetSummary(centre, aleatoric + epistemic, aleatoric, epistemic)
 
@@ -144,7 +145,7 @@ def central_intervals(draws: np.ndarray, levels: Sequence[float]) -> tuple[np.nd
     """
     ends = np.empty((2, len(levels), draws.shape[2]))
     for rows in _row_blocks(draws.shape[2], 8 * draws[:, :, 0].size):
-        block = draws[:, :, rows].reshape(-1, rows.stop - rows.start).astype(np.float64)
+        block = np.asarray(draws[:, :, rows], dtype=np.float64).reshape(-1, rows.stop - rows.start)
         ends[:, :, rows] = intervals_of_sorted(np.sort(block, axis=0), levels)
     return ends[0], ends[1]
 
@@ -167,10 +168,14 @@ def mixture_log_density(log_density: np.ndarray) -> np.ndarray:
     Its sum over rows is the log pointwise predictive density (lppd). The largest term is taken out of the sum
     first, so nothing underflows; a density of 0 in every draw gives -inf.
     """
-    highest = log_density.max(axis=(0, 1))
-    shift = np.where(np.isneginf(highest), 0.0, highest)
-    with np.errstate(divide="ignore"):
-        return shift + np.log(np.exp(log_density - shift, dtype=np.float64).mean(axis=(0, 1)))
+    mixed = np.empty(log_density.shape[2])
+    for rows in _row_blocks(len(mixed), 8 * log_density[:, :, 0].size):
+        block = np.asarray(log_density[:, :, rows], dtype=np.float64)
+        highest = block.max(axis=(0, 1))
+        shift = np.where(np.isneginf(highest), 0.0, highest)
+        with np.errstate(divide="ignore"):
+            mixed[rows] = shift + np.log(np.exp(block - shift).mean(axis=(0, 1)))
+    return mixed
 
 
 def sample_classes(probability: np.ndarray, rng: np.random.Generator) -> np.ndarray:

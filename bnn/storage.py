@@ -15,6 +15,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+_OVERHEAD_BYTES = 2**16
+"""What HDF5 needs beside the arrays, at most about."""
+
 
 class Streamed(Protocol):
     """An array that is never whole in memory."""
@@ -32,14 +35,28 @@ Variable = tuple[Sequence[str], np.ndarray | Streamed]
 
 @contextmanager
 def named_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Name the file in errors of the operating system, which often say only that the disk is full."""
+    """Name the file in errors of the operating system, which often say only that the disk is full.
+
+    HDF5 gives such errors as texts, some of them as RuntimeError.
+    """
     try:
         yield
-    except OSError as error:
-        if error.filename is not None or str(path) in str(error):
+    except (OSError, RuntimeError) as error:
+        number = re.search(r"errno = (\d+)", str(error))
+        is_named = getattr(error, "filename", None) is not None or f"write {path}" in str(error)
+        if is_named or not (number or isinstance(error, OSError)):
             raise
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        raise OSError(error.errno, f"cannot write {path}: {reason}") from error
+        code = int(number[1]) if number else getattr(error, "errno", None)
+        raise OSError(f"cannot write {path}: {os.strerror(code) if code else error}") from error
+
+
+def check_space(path: str | os.PathLike[str], n_bytes: int) -> None:
+    """Raise OSError now if a file of that size cannot be written, instead of when HDF5 is in the middle of it.
+
+    HDF5 does not survive a disk that is full when it closes a file: the process crashes a little later.
+    """
+    with open(path, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, n_bytes + _OVERHEAD_BYTES)
 
 
 @contextmanager
@@ -101,9 +118,6 @@ def write_netcdf(
         If two variables disagree on the length of a dimension, an array has another number of dimensions than
         named, or something is not a number or text (NetCDF knows no true and false: use 1 and 0).
     """
-    import h5netcdf
-    import h5py
-
     sizes: dict[str, int] = {}
     for name, (dims, array) in variables.items():
         if len(dims) != len(array.shape):
@@ -120,7 +134,19 @@ def write_netcdf(
     for name, value in attributes.items():
         if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | str | np.number):
             raise ValueError(f"attribute {name!r} is {value!r}: use a number or text")
-    with atomic_path(path) as temporary, h5netcdf.File(temporary, "w") as file:
+    n_bytes = sum(array.dtype.itemsize * math.prod(array.shape) for _, array in variables.values())
+    with atomic_path(path) as temporary:
+        check_space(temporary, n_bytes)
+        _write_netcdf(temporary, sizes, variables, attributes)
+
+
+def _write_netcdf(
+    path: Path, sizes: Mapping[str, int], variables: Mapping[str, Variable], attributes: Mapping[str, Any]
+) -> None:
+    import h5netcdf
+    import h5py
+
+    with h5netcdf.File(path, "w") as file:
         file.dimensions = sizes
         for name, (dims, array) in variables.items():
             if not isinstance(array, np.ndarray):

@@ -490,3 +490,15 @@ def test_failures_come_before_warnings(judged):
     assert grave[0]
     assert grave == sorted(grave, reverse=True)
     assert not all(grave)
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_figures_do_not_depend_on_how_much_is_read_at_a_time(judged, monkeypatch, task):
+    dataset = make_dataset(task)
+    theta = independent_theta(dataset, n_chains=3, n_draws=40)
+    summary, pointwise = judged(theta, dataset)
+    monkeypatch.setattr(diagnostics, "_BLOCK_BYTES", 8 * 3 * 40 * 2)
+    again, pointwise_again = judged(theta, dataset)
+    assert again == summary
+    for name, (_, values) in pointwise.items():
+        np.testing.assert_array_equal(values, pointwise_again[name][1])

@@ -213,7 +213,7 @@ def test_every_family_is_stored_with_its_noise_and_the_scales_of_the_prior(tmp_p
     likelihood = LIKELIHOOD | {"family": family}
     layout = layout_of(dataset, likelihood, learned_scales)
     theta = independent_theta(dataset, n_chains=2, n_draws=6, layout=layout)
-    idata = build(dataset, write_chains(tmp_path, theta, layout), likelihood=likelihood)
+    build(dataset, write_chains(tmp_path, theta, layout), likelihood=likelihood)
     saved = inference_data.load(tmp_path / "posterior.nc")
     found, found_layout = inference_data.stacked_theta(saved)
     assert found_layout == layout

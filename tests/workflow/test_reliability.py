@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,6 +66,13 @@ class Run:
 
     def result(self, *parts: str) -> Path:
         return self.folder.joinpath("results", *parts)
+
+    def wait_for_draws(self) -> None:
+        """Wait until a chain has written some."""
+        path, deadline = self.result(*STATE, "draws"), time.monotonic() + 120
+        while not path.exists() or not path.stat().st_size:
+            assert time.monotonic() < deadline, "no chain started"
+            time.sleep(0.02)
 
 
 CHAIN = ("gap", "chains", "chain_0.nc")
@@ -140,3 +148,62 @@ def test_killed_at_random_moments_the_same_command_ends_with_the_same_results(un
         left = [path for path in run.result().rglob(".*") if path.name != ".snakemake_timestamp"]
         assert left == [], "half-written files"
     assert n_during_chains > 0, "no kill hit a chain on its way"
+
+
+NEVER_DONE = 10_000_000
+"""Draws that no test waits for. What was drawn serves a run with fewer draws as well."""
+
+
+def test_after_ctrl_c_the_same_command_goes_on(undisturbed, tmp_path):
+    run = Run(tmp_path / "run", draws=NEVER_DONE)
+    process = run.start()
+    run.wait_for_draws()
+    os.killpg(process.pid, signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode != 0
+    assert "stopped: it received SIGINT; what was done is kept in results/gap/chains/chain_" in said
+    run.configure()
+    run.finish()
+    assert_same_results(run, undisturbed)
+    assert "going on from" in run.result("gap", "logs", "sample_chain_0.log").read_text()
+
+
+def test_orphans_of_a_killed_snakemake_make_way_for_the_next_one(undisturbed, tmp_path):
+    """Only Snakemake is killed: its jobs live on, its locks stay, and the next run starts at once."""
+    run = Run(tmp_path / "run", draws=NEVER_DONE)
+    process = run.start()
+    run.wait_for_draws()
+    process.kill()
+    assert list((run.folder / ".snakemake" / "locks").iterdir())
+    run.configure()
+    run.finish()
+    assert_same_results(run, undisturbed)
+    said, _ = process.communicate(timeout=60)  # ends when the last orphan has
+    assert "stopped: the Snakemake that started it is gone" in said
+
+
+def test_a_living_snakemake_keeps_its_lock(tmp_path):
+    run = Run(tmp_path / "run", draws=NEVER_DONE)
+    process = run.start()
+    run.wait_for_draws()
+    second = run.start()
+    said, _ = second.communicate(timeout=120)
+    kill_group(process)
+    assert second.returncode != 0
+    assert "Directory cannot be locked" in said
+
+
+def test_more_draws_extend_the_chains_and_the_time_between_checkpoints_runs_nothing_again(
+    undisturbed, tmp_path
+):
+    run = Run(tmp_path / "run")
+    shutil.copytree(undisturbed.folder, run.folder, dirs_exist_ok=True)
+    run.configure(checkpoint_seconds=7)
+    assert "Nothing to be done" in run.finish()
+    before = read_netcdf(run.result(*CHAIN))[0]["theta"]
+    run.configure(draws=250)
+    run.finish(str(Path("results").joinpath(*CHAIN)))
+    after = read_netcdf(run.result(*CHAIN))[0]["theta"]
+    assert after.shape[1] == 250
+    assert np.array_equal(after[:, :200], before)
+    assert "draws, 200 draws so far" in run.result("gap", "logs", "sample_chain_0.log").read_text()

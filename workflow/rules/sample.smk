@@ -56,12 +56,12 @@ rule combine:
         chains=chain_files,
     output:
         posterior="results/{dataset}/posterior.nc",
-    wildcard_constraints:
-        dataset=names_that_keep("both"),
     log:
         "results/{dataset}/logs/combine.log",
     benchmark:
         "results/{dataset}/benchmarks/combine.tsv"
+    wildcard_constraints:
+        dataset=names_that_keep("both"),
     conda:
         "../../environment.yml"
     threads: 1
