@@ -48,7 +48,7 @@ def read_jobs(results: Path) -> list[Job]:
         raise FileNotFoundError(
             f"{results} holds no benchmark files (*/benchmarks/*.tsv): run the workflow first"
         )
-    jobs = sorted((_read_job(path, results) for path in paths), key=lambda job: job.start)
+    jobs = sorted((_read_job(path, results) for path in paths), key=lambda job: (job.start, job.rule))
     first, end = 0, jobs[0].start
     for index, job in enumerate(jobs):
         if job.start - end > PAUSE:

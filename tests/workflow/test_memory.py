@@ -79,7 +79,8 @@ class Measured(NamedTuple):
 def snakemake_mb(tmp_path_factory: pytest.TempPathFactory) -> float:
     """Memory of the Snakemake that starts a job."""
     program = (
-        "import resource, sys\nfrom snakemake.cli import main\ntry:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "import resource, sys\nfrom snakemake.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
     )
     command = [
