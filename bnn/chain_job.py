@@ -242,7 +242,7 @@ def _write_draws(
 ) -> None:
     """Write the file of the chains, with all that is needed to read it alone."""
     settings = job.sampler
-    *_, (_, last) = records.blocks(settings.draws)
+    last = records.read(slice(settings.draws - 1, settings.draws))[0]
     shared = ("chain", "draw")
     variables: dict[str, Variable] = {
         "theta": ((*shared, "param"), _Column(records, "theta", settings.draws, interruption)),
@@ -265,7 +265,7 @@ def _write_draws(
         "n_draws": settings.draws,
         "thin": settings.thin,
         "langevin": json.dumps(dict(settings.langevin)),
-        "n_gradients": int(last["n_gradients"][-1]),
+        "n_gradients": int(last["n_gradients"]),
         "adjusted": int(run.adjusted),
     }
     attributes |= {f"seconds_{phase}": seconds for phase, seconds in run.seconds.items()}

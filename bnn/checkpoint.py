@@ -240,15 +240,19 @@ class RecordFile:
             self._file.flush()
             os.fsync(self._file.fileno())
 
+    def read(self, place: slice) -> np.ndarray:
+        """Return the records from the start to the stop of a slice."""
+        self._file.flush()
+        self._file.seek(place.start * self.dtype.itemsize)
+        data = self._file.read((place.stop - place.start) * self.dtype.itemsize)
+        return np.frombuffer(data, dtype=self.dtype)
+
     def blocks(self, n_records: int) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield the first records, a block at a time, with their place."""
-        self._file.flush()
         step = max(1, _BLOCK_BYTES // self.dtype.itemsize)
         for start in range(0, n_records, step):
-            count = min(step, n_records - start)
-            self._file.seek(start * self.dtype.itemsize)
-            data = self._file.read(count * self.dtype.itemsize)
-            yield slice(start, start + count), np.frombuffer(data, dtype=self.dtype)
+            place = slice(start, min(start + step, n_records))
+            yield place, self.read(place)
 
     def close(self) -> None:
         """Close the file; what was not synced may not have reached the disk."""

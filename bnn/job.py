@@ -157,6 +157,8 @@ def _starters(script: str) -> tuple[list[_Process], bool]:
     found: list[_Process] = []
     pid = os.getppid()
     for _ in range(_MOST_WRAPPERS):
+        if pid == 0:  # outside this container
+            break
         process = _look(pid)
         if process is None:
             return found, Path("/proc/self/stat").exists()  # without /proc nothing can be said

@@ -4,6 +4,7 @@ All are `flock` locks, which the kernel releases when a process ends, however it
 between a removal and the next opening two processes could each lock a file of their own.
 """
 
+import errno
 import fcntl
 import os
 import socket
@@ -47,7 +48,7 @@ def exclusive_lock(
     place.parent.mkdir(parents=True, exist_ok=True)
     with open(place, "ab+") as file:
         deadline = time.monotonic() + patience
-        while not _try_lock(file):
+        while not _try_lock_if_possible(file):
             check()
             if time.monotonic() > deadline:
                 raise TimeoutError(
@@ -63,6 +64,17 @@ def exclusive_lock(
             yield before
         finally:
             file.truncate(0)
+
+
+def _try_lock_if_possible(file: BinaryIO) -> bool:
+    """Try to lock; where the file system knows no locks, say so and go on: Snakemake starts each job once."""
+    try:
+        return _try_lock(file)
+    except OSError as error:
+        if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+            raise
+        print(f"{file.name}: {os.strerror(error.errno)}; make sure that no other process is at work here")
+        return True
 
 
 def _try_lock(file: BinaryIO) -> bool:

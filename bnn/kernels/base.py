@@ -120,13 +120,15 @@ def metropolis_hastings(
 
     Notes
     -----
-    A ratio that is not a number (a proposal where the density overflows) rejects, and is counted as diverging.
+    A ratio that is not a number, or is infinite (a proposal where the density overflows), rejects, and is counted as
+    diverging.
     """
     log_ratio = proposed.log_density - current.log_density + log_q_back - log_q_forth
     acceptance_prob = np.exp(np.minimum(0.0, log_ratio))
-    diverging = ~(log_ratio >= -DIVERGENCE_THRESHOLD)  # true where the ratio is not a number as well
+    # True where the ratio is not a number as well. A density that overflows to infinity is no place to be either.
+    diverging = ~((log_ratio >= -DIVERGENCE_THRESHOLD) & (log_ratio < np.inf))
     if diverging.any():
-        acceptance_prob[np.isnan(log_ratio)] = 0.0
+        acceptance_prob[~np.isfinite(log_ratio)] = 0.0
     accepted = random.uniform() < acceptance_prob
     return _choose(accepted, proposed, current), TransitionInfo(
         acceptance_prob, accepted, log_ratio, diverging

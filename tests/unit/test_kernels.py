@@ -158,6 +158,16 @@ def state(log_density):
     return ChainState(values[:, None], values, values[:, None])
 
 
+def test_a_density_that_overflows_to_infinity_rejects_and_is_counted():
+    current, proposed = state([0.0, 0.0]), state([np.inf, 1e300])
+    random = ChainRandom.of_chains(0, Stream.SAMPLE, range(2))
+    moved, info = metropolis_hastings(random, current, proposed, log_q_forth=0.0, log_q_back=0.0)
+    assert info.accepted.tolist() == [False, True]
+    assert info.diverging.tolist() == [True, False]
+    assert info.acceptance_prob.tolist() == [0.0, 1.0]
+    assert moved.log_density.tolist() == [0.0, 1e300]
+
+
 def test_nan_rejects_and_is_counted():
     current = state([0.0, 0.0, 0.0, 0.0])
     proposed = state([np.nan, -np.inf, -2000.0, 10.0])

@@ -211,6 +211,16 @@ def test_a_change_of_one_dataset_runs_that_dataset_only(finished):
     assert jobs == messages([BASELINE, *CHAINS, *AFTER_CHAINS], ["gap"])
 
 
+@pytest.mark.parametrize("keep", ["predictions", "weights"])
+def test_what_is_kept_does_not_sample_again(finished, keep):
+    config = json.loads(json.dumps(TINY))
+    config["datasets"]["gap"]["sampler"] = {"keep": keep}
+    finished.configure(config)
+    jobs = finished.jobs_to_run()
+    finished.configure(TINY)
+    assert jobs == messages(AFTER_CHAINS, ["gap"])
+
+
 def test_a_new_dataset_runs_alone(finished):
     config = json.loads(json.dumps(TINY))
     config["datasets"]["wine"] = {"task": "classification", "source": {"kind": "sklearn", "name": "wine"}}

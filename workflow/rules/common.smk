@@ -89,12 +89,11 @@ def chain_files(wildcards):
     return [f"results/{wildcards.dataset}/chains/chain_{name}.nc" for name in names]
 
 
-NOTHING = "(?!)"  # a pattern that matches no text; an empty one is none, and matches all
-
-
 def names_that_keep(*parts):
-    """Return a pattern of the datasets whose posterior.nc keeps these parts; it matches no name if there is none."""
-    return "|".join(name for name, dataset in DATASETS.items() if dataset["sampler"]["keep"] in parts) or NOTHING
+    """Return a pattern of the datasets whose posterior.nc keeps these parts; it matches nothing if there is none."""
+    return (
+        "|".join(name for name, dataset in DATASETS.items() if dataset["sampler"]["keep"] in parts) or "(?!)"
+    )
 
 
 def whole_posterior(wildcards):
