@@ -56,7 +56,9 @@ if workflow.exec_mode == ExecMode.DEFAULT:
 
 def memory(rule):
     """Return a function: MiB that a job asks for; a job that is tried again may have run out of them, and gets more."""
-    return lambda wildcards, attempt: attempt * request_mb(rule, table(wildcards.dataset), DATASETS[wildcards.dataset])
+    return lambda wildcards, attempt: attempt * request_mb(
+        rule, table(wildcards.dataset), DATASETS[wildcards.dataset]
+    )
 
 
 def minutes(first):
