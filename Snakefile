@@ -7,6 +7,9 @@ min_version("9.14")
 configfile: "config/config.yaml"
 
 
+report: "workflow/report/workflow.rst"
+
+
 include: "workflow/rules/common.smk"
 include: "workflow/rules/prepare.smk"
 include: "workflow/rules/sample.smk"
@@ -18,6 +21,7 @@ rule all:
     default_target: True
     input:
         "results/report.html",
+        prediction_files(),
         # All that the README promises: what a user deleted is made again.
         expand(
             "results/{dataset}/{name}",
@@ -28,6 +32,7 @@ rule all:
                 "posterior.nc",
                 "diagnostics.json",
                 "metrics.json",
+                "checks.json",
                 "predictions.csv",
                 "figures",
                 "report.html",

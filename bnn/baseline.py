@@ -1,206 +1,80 @@
-"""What the Bayesian network is compared with: the same network trained by Adam, and a linear model.
+"""What the Bayesian network is compared with: the same network trained by Adam, an ensemble of such, a linear model.
 
-Both see the same training rows and standardisation as the chains, and are judged on the same test rows in the
-same units.
+All see the same training rows and standardisation as the chains, and are judged on the same test rows in the
+same units. A deep ensemble (Lakshminarayanan, Pritzel & Blundell 2017) is several networks, each from its own start on
+its own order of the rows; what it predicts is the mean of their predictive distributions.
 """
 
 import time
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from bnn.datasets import Dataset
 from bnn.layout import ParameterLayout
-from bnn.likelihoods import Categorical, Gaussian, Likelihood, softmax
+from bnn.likelihoods import softmax
 from bnn.network import Network
-from bnn.optimize import AdamState, adam_step, start_adam
-
-
-@dataclass(frozen=True)
-class BaselineSettings:
-    """How to train the frequentist network. There are no defaults here: they live in the config.
-
-    Parameters
-    ----------
-    learning_rate
-        Step length of Adam.
-    weight_decay
-        Decoupled decay of the weights; biases are not decayed.
-    batch_size
-        Rows in a mini-batch.
-    max_epochs
-        Passes over the data at the most.
-    patience
-        Epochs without a better validation loss after which training stops.
-    validation_size
-        Part of the training rows set aside for early stopping and for the noise scale, in (0, 1).
-    """
-
-    learning_rate: float
-    weight_decay: float
-    batch_size: int
-    max_epochs: int
-    patience: int
-    validation_size: float
-
-
-@dataclass(frozen=True)
-class TrainedNetwork:
-    """The network, and how training went."""
-
-    theta: np.ndarray
-    """(param,): trained on all training rows for as many epochs as the validation rows found best"""
-    stopped_theta: np.ndarray
-    """(param,): the network that found this number, which has not seen the validation rows"""
-    best_epoch: int
-    train_loss: np.ndarray
-    """(epoch,): mean negative log likelihood, nats a row"""
-    validation_loss: np.ndarray
-    """(epoch,)"""
-    validation_rows: np.ndarray
-    """Indices of the training rows that were set aside"""
-
-
-def validation_rows(y: np.ndarray, *, size: float, stratify: bool, rng: np.random.Generator) -> np.ndarray:
-    """Return the indices of the rows set aside for validation, sorted; with `stratify`, a share of every class.
-
-    Raises
-    ------
-    ValueError
-        If that leaves no row to train on, or none to validate on.
-    """
-    groups = [np.flatnonzero(y == value) for value in np.unique(y)] if stratify else [np.arange(len(y))]
-    chosen = [rng.permutation(group)[: round(size * len(group))] for group in groups]
-    rows = np.sort(np.concatenate(chosen))
-    if not 0 < len(rows) < len(y):
-        raise ValueError(
-            f"baseline.validation_size {size} sets {len(rows)} of {len(y)} training rows aside: "
-            "it must leave some to train on and some to validate on"
-        )
-    return rows
-
-
-def _starting_weights(network: Network, layout: ParameterLayout, rng: np.random.Generator) -> np.ndarray:
-    """Return weights of variance 1/inputs and zero biases (LeCun et al. 1998), shape (1, param)."""
-    blocks = {
-        name: rng.standard_normal(shape) / np.sqrt(shape[0]) if len(shape) == 2 else np.zeros(shape)
-        for name, shape in network.parameter_shapes.items()
-    }
-    return layout.pack(blocks)[None]
-
-
-def train(
-    network: Network,
-    x: np.ndarray,
-    y: np.ndarray,
-    *,
-    n_classes: int | None,
-    settings: BaselineSettings,
-    rng: np.random.Generator,
-) -> TrainedNetwork:
-    """Train by mini-batch Adam with weight decay, stopped early, then again on all training rows.
-
-    A first run finds the epoch of the smallest loss on a validation part of the training rows. A second one
-    starts from the same weights and runs for so many epochs on all training rows, so that the network has
-    seen as many as the chains (Goodfellow, Bengio & Courville 2016, algorithm 7.2).
-
-    Parameters
-    ----------
-    network
-        The architecture, the same as the chains'.
-    x, y
-        Training inputs (obs, input) and targets (obs,), standardised.
-    n_classes
-        Number of classes; None for regression, where the loss is half the squared error.
-    settings
-        How to train.
-    rng
-        Used for the validation part, the first weights and the order of the rows.
-    """
-    likelihood: Likelihood
-    if n_classes is None:
-        likelihood = Gaussian(noise_scale=1.0, log_noise_mean=0.0, log_noise_sd=1.0)
-    else:
-        likelihood = Categorical(n_classes)
-    held_out = validation_rows(y, size=settings.validation_size, stratify=n_classes is not None, rng=rng)
-    rows = np.setdiff1d(np.arange(len(y)), held_out)
-    layout = ParameterLayout(network.parameter_shapes)
-    theta = _starting_weights(network, layout, rng)
-    decay = np.concatenate(
-        [np.full(np.prod(s, dtype=int), float(len(s) == 2)) for s in layout.shapes.values()]
-    )
-    columns, target = network.columns(x), likelihood.encode(y)
-
-    def mean_loss(theta: np.ndarray, part: np.ndarray) -> float:
-        parameters = layout.unpack(theta)
-        output = network.forward(parameters, x[part])
-        return -float(likelihood.pointwise(output, target[..., part], parameters).mean())
-
-    def mean_loss_grad(theta: np.ndarray, part: np.ndarray) -> np.ndarray:
-        parameters = layout.unpack(theta)
-        outputs = network.forward_layers(parameters, columns[:, part])
-        _, output_grad, _ = likelihood.total_and_grad(outputs[-1], target[..., part], parameters)
-        grad = np.zeros_like(theta)
-        layout.add_to(grad, network.backward(parameters, outputs, output_grad))
-        return -grad / len(part)
-
-    def epoch(adam: AdamState, theta: np.ndarray, part: np.ndarray) -> tuple[AdamState, np.ndarray]:
-        order = rng.permutation(part)
-        for start in range(0, len(order), settings.batch_size):
-            grad = mean_loss_grad(theta, order[start : start + settings.batch_size])
-            adam, theta = adam_step(
-                adam,
-                theta,
-                grad,
-                learning_rate=settings.learning_rate,
-                weight_decay=settings.weight_decay * decay,
-            )
-        return adam, theta
-
-    first = theta
-    adam, best, best_epoch = start_adam(theta), theta, 0
-    train_loss, validation_loss = [mean_loss(theta, rows)], [mean_loss(theta, held_out)]
-    for number in range(1, settings.max_epochs + 1):
-        adam, theta = epoch(adam, theta, rows)
-        train_loss.append(mean_loss(theta, rows))
-        validation_loss.append(mean_loss(theta, held_out))
-        if validation_loss[-1] < validation_loss[best_epoch]:
-            best, best_epoch = theta, number
-        elif number - best_epoch >= settings.patience:
-            break
-    adam, theta = start_adam(first), first
-    for _ in range(best_epoch):
-        adam, theta = epoch(adam, theta, np.arange(len(y)))
-    return TrainedNetwork(
-        theta[0], best[0], best_epoch, np.array(train_loss), np.array(validation_loss), held_out
-    )
+from bnn.seeding import Stream, chain_rng
+from bnn.training import BaselineSettings, TrainedNetwork, train
 
 
 def network_predictions(
-    dataset: Dataset, network: Network, settings: BaselineSettings, rng: np.random.Generator
-) -> tuple[dict[str, np.ndarray], TrainedNetwork]:
-    """Train the network and return its predictive distribution on train and test in original target units.
+    dataset: Dataset, network: Network, settings: BaselineSettings, rngs: Sequence[np.random.Generator]
+) -> tuple[dict[str, np.ndarray], list[TrainedNetwork]]:
+    """Train networks and return the predictive distribution of each on train and test in original target units.
 
     In regression the noise scale is the root mean square of the residuals that the first, stopped network leaves on the
     validation rows: on rows that weights were fitted to, residuals are too small.
+
+    Returns
+    -------
+    predictions
+        `train_probability` and `test_probability` (network, obs, class), or `train_mean` and `test_mean`
+        (network, obs) and `noise_scale` (network,).
+    fits
+        The networks.
     """
-    is_class = dataset.task == "classification"
-    n_classes = dataset.n_outputs if is_class else None
-    fit = train(network, dataset.x_train, dataset.y_train, n_classes=n_classes, settings=settings, rng=rng)
-    layout = ParameterLayout(network.parameter_shapes)
-    parameters = layout.unpack(fit.theta[None])
+    n_classes = dataset.n_outputs if dataset.task == "classification" else None
+    fits = train(network, dataset.x_train, dataset.y_train, n_classes=n_classes, settings=settings, rngs=rngs)
+    theta = np.stack([fit.theta for fit in fits])
     inputs = {"train": dataset.x_train, "test": dataset.x_test}
-    outputs = {split: network.forward(parameters, x)[0].astype(np.float64) for split, x in inputs.items()}
-    if is_class:
-        return {f"{split}_probability": softmax(output.T) for split, output in outputs.items()}, fit
-    means = {
-        f"{split}_mean": dataset.target_mean + dataset.target_scale * out[0] for split, out in outputs.items()
-    }
-    held_out = dataset.x_train[fit.validation_rows]
-    unseen = network.forward(layout.unpack(fit.stopped_theta[None]), held_out)[0, 0]
-    residual = unseen - dataset.y_train[fit.validation_rows]
-    return means | {"noise_scale": np.asarray(dataset.target_scale * np.sqrt(np.mean(residual**2)))}, fit
+    if n_classes is not None:
+        return {
+            f"{split}_probability": predict(dataset, network, theta, x) for split, x in inputs.items()
+        }, fits
+    noise = []
+    for fit in fits:
+        unseen = predict(dataset, network, fit.stopped_theta[None], dataset.x_train[fit.validation_rows])[0]
+        observed = dataset.target_mean + dataset.target_scale * dataset.y_train[fit.validation_rows]
+        noise.append(np.sqrt(np.mean((unseen - observed) ** 2)))
+    predictions = {f"{split}_mean": predict(dataset, network, theta, x) for split, x in inputs.items()}
+    return predictions | {"noise_scale": np.array(noise)}, fits
+
+
+def predict(dataset: Dataset, network: Network, theta: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return what trained networks predict.
+
+    Parameters
+    ----------
+    dataset
+        The table.
+    network
+        What `bnn.posterior.make_network` makes without a likelihood: one output, or one for each class.
+    theta
+        Shape (network, param).
+    x
+        Standardised inputs, shape (obs, input).
+
+    Returns
+    -------
+    ndarray
+        Probabilities (network, obs, class), or means (network, obs) in original target units.
+    """
+    output = network.forward(ParameterLayout(network.parameter_shapes).unpack(theta), x).astype(np.float64)
+    if dataset.task == "classification":
+        return softmax(output.swapaxes(1, 2))
+    return np.asarray(dataset.target_mean + dataset.target_scale * output[:, 0])
 
 
 def linear_predictions(dataset: Dataset) -> dict[str, np.ndarray]:
@@ -237,30 +111,57 @@ def linear_predictions(dataset: Dataset) -> dict[str, np.ndarray]:
     }
 
 
-def fit_baseline(
-    dataset: Dataset, network: Network, settings: BaselineSettings, rng: np.random.Generator
+def fit_references(
+    dataset: Dataset, network: Network, settings: BaselineSettings, *, seed: int, n_members: int
 ) -> tuple[dict[str, tuple[tuple[str, ...], np.ndarray]], dict[str, Any]]:
-    """Fit both references; return the variables and attributes of their file."""
-    start = time.perf_counter()
-    trained, fit = network_predictions(dataset, network, settings, rng)
-    seconds = time.perf_counter() - start
+    """Fit all references; return the variables and attributes of their file.
+
+    Parameters
+    ----------
+    dataset
+        The table.
+    network
+        The architecture.
+    settings
+        How to train.
+    seed
+        Seed of the run.
+    n_members
+        Networks of the ensemble, none of which is the baseline.
+    """
+    times = [time.perf_counter()]
+    single, (fit,) = network_predictions(dataset, network, settings, [chain_rng(seed, Stream.BASELINE)])
+    times.append(time.perf_counter())
+    rngs = [chain_rng(seed, Stream.ENSEMBLE, member) for member in range(n_members)]
+    members, fits = network_predictions(dataset, network, settings, rngs)
+    times.append(time.perf_counter())
+    predictions = {f"baseline_{name}": values[0] for name, values in single.items()}
+    predictions |= {f"linear_{name}": values for name, values in linear_predictions(dataset).items()}
+    # An average of probabilities is all that scores need; the mixture of normals needs its components.
+    predictions |= {
+        f"ensemble_{name}": values.mean(axis=0) if name.endswith("probability") else values
+        for name, values in members.items()
+    }
     variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
         "theta": (("param",), fit.theta),
+        "ensemble_theta": (("member", "param"), np.stack([member.theta for member in fits])),
         "history_train_loss": (("epoch",), fit.train_loss),
         "history_validation_loss": (("epoch",), fit.validation_loss),
     }
-    for model, predictions in (("baseline", trained), ("linear", linear_predictions(dataset))):
-        for name, values in predictions.items():
-            dims: tuple[str, ...] = () if name == "noise_scale" else (f"obs_{name.split('_')[0]}",)
-            variables[f"{model}_{name}"] = (
-                dims + ("class",) if name.endswith("probability") else dims,
-                values,
-            )
+    for name, values in predictions.items():
+        split = name.split("_")[1]
+        dims: tuple[str, ...] = () if name.endswith("noise_scale") else (f"obs_{split}",)
+        if name.endswith("probability"):
+            dims = (*dims, "class")
+        elif name.startswith("ensemble"):
+            dims = ("member", *dims)
+        variables[name] = (dims, values)
     attributes = {
         "dataset": dataset.name,
         "best_epoch": fit.best_epoch,
         "epochs": len(fit.train_loss) - 1,
-        "seconds": seconds,
+        "seconds": times[1] - times[0],
+        "seconds_ensemble": times[2] - times[1],
         "n_params": len(fit.theta),
         "layout": ParameterLayout(network.parameter_shapes).to_json(),
     }

@@ -92,12 +92,12 @@ def check_files(config: Config) -> None:
     """
     errors = []
     for name, dataset in config.datasets.items():
-        if not isinstance(dataset.source, CsvSource):
-            continue
-        for key in ("path", "test"):
-            value = getattr(dataset.source, key)
-            if value is not None and (fault := _fault_of_file(Path(value))):
-                errors.append(_line(("datasets", name, "source", key), fault))
+        files: list[tuple[tuple[str, ...], str | None]] = [(("predict",), path) for path in dataset.predict]
+        if isinstance(dataset.source, CsvSource):
+            files += [(("source", key), getattr(dataset.source, key)) for key in ("path", "test")]
+        for keys, path in files:
+            if path is not None and (fault := _fault_of_file(Path(path))):
+                errors.append(_line(("datasets", name, *keys), fault))
     if errors:
         raise ConfigError(errors)
 

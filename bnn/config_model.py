@@ -2,6 +2,7 @@
 
 import os
 import re
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -37,6 +38,17 @@ def _read_yaml_value(cls: type[BaseModel], value: Any, info: ValidationInfo) -> 
     if annotation is int and isinstance(value, str) and re.fullmatch(r"\d+(\.\d*)?[eE]\+?\d+", value):
         return float(value)
     return value
+
+
+def _expanded(path: str) -> str:
+    """Return a path with the values of its environment variables."""
+    expanded = os.path.expandvars(path)
+    if unset := re.search(r"\$(\w+|\{\w+\})", expanded):
+        raise ValueError(f"the environment variable {unset[1].strip('{}')} is not set")
+    if set(expanded) & set("{}\n\0"):
+        # Snakemake would take braces for a wildcard, and depend on another file than the one that is read.
+        raise ValueError("a path must hold no braces and no line breaks; rename the file or its folder")
+    return expanded
 
 
 class Group(BaseModel):
@@ -294,6 +306,30 @@ class Diagnostics(Section):
         return self
 
 
+class Evaluation(Section):
+    """What is asked of the model beyond its scores."""
+
+    prior_factors: Annotated[tuple[Annotated[float, Field(gt=0)], ...], PlainSerializer(list)] = Field(
+        (0.5, 0.8, 0.9, 1.1, 1.25, 2.0),
+        max_length=20,
+        description="Multiples of the prior's scales for which the test scores are asked: by weighting the draws where "
+        "that can be trusted.",
+    )
+    sensitivity_rerun: bool = Field(
+        False,
+        description="Run the chains again under the prior of each factor, instead of weighting the draws: each takes "
+        "as long as the run itself.",
+    )
+
+    @model_validator(mode="after")
+    def _check_factors(self) -> Self:
+        if 1.0 in self.prior_factors or len(set(self.prior_factors)) != len(self.prior_factors):
+            raise ValueError(
+                f"prior_factors {list(self.prior_factors)} must be different numbers other than 1, the prior as it is"
+            )
+        return self
+
+
 class Settings(Section):
     """Settings that hold for all datasets, and that a dataset may override in part."""
 
@@ -305,6 +341,9 @@ class Settings(Section):
     baseline: Baseline = Field(default_factory=Baseline, description="Training of the frequentist network.")
     sampler: Sampler = Field(default_factory=Sampler, description="How the posterior is sampled.")
     diagnostics: Diagnostics = Field(default_factory=Diagnostics, description="Thresholds of the verdict.")
+    evaluation: Evaluation = Field(
+        default_factory=Evaluation, description="What is asked of the model beyond its scores."
+    )
 
 
 class SklearnSource(Group):
@@ -336,13 +375,7 @@ class CsvSource(Group):
     @field_validator("path", "test")
     @classmethod
     def _expand_variables(cls, value: str | None) -> str | None:
-        expanded = None if value is None else os.path.expandvars(value)
-        if expanded and (unset := re.search(r"\$(\w+|\{\w+\})", expanded)):
-            raise ValueError(f"the environment variable {unset[1].strip('{}')} is not set")
-        if expanded and set(expanded) & set("{}\n\0"):
-            # Snakemake would take braces for a wildcard, and depend on another file than the one that is read.
-            raise ValueError("a path must hold no braces and no line breaks; rename the file or its folder")
-        return expanded
+        return None if value is None else _expanded(value)
 
 
 class SyntheticSource(Group):
@@ -369,6 +402,25 @@ class DatasetSettings(Settings):
     source: SklearnSource | CsvSource | SyntheticSource = Field(
         discriminator="kind", description="Where the data come from."
     )
+    predict: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], PlainSerializer(list)] = Field(
+        (),
+        description="CSV files of new rows to predict, relative to the folder in which Snakemake runs: a header line "
+        "and all features, in any order. Predictions go to results/<dataset>/predictions/ under the name of the file.",
+    )
+
+    @field_validator("predict")
+    @classmethod
+    def _check_files(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        expanded = tuple(_expanded(path) for path in paths)
+        names = [Path(path).stem for path in expanded]
+        if len(set(names)) != len(names):
+            raise ValueError(f"the names of the files {names} must differ: predictions are named after them")
+        if bad := [name for name in names if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_. -]*", name)]:
+            raise ValueError(
+                f"the name of the file '{bad[0]}' cannot become that of its predictions: use letters of a-z and A-Z, "
+                "digits, spaces and _ . -"
+            )
+        return expanded
 
 
 class Config(Settings):

@@ -15,9 +15,9 @@ import numpy as np
 
 from bnn.arviz_import import quiet_import
 from bnn.datasets import Dataset
-from bnn.inference_data import PHASES, PREDICTIONS
 from bnn.layout import ParameterLayout
 from bnn.likelihoods import LOG_NOISE_SCALE
+from bnn.posterior_file import PHASES, PREDICTIONS
 from bnn.priors import LOG_PRIOR_SCALE
 from bnn.storage import Variable, write_json, write_netcdf
 from bnn.verdict import MIN_DRAWS, judge
@@ -161,7 +161,7 @@ def summarise(
     Parameters
     ----------
     idata
-        What `bnn.inference_data.build` made.
+        What `bnn.inference_data.combine` wrote, read.
     dataset
         Its table.
     thresholds
@@ -207,10 +207,12 @@ def summarise(
         "seconds": {phase: float(stats[f"seconds_{phase}"].sum()) for phase in PHASES},
         "n_gradients": int(stats["n_gradients"].sum()),
     }
-    verdict, reasons = judge(summary)
+    verdict, findings = judge(summary)
+    reasons = [finding.text for finding in findings]
     # The verdict comes first for those who open the file.
     head = {name: summary.pop(name) for name in ("dataset", "task", "kernel")}
-    return head | {"verdict": verdict, "reasons": reasons} | summary, pointwise
+    head |= {"verdict": verdict, "reasons": reasons}
+    return head | {"findings": [finding._asdict() for finding in findings]} | summary, pointwise
 
 
 def save(

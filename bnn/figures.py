@@ -6,18 +6,27 @@ from typing import Any
 import numpy as np
 
 from bnn.datasets import Dataset
-from bnn.evaluation import REFERENCES, observed, posterior_summary
-from bnn.inference_data import InferenceData, stacked_theta
+from bnn.evaluation.forecasts import REFERENCES, observed, posterior_summary, reference_mixture
 from bnn.layout import ParameterLayout
-from bnn.plots import Band, ClassificationTest, LogDensityTrace, RegressionTest, axis_label
+from bnn.plots import (
+    Band,
+    ChainPredictions,
+    ChainRun,
+    CheckArrays,
+    ClassificationTest,
+    LogDensityTrace,
+    RegressionTest,
+    axis_label,
+)
 from bnn.posterior import make_network
+from bnn.posterior_file import Posterior, stacked_theta
 from bnn.predictive import ClassSummary, central_intervals, make_predictor, predict_grid
 
 _GRID = np.linspace(-0.25, 1.25, 241)
 """Points of the band, in units of the range of the training data, which lies from 0 to 1."""
 
 
-def log_density_trace(idata: InferenceData) -> LogDensityTrace:
+def log_density_trace(idata: Posterior) -> LogDensityTrace:
     """Return the log density of the chains, warm-up included if it was recorded."""
     stats, about = idata["sample_stats"], idata["posterior"].attrs
     warmup = idata["warmup_sample_stats"] if "warmup_sample_stats" in idata.groups() else None
@@ -28,35 +37,97 @@ def log_density_trace(idata: InferenceData) -> LogDensityTrace:
         n_warmup=int(about["n_warmup"]),
         warmup_log_density=None if warmup is None else warmup["lp"].values,
         warmup_iteration=None if warmup is None else warmup["draw"].values,
+        n_explore=_n_explore(idata),
     )
 
 
+def chain_run(idata: Posterior) -> ChainRun:
+    """Return acceptance rate and step size of the chains along their run."""
+    stats, about = idata["sample_stats"], idata["posterior"].attrs
+    n_chains, n_draws = stats["lp"].shape
+    records = idata["warmup_sample_stats"] if "warmup_sample_stats" in idata.groups() else None
+    none = np.empty((n_chains, 0))
+    return ChainRun(
+        chain_ids=stats["chain"].values,
+        iteration=int(about["n_warmup"]) + int(about["thin"]) * np.arange(1, n_draws + 1),
+        acceptance_rate=stats["acceptance_rate"].values,
+        step_size=stats["step_size"].values,
+        warmup_iteration=np.empty(0, dtype=np.int64) if records is None else records["draw"].values,
+        warmup_acceptance_rate=none if records is None else records["acceptance_rate"].values,
+        warmup_step_size=none if records is None else records["step_size"].values,
+        n_explore=_n_explore(idata),
+        n_warmup=int(about["n_warmup"]),
+    )
+
+
+def chain_predictions(idata: Posterior, dataset: Dataset) -> ChainPredictions:
+    """Return what each chain predicts for the test rows, in original target units or as a probability."""
+    group = idata["predictions"]
+    ids = idata["sample_stats"]["chain"].values
+    if dataset.task == "regression":
+        means = group["mean"].values.mean(axis=1, dtype=np.float64)
+        return ChainPredictions(
+            ids, means, f"predicted {axis_label(dataset.target_name, dataset.target_unit)}"
+        )
+    probability = group["probability"].values.mean(axis=1, dtype=np.float64)
+    likeliest = probability.mean(axis=0).argmax(axis=-1)
+    of_class = probability[:, np.arange(len(likeliest)), likeliest]
+    return ChainPredictions(ids, of_class, "probability of the predicted class")
+
+
+def check_arrays(summary: Mapping[str, Any], variables: Mapping[str, np.ndarray]) -> CheckArrays:
+    """Return the arrays of checks.nc, those of statistics in the order of checks.json."""
+    posterior, prior = (
+        [variables[f"{kind}_{index}"] for index in range(len(summary[f"{kind}_predictive"]))]
+        for kind in ("posterior", "prior")
+    )
+    return CheckArrays(posterior, prior, variables["loo_k"], variables["row_train"])
+
+
+def _n_explore(idata: Posterior) -> int:
+    """Return the iterations of exploration before warm-up: those of the last of its records."""
+    if "warmup_sample_stats" not in idata.groups():
+        return 0
+    records = idata["warmup_sample_stats"]
+    explored = records["draw"].values[records["explores"].values > 0]
+    return int(explored[-1]) if explored.size else 0
+
+
 def rows_of_test(
-    idata: InferenceData, dataset: Dataset, baseline: Mapping[str, np.ndarray]
+    idata: Posterior, dataset: Dataset, baseline: Mapping[str, np.ndarray]
 ) -> ClassificationTest | RegressionTest:
     """Return observations and predictions of the test rows, of all models and in original target units.
 
     Parameters
     ----------
     idata
-        What `bnn.inference_data.build` made.
+        What `bnn.inference_data.combine` wrote, read.
     dataset
         Its table.
     baseline
-        Variables of the file of the baseline.
+        Variables of the file of the references.
     """
     y, summary = observed(dataset, "test"), posterior_summary(idata, dataset, "test")
     if isinstance(summary, ClassSummary):
         probability = {model: baseline[f"{model}_test_probability"] for model in REFERENCES}
         probability = {"bnn": summary.probability, **probability}
         return ClassificationTest(y, probability, summary.aleatoric, summary.epistemic)
-    mean = {"bnn": summary.mean} | {model: baseline[f"{model}_test_mean"] for model in REFERENCES}
-    lower, upper = central_intervals(idata["predictions"]["y"].values, (0.9,))
-    return RegressionTest(y, mean, lower[0], upper[0], axis_label(dataset.target_name, dataset.target_unit))
+    mean = {"bnn": summary.mean}
+    mean |= {model: reference_mixture(baseline, model, "test").mean for model in REFERENCES}
+    lower, upper = central_intervals(idata["predictions"]["y"], (0.9,))
+    return RegressionTest(
+        y,
+        mean,
+        lower[0],
+        upper[0],
+        np.sqrt(summary.aleatoric),
+        np.sqrt(summary.epistemic),
+        axis_label(dataset.target_name, dataset.target_unit),
+    )
 
 
 def band(
-    idata: InferenceData,
+    idata: Posterior,
     dataset: Dataset,
     baseline: Mapping[str, np.ndarray],
     *,

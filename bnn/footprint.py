@@ -28,6 +28,8 @@ _BASE_MB = {
     "combine": 305,
     "diagnose": 312,
     "evaluate": 307,
+    "check": 310,
+    "predict": 200,
     "plot": 312,
     "report": 60,
     "overview": 50,
@@ -136,7 +138,7 @@ def peak_mb(rule: str, table: Table, settings: Mapping[str, Any]) -> float:
         # A block of draws at a time: what each predicts, and its weights; and the weights of one chain as stored.
         "combine": min(points * (4 * table.outputs + 12) + 24 * weights, _BLOCK)
         + 16 * weights / sampler["chains"],
-        "diagnose": points * 5 + 32 * weights,
+        "diagnose": 20 * _MIB + points * 5 + 7 * weights,
         "evaluate": points * (20 if regression else 4 * table.outputs + 12),
         "plot": points * 5,
     }.get(rule, 0)

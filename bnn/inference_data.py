@@ -4,6 +4,7 @@
 (`obs_id`), targets and densities are in original units, and every variable says its unit.
 """
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +17,8 @@ from bnn import __version__
 from bnn.arviz_import import quiet_import
 from bnn.datasets import Dataset
 from bnn.layout import ParameterLayout
-from bnn.likelihoods import LOG_NOISE_SCALE, StudentT
+from bnn.likelihoods import StudentT
+from bnn.posterior_file import PHASES, PREDICTIONS
 from bnn.predictive import BLOCK_BYTES, Predictor, make_predictor
 from bnn.priors import LOG_PRIOR_SCALE
 from bnn.storage import atomic_path, check_space, read_netcdf, stored_array
@@ -26,12 +28,6 @@ with quiet_import():
     import xarray as xr
 
 InferenceData = az.InferenceData
-
-PHASES = ("optimise", "explore", "warmup", "draws")
-"""Parts of a chain's run that are timed, each in `seconds_<phase>` of the group sample_stats."""
-
-PREDICTIONS = {"train": "posterior_predictive", "test": "predictions"}
-"""Split -> group that holds its predictions."""
 
 _SHARED_ATTRIBUTES = (
     "dataset",
@@ -119,7 +115,9 @@ def combine(
         "class": np.array(dataset.class_names, dtype=str),
         "feature": np.array(dataset.feature_names, dtype=str),
     }
-    groups: dict[str, xr.Dataset] = {"posterior": _posterior(dataset, chains, predictor, network, coords)}
+    groups: dict[str, xr.Dataset] = {
+        "posterior": _posterior(dataset, chains, predictor, network, likelihood, coords)
+    }
     groups["sample_stats"] = _sample_stats(chains, coords)
     if chains.variables["warmup_iteration"].size:
         groups["warmup_sample_stats"] = _warmup_stats(chains, coords)
@@ -169,28 +167,6 @@ def load(path: str | os.PathLike[str]) -> az.InferenceData:
     return az.from_netcdf(str(path), engine="h5netcdf")
 
 
-def stacked_theta(idata: az.InferenceData) -> tuple[np.ndarray, ParameterLayout]:
-    """Return the draws as theta, shape (chain, draw, param), and their layout.
-
-    Parameters
-    ----------
-    idata
-        What `load` read.
-
-    Raises
-    ------
-    ValueError
-        If the file holds no weights.
-    """
-    if "posterior" not in idata.groups() or "weight_0" not in idata["posterior"]:
-        raise ValueError("the file of the posterior holds no weights: set sampler.keep to both or weights")
-    layout = ParameterLayout.from_json(idata["posterior"].attrs["layout"])
-    blocks = {name: idata["posterior"][name].values for name in layout.names if name != LOG_NOISE_SCALE}
-    if LOG_NOISE_SCALE in layout.names:
-        blocks[LOG_NOISE_SCALE] = np.log(idata["posterior"]["noise_scale"].values)
-    return layout.pack(blocks), layout
-
-
 def _read_chains(paths: Sequence[Path]) -> _Chains:
     if not paths:
         raise ValueError("there is no chain file: combine needs one at least")
@@ -222,7 +198,8 @@ def _read_chains(paths: Sequence[Path]) -> _Chains:
         "warmup_acceptance_rate",
     )
     merged = {name: np.concatenate([variables[name] for _, variables, _ in files])[order] for name in names}
-    merged["warmup_iteration"] = files[0][1]["warmup_iteration"]
+    for name in ("warmup_iteration", "warmup_explores"):
+        merged[name] = files[0][1][name]
     sizes = [len(variables["chain_id"]) for _, variables, _ in files]
     # Chains that ran side by side share their seconds equally, so that sums over chains are right.
     shares = [attributes | {"size": size} for (_, _, attributes), size in zip(files, sizes, strict=True)]
@@ -240,6 +217,7 @@ def _posterior(
     chains: _Chains,
     predictor: Predictor,
     network: Mapping[str, Any],
+    likelihood: Mapping[str, Any],
     coords: Mapping[str, np.ndarray],
 ) -> xr.Dataset:
     names = np.array(dataset.class_names or (dataset.target_name,), dtype=str)
@@ -255,6 +233,8 @@ def _posterior(
         "task": dataset.task,
         "architecture": np.array(predictor.network.sizes),
         "activation": network["activation"],
+        # With these a network can be made again that predicts new rows.
+        "settings": json.dumps({"network": dict(network), "likelihood": dict(likelihood)}),
         "precision": network["precision"],
         "n_params": predictor.layout.n_params,
         "inference_library": "bnn",
@@ -335,7 +315,11 @@ def _sample_stats(chains: _Chains, coords: Mapping[str, np.ndarray]) -> xr.Datas
 def _warmup_stats(chains: _Chains, coords: Mapping[str, np.ndarray]) -> xr.Dataset:
     """Return the records of the warm-up; `draw` is the iteration of a record."""
     names = {"lp": "log_density", "step_size": "step_size", "acceptance_rate": "acceptance_rate"}
-    variables = {name: (_CHAIN_DRAW, chains.variables[f"warmup_{stored}"]) for name, stored in names.items()}
+    variables: dict[str, Any] = {
+        name: (_CHAIN_DRAW, chains.variables[f"warmup_{stored}"]) for name, stored in names.items()
+    }
+    about = {"long_name": "1 in exploration, before the warm-up proper"}
+    variables["explores"] = (("draw",), chains.variables["warmup_explores"], about)
     return xr.Dataset(
         variables, coords={"chain": coords["chain"], "draw": chains.variables["warmup_iteration"]}
     )

@@ -5,7 +5,6 @@ Nothing is clipped and no row is skipped: a probability of exactly 0 for the cla
 """
 
 import math
-from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +13,6 @@ ECE_BINS = 15
 """Number of equal-width bins of confidence in `ece` and `reliability` (Guo et al. 2017 use 15)."""
 
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
-_normal_cdf = np.vectorize(lambda z: 0.5 * math.erfc(-z / math.sqrt(2)), otypes=[np.float64])
 
 
 class Reliability(NamedTuple):
@@ -107,6 +105,12 @@ def brier(probability: np.ndarray, y: np.ndarray) -> float:
     return float(((probability - one_hot) ** 2).sum(axis=1).mean())
 
 
+def confidence_bins(probability: np.ndarray, n_bins: int = ECE_BINS) -> np.ndarray:
+    """Return the bin of confidence of each row, of bins of equal width that hold their right edge; (obs,) int."""
+    edges = np.linspace(0.0, 1.0, n_bins + 1)[1:-1]
+    return np.searchsorted(edges, probability.max(axis=1).astype(np.float64), side="left")
+
+
 def reliability(probability: np.ndarray, y: np.ndarray, n_bins: int = ECE_BINS) -> Reliability:
     """Return how often the predicted class was right, by the confidence in it.
 
@@ -122,8 +126,7 @@ def reliability(probability: np.ndarray, y: np.ndarray, n_bins: int = ECE_BINS) 
     _check_classes(probability, y)
     confidence = probability.max(axis=1).astype(np.float64)
     correct = predicted_class(probability) == y
-    edges = np.linspace(0.0, 1.0, n_bins + 1)[1:-1]
-    index = np.searchsorted(edges, confidence, side="left")
+    index = confidence_bins(probability, n_bins)
     count = np.bincount(index, minlength=n_bins)
     with np.errstate(invalid="ignore"):
         mean_confidence = np.bincount(index, weights=confidence, minlength=n_bins) / count
@@ -223,25 +226,6 @@ def gaussian_nll(mean: np.ndarray, scale: np.ndarray | float, y: np.ndarray) -> 
     return float(-gaussian_log_density(mean, scale, y).mean())
 
 
-def gaussian_crps(mean: np.ndarray, scale: np.ndarray | float, y: np.ndarray) -> float:
-    """Return the mean continuous ranked probability score of normal predictive distributions, in the unit of y.
-
-    scale * (z (2 Phi(z) - 1) + 2 phi(z) - 1/sqrt(pi)) with z = (y - mean) / scale (Gneiting & Raftery 2007,
-    eq. 21).
-
-    Parameters
-    ----------
-    mean, y
-        Shape (obs,), in one unit.
-    scale
-        Standard deviation in that unit, a number or shape (obs,).
-    """
-    _check_same_shape(mean=mean, y=y)
-    z = (y - mean) / scale
-    density = np.exp(-0.5 * z * z - _HALF_LOG_2PI)
-    return float(np.mean(scale * (z * (2 * _normal_cdf(z) - 1) + 2 * density - 1 / math.sqrt(math.pi))))
-
-
 def sample_crps(draws: np.ndarray, y: np.ndarray) -> float:
     """Return the mean CRPS of the empirical distributions of draws, in the unit of y.
 
@@ -268,14 +252,6 @@ def crps_of_sorted(ordered: np.ndarray, y: np.ndarray) -> np.ndarray:
     # Centred on the observation: a mean that is large beside the spread would cost digits.
     centred = ordered - y
     return np.asarray(np.abs(centred).mean(axis=0) - weight @ centred)
-
-
-def gaussian_interval(
-    mean: np.ndarray, scale: np.ndarray | float, level: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return lower and upper end of the central interval of a normal distribution that holds the fraction `level`."""
-    half = NormalDist().inv_cdf(0.5 + level / 2) * scale
-    return mean - half, mean + half
 
 
 def coverage(lower: np.ndarray, upper: np.ndarray, y: np.ndarray) -> float:

@@ -14,6 +14,10 @@ class AdamState(NamedTuple):
     mean: np.ndarray
     square: np.ndarray
 
+    def of(self, rows: np.ndarray) -> "AdamState":
+        """Return the state of some rows of theta alone."""
+        return AdamState(self.n_steps, self.mean[rows], self.square[rows])
+
 
 def start_adam(theta: np.ndarray) -> AdamState:
     """Return the state before the first step."""

@@ -118,15 +118,19 @@ def make_likelihood(dataset: Dataset, likelihood: Mapping[str, Any]) -> Likeliho
     )
 
 
+def make_prior(network: Network, likelihood: Likelihood, prior: Mapping[str, Any]) -> Prior:
+    """Return the prior of all of theta, as the `prior` section of the config sets it; it carries the layout."""
+    own_priors = likelihood.parameter_priors
+    shapes = network.parameter_shapes
+    learned = learned_scale_shapes(shapes, prior["learned_scales"])
+    layout = ParameterLayout(shapes | dict.fromkeys(own_priors, ()) | learned)
+    return Prior(layout, network_prior(shapes, **prior) | own_priors)
+
+
 def make_posterior(
     dataset: Dataset, *, network: Mapping[str, Any], prior: Mapping[str, Any], likelihood: Mapping[str, Any]
 ) -> Posterior:
     """Return the posterior of a dataset under three sections of its config."""
     like = make_likelihood(dataset, likelihood)
     net = make_network(dataset, network, likelihood=like)
-    own_priors = like.parameter_priors
-    shapes = net.parameter_shapes
-    learned = learned_scale_shapes(shapes, prior["learned_scales"])
-    layout = ParameterLayout(shapes | dict.fromkeys(own_priors, ()) | learned)
-    blocks = network_prior(shapes, **prior) | own_priors
-    return Posterior(net, like, Prior(layout, blocks), x=dataset.x_train, y=dataset.y_train)
+    return Posterior(net, like, make_prior(net, like, prior), x=dataset.x_train, y=dataset.y_train)

@@ -335,3 +335,9 @@ def network_prior(
         else:
             priors[name] = BlockPrior(family, 0.0, chosen["scale"] / shrink)
     return priors
+
+
+def scaled_prior(prior: Mapping[str, Any], factor: float) -> dict[str, Any]:
+    """Return the `prior` section of the config with the scales of weights and biases multiplied by a factor."""
+    parts = {name: {**prior[name], "scale": factor * prior[name]["scale"]} for name in ("weights", "biases")}
+    return {**prior, **parts}

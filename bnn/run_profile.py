@@ -6,7 +6,6 @@ long they optimised and sampled; what is left of their jobs is starting Python, 
 
 import argparse
 import csv
-import os
 import sys
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -30,7 +29,6 @@ class Job(NamedTuple):
     start: float
     """Seconds since the epoch"""
     seconds: float
-    cpu_seconds: float
     inside: float
     """Seconds of sampling and optimising"""
 
@@ -61,9 +59,6 @@ def _read_job(path: Path, results: Path) -> Job:
     with path.open(encoding="utf-8", newline="") as file:
         row = next(csv.DictReader(file, delimiter="\t"))
     seconds = float(row["s"])
-    # Snakemake looks at a job now and then: it knows nothing of the processor time of one that was over before.
-    cpu = row.get("cpu_time", "")
-    cpu_seconds = float(cpu) if cpu.replace(".", "", 1).isdigit() and float(cpu) > 0 else seconds
     folder = path.parents[1]
     rule = path.stem
     inside = 0.0
@@ -74,7 +69,7 @@ def _read_job(path: Path, results: Path) -> Job:
     elif rule == "fit_baseline":
         inside = _seconds_inside(folder / "baseline.nc", ("seconds_training",))
     dataset = "" if folder == results else folder.name
-    return Job(rule, dataset, path.stat().st_mtime - seconds, seconds, cpu_seconds, min(inside, seconds))
+    return Job(rule, dataset, path.stat().st_mtime - seconds, seconds, min(inside, seconds))
 
 
 def _seconds_inside(path: Path, names: Iterable[str]) -> float:
@@ -84,16 +79,22 @@ def _seconds_inside(path: Path, names: Iterable[str]) -> float:
     return sum(float(attributes.get(name, 0.0)) for name in names)
 
 
+def cores_used(jobs: Sequence[Job]) -> int:
+    """Return how many jobs ran at once at most: each has one core."""
+    # Times are known to some hundredths of a second, so an end counts before a start that is as close as that.
+    events = [(job.start + 0.1, 1) for job in jobs] + [
+        (job.start + max(job.seconds, 0.1), -1) for job in jobs
+    ]
+    running = most = 0
+    for _, change in sorted(events):
+        running += change
+        most = max(most, running)
+    return max(most, 1)
+
+
 def share_inside(jobs: Sequence[Job], cores: int) -> float:
-    """Return the fraction of the core-seconds from the first job's start to the last one's end spent inside.
-
-    Where more jobs ran than there are cores, a job's seconds are not core-seconds; its processor time is.
-    """
-    return sum(_core_seconds_inside(job) for job in jobs) / (cores * _wall(jobs))
-
-
-def _core_seconds_inside(job: Job) -> float:
-    return job.inside * min(1.0, job.cpu_seconds / job.seconds) if job.seconds else 0.0
+    """Return the fraction of the core-seconds from the first job's start to the last one's end spent inside."""
+    return sum(job.inside for job in jobs) / (cores * _wall(jobs))
 
 
 def _wall(jobs: Sequence[Job]) -> float:
@@ -114,8 +115,8 @@ def describe(jobs: Sequence[Job], cores: int) -> str:
         f"{'rule':<14}{'jobs':>6}{'core-seconds':>14}{'share':>8}   slowest",
     ]
     used = 0.0
-    for rule, group in sorted(by_rule.items(), key=lambda item: -sum(job.cpu_seconds for job in item[1])):
-        seconds = sum(min(job.seconds, job.cpu_seconds) for job in group)
+    for rule, group in sorted(by_rule.items(), key=lambda item: -sum(job.seconds for job in item[1])):
+        seconds = sum(job.seconds for job in group)
         used += seconds
         slowest = max(group, key=lambda job: job.seconds)
         where = f"{slowest.dataset or 'all'} ({slowest.seconds:.1f} s)"
@@ -132,15 +133,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         prog="python -m bnn.run_profile", description="Where the time of a run went."
     )
     parser.add_argument("results", type=Path, nargs="?", default=Path("results"), help="the folder (results)")
-    parser.add_argument(
-        "--cores", type=int, default=len(os.sched_getaffinity(0)), help="cores of the run (all)"
-    )
+    parser.add_argument("--cores", type=int, help="cores of the run (as many as jobs ran at once)")
     options = parser.parse_args(arguments)
     try:
         jobs = read_jobs(options.results)
     except FileNotFoundError as error:
         sys.exit(str(error))
-    print(describe(jobs, options.cores))
+    print(describe(jobs, options.cores or cores_used(jobs)))
 
 
 if __name__ == "__main__":

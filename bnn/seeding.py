@@ -20,6 +20,11 @@ class Stream(IntEnum):
     BASELINE = 4
     PREDICTIVE = 5
     EXPLORE = 6
+    ENSEMBLE = 7
+    EVALUATION = 8
+    CHECKS = 9
+    NEW_ROWS = 10
+    SENSITIVITY = 11
 
 
 def chain_rng(seed: int, stream: Stream, chain: int = 0) -> np.random.Generator:

@@ -119,6 +119,10 @@ def write_netcdf(
         named, or something is not a number or text (NetCDF knows no true and false: use 1 and 0).
     """
     sizes: dict[str, int] = {}
+    variables = {
+        name: (dims, array if hasattr(array, "blocks") else np.asarray(array))
+        for name, (dims, array) in variables.items()
+    }
     for name, (dims, array) in variables.items():
         if len(dims) != len(array.shape):
             raise ValueError(

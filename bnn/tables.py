@@ -134,7 +134,59 @@ def shown(text: str) -> str:
     return visible if len(visible) <= 60 else f"{visible[:57]}..."
 
 
-def _records(path: str) -> tuple[list[str], list[list[str]]]:
+class Features(NamedTuple):
+    """Features of new rows, in original units."""
+
+    x: np.ndarray
+    """(row, feature) float64, features in the order asked for"""
+    has_ignored: bool
+    """Whether the column that is ignored was there"""
+
+
+def read_features(path: str, feature_names: Sequence[str], *, ignored: str) -> Features:
+    """Read the features of new rows from a CSV file.
+
+    Parameters
+    ----------
+    path
+        The file, as for `read_csv`.
+    feature_names
+        Columns that must be there, in the order in which they are returned; in the file any order will do.
+    ignored
+        Name of a column, the target, that may be there.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be used, lacks a column or has another one; the message names file, column and row (the
+        header is row 1).
+    """
+    try:
+        header, rows = _records(path, remedy="check its name")
+        known, there = {*feature_names, ignored}, set(header)
+        missing = [name for name in feature_names if name not in there]
+        extra = [name for name in header if name not in known]
+        if missing:
+            close = difflib.get_close_matches(missing[0], extra, n=1)
+            hint = f"; is it '{close[0]}'? Then rename that" if close else ""
+            raise DataError(
+                f"row 1: column {listing(missing)} is missing, which the network was trained on{hint}"
+            )
+        if extra:
+            raise DataError(
+                f"row 1: column {listing(extra)} is not one that the network was trained on; remove it"
+            )
+        columns = dict(zip(header, zip(*rows, strict=True), strict=True))
+        remedy = "features must be numbers"
+        x = np.column_stack([_numbers(name, columns[name], remedy) for name in feature_names])
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from error
+    return Features(x, ignored in there)
+
+
+def _records(
+    path: str, remedy: str = "check source.path (it starts from the folder of the run)"
+) -> tuple[list[str], list[list[str]]]:
     """Return the header and the data rows, all of one length, without blanks around cells."""
     records: list[list[str]] = []
     try:
@@ -142,9 +194,7 @@ def _records(path: str) -> tuple[list[str], list[list[str]]]:
         with Path(path).open(encoding="utf-8-sig", newline="") as file:
             records.extend([cell.strip() for cell in record] for record in csv.reader(file, strict=True))
     except FileNotFoundError:
-        raise DataError(
-            "there is no such file; check source.path (it starts from the folder of the run)"
-        ) from None
+        raise DataError(f"there is no such file; {remedy}") from None
     except OSError as error:
         raise DataError(f"the file cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:

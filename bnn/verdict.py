@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 MIN_DRAWS = 4
 """Draws per chain that R-hat and ESS need at least; twice that for a single chain, whose halves are compared."""
@@ -13,12 +13,20 @@ _MODE_GAP = 3.0
 """Standard deviations of the log density by which the mean of a chain in a worse mode is lower."""
 _MIXING = "raise sampler.warmup, or run for longer with a higher sampler.thin or sampler.draws"
 
-Finding = tuple[str, str]
-"""Level, WARN or FAIL, and a sentence."""
+
+class Finding(NamedTuple):
+    """What speaks against a run, or, of a run without fault, what it reached."""
+
+    level: str
+    """WARN or FAIL; PASS of what was reached."""
+    text: str
+    """A sentence that says what was found and what to change."""
+    name: str
+    """What kind of finding it is: the report explains each kind."""
 
 
-def judge(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
-    """Return the verdict and its reasons, the gravest first.
+def judge(summary: Mapping[str, Any]) -> tuple[str, list[Finding]]:
+    """Return the verdict and what it rests on, the gravest first.
 
     FAIL: an R-hat above `rhat_fail` or a bulk ESS below `ess_fail` (log density, noise scale, prediction at
     any training or test row), a stuck chain or one that hardly accepts, draws that are not finite or never change, too
@@ -28,15 +36,15 @@ def judge(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
     Parameters
     ----------
     summary
-        The content of diagnostics.json but for "verdict" and "reasons"; figures that could not be computed
+        The content of diagnostics.json but for "verdict", "reasons" and "findings"; figures that could not be computed
         are None or NaN.
 
     Returns
     -------
     verdict
         "PASS", "WARN" or "FAIL".
-    reasons
-        A sentence for each finding, or one that says what was reached.
+    findings
+        All that speaks against the run, or the one that says what was reached.
     """
     findings = list(_findings_of_run(summary))
     if not _too_few_draws(summary):
@@ -46,9 +54,9 @@ def judge(summary: Mapping[str, Any]) -> tuple[str, list[str]]:
         for split in ("train", "test"):
             findings += _findings_of_predictions(split, summary)
     if not findings:
-        return "PASS", [_what_was_reached(summary)]
-    findings.sort(key=lambda finding: _LEVELS.index(finding[0]))
-    return findings[0][0], [sentence for _, sentence in findings]
+        return "PASS", [Finding("PASS", _what_was_reached(summary), "reached")]
+    findings.sort(key=lambda finding: _LEVELS.index(finding.level))
+    return findings[0].level, findings
 
 
 def _is_missing(value: float | None) -> bool:
@@ -68,44 +76,49 @@ def _findings_of_run(summary: Mapping[str, Any]) -> Iterator[Finding]:
     limits, chains, n_draws = summary["thresholds"], summary["chains"], summary["n_draws"]
     if _too_few_draws(summary):
         needed = MIN_DRAWS if len(chains) > 1 else 2 * MIN_DRAWS
-        yield (
+        yield Finding(
             "FAIL",
             f"R-hat and ESS need at least {needed} draws per chain, {n_draws} were kept: "
             "raise sampler.draws.",
+            "too_few_draws",
         )
     for chain in chains:
         if chain["stuck"]:
-            yield (
+            yield Finding(
                 "FAIL",
                 f"Chain {chain['chain']} is stuck: it stayed in one place for more than half of its {n_draws} "
                 f"draws (step size {chain['step_size']:.2g}); raise sampler.warmup or sampler.target_acceptance.",
+                "stuck",
             )
     if len(chains) == 1:
-        yield (
+        yield Finding(
             "WARN",
             "There is one chain, so R-hat compares its two halves and cannot see what the chain has missed: "
             "raise sampler.chains to 4.",
+            "one_chain",
         )
     if summary["adjusted"]:
         for chain in chains:
             yield from _findings_of_acceptance(chain, limits)
     else:
-        yield (
+        yield Finding(
             "WARN",
             f"The draws are biased by the step size: the kernel {summary['kernel']} takes every move without "
             "correction. Chains may agree on a distribution that is not the posterior; for exact draws set "
             "sampler.kernel: auto.",
+            "biased",
         )
     yield from _findings_of_modes(chains)
     n_diverging = sum(chain["n_diverging"] for chain in chains)
     # Of all moves, not of kept draws, which would make the limit depend on sampler.thin.
     n_moves = n_draws * summary["thin"] * len(chains)
     if n_diverging > limits["diverging_warn"] * n_moves:
-        yield (
+        yield Finding(
             "WARN",
             f"{n_diverging} of {n_moves} moves ({n_diverging / n_moves:.1%}) diverged, more than "
             f"{limits['diverging_warn']:.1%} (diagnostics.diverging_warn): raise sampler.target_acceptance or "
             "sampler.warmup.",
+            "diverging",
         )
 
 
@@ -119,37 +132,43 @@ def _findings_of_modes(chains: Sequence[Mapping[str, Any]]) -> Iterator[Finding]
         below = best["log_density_mean"] - chain["log_density_mean"]
         spread = max(chain["log_density_sd"], best["log_density_sd"])
         if spread > 0 and below > _MODE_GAP * spread:
-            yield (
+            yield Finding(
                 "WARN",
                 f"Chain {chain['chain']} sits in a worse mode: its log density is {below:.1f} nats below that of chain "
                 f"{best['chain']}, {below / spread:.1f} times what draws differ by. It is kept; raise "
                 "sampler.optimise_steps or sampler.explore so that chains leave such modes.",
+                "worse_mode",
             )
 
 
 def _findings_of_acceptance(chain: Mapping[str, Any], limits: Mapping[str, float]) -> Iterator[Finding]:
     rate, number = chain["acceptance_rate"], chain["chain"]
     if _is_missing(rate):
-        yield "FAIL", f"The acceptance rate of chain {number} is not finite: {_EXTREME}."
+        yield Finding(
+            "FAIL", f"The acceptance rate of chain {number} is not finite: {_EXTREME}.", "not_finite"
+        )
     elif rate < limits["acceptance_fail"]:
-        yield (
+        yield Finding(
             "FAIL",
             f"Chain {number} accepts {rate:.2%} of its proposals, less than {limits['acceptance_fail']:.2%} "
             "(diagnostics.acceptance_fail), so it hardly moves: raise sampler.warmup, in which the step size is tuned, "
             f"or {_EXTREME}.",
+            "acceptance_low",
         )
     elif rate < limits["acceptance_min"]:
-        yield (
+        yield Finding(
             "WARN",
             f"Chain {number} accepts {rate:.1%} of its proposals, less than {limits['acceptance_min']:.1%} "
             "(diagnostics.acceptance_min): raise sampler.warmup, in which the step size is tuned.",
+            "acceptance_low",
         )
     elif rate > limits["acceptance_max"]:
-        yield (
+        yield Finding(
             "WARN",
             f"Chain {number} accepts {rate:.1%} of its proposals, more than {limits['acceptance_max']:.1%} "
             "(diagnostics.acceptance_max), so its steps are too small: raise sampler.warmup, in which the step "
             "size is tuned.",
+            "acceptance_high",
         )
 
 
@@ -157,11 +176,12 @@ def _findings_of_scalar(
     label: str, figures: Mapping[str, Any], summary: Mapping[str, Any]
 ) -> Iterator[Finding]:
     if _is_missing(figures["mean"]) or math.isinf(figures["mean"]):
-        yield "FAIL", f"Draws of {label} are not finite: {_EXTREME}."
+        yield Finding("FAIL", f"Draws of {label} are not finite: {_EXTREME}.", "not_finite")
     elif _is_missing(figures["rhat"]):
-        yield (
+        yield Finding(
             "FAIL",
             f"Draws of {label} are the same in all chains, so nothing was sampled: raise sampler.warmup.",
+            "frozen",
         )
     else:
         yield from _findings_of_figures(label, figures["rhat"], figures["ess_bulk"], "", summary)
@@ -173,12 +193,15 @@ def _findings_of_predictions(split: str, summary: Mapping[str, Any]) -> Iterator
     n_all = figures["n_quantities"]
     if figures["n_not_finite"]:
         n_bad = figures["n_not_finite"]
-        yield "FAIL", f"{n_bad} of {n_all} quantities in {label} are not finite: {_EXTREME}."
+        yield Finding(
+            "FAIL", f"{n_bad} of {n_all} quantities in {label} are not finite: {_EXTREME}.", "not_finite"
+        )
     if figures["n_constant"]:
-        yield (
+        yield Finding(
             "WARN",
             f"{figures['n_constant']} of {n_all} quantities in {label} are the same in every draw, so R-hat "
             "cannot judge them: lower the scale in prior.weights if the network saturates.",
+            "constant",
         )
     if not _is_missing(figures["rhat_max"]):
         where = f" (row {figures['worst_row']} of the source, counted from 0)"
@@ -196,19 +219,22 @@ def _findings_of_figures(
         if rhat > limit:
             key = f"diagnostics.rhat_{level.lower()}"
             value = _rhat_text(rhat)
-            yield level, f"{worst[0]} of {label} is {value}{where}, above {limit:g} ({key}): {_MIXING}."
+            yield Finding(
+                level, f"{worst[0]} of {label} is {value}{where}, above {limit:g} ({key}): {_MIXING}.", "rhat"
+            )
             break
     for level in _LEVELS:
         limit = limits[f"ess_{level.lower()}"]
         if ess < limit:
             # ESS grows in proportion to the number of transitions once chains have mixed.
             factor = math.ceil(10 * limits["ess_warn"] / ess) / 10
-            yield (
+            yield Finding(
                 level,
                 f"{worst[1]} of {label} is {math.floor(ess)}, below {limit:g} "
                 f"(diagnostics.ess_{level.lower()}): for {limits['ess_warn']:g} take about {factor:g} times as "
                 f"many transitions, with a higher sampler.thin (now {summary['thin']}) or sampler.draws "
                 f"(now {summary['n_draws']}).",
+                "ess",
             )
             break
 

@@ -1,12 +1,14 @@
-"""Score the Bayesian network and both references on the same rows, in the same units."""
+"""Score the Bayesian network and its references on the same rows, in the same units."""
 
-from bnn import evaluation, inference_data
 from bnn.datasets import Dataset
+from bnn.evaluation.assemble import evaluate, save
 from bnn.job import job_log
+from bnn.posterior_file import PosteriorFile
+from bnn.seeding import Stream, chain_rng
 from bnn.storage import read_netcdf
 
 
-def main(data_path, baseline_path, posterior_path, json_path, csv_path):
+def main(data_path, baseline_path, posterior_path, json_path, csv_path, seed):
     """Write metrics.json and predictions.csv of one dataset.
 
     Parameters
@@ -14,16 +16,21 @@ def main(data_path, baseline_path, posterior_path, json_path, csv_path):
     data_path
         The prepared table.
     baseline_path
-        Predictions of both references.
+        Predictions of all references.
     posterior_path
         InferenceData of the chains.
     json_path, csv_path
         Where scores and predictions of the test rows go.
+    seed
+        Seed of the run.
     """
-    scores, predictions = evaluation.evaluate(
-        inference_data.load(posterior_path), Dataset.load(data_path), *read_netcdf(baseline_path)
+    scores, predictions = evaluate(
+        PosteriorFile(posterior_path),
+        Dataset.load(data_path),
+        *read_netcdf(baseline_path),
+        rng=chain_rng(seed, Stream.EVALUATION),
     )
-    evaluation.save(scores, predictions, json_path=json_path, csv_path=csv_path)
+    save(scores, predictions, json_path=json_path, csv_path=csv_path)
 
 
 if "snakemake" in globals():
@@ -34,4 +41,5 @@ if "snakemake" in globals():
             snakemake.input.posterior,
             snakemake.output.metrics,
             snakemake.output.predictions,
+            snakemake.params.settings["seed"],
         )

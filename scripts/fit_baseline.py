@@ -1,13 +1,13 @@
-"""Train the frequentist network and the linear reference on the same rows as the chains."""
+"""Train the ordinary network, an ensemble of such and the linear model on the same rows as the chains."""
 
 import time
 
-from bnn.baseline import BaselineSettings, fit_baseline
+from bnn.baseline import fit_references
 from bnn.datasets import Dataset
 from bnn.job import job_log
 from bnn.posterior import make_network
-from bnn.seeding import Stream, chain_rng
 from bnn.storage import write_netcdf
+from bnn.training import BaselineSettings
 
 
 def main(data_path, out_path, settings):
@@ -18,15 +18,20 @@ def main(data_path, out_path, settings):
     data_path
         The prepared table.
     out_path
-        Where the predictions of both references go.
+        Where the predictions of all references go.
     settings
-        Sections `seed`, `network` and `baseline` of the dataset's config.
+        Sections `seed`, `network` and `baseline` of the dataset's config, and `n_members` of the ensemble.
     """
     dataset = Dataset.load(data_path)
     network = make_network(dataset, settings["network"])
-    rng = chain_rng(settings["seed"], Stream.BASELINE)
     began = time.perf_counter()
-    variables, attributes = fit_baseline(dataset, network, BaselineSettings(**settings["baseline"]), rng)
+    variables, attributes = fit_references(
+        dataset,
+        network,
+        BaselineSettings(**settings["baseline"]),
+        seed=settings["seed"],
+        n_members=settings["n_members"],
+    )
     attributes["seconds_training"] = time.perf_counter() - began
     write_netcdf(out_path, variables, attributes)
     print(f"{dataset.name}: best epoch {attributes['best_epoch']} of {attributes['epochs']}")

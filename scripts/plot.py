@@ -1,14 +1,25 @@
 """Draw the figures of one dataset."""
 
-from bnn import figures, inference_data
+from bnn import figures
 from bnn.datasets import Dataset
 from bnn.job import job_log
 from bnn.plots import plot_dataset
+from bnn.posterior_file import PosteriorFile
 from bnn.seeding import Stream, chain_rng
-from bnn.storage import read_netcdf
+from bnn.storage import read_json, read_netcdf
 
 
-def main(data_path, baseline_path, posterior_path, diagnostics_path, out_path, settings):
+def main(
+    data_path,
+    baseline_path,
+    posterior_path,
+    diagnostics_path,
+    metrics_path,
+    checks_path,
+    arrays_path,
+    out_path,
+    settings,
+):
     """Write the figures of one dataset.
 
     Parameters
@@ -16,21 +27,28 @@ def main(data_path, baseline_path, posterior_path, diagnostics_path, out_path, s
     data_path
         The prepared table.
     baseline_path
-        Predictions of both references.
+        Predictions of all references.
     posterior_path
         InferenceData of the chains.
     diagnostics_path
         R-hat and ESS at every row.
+    metrics_path, checks_path, arrays_path
+        Scores, checks, and the arrays of the checks.
     out_path
         Folder of the figures.
     settings
         Sections `seed`, `network`, `likelihood` and `diagnostics` of the dataset's config.
     """
-    dataset, idata = Dataset.load(data_path), inference_data.load(posterior_path)
-    baseline, _ = read_netcdf(baseline_path)
+    dataset, idata = Dataset.load(data_path), PosteriorFile(posterior_path)
+    baseline, checks = read_netcdf(baseline_path)[0], read_json(checks_path)
     plot_dataset(
         out_path,
         trace=figures.log_density_trace(idata),
+        run=figures.chain_run(idata),
+        agreement=figures.chain_predictions(idata, dataset),
+        metrics=read_json(metrics_path),
+        checks=checks,
+        arrays=figures.check_arrays(checks, read_netcdf(arrays_path)[0]),
         diagnostics=read_netcdf(diagnostics_path)[0],
         thresholds=settings["diagnostics"],
         test=figures.rows_of_test(idata, dataset, baseline),
@@ -52,6 +70,9 @@ if "snakemake" in globals():
             snakemake.input.baseline,
             snakemake.input.posterior,
             snakemake.input.diagnostics,
+            snakemake.input.metrics,
+            snakemake.input.checks,
+            snakemake.input.arrays,
             snakemake.output[0],
             snakemake.params.settings,
         )

@@ -1,13 +1,13 @@
-"""Write the page of one dataset."""
+"""Write the page of one dataset, and its main tables as pages of their own."""
 
+import csv
 import importlib.metadata
 import platform
 from pathlib import Path
 
 import bnn
-from bnn.datasets import Dataset
 from bnn.job import job_log
-from bnn.report import render_dataset, write_page
+from bnn.report import render_dataset, render_tables, write_page
 from bnn.storage import read_json
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "arviz", "matplotlib", "snakemake")
@@ -19,41 +19,41 @@ def versions():
     return {"bnn": bnn.__version__, "Python": platform.python_version(), **packages}
 
 
-def main(data_path, metrics_path, diagnostics_path, figures_path, out_path, settings):
-    """Write report.html of one dataset.
+def main(files, out_path, tables_path, settings):
+    """Write report.html and the folder of tables of one dataset.
 
     Parameters
     ----------
-    data_path
-        The prepared table.
-    metrics_path, diagnostics_path
-        Scores and verdict.
-    figures_path
-        Folder of the figures.
+    files
+        Paths by name: `metrics`, `diagnostics`, `checks`, `predictions` and, a folder, `figures`.
     out_path
         Where the page goes.
+    tables_path
+        Where the tables go, one HTML file each.
     settings
         The dataset's whole config.
     """
+    found = {name: read_json(files[name]) for name in ("diagnostics", "metrics", "checks")}
+    with open(files["predictions"], encoding="utf-8", newline="") as handle:
+        predictions = list(csv.DictReader(handle))
     page = render_dataset(
-        diagnostics=read_json(diagnostics_path),
-        metrics=read_json(metrics_path),
+        **found,
+        predictions=predictions,
         settings=settings,
         versions=versions(),
-        figures={path.stem: path for path in Path(figures_path).glob("*.svg")},
-        feature_names=Dataset.load(data_path).feature_names,
+        figures={path.stem: path for path in Path(files["figures"]).glob("*.svg")},
         overview_href="../report.html",
     )
+    for name, table in render_tables(**found).items():
+        write_page(Path(tables_path) / f"{name}.html", table)
     write_page(out_path, page)
 
 
 if "snakemake" in globals():
     with job_log(snakemake.log[0], label=f"report {snakemake.wildcards.dataset}"):
         main(
-            snakemake.input.data,
-            snakemake.input.metrics,
-            snakemake.input.diagnostics,
-            snakemake.input.figures,
-            snakemake.output[0],
+            snakemake.input,
+            snakemake.output.page,
+            snakemake.output.tables,
             snakemake.params.settings,
         )

@@ -35,6 +35,7 @@ CHAIN_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 MODELS = {
     "bnn": ("BNN", BLUE, "o", "-"),
     "baseline": ("baseline", ORANGE, "s", "--"),
+    "ensemble": ("ensemble", PURPLE, "D", "-."),
     "linear": ("linear", GREEN, "^", ":"),
 }
 """Model -> label, colour, marker and line style, the same in every figure."""

@@ -2,22 +2,18 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bnn import metrics
-from bnn.metrics import ECE_BINS
 from bnn.plots.canvas import (
     BLUE,
     INK,
     MAX_MARKERS,
     MODELS,
+    ORANGE,
     SKY,
     VERMILLION,
-    WIDTH,
     PathLike,
     legend_above,
     new_figure,
@@ -41,7 +37,7 @@ class ClassificationTest:
     y
         (obs,) class index.
     probability
-        Model ("bnn", "baseline", "linear") -> (obs, class); the posterior mean for "bnn".
+        Model (see `bnn.plots.canvas.MODELS`) -> (obs, class); the posterior mean for "bnn".
     aleatoric, epistemic
         (obs,) expected entropy and mutual information of the BNN, in nats.
     """
@@ -61,9 +57,11 @@ class RegressionTest:
     y
         (obs,) observed values.
     mean
-        Model ("bnn", "baseline", "linear") -> (obs,) predicted mean.
+        Model (see `bnn.plots.canvas.MODELS`) -> (obs,) predicted mean.
     lower_90, upper_90
         (obs,) bounds of the BNN's central 90 % interval for a new observation.
+    aleatoric, epistemic
+        (obs,) standard deviation of the noise, and of the mean over draws, of the BNN.
     target_label
         Name and unit of the target, see `axis_label`.
     """
@@ -72,6 +70,8 @@ class RegressionTest:
     mean: Mapping[str, np.ndarray]
     lower_90: np.ndarray
     upper_90: np.ndarray
+    aleatoric: np.ndarray
+    epistemic: np.ndarray
     target_label: str
 
 
@@ -90,62 +90,6 @@ class Band:
     y_train: np.ndarray
     feature_label: str
     target_label: str
-
-
-@styled
-def reliability(path: PathLike, y: np.ndarray, probability: Mapping[str, np.ndarray]) -> None:
-    """Draw the share of right predictions against the confidence in them, and the number of rows.
-
-    Parameters
-    ----------
-    path
-        The SVG file.
-    y
-        (obs,) class index.
-    probability
-        Model -> (obs, class). The confidence is the probability of the predicted class; bins are those of
-        the expected calibration error. The bars of the BNN are 90 % Wilson intervals: how far off a bin may
-        be by the chance of few rows alone.
-    """
-    title = "Reliability diagram of the test rows"
-    if len(y) == 0:
-        return save_message(path, title, _NO_ROWS)
-    figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
-    axes, count_axes = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
-    reference_line(axes, (0.0, 1.0), "calibrated")
-    edges = np.linspace(0, 1, ECE_BINS + 1)
-    for model, values in probability.items():
-        label, colour, marker, line = MODELS[model]
-        confidence, share, count = metrics.reliability(values, y, ECE_BINS)
-        used = count > 0
-        style: dict[str, Any] = {"color": colour, "linestyle": line, "linewidth": 1.2}
-        axes.plot(confidence[used], share[used], marker=marker, label=label, **style)
-        if model == "bnn":
-            low, high = wilson_interval(share[used], count[used], 1.645)
-            axes.vlines(confidence[used], low, high, color=colour, linewidth=1)
-        count_axes.stairs(count, edges, **style)
-    axes.set(ylabel="Share of right predictions", ylim=(-0.03, 1.03))
-    lowest = min(float(values.max(axis=-1).min()) for values in probability.values())
-    count_axes.set(xlabel="Confidence: probability of the predicted class", ylabel="Rows")
-    count_axes.set(xlim=(np.floor(10 * lowest) / 10 - 0.02, 1.02), ylim=(0, None))
-    count_axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    legend_above(figure, n_columns=4)
-    save(figure, path, title)
-
-
-def wilson_interval(share: np.ndarray, count: np.ndarray, z: float) -> tuple[np.ndarray, np.ndarray]:
-    """Interval for a proportion (Wilson 1927), which stays within 0 and 1 and works for few rows.
-
-    Parameters
-    ----------
-    share, count
-        (bin,) observed share of successes, and number of trials (at least 1).
-    z
-        Quantile of the standard normal distribution: 1.645 for 90 %.
-    """
-    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
-    half = z / (1 + z**2 / count) * np.sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    return centre - half, centre + half
 
 
 @styled
@@ -173,6 +117,30 @@ def uncertainty(path: PathLike, aleatoric: np.ndarray, epistemic: np.ndarray, co
     axes.set(xlabel="Aleatoric: expected entropy [nats]", ylabel="Epistemic: mutual information [nats]")
     axes.set_xlim(0, 1.05 * padded(aleatoric, 0.0)[1])
     axes.set_ylim(0, 1.05 * padded(epistemic, 0.0)[1])
+    legend_above(figure, n_columns=2)
+    save(figure, path, title)
+
+
+@styled
+def target_uncertainty(path: PathLike, test: RegressionTest) -> None:
+    """Draw aleatoric and epistemic standard deviation of each test row against the predicted mean."""
+    title = "Uncertainty of the test rows"
+    if len(test.y) == 0:
+        return save_message(path, title, _NO_ROWS)
+    figure, axes = new_figure()
+    mean = test.mean["bnn"]
+    points(axes, mean, test.aleatoric, color=ORANGE, marker="s", markersize=3, label="aleatoric: noise")
+    points(
+        axes,
+        mean,
+        test.epistemic,
+        color=BLUE,
+        marker="o",
+        markersize=3,
+        label="epistemic: what draws differ by",
+    )
+    axes.set(xlabel=f"Predicted {test.target_label}", ylabel=f"Standard deviation, {test.target_label}")
+    axes.set_ylim(0, 1.08 * padded(np.concatenate([test.aleatoric, test.epistemic]), 0.0)[1])
     legend_above(figure, n_columns=2)
     save(figure, path, title)
 

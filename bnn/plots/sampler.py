@@ -12,9 +12,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormat
 from bnn.plots.canvas import (
     BLUE,
     CHAIN_COLOURS,
-    MUTED,
     ORANGE,
-    SHADE,
     VERMILLION,
     WIDTH,
     PathLike,
@@ -27,6 +25,7 @@ from bnn.plots.canvas import (
     save_message,
     styled,
 )
+from bnn.plots.chains import shade_phases
 
 _MAX_TRACE_POINTS = 6000
 _MAX_LEGEND_CHAINS = 8
@@ -47,6 +46,8 @@ class LogDensityTrace:
         Iterations between two kept draws, and before the first of them.
     warmup_log_density, warmup_iteration
         (chain, record) and (record,); both None when there are no records of the warm-up.
+    n_explore
+        Iterations of exploration, before the warm-up.
     """
 
     log_density: np.ndarray
@@ -55,6 +56,7 @@ class LogDensityTrace:
     n_warmup: int
     warmup_log_density: np.ndarray | None
     warmup_iteration: np.ndarray | None
+    n_explore: int = 0
 
 
 @styled
@@ -80,9 +82,7 @@ def log_density_trace(path: PathLike, trace: LogDensityTrace) -> None:
         if trace.warmup_log_density is not None and trace.warmup_iteration is not None:
             x, y = extremes(trace.warmup_iteration, trace.warmup_log_density[index], n_bins)
             axes.plot(x, y, color=colour, linewidth=0.7, alpha=0.85)
-    if trace.warmup_log_density is not None:
-        axes.axvspan(0, trace.n_warmup, facecolor=SHADE, zorder=0)
-        note(axes, 0.02, 0.98, "warm-up, not kept", MUTED)
+    shade_phases((axes,), trace.n_explore, trace.n_warmup, recorded=trace.warmup_log_density is not None)
     if n_missing:
         note(axes, 0.98, 0.98, f"{n_missing} draws without a finite log density are not shown", VERMILLION)
     axes.set(xlabel="Iteration of the chain", ylabel="Log density [nats]", ylim=padded(draws, 0.25))

@@ -1,102 +1,196 @@
-"""What each figure shows and how to read it: a caption for all, and a text for those who cannot see it."""
+"""What each figure shows and how to read it: a caption for all, and a text for those who cannot see it.
+
+Snakemake's own report shows the same captions: after a change here, run `python -m bnn.report.rst`.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from bnn.report import formatting
-from bnn.report.tables import METRICS, headline, score
+from bnn.report.table import METRICS, headline, score
+
+
+@dataclass(frozen=True)
+class Caption:
+    """Part of the page where a figure belongs, its title, and how to read it."""
+
+    part: str
+    title: str
+    text: str
 
 
 @dataclass(frozen=True)
 class FigureText:
-    """Title, caption (how to read it) and alternative text (what it shows) of a figure; and where it belongs.
+    """A caption, and the alternative text: what the figure of this dataset shows."""
 
-    `part` is "predictions" or "sampler".
-    """
-
+    part: str
     title: str
     caption: str
     alt: str
-    part: str
+
+
+CAPTIONS = {
+    "band": Caption(
+        "predictions",
+        "How sure is it between and beyond the data?",
+        "Half of new observations should fall into the dark band, nine in ten into the light one. The bands should "
+        "widen where there are no training data; the ordinary network gives no such warning.",
+    ),
+    "prediction_intervals": Caption(
+        "predictions",
+        "Do the intervals hold what they promise?",
+        "Each bar is the 90 % interval for a new observation, each dot what was observed. About one dot in ten "
+        "should fall outside (crosses), at either end and anywhere along the axis.",
+    ),
+    "observed_predicted": Caption(
+        "predictions",
+        "How close are the predictions?",
+        "A perfect prediction lies on the diagonal. A cloud flatter than the diagonal is a model that exaggerates; "
+        "points far off are rows to look at.",
+    ),
+    "reliability": Caption(
+        "calibration",
+        "Is the confidence right?",
+        "Rows to which a model gives a probability of four in five should be right four times in five: points on the "
+        "diagonal are calibrated, points below it are too sure, points above it not sure enough. The band holds what "
+        "chance alone would do to a calibrated model on so few rows. The lower panel counts the rows of each point.",
+    ),
+    "pit": Caption(
+        "calibration",
+        "Is the spread right?",
+        "Where in its predicted distribution did each observation fall? Of a calibrated model the histogram is level, "
+        "within the band. A hump in the middle is a model that is too unsure, a valley one that is too sure, a slope "
+        "one that predicts too high or too low.",
+    ),
+    "coverage": Caption(
+        "calibration",
+        "How many observations does each interval hold?",
+        "The share of test rows inside an interval against what the interval promises. Points on the diagonal are "
+        "calibrated; below it intervals are too narrow, above it too wide. The band is what chance alone allows.",
+    ),
+    "uncertainty": Caption(
+        "unsure",
+        "What makes a row uncertain?",
+        "Each point is a test row. Aleatoric uncertainty is noise or overlap in the data; more data would not remove "
+        "it. Epistemic uncertainty (upwards) stems from networks that fit the data and still disagree; more data near "
+        "the row would reduce it. Wrong predictions should lie where one of them is large.",
+    ),
+    "out_of_distribution": Caption(
+        "unsure",
+        "Does it know what it does not know?",
+        "How well the uncertainty of each model tells test rows from inputs unlike any that it was trained on: noised, "
+        "shifted, or drawn at random. An AUROC of 1 is perfect, 0.5 is chance; below that a model is surer of what it "
+        "has never seen.",
+    ),
+    "posterior_predictive": Caption(
+        "model",
+        "Could the model have made these data?",
+        "The fitted model makes new targets for the training rows, again and again. What was observed should lie "
+        "within the spread of what it makes; where it does not, the model misses that feature of the data.",
+    ),
+    "prior_predictive": Caption(
+        "model",
+        "What does the prior believe?",
+        "The same before any data: networks drawn from the prior make the targets. The observed value should be "
+        "possible, and need not be likely.",
+    ),
+    "prior_sensitivity": Caption(
+        "model",
+        "Does the result hang on the prior?",
+        "Test scores with all prior scales of weights and biases multiplied by a factor. A level line is a result "
+        "that the data decide; a steep one a result that the choice of the prior decides.",
+    ),
+    "loo_pareto_k": Caption(
+        "model",
+        "Which rows sway the posterior?",
+        "Pareto k of each training row: how much the posterior would change without it. Above the dashed line "
+        "leave-one-out is unreliable for that row; look whether it is an outlier or an error.",
+    ),
+    "log_density_trace": Caption(
+        "sampler",
+        "Did the chains settle?",
+        "Each line is a chain. After the warm-up (shaded, not kept) all lines should mix in one level band; a line "
+        "that drifts, jumps or runs apart from the others has not converged.",
+    ),
+    "log_density_rank": Caption(
+        "sampler",
+        "Do the chains agree?",
+        "The log densities of all chains are ranked together. If the chains sample the same distribution, every "
+        "histogram is level, near its dashed line; a slope is a chain that stays too low or too high.",
+    ),
+    "convergence": Caption(
+        "sampler",
+        "Do the predictions agree between chains?",
+        "R-hat compares chains (1: no difference), the effective sample size (ESS) says how many independent draws "
+        "the correlated ones are worth. All of the distribution should lie left of the limit for R-hat and right of "
+        "the limit for ESS. A limit far from all values is not drawn.",
+    ),
+    "worst_points": Caption(
+        "sampler",
+        "For which rows do the chains disagree most?",
+        "The rows with the largest R-hat of their prediction, named by their number in the source. A few rows far "
+        "above the rest are rows of which only some chains have learned something.",
+    ),
+    "acceptance": Caption(
+        "sampler",
+        "Were the moves of the right size?",
+        "Share of moves that each chain accepted along the run. It should stay near its target; a fall to 0 is a "
+        "chain that is stuck.",
+    ),
+    "energy": Caption(
+        "sampler",
+        "Do the moves reach all of the posterior?",
+        "How far the log density moves from draw to draw, beside how far it spreads in all. If the first is much "
+        "narrower, chains wander slowly between probable and improbable networks.",
+    ),
+    "chain_agreement": Caption(
+        "sampler",
+        "Does each chain predict the same?",
+        "Predictions of each chain by itself against those of all. Points on one line are chains that tell the same "
+        "story; a chain off the line has found another one.",
+    ),
+}
+"""Figure of `bnn.plots` -> caption, in the order of reading. No number of a result stands here."""
 
 
 def figure_texts(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, FigureText]:
-    """Texts of every figure of `bnn.plots`, in the order of reading; alternative texts name results."""
+    """Texts of every figure, in the order of reading; alternative texts name results."""
     n_test = formatting.count(metrics["n_test"])
-    n_warmup = formatting.count(diagnostics["n_warmup"])
     best = headline(metrics)
     entry = metrics["models"]["bnn"]["test"].get(best)
-    result = f"BNN, {METRICS[best].label} {score(entry, METRICS[best])} on {n_test} test rows"
-    log_density = diagnostics["log_density"]
-    agreement = (
-        f"{diagnostics['n_chains']} chains, R-hat {formatting.rhat(log_density['rhat'])}, "
+    result = f"{METRICS[best].label} of the BNN: {score(entry, METRICS[best])} on {n_test} test rows"
+    log_density, worst = diagnostics["log_density"], diagnostics["predictions"]["test"]
+    of_chains = (
+        f"{diagnostics['n_chains']} chains; R-hat of the log density {formatting.rhat(log_density['rhat'])}, "
         f"bulk ESS {formatting.count(log_density['ess_bulk'])}"
     )
-    worst = diagnostics["predictions"]["test"]
-    smallest = formatting.count(worst["ess_bulk_min"])
-    extremes = f"worst R-hat is {formatting.rhat(worst['rhat_max'])}, the smallest ESS {smallest}"
+    of_predictions = (
+        f"on test rows the worst R-hat is {formatting.rhat(worst['rhat_max'])}, the smallest ESS "
+        f"{formatting.count(worst['ess_bulk_min'])}"
+    )
+    shows = {
+        "band": "Predicted mean with bands for half and nine tenths of new observations, over the training data.",
+        "prediction_intervals": f"90 % intervals and observed values, sorted by prediction. {result}.",
+        "observed_predicted": f"Observed against predicted values of all models. {result}.",
+        "reliability": f"Share of right predictions against confidence, for all models. {result}.",
+        "pit": f"Histogram of where {n_test} observations fell in their predicted distributions.",
+        "coverage": f"Share of {n_test} observations inside intervals, against what the intervals promise.",
+        "uncertainty": f"Aleatoric and epistemic uncertainty of {n_test} test rows; right and wrong ones differ.",
+        "out_of_distribution": "AUROC of the uncertainty of each model for three kinds of unseen inputs.",
+        "posterior_predictive": "Statistics of targets that the fitted model makes, beside the observed ones.",
+        "prior_predictive": "Statistics of targets that the prior makes, beside the observed ones.",
+        "prior_sensitivity": "Test scores of the BNN against the factor on the scales of the prior.",
+        "loo_pareto_k": "Pareto k of every training row, with the limit of what is reliable.",
+        "log_density_trace": f"Log density against iteration, warm-up included, of {of_chains}.",
+        "log_density_rank": f"Histogram of the ranks of the log density for each of {of_chains}.",
+        "convergence": f"Distributions of R-hat and bulk ESS over predictions; {of_predictions}.",
+        "worst_points": f"Rows with the largest R-hat of their prediction; {of_predictions}.",
+        "acceptance": f"Acceptance rate along the run of {of_chains}.",
+        "energy": f"Spread of the log density and of its steps, for each of {of_chains}.",
+        "chain_agreement": f"Predictions of each chain against those of all; {of_predictions}.",
+    }
     return {
-        "reliability": FigureText(
-            "Is the confidence right?",
-            "When a model is 80 % sure, it should be right 80 % of the time: points on the diagonal are "
-            "calibrated, points below it are too sure, points above it not sure enough. Bars are 90 % "
-            "intervals of the BNN for the chance of few rows; a bar that meets the diagonal is no evidence "
-            "against calibration. The lower panel counts the rows behind each point.",
-            f"Reliability diagram: share of right predictions against confidence, for the {result}.",
-            "predictions",
-        ),
-        "uncertainty": FigureText(
-            "What makes a row uncertain?",
-            "Each point is a test row. Aleatoric uncertainty (to the right) stems from classes that "
-            "overlap; more data would not remove it. Epistemic uncertainty (upwards) stems from networks "
-            "that fit the data and still disagree; more data near the row would reduce it. Wrong "
-            "predictions should lie where one of them is large.",
-            f"Aleatoric against epistemic uncertainty of {n_test} test rows; right and wrong ones differ.",
-            "predictions",
-        ),
-        "band": FigureText(
-            "How sure is it between and beyond the data?",
-            "Half of new observations should fall into the dark band, nine in ten into the light one. The "
-            "bands should widen where there are no training data; the baseline gives no such warning.",
-            "Predicted mean with 50 % and 90 % bands along the feature, over the training data.",
-            "predictions",
-        ),
-        "prediction_intervals": FigureText(
-            "Do the intervals hold what they promise?",
-            "Each bar is the 90 % interval for a new observation, each dot what was observed. About one dot "
-            "in ten should fall outside (crosses), at either end and anywhere along the axis.",
-            f"90 % prediction intervals and observed values, sorted by predicted mean, for the {result}.",
-            "predictions",
-        ),
-        "observed_predicted": FigureText(
-            "How close are the predictions?",
-            "A perfect prediction lies on the diagonal. A cloud flatter than the diagonal is a model that "
-            "exaggerates; points far off are rows to look at.",
-            f"Observed against predicted values of the models, for the {result}.",
-            "predictions",
-        ),
-        "log_density_trace": FigureText(
-            "Did the chains settle?",
-            "Each line is a chain. After the warm-up (shaded, not kept) all lines should mix in one level "
-            "band; a line that drifts, jumps or runs apart from the others has not converged.",
-            f"Log density against iteration, after {n_warmup} iterations of warm-up: {agreement}.",
-            "sampler",
-        ),
-        "log_density_rank": FigureText(
-            "Do the chains agree?",
-            "The log densities of all chains are ranked together. If the chains sample the same "
-            "distribution, every histogram is level, near its dashed line; a slope is a chain that stays "
-            "too low or too high.",
-            f"Histogram of the ranks of the log density for each chain: {agreement}.",
-            "sampler",
-        ),
-        "convergence": FigureText(
-            "Do the predictions agree between chains?",
-            "R-hat compares chains (1: no difference), the effective sample size (ESS) says how many "
-            "independent draws the correlated ones are worth. All of the distribution should lie left of "
-            "the limit for R-hat and right of the limit for ESS. A limit far from all values is not drawn.",
-            f"Distributions of R-hat and bulk ESS over predictions; on test rows the {extremes}.",
-            "sampler",
-        ),
+        name: FigureText(caption.part, caption.title, caption.text, shows[name])
+        for name, caption in CAPTIONS.items()
     }

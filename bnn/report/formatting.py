@@ -1,6 +1,7 @@
 """Numbers as a reader wants them: as many digits as their error supports, and words for what is missing."""
 
 import math
+import re
 
 NOT_AVAILABLE = "n/a"
 _MINUS = "\N{MINUS SIGN}"
@@ -22,7 +23,7 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def estimate(value: float | None, mcse: float | None, digits: int = 4) -> str:
-    """Format a value with its Monte Carlo standard error: `0.967 ± 0.004`.
+    """Format a value with its standard error: `0.967 ± 0.004`.
 
     The error is rounded to one significant digit, to two when the first is a 1, and the value to the same
     place. An error too small for six significant digits of the value is given as a bound; None is left out.
@@ -45,12 +46,29 @@ def estimate(value: float | None, mcse: float | None, digits: int = 4) -> str:
         exponent = _exponent(largest, _MAX_DIGITS)
         inner = estimate(value / 10.0**exponent, mcse / 10.0**exponent, digits)
         return f"({inner}){_power(exponent)}"
-    rounded = f"{mcse:.1e}"
-    places = (1 if rounded.startswith("1") else 0) - int(rounded.split("e")[1])
+    places = _places(mcse)
     limit = _MAX_DIGITS - 1 - _exponent(largest, _MAX_DIGITS)
     if places > limit:
         return f"{_fixed(value, limit)} ± < {_fixed(10.0**-limit, limit)}"
     return f"{_fixed(value, places)} ± {_fixed(mcse, places)}"
+
+
+def signed(value: float | None, error: float | None = None, digits: int = 3) -> str:
+    """Format a difference with its standard error and always with its sign: `+0.021 ± 0.012`; see `estimate`."""
+    text = estimate(value, error, digits)
+    shown = text.partition(" ±")[0]
+    return f"+{text}" if value is not None and value > 0 and re.search("[1-9]", shown) else text
+
+
+def interval(lower: float | None, upper: float | None, error: float | None) -> str:
+    """Format the ends of an interval to the places that the standard error supports: `−0.04 to 0.02`."""
+    ends = (lower, upper)
+    if any(end is None or not math.isfinite(end) for end in ends):
+        return NOT_AVAILABLE
+    largest = max(abs(end) for end in ends if end is not None)
+    if not error or not math.isfinite(error) or _needs_power(largest) or _needs_power(error):
+        return " to ".join(number(end, 3) for end in ends)
+    return " to ".join(_fixed(end, _places(error)) for end in ends if end is not None)
 
 
 def percent(value: float | None, mcse: float | None = None) -> str:
@@ -60,6 +78,22 @@ def percent(value: float | None, mcse: float | None = None) -> str:
     scaled = None if mcse is None else 100 * mcse
     digits = 5 if 0.9995 <= value < 1 else 3  # one wrong row in many must not read 100 %
     return f"{estimate(100 * value, scaled, digits)} %"
+
+
+def level(share: float) -> str:
+    """Format a round share, such as what an interval promises: `95 %`."""
+    return f"{100 * share:g} %"
+
+
+def deviation(value: float | None) -> str:
+    """Format a distance in standard deviations (sd) with its sign and one decimal: `+2.6 sd`."""
+    return NOT_AVAILABLE if value is None else f"{signed_fixed(value, 1)} sd"
+
+
+def signed_fixed(value: float, places: int) -> str:
+    """Format a number with its sign and a number of decimal places."""
+    text = _fixed(value, places)
+    return f"+{text}" if value > 0 and re.search("[1-9]", text) else text
 
 
 def count(value: float | None) -> str:
@@ -93,6 +127,17 @@ def _exponent(value: float, digits: int) -> int:
     """Power of ten of the first digit once the value is rounded to `digits` digits; 0 for 0."""
     # Not math.log10: 0.99996 reads 1.000 with four digits, and 1000 must not count as 999.99...
     return int(f"{value:.{digits - 1}e}".split("e")[1])
+
+
+def is_negligible(error: float | None, value: float | None) -> bool:
+    """Whether an error is 0 but for rounding, which says that nothing varied, not that all is known."""
+    return error is not None and value is not None and error <= 1e-9 * max(abs(value), 1e-3)
+
+
+def _places(error: float) -> int:
+    """Decimal places that a standard error supports: one significant digit of it, two when the first is a 1."""
+    rounded = f"{error:.1e}"
+    return (1 if rounded.startswith("1") else 0) - int(rounded.split("e")[1])
 
 
 def _needs_power(size: float) -> bool:

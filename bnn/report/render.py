@@ -6,49 +6,63 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bnn.report import formatting, tables
+from bnn.report import advice, comparison, convergence, formatting, rows, sentences
+from bnn.report import checks as check_tables
 from bnn.report.captions import figure_texts
+from bnn.report.overview import Entry, model_labels, overview_rows, tally
+from bnn.report.scatter import HEIGHT, WIDTH, scatter
+from bnn.report.table import METRICS, Table, headline, score
 from bnn.storage import atomic_path
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_COMPARED = ("bnn", "baseline", "linear")
-_MEANING = {
-    "PASS": "The chains agree and there are enough effective draws: the figures below can be used.",
-    "WARN": "A limit is exceeded: read the reasons before you use the figures below.",
-    "FAIL": "The chains have not converged: the BNN's figures below are not to be trusted.",
+_RAN = 1e-4
+"""Seconds below which a phase of the sampler had no step to take."""
+_HEADINGS = {
+    "PASS": "The chains agree",
+    "WARN": "Read the warnings first",
+    "FAIL": "Not to be trusted: the chains did not converge",
 }
+FILES = {
+    "metrics.json": "scores, differences, calibration, rows",
+    "checks.json": "leave-one-out, predictive checks, unseen inputs, other priors",
+    "diagnostics.json": "verdict, R-hat, ESS",
+    "predictions.csv": "a line for each test row",
+    "posterior.nc": "every draw, for ArviZ",
+    "figures": "the figures as SVG",
+}
+"""What lies beside the page, with what it holds."""
 
 
 def render_dataset(
     *,
     diagnostics: Mapping[str, Any],
     metrics: Mapping[str, Any],
+    checks: Mapping[str, Any],
+    predictions: Sequence[Mapping[str, str]],
     settings: Mapping[str, Any],
     versions: Mapping[str, str],
     figures: Mapping[str, Path],
-    feature_names: Sequence[str],
     overview_href: str,
 ) -> str:
     """Render the page of a dataset.
 
     Parameters
     ----------
-    diagnostics, metrics
-        Contents of diagnostics.json and metrics.json.
+    diagnostics, metrics, checks
+        Contents of diagnostics.json, metrics.json and checks.json.
+    predictions
+        Lines of predictions.csv, column -> text.
     settings
         The config of this dataset as run, defaults filled in: plain numbers, texts, lists and mappings.
     versions
         Program or package -> version.
     figures
         Name of a figure (see `bnn.plots.figure_names`) -> path of its SVG file, in any order.
-    feature_names
-        Columns that the networks saw.
     overview_href
         Link to the page over all datasets, relative to this page.
 
@@ -61,53 +75,75 @@ def render_dataset(
     ValueError
         If there is no caption for a figure.
     KeyError
-        If diagnostics or metrics lack an entry.
+        If a file lacks an entry.
     """
     texts = figure_texts(diagnostics, metrics)
     unknown = [name for name in figures if name not in texts]
     if unknown:
         raise ValueError(f"no caption for the figures {unknown}; give them one in bnn/report/captions.py")
-    classification = metrics["task"] == "classification"
-    if classification:
-        detail = [tables.classes(metrics, "test"), tables.classes(metrics, "train")]
-    else:
-        detail = [tables.intervals(metrics, "test"), tables.intervals(metrics, "train")]
-    template = _environment().get_template("dataset.html.j2")
-    return template.render(
-        title=metrics["dataset"],
-        diagnostics=diagnostics,
-        metrics=metrics,
-        meaning=_MEANING[diagnostics["verdict"]],
-        tiles=_tiles(diagnostics, metrics),
-        summary=_summary(metrics, settings),
-        comparison=[tables.comparison(metrics, "test"), tables.comparison(metrics, "train")],
-        detail=detail,
-        uncertainty=tables.uncertainty(metrics),
-        convergence=tables.convergence(diagnostics),
-        chains=tables.chains(diagnostics),
-        figures=[(name, texts[name], _data_uri(figures[name])) for name in texts if name in figures],
-        timings=_timings(diagnostics, metrics),
-        config=yaml.safe_dump(dict(settings), sort_keys=False, allow_unicode=True, width=88),
-        versions=versions,
-        feature_names=feature_names,
-        overview_href=overview_href,
+    points = scatter(predictions, metrics)
+    # The scatter in the page takes the place of the same figure as a picture.
+    embedded = [name for name in texts if name in figures and not (points and name == "uncertainty")]
+    return (
+        _environment()
+        .get_template("dataset.html.j2")
+        .render(
+            title=metrics["dataset"],
+            diagnostics=diagnostics,
+            metrics=metrics,
+            checks=checks,
+            heading=_HEADINGS[diagnostics["verdict"]],
+            answer=sentences.answer(diagnostics, metrics, checks),
+            flags=[flag for flag in metrics["flags"] if flag["raised"]],
+            advice=advice.explain(diagnostics["findings"]),
+            change=advice.as_yaml(metrics["dataset"], advice.changes(diagnostics, settings)),
+            tiles=_tiles(diagnostics, metrics),
+            summary=_summary(metrics, settings),
+            tables=_tables(diagnostics, metrics, checks),
+            scatter=points,
+            size=(WIDTH, HEIGHT),
+            figures=[(name, texts[name], _data_uri(figures[name])) for name in embedded],
+            timings=_timings(diagnostics, metrics),
+            seeds=_seeds(settings),
+            config=_config(metrics["dataset"], settings),
+            versions=versions,
+            files=FILES,
+            overview_href=overview_href,
+        )
     )
 
 
-def render_overview(datasets: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> str:
+def render_tables(
+    diagnostics: Mapping[str, Any], metrics: Mapping[str, Any], checks: Mapping[str, Any]
+) -> dict[str, str]:
+    """Render the main tables of a dataset as pages of their own, for Snakemake's report: name -> HTML text."""
+    template = _environment().get_template("table.html.j2")
+    return {
+        name: template.render(
+            title=f"{metrics['dataset']}: {table.caption}", table=table, verdict=diagnostics["verdict"]
+        )
+        for name, table in _tables(diagnostics, metrics, checks).items()
+        if table is not None and name in _ALONE
+    }
+
+
+def render_overview(entries: Sequence[Entry]) -> str:
     """Render the page over all datasets, to lie beside the folders of the datasets.
 
     Parameters
     ----------
-    datasets
+    entries
         Contents of diagnostics.json and metrics.json of each dataset, in the order of the rows.
     """
-    rows = [_overview_row(diagnostics, metrics) for diagnostics, metrics in datasets]
-    verdicts = [diagnostics["verdict"] for diagnostics, _ in datasets]
+    found = overview_rows(entries)
     template = _environment().get_template("overview.html.j2")
-    tally = [(verdict, verdicts.count(verdict)) for verdict in _MEANING if verdict in verdicts]
     return template.render(
-        title="Bayesian neural networks", rows=rows, tally=tally, any_failed="FAIL" in verdicts
+        title="Bayesian neural networks",
+        rows=found,
+        models=model_labels(),
+        tally=tally(entries),
+        any_failed=any(row.verdict == "FAIL" for row in found),
+        level=formatting.level(entries[0][1]["bootstrap"]["level"]) if entries else "",
     )
 
 
@@ -126,7 +162,8 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.globals["style"] = Markup((_TEMPLATES / "style.css").read_text(encoding="utf-8"))
+    for name, file in (("style", "style.css"), ("script", "script.js")):
+        environment.globals[name] = Markup((_TEMPLATES / file).read_text(encoding="utf-8"))
     environment.filters["count"] = formatting.count
     return environment
 
@@ -136,12 +173,37 @@ def _data_uri(path: Path) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(Path(path).read_bytes()).decode("ascii")
 
 
-def _architecture(metrics: Mapping[str, Any]) -> str:
-    return "–".join(str(size) for size in metrics["architecture"])
+_ALONE = ("scores_test", "differences", "convergence", "chains", "most_uncertain", "most_wrong", "unseen")
 
 
-def _features(metrics: Mapping[str, Any]) -> str:
-    return f"{formatting.count(metrics['n_features'])} feature{'' if metrics['n_features'] == 1 else 's'}"
+def _tables(
+    diagnostics: Mapping[str, Any], metrics: Mapping[str, Any], checks: Mapping[str, Any]
+) -> dict[str, Table | None]:
+    """Every table of the page by the name that the template calls it."""
+    trusted = diagnostics["verdict"] != "FAIL"
+    is_class = metrics["task"] == "classification"
+    detail = comparison.classes if is_class else comparison.intervals
+    return {
+        "uncertainty": comparison.uncertainty(metrics),
+        "calibration": comparison.calibration(metrics),
+        "detail_test": detail(metrics, "test"),
+        "detail_train": detail(metrics, "train"),
+        "most_uncertain": rows.worst_rows(metrics, "most_uncertain"),
+        "most_wrong": rows.worst_rows(metrics, "most_wrong"),
+        "most_uncertain_features": rows.all_features(metrics, "most_uncertain"),
+        "most_wrong_features": rows.all_features(metrics, "most_wrong"),
+        "unseen": check_tables.out_of_distribution(checks),
+        "hole": check_tables.hole(checks, metrics),
+        "scores_test": comparison.scores(metrics, "test", trusted=trusted),
+        "scores_train": comparison.scores(metrics, "train", trusted=trusted),
+        "differences": comparison.differences(metrics, trusted=trusted),
+        "leave_one_out": check_tables.leave_one_out(checks),
+        "posterior_predictive": check_tables.predictive_checks(checks, "posterior_predictive"),
+        "prior_predictive": check_tables.predictive_checks(checks, "prior_predictive"),
+        "sensitivity": check_tables.sensitivity(checks, metrics),
+        "convergence": convergence.convergence(diagnostics),
+        "chains": convergence.chains(diagnostics),
+    }
 
 
 def _summary(metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
@@ -152,32 +214,30 @@ def _summary(metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
         unit = f", in {metrics['target_unit']}" if metrics["target_unit"] else ""
         goal = f"Predicts {target}{unit}"
     n_train, n_test = formatting.count(metrics["n_train"]), formatting.count(metrics["n_test"])
-    network = f"Network {_architecture(metrics)}, {settings['network']['activation']}"
+    features = f"{formatting.count(metrics['n_features'])} feature{'' if metrics['n_features'] == 1 else 's'}"
+    architecture = "–".join(str(size) for size in metrics["architecture"])
     return (
-        f"{goal} from {_features(metrics)}, with {n_train} training and {n_test} test rows. "
-        f"{network}, {formatting.count(metrics['n_params'])} parameters."
+        f"{goal} from {features}, with {n_train} training and {n_test} test rows. "
+        f"Network {architecture}, {settings['network']['activation']}, "
+        f"{formatting.count(metrics['n_params'])} parameters."
     )
 
 
 def _tiles(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[dict[str, str]]:
     """Label, value, remark and flag of the figures that a reader looks for first."""
-    name = tables.headline(metrics)
+    name = headline(metrics)
     scores = metrics["models"]["bnn"]["test"]
-    metric, nll = tables.METRICS[name], tables.METRICS["nll"]
+    metric, nll = METRICS[name], METRICS["nll"]
     unit = f", {metrics['target_unit']}" if metric.has_unit and metrics["target_unit"] else ""
     trust = "; not to be trusted" if diagnostics["verdict"] == "FAIL" else ""
-    rhat, ess = worst(diagnostics)
+    rhat, ess = convergence.worst(diagnostics)
     limits = diagnostics["thresholds"]
+    rhat_flag, ess_flag = convergence.rhat_flag(rhat, limits), convergence.ess_flag(ess, limits)
     tiles = (
-        (f"{metric.label}, BNN", tables.score(scores.get(name), metric), f"test rows{unit}{trust}", ""),
-        ("NLL, BNN", tables.score(scores.get("nll"), nll), f"test rows, nats a row{trust}", ""),
-        ("Worst R-hat", formatting.rhat(rhat), _limit_text(limits, "rhat"), tables.rhat_flag(rhat, limits)),
-        (
-            "Smallest bulk ESS",
-            formatting.count(ess),
-            _limit_text(limits, "ess"),
-            tables.ess_flag(ess, limits),
-        ),
+        (f"{metric.label}, BNN", score(scores.get(name), metric), f"test rows{unit}{trust}", ""),
+        ("NLL, BNN", score(scores.get("nll"), nll), f"test rows, nats a row{trust}", ""),
+        ("Worst R-hat", formatting.rhat(rhat), _limit_text(limits, "rhat"), rhat_flag),
+        ("Smallest bulk ESS", formatting.count(ess), _limit_text(limits, "ess"), ess_flag),
     )
     return [dict(zip(("label", "value", "remark", "flag"), tile, strict=True)) for tile in tiles]
 
@@ -187,46 +247,42 @@ def _limit_text(limits: Mapping[str, float], quantity: str) -> str:
     return f"WARN {side} {limits[f'{quantity}_warn']:g}, FAIL {side} {limits[f'{quantity}_fail']:g}"
 
 
-def worst(diagnostics: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """Largest R-hat and smallest bulk ESS of all that the verdict looks at; None when one is missing."""
-    scalars = [diagnostics["log_density"]]
-    if diagnostics["noise_scale"] is not None:
-        scalars.append(diagnostics["noise_scale"])
-    splits = diagnostics["predictions"].values()
-    rhats = [entry["rhat"] for entry in scalars] + [entry["rhat_max"] for entry in splits]
-    sizes = [entry["ess_bulk"] for entry in scalars] + [entry["ess_bulk_min"] for entry in splits]
-    return (None if None in rhats else max(rhats)), (None if None in sizes else min(sizes))
-
-
 def _timings(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
-    seconds = diagnostics["seconds"]
     labels = {"optimise": "Warm starts", "explore": "Exploration", "warmup": "Warm-up", "draws": "Draws"}
-    rows = [(f"{labels.get(name, name)}, all chains", formatting.duration(seconds[name])) for name in seconds]
+    rows = [
+        (f"{labels.get(name, name)}, all chains", formatting.duration(seconds))
+        for name, seconds in diagnostics["seconds"].items()
+        if seconds is None or seconds >= _RAN
+    ]
     rows.append(("Gradients, all chains", formatting.count(diagnostics["n_gradients"])))
-    baseline, bnn = metrics["seconds"]["baseline"], metrics["seconds"]["bnn"]
-    rows.append(("Baseline network", formatting.duration(baseline)))
-    rows.append(("BNN", formatting.duration(bnn)))
-    if baseline and bnn:
-        rows.append(("BNN to baseline", f"{formatting.number(bnn / baseline, 2)} times as long"))
+    seconds = metrics["seconds"]
+    rows.append(("BNN", formatting.duration(seconds["bnn"])))
+    for model, label in (("baseline", "Ordinary network"), ("ensemble", "Deep ensemble")):
+        text = formatting.duration(seconds[model])
+        if seconds["bnn"] and seconds[model]:
+            text += f" (the BNN took {formatting.number(seconds['bnn'] / seconds[model], 2)} times as long)"
+        rows.append((label, text))
     return rows
 
 
-def _overview_row(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> dict[str, Any]:
-    name = tables.headline(metrics)
-    metric, nll = tables.METRICS[name], tables.METRICS["nll"]
-    scores = [metrics["models"].get(model, {}).get("test", {}) for model in _COMPARED]
-    worst_rhat, smallest_ess = worst(diagnostics)
-    limits = diagnostics["thresholds"]
-    n_rows = f"{formatting.count(metrics['n_train'])} + {formatting.count(metrics['n_test'])} rows"
-    return {
-        "dataset": metrics["dataset"],
-        "href": f"{quote(metrics['dataset'], safe='')}/report.html",
-        "verdict": diagnostics["verdict"],
-        "facts": f"{metrics['task']} · {n_rows} · {_features(metrics)} · {_architecture(metrics)}",
-        "metric": metric.label,
-        "unit": metrics["target_unit"] if metric.has_unit else "",
-        "headline": [tables.score(entry.get(name), metric) for entry in scores],
-        "nll": [tables.score(entry.get("nll"), nll) for entry in scores],
-        "rhat": tables.Cell(formatting.rhat(worst_rhat), tables.rhat_flag(worst_rhat, limits)),
-        "ess": tables.Cell(formatting.count(smallest_ess), tables.ess_flag(smallest_ess, limits)),
-    }
+def _seeds(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
+    seed, split = settings["seed"], settings["split"]["seed"]
+    seeds = [
+        ("Everything random", seed),
+        ("Split into training and test rows", seed if split is None else split),
+    ]
+    if settings["source"].get("seed") is not None:
+        seeds.append(("Artificial data", settings["source"]["seed"]))
+    return [(label, str(value)) for label, value in seeds]
+
+
+def _config(dataset: str, settings: Mapping[str, Any]) -> str:
+    """Write a config file of this dataset alone, every key given, that runs it again.
+
+    What a dataset may not override for its task may stand among the shared settings: all go there but what can
+    stand with a dataset only.
+    """
+    own = ("task", "source", "predict")
+    shared = {key: value for key, value in settings.items() if key not in own}
+    whole = shared | {"datasets": {dataset: {key: settings[key] for key in own if key in settings}}}
+    return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=88)

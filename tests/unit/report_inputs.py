@@ -21,6 +21,7 @@ LIMITS = {
     "diverging_warn": 0.01,
 }
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 6"><title>empty</title></svg>'
+MODELS = ("bnn", "baseline", "ensemble", "linear")
 VERSIONS = {"bnn": "0.1.0", "Python": "3.11.2", "NumPy": "2.4.0"}
 
 
@@ -51,23 +52,37 @@ def make_diagnostics(task: str, verdict: str = "PASS", dataset: str = "iris") ->
     }
     weights = {"rhat_max": 1.61, "rhat_median": 1.2, "ess_bulk_min": 7.3, "ess_bulk_median": 31.0}
     chain = {"acceptance_rate": 0.573, "step_size": 0.0123, "n_diverging": 0, "stuck": False}
-    reasons = {
-        "PASS": [],
+    findings = {
+        "PASS": [{"level": "PASS", "name": "reached", "text": "R-hat is at most 1.0034."}],
         "WARN": [
-            "R-hat of the prediction at test row 77 is 1.0213, above 1.01: raise sampler.thin or sampler.draws."
+            {
+                "level": "WARN",
+                "name": "rhat",
+                "text": "R-hat of the prediction at test row 77 is 1.0213, above 1.01: raise sampler.thin.",
+            }
         ],
         "FAIL": [
-            "R-hat of the prediction at test row 77 is 1.382, above 1.05: raise sampler.warmup and sampler.draws.",
-            "Chain 3 is stuck: lower sampler.target_acceptance, or set sampler.init to optimised.",
+            {
+                "level": "FAIL",
+                "name": "rhat",
+                "text": "R-hat of the prediction at test row 77 is 1.3820, above 1.05: raise sampler.warmup.",
+            },
+            {"level": "FAIL", "name": "stuck", "text": "Chain 3 is stuck: raise sampler.target_acceptance."},
+            {
+                "level": "FAIL",
+                "name": "ess",
+                "text": "Smallest bulk ESS is 11, below 100: raise sampler.draws.",
+            },
         ],
-    }
+    }[verdict]
     return {
         "dataset": dataset,
         "task": task,
         "kernel": "mala",
         "adjusted": True,
         "verdict": verdict,
-        "reasons": reasons[verdict],
+        "reasons": [finding["text"] for finding in findings],
+        "findings": findings,
         "thresholds": LIMITS,
         "n_chains": 4,
         "n_draws": 2000,
@@ -106,12 +121,13 @@ def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
         values |= {f"coverage_{level}": level / 100 - 0.011 for level in (50, 90, 95)}
         values |= {f"width_{level}": 1.9 * level for level in (50, 90, 95)}
     models: dict[str, Any] = {}
-    for index, model in enumerate(("bnn", "baseline", "linear")):
+    for index, model in enumerate(MODELS):
         models[model] = {
             split: {
                 name: {
                     "value": value * (1 - 0.01 * index),
                     "mcse": abs(value) * 0.0042 if model == "bnn" else None,
+                    "se": abs(value) * 0.0317 if split == "test" else None,
                 }
                 for name, value in values.items()
             }
@@ -123,6 +139,7 @@ def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
         "n_train": 120,
         "n_test": 30,
         "n_features": 4,
+        "feature_names": list("abcd"),
         "target_name": "species" if task == "classification" else "disease_progression",
         "target_unit": "" if task == "classification" else "points",
         "class_names": ["setosa", "versicolor", "virginica"] if task == "classification" else [],
@@ -132,7 +149,31 @@ def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
         "uncertainty": {
             split: {"total": 0.1312, "aleatoric": 0.1011, "epistemic": 0.0301} for split in ("train", "test")
         },
-        "seconds": {"baseline": 0.31, "bnn": 95.0},
+        "seconds": {"baseline": 0.31, "ensemble": 1.27, "bnn": 95.0},
+        "bootstrap": {"n_replicates": 1000, "level": 0.95},
+        "differences": {
+            other: {
+                name: {
+                    "value": 0.0123 * (index + 1) * value,
+                    "se": 0.0181 * value,
+                    "lower": (0.0123 * (index + 1) - 0.0355) * value,
+                    "upper": (0.0123 * (index + 1) + 0.0355) * value,
+                }
+                for name, value in values.items()
+            }
+            for index, other in enumerate(MODELS[1:])
+        },
+        "flags": [
+            {
+                "name": "nll_worse_than_baseline",
+                "raised": False,
+                "text": "The NLL of the BNN is 0.4 standard errors above that of the baseline.",
+                "value": 0.4,
+                "limit": 2,
+            }
+        ],
+        "calibration": {model: _calibration(task, index) for index, model in enumerate(MODELS)},
+        "rows": {which: _rows(task, shift) for shift, which in enumerate(("most_uncertain", "most_wrong"))},
     }
     if task == "classification":
         entry = {"precision": 1.0, "recall": 0.9, "f1": 0.947368, "support": 10}
@@ -143,6 +184,180 @@ def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
     return metrics
 
 
+def _calibration(task: str, index: int) -> dict[str, Any]:
+    if task == "classification":
+        return {
+            "level": 0.9,
+            "ece": 0.03213 + 0.004 * index,
+            "ece_if_calibrated": 0.04127 + 0.004 * index,
+            "ece_p_value": 0.617 - 0.05 * index,
+            "bins": [],
+        }
+    levels = [round(0.05 * step, 2) for step in range(1, 20)]
+    return {
+        "level": 0.9,
+        "pit": {
+            "edges": [0, 0.5, 1],
+            "n_rows": [14, 16],
+            "band_lower": 9,
+            "band_upper": 21,
+            "p_value": 0.437,
+        },
+        "coverage": [
+            {
+                "level": level,
+                "coverage": level - 0.02 * index,
+                "band_lower": level - 0.05,
+                "band_upper": level + 0.05,
+                "width": 190 * level,
+            }
+            for level in levels
+        ],
+    }
+
+
+def _rows(task: str, shift: int) -> list[dict[str, Any]]:
+    rows = []
+    for index in range(3):
+        row: dict[str, Any] = {
+            "row": 40 + 7 * index + shift,
+            "nll": 2.345 - 0.31 * index,
+            "total": 0.913 - 0.07 * index,
+            "aleatoric": 0.612 - 0.05 * index,
+            "epistemic": 0.301 - 0.02 * index,
+            "features": [5.1 + index, 3.5, 1.4, 0.2],
+            "standardised": [2.871 - index, -0.443, 0.012, -1.5],
+        }
+        if task == "classification":
+            row |= {"y": "setosa", "predicted": ("virginica", "setosa", "versicolor")[index]}
+            row |= {"probability": 0.534 - 0.01 * index, "probability_of_y": 0.311 + 0.01 * index}
+        else:
+            row |= {"y": 317.0 - index, "predicted": 151.3 + index, "lower_90": 61.7, "upper_90": 240.9}
+        rows.append(row)
+    return rows
+
+
+def make_checks(task: str) -> dict[str, Any]:
+    """Build the contents of checks.json."""
+    headline, value = ("accuracy", 0.9581) if task == "classification" else ("rmse", 53.91)
+    statistic = {
+        "name": "largest share",
+        "description": "share of the commonest class",
+        "observed": 0.3512,
+        "mean": 0.3419,
+        "lower": 0.3107,
+        "upper": 0.3777,
+        "p_value": 0.371,
+        "mcse": 0.011,
+    }
+    kinds = []
+    for index, name in enumerate(("noised", "shifted", "uniform")):
+        models = {
+            model: {
+                "auroc": 0.8123 + 0.03 * index - 0.02 * place,
+                "se": 0.0214,
+                "lower": 0.7707,
+                "upper": 0.8541,
+                "nll": None if name == "uniform" else 0.7719 + 0.1 * place,
+                "score_inside": 0.2,
+                "score_outside": 0.6,
+            }
+            for place, model in enumerate(("bnn", "baseline", "ensemble"))
+        }
+        gap = {"value": 0.0463, "se": 0.0172, "lower": 0.0126, "upper": 0.0801}
+        kinds.append(
+            {
+                "name": name,
+                "description": f"inputs {name}",
+                "models": models,
+                "differences": {"baseline": gap, "ensemble": gap | {"lower": -0.0126}},
+            }
+        )
+    factors = [
+        {"factor": 0.5, "method": "needs a rerun", "pareto_k": 0.813, "ess": 17.3}
+        | dict.fromkeys(("nll", "nll_mcse", "headline", "headline_mcse")),
+        {"factor": 1, "method": "as run", "pareto_k": None, "ess": 1311.2, "nll": 0.1047, "nll_mcse": 0.0021}
+        | {"headline": value, "headline_mcse": 0.0031 * value},
+        {
+            "factor": 2,
+            "method": "reweighted",
+            "pareto_k": 0.441,
+            "ess": 612.9,
+            "nll": 0.1099,
+            "nll_mcse": 0.0043,
+        }
+        | {"headline": 0.99 * value, "headline_mcse": 0.0047 * value},
+    ]
+    return {
+        "loo": {
+            "elpd_loo": -13.271,
+            "se": 3.119,
+            "p_loo": 7.733,
+            "n_rows": 120,
+            "nll": 0.11059,
+            "nll_se": 0.02599,
+            "nll_test": 0.10312,
+            "nll_test_se": 0.0327,
+            "k_threshold": 0.7,
+            "n_above": 2,
+            "k_max": 0.8437,
+            "worst": [{"row": 57, "k": 0.8437}],
+        },
+        "posterior_predictive": [statistic],
+        "prior_predictive": [
+            statistic | {"observed": 0.9, "lower": 0.3},
+            statistic | {"name": "mean confidence", "observed": None, "p_value": None},
+        ],
+        "sensitivity": {
+            "k_threshold": 0.7,
+            "slope_nll": 0.0131,
+            "slope_nll_mcse": 0.0042,
+            "slope_headline": -0.0219,
+            "slope_headline_mcse": 0.0071,
+            "headline": headline,
+            "factors": factors,
+        },
+        "out_of_distribution": {"score": "predictive entropy", "n_rows": 30, "kinds": kinds},
+        "hole": None
+        if task == "classification"
+        else {
+            "lower": -1.031,
+            "upper": 1.127,
+            "models": {"bnn": {"width_inside": 2.7182, "width_data": 1.1412, "ratio": 2.3819}},
+        },
+    }
+
+
+def make_predictions(task: str, n_rows: int = 5) -> list[dict[str, str]]:
+    """Build the lines of predictions.csv."""
+    lines = []
+    for index in range(n_rows):
+        if task == "classification":
+            line: dict[str, Any] = {
+                "row": 40 + index,
+                "y": "setosa",
+                "bnn_predicted": "setosa" if index % 2 else "virginica",
+                "bnn_probability_setosa": 0.41,
+                "bnn_probability_virginica": 0.59,
+                "bnn_entropy_total": 0.6 + 0.01 * index,
+                "bnn_entropy_aleatoric": 0.5,
+                "bnn_mutual_information": 0.1 + 0.01 * index,
+            }
+        else:
+            line = {
+                "row": 40 + index,
+                "y": 150 + 60 * index,
+                "bnn_mean": 151.0 + index,
+                "bnn_sd": 54.0 + index,
+                "bnn_sd_aleatoric": 53.0,
+                "bnn_sd_epistemic": 10.0 + index,
+                "bnn_lower_90": 61.0,
+                "bnn_upper_90": 241.0,
+            }
+        lines.append({name: str(value) for name, value in line.items()})
+    return lines
+
+
 def make_settings() -> dict[str, Any]:
     """Build a resolved config of a dataset."""
     return {
@@ -151,9 +366,15 @@ def make_settings() -> dict[str, Any]:
         "seed": 1,
         "split": {"test_size": 0.2, "stratify": True, "seed": 42},
         "network": {"hidden": [16], "activation": "tanh", "precision": "float64"},
-        "sampler": {"kernel": "mala", "chains": 4, "warmup": 3000, "draws": 2000, "thin": 5},
+        "prior": {"weights": {"scale": 2.0}},
+        "sampler": {"kernel": "mala", "chains": 4, "warmup": 3000, "draws": 2000, "thin": 5}
+        | {"optimise_steps": 500, "explore": 0, "target_acceptance": None},
         "diagnostics": LIMITS,
     }
+
+
+DRAWN = {"path", "circle"}
+"""Elements of drawings that close themselves."""
 
 
 @dataclass
@@ -165,6 +386,8 @@ class Page(HTMLParser):
     tables: dict[str, list[list[str]]] = field(default_factory=dict)
     unclosed: list[str] = field(default_factory=list)
     in_remark: bool = False
+    remarks: dict[str, dict[str, list[str]]] = field(default_factory=dict)
+    """Table -> heading of the row -> remark of each of its cells, the heading's first."""
 
     @classmethod
     def of(cls, html: str) -> "Page":
@@ -176,32 +399,41 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.elements.append((tag, {name: value or "" for name, value in attrs}))
-        if tag not in {"meta", "link", "img"}:
+        if tag not in {"meta", "link", "img"} | DRAWN:
             self.unclosed.append(tag)
         if tag == "span":
             self.in_remark = ("class", "remark") in attrs
         if tag == "table":
             self.tables[self.elements[-1][1]["id"]] = []
+            self.remarks_of_rows: list[list[str]] = []
         if tag == "tr":
             self.rows.append([])
+            self.remarks_of_rows.append([])
         if tag in {"td", "th"}:
             self.rows[-1].append("")
+            self.remarks_of_rows[-1].append("")
 
     @property
     def rows(self) -> list[list[str]]:
         return self.tables[list(self.tables)[-1]]
 
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, {name: value or "" for name, value in attrs}))
+
     def handle_endtag(self, tag: str) -> None:
         assert self.unclosed.pop() == tag
+        if tag == "table":
+            rows = zip(self.rows, self.remarks_of_rows, strict=True)
+            self.remarks[list(self.tables)[-1]] = {row[0].strip(): texts for row, texts in rows}
         if tag == "span":
             self.in_remark = False
 
     def handle_data(self, data: str) -> None:
-        if "style" in self.unclosed:
+        if {"style", "script"} & set(self.unclosed):
             return
         self.text += data
-        if {"td", "th"} & set(self.unclosed) and not self.in_remark:
-            self.rows[-1][-1] += data
+        if {"td", "th"} & set(self.unclosed):
+            (self.remarks_of_rows if self.in_remark else self.rows)[-1][-1] += data
 
     def attributes(self, tag: str) -> list[dict[str, str]]:
         """Attributes of every element with this tag."""
@@ -218,10 +450,11 @@ def dataset_page(svg: Path, task: str, verdict: str = "PASS", **changes: Any) ->
     arguments = {
         "diagnostics": make_diagnostics(task, verdict),
         "metrics": metrics,
+        "checks": make_checks(task),
+        "predictions": make_predictions(task),
         "settings": make_settings(),
         "versions": VERSIONS,
         "figures": dict.fromkeys(plots.figure_names(task, metrics["n_features"]), svg),
-        "feature_names": ["a", "b", "c", "d"],
         "overview_href": "../report.html",
     }
     return render_dataset(**(arguments | changes))
@@ -239,15 +472,20 @@ def resolution(text: str) -> float:
     return 0.5000001 * 10.0 ** -len(digits) / (100 if text.endswith("%") else 1)
 
 
-def assert_shows(text: str, entry: dict[str, Any]) -> None:
-    """Check that a cell shows an entry {"value", "mcse"} to the precision that it displays."""
+def assert_shows(text: str, entry: dict[str, Any], error: str) -> None:
+    """Check that a cell shows an entry {"value", ...} and one of its errors to the precision that it displays."""
     unit = " %" if text.endswith(" %") else ""
-    value, sign, mcse = text.removesuffix(unit).partition(" ± ")
-    assert to_number(value + unit) == pytest.approx(entry["value"], abs=resolution(value + unit), rel=0)
-    if entry["mcse"] is None:
+    value, sign, shown = text.removesuffix(unit).partition(" ± ")
+    assert_close(value + unit, entry["value"])
+    if entry.get(error) is None:
         assert not sign
     else:
-        assert to_number(mcse + unit) == pytest.approx(entry["mcse"], abs=resolution(mcse + unit), rel=0)
+        assert_close(shown + unit, entry[error])
+
+
+def assert_close(text: str, value: float) -> None:
+    """Check that a text shows a number to the precision that it displays."""
+    assert to_number(text) == pytest.approx(value, abs=resolution(text), rel=0)
 
 
 def distinct_metrics(task: str) -> dict[str, Any]:
@@ -259,4 +497,9 @@ def distinct_metrics(task: str) -> dict[str, Any]:
             for entry in scores.values():
                 step += 1
                 entry["value"] *= 1 - 0.0031 * step
+    for scores in metrics["differences"].values():
+        for entry in scores.values():
+            step += 1
+            for name in entry:
+                entry[name] *= 1 - 0.0031 * step
     return metrics

@@ -79,6 +79,7 @@ def combined(
     dataset: Dataset,
     paths: Sequence[Path],
     *,
+    network: Mapping[str, Any] = NETWORK,
     likelihood: Mapping[str, Any] = LIKELIHOOD,
     keep: str = "both",
     seed: int = 0,
@@ -86,7 +87,7 @@ def combined(
     """Combine chain files into a file beside them, and return what is read from it."""
     path = Path(paths[0]).parent / "posterior.nc" if paths else Path("nowhere.nc")
     rng = np.random.default_rng(seed)
-    inference_data.combine(path, dataset, paths, network=NETWORK, likelihood=likelihood, keep=keep, rng=rng)
+    inference_data.combine(path, dataset, paths, network=network, likelihood=likelihood, keep=keep, rng=rng)
     return inference_data.load(path)
 
 
@@ -135,6 +136,7 @@ def write_chains(
         own["theta"] = (("chain", "draw", "param"), theta[index : index + 1])
         own["step_size"] = (("chain",), np.array([0.1]))
         own["chain_id"] = (("chain",), np.array([chain], dtype=np.int64))
+        own["warmup_explores"] = (("record",), np.zeros(n_records, dtype=np.int64))
         own["warmup_iteration"] = (("record",), 10 * np.arange(1, n_records + 1))
         for name in ("log_density", "step_size", "acceptance_rate"):
             own[f"warmup_{name}"] = (("chain", "record"), np.full((1, n_records), float(chain)))

@@ -6,20 +6,15 @@ import numpy as np
 import pytest
 import yaml
 
-from bnn.baseline import (
-    BaselineSettings,
-    fit_baseline,
-    linear_predictions,
-    network_predictions,
-    train,
-    validation_rows,
-)
+from bnn.baseline import fit_references, linear_predictions, network_predictions, predict
 from bnn.config import load
 from bnn.datasets import prepare
 from bnn.layout import ParameterLayout
 from bnn.network import Network
 from bnn.posterior import make_network
 from bnn.seeding import Stream, chain_rng
+from bnn.training import BaselineSettings, validation_rows
+from bnn.training import train as train_networks
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,6 +23,12 @@ SETTINGS = BaselineSettings(
 )
 NETWORK = {"hidden": [8], "activation": "tanh", "precision": "float64", "engine": "numpy"}
 SPLIT = {"test_size": 0.2, "stratify": False, "seed": 42}
+
+
+def train(network, x, y, *, rng, **settings):
+    """Train one network."""
+    (fit,) = train_networks(network, x, y, rngs=[rng], **settings)
+    return fit
 
 
 def changed(**fields):
@@ -155,19 +156,21 @@ def test_iris_reaches_the_notebooks_accuracy():
         dataset,
         make_network(dataset, settings["network"]),
         BaselineSettings(**settings["baseline"]),
-        chain_rng(settings["seed"], Stream.BASELINE),
+        [chain_rng(settings["seed"], Stream.BASELINE)],
     )
-    assert (predictions["train_probability"].argmax(axis=1) == dataset.y_train).mean() >= 0.983
-    assert (predictions["test_probability"].argmax(axis=1) == dataset.y_test).all()
+    assert (predictions["train_probability"][0].argmax(axis=1) == dataset.y_train).mean() >= 0.983
+    assert (predictions["test_probability"][0].argmax(axis=1) == dataset.y_test).all()
 
 
 def test_regression_is_in_target_units_with_a_noise_scale_from_rows_not_fitted(diabetes):
     network = make_network(diabetes, NETWORK)
-    predictions, fit = network_predictions(diabetes, network, SETTINGS, np.random.default_rng(0))
+    predictions, (fit,) = network_predictions(diabetes, network, SETTINGS, [np.random.default_rng(0)])
     y = diabetes.target_mean + diabetes.target_scale * diabetes.y_train
-    residual = (predictions["train_mean"] - y)[fit.validation_rows]
-    assert predictions["noise_scale"] > np.sqrt(np.mean(residual**2)), "the final network has seen these rows"
-    assert 40 < predictions["noise_scale"] < 80, "disease progression runs from 25 to 346"
+    residual = (predictions["train_mean"][0] - y)[fit.validation_rows]
+    assert predictions["noise_scale"][0] > np.sqrt(np.mean(residual**2)), (
+        "the final network has seen these rows"
+    )
+    assert 40 < predictions["noise_scale"][0] < 80, "disease progression runs from 25 to 346"
 
 
 def test_linear_reference_is_scikit_learns(diabetes, iris):
@@ -187,15 +190,52 @@ def test_linear_reference_is_scikit_learns(diabetes, iris):
     assert (probability.argmax(axis=1) == iris.y_test).mean() > 0.9
 
 
-def test_file_holds_both_references_on_the_same_rows(diabetes, iris):
+def test_file_holds_all_references_on_the_same_rows(diabetes, iris):
     for dataset in (diabetes, iris):
         network = make_network(dataset, NETWORK)
-        variables, attributes = fit_baseline(
-            dataset, network, changed(max_epochs=3), np.random.default_rng(0)
-        )
-        kind = "mean" if dataset.task == "regression" else "probability"
+        variables, attributes = fit_references(dataset, network, changed(max_epochs=3), seed=1, n_members=3)
+        is_real = dataset.task == "regression"
+        kind = "mean" if is_real else "probability"
         for split, rows in (("train", len(dataset.y_train)), ("test", len(dataset.y_test))):
-            shapes = {variables[f"{model}_{split}_{kind}"][1].shape for model in ("baseline", "linear")}
-            assert shapes == {(rows,) if dataset.task == "regression" else (rows, 3)}
-        assert ("baseline_noise_scale" in variables) == (dataset.task == "regression")
+            shape = (rows,) if is_real else (rows, 3)
+            for model in ("baseline", "linear"):
+                assert variables[f"{model}_{split}_{kind}"][1].shape == shape
+            found = variables[f"ensemble_{split}_{kind}"][1]
+            assert found.shape == ((3, *shape) if is_real else shape)
+        for model, sizes in (("baseline", ()), ("ensemble", (3,)), ("linear", ())):
+            assert (f"{model}_noise_scale" in variables) == is_real
+            if is_real:
+                assert variables[f"{model}_noise_scale"][1].shape == sizes
         assert attributes["n_params"] == len(variables["theta"][1])
+        assert variables["ensemble_theta"][1].shape == (3, attributes["n_params"])
+        assert attributes["seconds"] > 0 and attributes["seconds_ensemble"] > 0
+
+
+@pytest.mark.parametrize("name", ["iris", "diabetes"])
+def test_a_network_trained_beside_others_is_what_it_would_be_alone(request, name):
+    """Members stop at different epochs, and those that go on must not notice."""
+    dataset = request.getfixturevalue(name)
+    n_classes = 3 if name == "iris" else None
+    settings = changed(max_epochs=40, patience=3, learning_rate=0.03)
+    options = {"n_classes": n_classes, "settings": settings}
+    x, y, network = dataset.x_train, dataset.y_train, make_network(dataset, NETWORK)
+    together = train_networks(
+        network, x, y, rngs=[chain_rng(5, Stream.ENSEMBLE, i) for i in range(4)], **options
+    )
+    assert len({len(fit.train_loss) for fit in together}) > 1, "all stop together: the test shows nothing"
+    for member, fit in enumerate(together):
+        alone = train(network, x, y, rng=chain_rng(5, Stream.ENSEMBLE, member), **options)
+        assert alone.best_epoch == fit.best_epoch
+        for part in ("theta", "stopped_theta", "train_loss", "validation_loss", "validation_rows"):
+            assert np.array_equal(getattr(alone, part), getattr(fit, part)), part
+
+
+def test_the_ensemble_averages_distributions_of_networks_that_differ(iris):
+    network = make_network(iris, NETWORK)
+    variables, _ = fit_references(iris, network, changed(max_epochs=20), seed=1, n_members=4)
+    members = predict(iris, network, variables["ensemble_theta"][1], iris.x_test)
+    assert np.ptp(members, axis=0).max() > 0.01
+    assert np.allclose(variables["ensemble_test_probability"][1], members.mean(axis=0))
+    assert not np.array_equal(variables["ensemble_theta"][1][0], variables["theta"][1])
+    more, _ = fit_references(iris, network, changed(max_epochs=20), seed=1, n_members=5)
+    assert np.array_equal(more["ensemble_theta"][1][:4], variables["ensemble_theta"][1])

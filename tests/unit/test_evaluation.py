@@ -1,7 +1,7 @@
 """Scores of all models: same rows, same units, and Monte Carlo errors that are as large as they say."""
 
+import json
 import math
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bnn import evaluation, metrics
+from bnn import metrics
+from bnn.evaluation import assemble, forecasts
+from bnn.evaluation import scores as scoring
 from bnn.predictive import central_intervals, mixture_log_density
 from bnn.storage import read_json
 from tests.unit.synthetic_chains import (
@@ -21,7 +23,8 @@ from tests.unit.synthetic_chains import (
     write_chains,
 )
 
-ATTRIBUTES = {"seconds": 0.75, "best_epoch": 3, "n_params": 13}
+ATTRIBUTES = {"seconds": 0.75, "seconds_ensemble": 1.5, "best_epoch": 3, "n_params": 13}
+MODELS = ["bnn", "baseline", "ensemble", "linear"]
 REGRESSION_SCORES = ["rmse", "mae", "r2", "nll", "nll_gaussian", "crps"]
 REGRESSION_SCORES += [f"{name}_{level}" for level in (50, 90, 95) for name in ("coverage", "width")]
 
@@ -32,9 +35,17 @@ def posterior_of(folder, dataset, theta, likelihood=LIKELIHOOD):
 
 
 def references(predictions):
-    """Return a baseline file's variables in which both models predict the same."""
-    models = ("baseline", "linear")
-    return {f"{model}_{name}": np.asarray(value) for model in models for name, value in predictions.items()}
+    """Return a baseline file's variables in which all models predict the same."""
+    own = {name: np.asarray(value) for name, value in predictions.items()}
+    found = {f"{model}_{name}": value for model in ("baseline", "linear") for name, value in own.items()}
+    repeated = {
+        name: value if name.endswith("probability") else np.stack([value] * 2) for name, value in own.items()
+    }
+    return found | {f"ensemble_{name}": value for name, value in repeated.items()}
+
+
+def evaluate(idata, dataset, baseline):
+    return assemble.evaluate(idata, dataset, baseline, ATTRIBUTES, rng=np.random.default_rng(4))
 
 
 def any_references(dataset):
@@ -54,14 +65,14 @@ def evaluated(request, tmp_path):
     dataset = make_dataset(request.param)
     idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=3, n_draws=40))
     baseline = any_references(dataset)
-    return dataset, idata, baseline, *evaluation.evaluate(idata, dataset, baseline, ATTRIBUTES)
+    return dataset, idata, baseline, *evaluate(idata, dataset, baseline)
 
 
 def test_what_is_in_the_scores(evaluated, tmp_path):
     dataset, _, _, scores, table = evaluated
     is_class = dataset.task == "classification"
     names = ["accuracy", "nll", "brier", "ece"] if is_class else REGRESSION_SCORES
-    assert list(scores["models"]) == ["bnn", "baseline", "linear"]
+    assert list(scores["models"]) == MODELS
     for model, splits in scores["models"].items():
         for found in splits.values():
             assert list(found) == names
@@ -78,13 +89,14 @@ def test_what_is_in_the_scores(evaluated, tmp_path):
     assert scores["class_names"] == (["kind 0", "kind 1", "kind 2"] if is_class else [])
     assert scores["architecture"] == [2, 3, dataset.n_outputs]
     assert scores["n_params"] == layout_of(dataset).n_params
-    assert scores["seconds"] == {"baseline": 0.75, "bnn": 0.5 * 3 + (1 + 2 + 3) + 2 * 3}
+    assert scores["seconds"] == {"baseline": 0.75, "ensemble": 1.5, "bnn": 0.5 * 3 + (1 + 2 + 3) + 2 * 3}
     for parts in scores["uncertainty"].values():
         assert parts["total"] == pytest.approx(parts["aleatoric"] + parts["epistemic"], rel=1e-9)
     assert ("classification_report" in scores) == is_class
     json_path, csv_path = tmp_path / "metrics.json", tmp_path / "predictions.csv"
-    evaluation.save(scores, table, json_path=json_path, csv_path=csv_path)
-    assert read_json(json_path) == scores
+    assemble.save(scores, table, json_path=json_path, csv_path=csv_path)
+    # R² has no error where five rows drawn with replacement may be one row five times.
+    assert read_json(json_path) == json.loads(json.dumps(scores).replace("NaN", "null"))
     pd.testing.assert_frame_equal(pd.read_csv(csv_path, float_precision="round_trip"), table)
 
 
@@ -92,7 +104,7 @@ def test_table_of_a_classification(tmp_path):
     dataset = make_dataset("classification")
     idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=20))
     baseline = any_references(dataset)
-    scores, table = evaluation.evaluate(idata, dataset, baseline, ATTRIBUTES)
+    scores, table = evaluate(idata, dataset, baseline)
     kinds = [f"kind {index}" for index in range(3)]
     assert table["row"].tolist() == dataset.row_test.tolist()
     assert table["y"].tolist() == [kinds[index] for index in dataset.y_test]
@@ -115,7 +127,7 @@ def test_scores_and_table_of_a_regression_are_in_original_units(tmp_path):
     dataset = make_dataset("regression")
     theta = independent_theta(dataset, n_chains=2, n_draws=50)
     idata = posterior_of(tmp_path, dataset, theta)
-    scores, table = evaluation.evaluate(idata, dataset, any_references(dataset), ATTRIBUTES)
+    scores, table = evaluate(idata, dataset, any_references(dataset))
     y = 20 + 5 * dataset.y_test
     assert np.allclose(table["y"], y, rtol=1e-12)
     means = idata["predictions"]["mean"].values.astype(float)
@@ -148,18 +160,18 @@ def test_scores_and_table_of_a_regression_are_in_original_units(tmp_path):
 
 
 def test_one_distribution_has_one_set_of_scores_whichever_model_predicts_it(tmp_path):
-    """All draws are equal, and both references predict what the draws predict: classes."""
+    """All draws are equal, and all references predict what the draws predict: classes."""
     dataset = make_dataset("classification", n_train=30, n_test=20)
     theta = np.repeat(independent_theta(dataset, n_chains=1, n_draws=1), 20, axis=1)
     idata = posterior_of(tmp_path, dataset, theta)
     own = {"train": idata["posterior_predictive"], "test": idata["predictions"]}
     first = {split: group["probability"].values[0, 0].astype(float) for split, group in own.items()}
     probability = {f"{split}_probability": values for split, values in first.items()}
-    scores, _ = evaluation.evaluate(idata, dataset, references(probability), ATTRIBUTES)
+    scores, _ = evaluate(idata, dataset, references(probability))
     for split in ("train", "test"):
         for name, entry in scores["models"]["bnn"][split].items():
             assert entry["mcse"] == pytest.approx(0, abs=1e-9)
-            for model in ("baseline", "linear"):
+            for model in MODELS[1:]:
                 assert scores["models"][model][split][name]["value"] == pytest.approx(
                     entry["value"], rel=1e-9
                 ), name
@@ -180,10 +192,10 @@ def test_one_normal_distribution_has_one_set_of_scores_whichever_model_predicts_
     own = {"train": idata["posterior_predictive"], "test": idata["predictions"]}
     means = {f"{split}_mean": group["mean"].values[0, 0].astype(float) for split, group in own.items()}
     noise = 5 * np.exp(theta[0, 0, -1])
-    scores, _ = evaluation.evaluate(idata, dataset, references(means | {"noise_scale": noise}), ATTRIBUTES)
+    scores, _ = evaluate(idata, dataset, references(means | {"noise_scale": noise}))
     for split in ("train", "test"):
         bnn = scores["models"]["bnn"][split]
-        for model in ("baseline", "linear"):
+        for model in MODELS[1:]:
             for name, entry in scores["models"][model][split].items():
                 if name in ("rmse", "mae", "r2", "nll", "nll_gaussian"):
                     assert bnn[name]["value"] == pytest.approx(entry["value"], rel=1e-6), name
@@ -201,7 +213,7 @@ def test_scores_of_other_noise_are_by_their_own_density_and_variance(tmp_path, f
     layout = layout_of(dataset, likelihood)
     theta = independent_theta(dataset, n_chains=2, n_draws=40, layout=layout)
     idata = posterior_of(tmp_path, dataset, theta, likelihood)
-    scores, table = evaluation.evaluate(idata, dataset, any_references(dataset), ATTRIBUTES)
+    scores, table = evaluate(idata, dataset, any_references(dataset))
     y, means = 20 + 5 * dataset.y_test, idata["predictions"]["mean"].values.astype(float)
     if family == "student_t":
         scale = 5 * np.exp(theta[..., -1:])
@@ -228,7 +240,7 @@ def test_variance_of_a_target_far_from_zero_keeps_its_digits(tmp_path):
         folder = tmp_path / str(index)
         folder.mkdir()
         idata = posterior_of(folder, dataset, theta)
-        scores, _ = evaluation.evaluate(idata, dataset, any_references(dataset), ATTRIBUTES)
+        scores, _ = evaluate(idata, dataset, any_references(dataset))
         values.append(scores["models"]["bnn"]["test"]["nll_gaussian"]["value"])
     assert values[1] == pytest.approx(values[0], rel=1e-5)
 
@@ -237,12 +249,12 @@ def test_variance_of_a_target_far_from_zero_keeps_its_digits(tmp_path):
 
 
 def test_blocks_are_runs_of_one_chain():
-    assert evaluation.jackknife_blocks(2, 10).tolist() == [
+    assert scoring.jackknife_blocks(2, 10).tolist() == [
         [0, 0, 1, 1, 2, 2, 3, 3, 4, 4],
         [5, 5, 6, 6, 7, 7, 8, 8, 9, 9],
     ]
-    assert evaluation.jackknife_blocks(1, 3).tolist() == [[0, 1, 2]]
-    sizes = np.bincount(evaluation.jackknife_blocks(3, 23).ravel())
+    assert scoring.jackknife_blocks(1, 3).tolist() == [[0, 1, 2]]
+    sizes = np.bincount(scoring.jackknife_blocks(3, 23).ravel())
     assert len(sizes) == 15
     assert set(sizes) == {4, 5}
 
@@ -251,10 +263,10 @@ def test_jackknife_of_a_mean_is_its_standard_error():
     """With blocks of one draw the jackknife of a mean is s / sqrt(n), exactly."""
     values = np.random.default_rng(1).standard_normal(30)
     left_out = (values.sum() - values) / 29
-    assert evaluation.jackknife_mcse(left_out) == pytest.approx(values.std(ddof=1) / math.sqrt(30), rel=1e-12)
-    assert evaluation.jackknife_mcse(left_out[:1]) is None
-    assert evaluation.jackknife_mcse(np.full(7, 0.1)) == 0
-    assert np.isnan(evaluation.jackknife_mcse(np.array([1.0, np.inf, 2.0])) or 0.0)
+    assert scoring.jackknife_mcse(left_out) == pytest.approx(values.std(ddof=1) / math.sqrt(30), rel=1e-12)
+    assert scoring.jackknife_mcse(left_out[:1]) is None
+    assert scoring.jackknife_mcse(np.full(7, 0.1)) == 0
+    assert np.isnan(scoring.jackknife_mcse(np.array([1.0, np.inf, 2.0])) or 0.0)
 
 
 def test_leaving_blocks_out_is_what_it_says(tmp_path):
@@ -262,8 +274,8 @@ def test_leaving_blocks_out_is_what_it_says(tmp_path):
     dataset = make_dataset("regression")
     idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=23))
     group = idata["predictions"]
-    blocks = evaluation.jackknife_blocks(2, 23)
-    y = evaluation.observed(dataset, "test")
+    blocks = scoring.jackknife_blocks(2, 23)
+    y = forecasts.observed(dataset, "test")
     rebuilt = []
     for block in range(10):
         kept = blocks != block
@@ -280,9 +292,9 @@ def test_leaving_blocks_out_is_what_it_says(tmp_path):
                 "width_95": metrics.mean_width(lower[0], upper[0]),
             }
         )
-    scores, _ = evaluation.evaluate(idata, dataset, any_references(dataset), ATTRIBUTES)
+    scores, _ = evaluate(idata, dataset, any_references(dataset))
     for name in rebuilt[0]:
-        expected = evaluation.jackknife_mcse(np.array([item[name] for item in rebuilt]))
+        expected = scoring.jackknife_mcse(np.array([item[name] for item in rebuilt]))
         assert scores["models"]["bnn"]["test"][name]["mcse"] == pytest.approx(expected, rel=1e-6), name
 
 
@@ -315,11 +327,9 @@ def test_errors_are_as_large_as_the_scatter_between_runs(persistence):
         arrays = {"mean": mean, "y": mean + noise_draws, "probability": probability}
         arrays["noise_sd"] = np.ones(mean.shape[:2])
         arrays["log_density_y"] = stats.norm.logpdf(y, mean, 1.0)
-        idata: Any = {
-            "predictions": {name: SimpleNamespace(values=values) for name, values in arrays.items()}
-        }
-        found = evaluation._target_scores(idata, "test", y)
-        classes = evaluation._class_scores(idata, "test", y_class)
+        idata: Any = {"predictions": arrays}
+        found = scoring.posterior_target_scores(idata, "test", y)
+        classes = scoring.posterior_class_scores(idata, "test", y_class)
         kept = {
             name: found[name]
             for name in ("rmse", "mae", "nll", "nll_gaussian", "crps", "width_50", "width_95")
@@ -334,7 +344,7 @@ def test_errors_are_as_large_as_the_scatter_between_runs(persistence):
 def test_one_draw_has_no_monte_carlo_error(tmp_path):
     dataset = make_dataset("classification")
     idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=1, n_draws=1))
-    scores, _ = evaluation.evaluate(idata, dataset, any_references(dataset), ATTRIBUTES)
+    scores, _ = evaluate(idata, dataset, any_references(dataset))
     assert scores["models"]["bnn"]["test"]["nll"]["mcse"] is None
 
 
@@ -342,21 +352,22 @@ def test_rows_in_parts_change_nothing(tmp_path, monkeypatch):
     dataset = make_dataset("regression")
     idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=30))
     baseline = any_references(dataset)
-    whole, _ = evaluation.evaluate(idata, dataset, baseline, ATTRIBUTES)
-    monkeypatch.setattr(evaluation, "_ROWS_AT_ONCE", 2)
-    parts, _ = evaluation.evaluate(idata, dataset, baseline, ATTRIBUTES)
+    whole, _ = evaluate(idata, dataset, baseline)
+    monkeypatch.setattr(scoring, "_ROWS_AT_ONCE", 2)
+    parts, _ = evaluate(idata, dataset, baseline)
     for name, entry in whole["models"]["bnn"]["train"].items():
-        assert parts["models"]["bnn"]["train"][name] == pytest.approx(entry, rel=1e-9), name
+        for part in ("value", "mcse"):
+            assert parts["models"]["bnn"]["train"][name][part] == pytest.approx(entry[part], rel=1e-9), name
 
 
 def test_densities_far_out_do_not_underflow_and_impossible_ones_show(tmp_path):
     dataset = make_dataset("regression")
     idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=10))
     idata["predictions"]["log_density_y"] -= 5000
-    far, _ = evaluation.evaluate(idata, dataset, any_references(dataset), ATTRIBUTES)
+    far, _ = evaluate(idata, dataset, any_references(dataset))
     assert 5000 < far["models"]["bnn"]["test"]["nll"]["value"] < 5100
     idata["predictions"]["log_density_y"][..., 2] = -np.inf
-    none, _ = evaluation.evaluate(idata, dataset, any_references(dataset), ATTRIBUTES)
+    none, _ = evaluate(idata, dataset, any_references(dataset))
     assert none["models"]["bnn"]["test"]["nll"]["value"] == math.inf
     assert math.isnan(none["models"]["bnn"]["test"]["nll"]["mcse"])
 
@@ -367,7 +378,7 @@ def test_other_rows_are_refused(tmp_path):
     baseline = any_references(dataset)
     short = baseline | {"linear_test_mean": baseline["linear_test_mean"][:-1]}
     with pytest.raises(ValueError, match="toy: linear predicts 4 test rows, the table has 5"):
-        evaluation.evaluate(idata, dataset, short, ATTRIBUTES)
+        evaluate(idata, dataset, short)
     other = make_dataset("regression", n_train=9, n_test=5)
     with pytest.raises(ValueError, match="toy: the posterior was computed on other train rows"):
-        evaluation.evaluate(idata, other, any_references(other), ATTRIBUTES)
+        evaluate(idata, other, any_references(other))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bnn import figures
-from bnn.evaluation import observed
+from bnn.evaluation.forecasts import REFERENCES, observed
 from bnn.layout import ParameterLayout
 from bnn.network import Network
 from bnn.plots import ClassificationTest, RegressionTest
@@ -58,7 +58,7 @@ def test_rows_of_a_classification(tmp_path):
     idata = posterior_of(tmp_path, dataset)
     reference = np.full((5, 3), 1 / 3)
     rows = figures.rows_of_test(
-        idata, dataset, {f"{model}_test_probability": reference for model in ("baseline", "linear")}
+        idata, dataset, {f"{model}_test_probability": reference for model in REFERENCES}
     )
     assert isinstance(rows, ClassificationTest)
     assert np.array_equal(rows.y, dataset.y_test)
@@ -71,14 +71,49 @@ def test_rows_of_a_classification(tmp_path):
 def test_rows_of_a_regression_are_in_original_units(tmp_path):
     dataset = make_dataset("regression")
     idata = posterior_of(tmp_path, dataset)
-    rows = figures.rows_of_test(
-        idata, dataset, {f"{model}_test_mean": np.zeros(5) for model in ("baseline", "linear")}
-    )
+    reference = {f"{model}_test_mean": np.zeros(5) for model in REFERENCES}
+    reference |= {"ensemble_test_mean": np.stack([np.full(5, 1.0), np.full(5, 3.0)])}
+    scales = {f"{model}_noise_scale": np.ones(2 if model == "ensemble" else ()) for model in REFERENCES}
+    rows = figures.rows_of_test(idata, dataset, reference | scales)
     assert isinstance(rows, RegressionTest)
     assert np.allclose(rows.y, 20 + 5 * dataset.y_test)
     assert np.allclose(rows.mean["bnn"], idata.predictions["mean"].values.mean(axis=(0, 1)))
     assert np.all(rows.lower_90 < rows.mean["bnn"]) and np.all(rows.mean["bnn"] < rows.upper_90)
+    assert np.allclose(rows.mean["ensemble"], 2.0)
+    assert np.allclose(rows.epistemic, idata.predictions["mean"].values.std(axis=(0, 1)))
+    noise = idata.predictions["noise_sd"].values
+    assert np.allclose(rows.aleatoric, np.sqrt(np.mean(noise**2)))
     assert rows.target_label == "price [EUR]"
+
+
+def test_the_run_of_the_chains_and_what_each_predicts(tmp_path):
+    for task in ("classification", "regression"):
+        dataset = make_dataset(task)
+        folder = tmp_path / task
+        folder.mkdir()
+        idata = posterior_of(folder, dataset)
+        run = figures.chain_run(idata)
+        assert run.iteration[[0, -1]].tolist() == [32, 130]
+        assert run.acceptance_rate.shape == (2, 50) and run.warmup_step_size.shape == (2, 3)
+        assert (run.n_explore, run.n_warmup) == (0, 30)
+        found = figures.chain_predictions(idata, dataset)
+        assert found.of_chain.shape == (2, 5)
+        if task == "regression":
+            assert np.allclose(found.of_chain, idata.predictions["mean"].values.mean(axis=1))
+            assert found.label == "predicted price [EUR]"
+        else:
+            probability = idata.predictions["probability"].values.mean(axis=(0, 1))
+            assert np.allclose(found.of_chain.mean(axis=0), probability.max(axis=1), rtol=1e-5)
+
+
+def test_exploration_is_told_from_warm_up(tmp_path):
+    idata = posterior_of(tmp_path, make_dataset("regression"))
+    idata["warmup_sample_stats"]["explores"][:2] = 1
+    assert figures.log_density_trace(idata).n_explore == 20
+    assert figures.chain_run(idata).n_explore == 20
+    (tmp_path / "bare").mkdir()
+    run = figures.chain_run(posterior_of(tmp_path / "bare", make_dataset("regression"), n_records=0))
+    assert run.n_explore == 0 and not len(run.warmup_iteration)
 
 
 def test_band_runs_beyond_the_data_in_original_units(tmp_path):

@@ -37,35 +37,33 @@ DESIGN = Design(
     floors={
         0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode", "footprint"}
         | {"tables", "verdict", "progress", "job", "locks", "arviz_import"},
-        1: {"datasets", "checkpoint", "network", "priors", "likelihoods"},
-        2: {"posterior", "kernels"},
+        1: {"datasets", "checkpoint", "network", "priors", "likelihoods", "mixture", "psis"},
+        2: {"posterior", "posterior_file", "kernels"},
         3: {"adaptation", "coordinates", "optimize"},
-        4: {"chain", "chain_state", "baseline"},
+        4: {"chain", "chain_state", "training", "baseline"},
         5: {"chain_job", "predictive", "inference_data", "diagnostics", "plots"},
-        6: {
-            "evaluation",
-            "figures",
-            "config",
-            "config_model",
-            "config_errors",
-            "config_docs",
-            "report",
-            "run_profile",
-        },
+        6: {"evaluation", "checks", "new_rows", "figures"}
+        | {"config", "config_model", "config_errors", "config_docs", "report", "run_profile"},
+        7: {"__main__"},
     },
     same_floor={
         "chain": {"chain_state"},
         "likelihoods": {"priors"},  # the prior of a sampled noise scale
+        "baseline": {"training"},
+        "checks": {"evaluation"},  # how forecasts are scored
         "inference_data": {"predictive"},  # predictions are made and stored a batch of draws at a time
         "diagnostics": {"inference_data"},  # names of groups and phases
-        "figures": {"evaluation"},  # figures and tables show the same summaries
+        "figures": {"evaluation", "checks"},  # figures and tables show the same summaries
         "config": {"config_errors", "config_model"},
         "config_docs": {"config_errors", "config_model"},
     },
     # A kernel sees a callable log density and gradient; tests give it Gaussians. It knows nothing of networks.
     highest={"kernels": 0},
     siblings={"kernels": {"base", "microcanonical"}},
-    reserved={"arviz": {"inference_data", "diagnostics"}, "xarray": {"inference_data", "diagnostics"}}
+    reserved={
+        "arviz": {"inference_data", "diagnostics", "psis"},
+        "xarray": {"inference_data", "diagnostics", "psis"},
+    }
     | {"matplotlib": {"plots"}, "jinja2": {"report"}, "numba": {"compiled"}},
     # The networks and samplers are written here, on NumPy.
     forbidden=frozenset(

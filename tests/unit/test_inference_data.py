@@ -11,6 +11,7 @@ import pytest
 from scipy import stats
 
 from bnn import inference_data
+from bnn.posterior_file import PosteriorFile, stacked_theta
 from bnn.predictive import make_predictor
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
@@ -100,7 +101,7 @@ def test_observed_values_are_in_original_units(saved, dataset):
 
 
 def test_theta_comes_back(saved, dataset, theta):
-    found, layout = inference_data.stacked_theta(saved)
+    found, layout = stacked_theta(saved)
     assert layout == layout_of(dataset)
     assert np.allclose(found, theta, rtol=1e-14, atol=1e-14)
 
@@ -132,7 +133,7 @@ def test_order_of_files_does_not_matter_and_chains_keep_their_numbers(dataset, t
     paths = write_chains(tmp_path, theta, layout_of(dataset), chain_ids=[4, 1, 2])
     straight, reverse = build(dataset, paths), build(dataset, paths[::-1])
     assert straight["posterior"]["chain"].values.tolist() == [1, 2, 4]
-    assert np.array_equal(inference_data.stacked_theta(straight)[0], inference_data.stacked_theta(reverse)[0])
+    assert np.array_equal(stacked_theta(straight)[0], stacked_theta(reverse)[0])
     assert np.array_equal(
         straight["posterior"]["weight_0"][2], layout_of(dataset).unpack(theta)["weight_0"][0]
     )
@@ -202,7 +203,7 @@ def test_known_noise_is_a_constant(tmp_path):
     theta = independent_theta(dataset, n_chains=2, n_draws=4)[..., :-1]
     idata = build(dataset, write_chains(tmp_path, theta, layout, n_records=0), likelihood=likelihood)
     assert np.allclose(idata["posterior"]["noise_scale"], 0.3, rtol=1e-12)
-    assert np.array_equal(inference_data.stacked_theta(idata)[0], theta)
+    assert np.array_equal(stacked_theta(idata)[0], theta)
     assert "warmup_sample_stats" not in idata.groups()
 
 
@@ -215,7 +216,7 @@ def test_every_family_is_stored_with_its_noise_and_the_scales_of_the_prior(tmp_p
     theta = independent_theta(dataset, n_chains=2, n_draws=6, layout=layout)
     build(dataset, write_chains(tmp_path, theta, layout), likelihood=likelihood)
     saved = inference_data.load(tmp_path / "posterior.nc")
-    found, found_layout = inference_data.stacked_theta(saved)
+    found, found_layout = stacked_theta(saved)
     assert found_layout == layout
     assert np.allclose(found, theta, rtol=1e-14, atol=1e-14)
     posterior = saved["posterior"]
@@ -286,7 +287,7 @@ def test_what_is_not_kept_is_left_out_and_the_rest_is_the_same(dataset, theta, t
         assert whole[group].drop_vars(left_out).equals(part[group].drop_vars(left_out, errors="ignore"))
     if keep == "predictions":
         with pytest.raises(ValueError, match=r"holds no weights: set sampler\.keep"):
-            inference_data.stacked_theta(part)
+            stacked_theta(part)
 
 
 def test_blocks_of_draws_do_not_matter(dataset, theta, tmp_path, monkeypatch):
@@ -310,3 +311,23 @@ def test_arviz_is_imported_in_silence_and_without_a_home_folder(tmp_path):
         text=True,
     )
     assert (answer.returncode, answer.stderr) == (0, "")
+
+
+def test_the_file_reads_the_same_without_arviz(dataset, theta, tmp_path):
+    saved = build(dataset, write_chains(tmp_path, theta, layout_of(dataset)))
+    plain = PosteriorFile(tmp_path / "posterior.nc")
+    assert sorted(plain.groups()) == sorted(saved.groups())
+    for group in saved.groups():
+        for name in map(str, saved[group].data_vars):
+            assert name in plain[group]
+            expected = saved[group][name].values
+            if expected.ndim == 3:
+                assert np.array_equal(plain[group][name][:, 2:5, 1:], expected[:, 2:5, 1:])
+            assert np.array_equal(plain[group][name].values, expected), (group, name)
+            assert plain[group][name].shape == expected.shape and plain[group][name].ndim == expected.ndim
+    assert "nothing" not in plain["posterior"]
+    for name, value in saved["posterior"].attrs.items():
+        assert np.array_equal(plain["posterior"].attrs[name], value), name
+    assert np.array_equal(stacked_theta(plain)[0], stacked_theta(saved)[0])
+    with pytest.raises(FileNotFoundError, match=r"none\.nc"):
+        PosteriorFile(tmp_path / "none.nc")

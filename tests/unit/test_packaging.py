@@ -29,6 +29,8 @@ PYTHONS = ("3.11", "3.12", "3.13")
 CONDA_NAMES = {"matplotlib": "matplotlib-base", "snakemake": "snakemake-minimal"}
 # Not for conda users: they check style in the locked environment of `make lint`.
 LINT_TOOLS = {"mypy", "ruff", "snakefmt"}
+# Not at conda-forge; the tests that need them are skipped where they are absent.
+BROWSER_TOOLS = {"axe-playwright-python", "playwright"}
 
 
 def _locked() -> list[tuple[Requirement, list[str]]]:
@@ -118,7 +120,7 @@ def _conda() -> dict[str, SpecifierSet]:
 
 def test_conda_environment_has_the_same_bounds() -> None:
     """Nothing missing, nothing more, nothing else."""
-    tools = [requirement for requirement in TEST_TOOLS if requirement.name not in LINT_TOOLS]
+    tools = [requirement for requirement in TEST_TOOLS if requirement.name not in LINT_TOOLS | BROWSER_TOOLS]
     expected = {
         CONDA_NAMES.get(requirement.name, canonicalize_name(requirement.name)): requirement.specifier
         for requirement in DEPENDENCIES + tools

@@ -5,13 +5,18 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
 import pytest
 
 from bnn import plots
-from bnn.plots import canvas, predictions, sampler
+from bnn.checks.statistics import Check, summarise
+from bnn.evaluation.calibration import class_calibration, target_calibration
+from bnn.evaluation.forecasts import mixture_forecast
+from bnn.mixture import GaussianMixture
+from bnn.plots import canvas, sampler
 
 LIMITS = {"rhat_warn": 1.01, "rhat_fail": 1.05, "ess_warn": 400, "ess_fail": 100}
 MAX_BYTES = 300_000
@@ -46,7 +51,7 @@ def make_diagnostics(rng: np.random.Generator, shape: tuple[int, ...] = (30, 3))
             ("ess_bulk", 2000 * np.exp(0.2 * rng.normal(size=shape))),
             ("ess_tail", np.ones(shape)),
         )
-    }
+    } | {f"row_{split}": 100 + np.arange(shape[0]) for split in ("train", "test")}
 
 
 def make_classification(rng: np.random.Generator, n_rows: int = 30) -> plots.ClassificationTest:
@@ -54,6 +59,7 @@ def make_classification(rng: np.random.Generator, n_rows: int = 30) -> plots.Cla
     probability = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     y = np.where(rng.random(n_rows) < 0.8, probability.argmax(axis=1), rng.integers(0, 3, n_rows))
     models = {"bnn": probability, "baseline": probability[:, [1, 0, 2]], "linear": probability}
+    models["ensemble"] = probability
     return plots.ClassificationTest(y, models, rng.random(n_rows), 0.2 * rng.random(n_rows))
 
 
@@ -62,8 +68,9 @@ def make_regression(
 ) -> plots.RegressionTest:
     mean = 100 * rng.normal(size=n_rows)
     y = mean + rng.normal(size=n_rows)
-    models = {"bnn": mean, "baseline": mean + 1, "linear": 0.9 * mean}
-    return plots.RegressionTest(y, models, mean - 1.645, mean + 1.645, label)
+    models = {"bnn": mean, "baseline": mean + 1, "ensemble": mean + 0.5, "linear": 0.9 * mean}
+    parts = np.full(n_rows, 0.9), rng.uniform(0.3, 0.5, n_rows)
+    return plots.RegressionTest(y, models, mean - 1.645, mean + 1.645, *parts, label)
 
 
 def make_band(rng: np.random.Generator) -> plots.Band:
@@ -73,6 +80,72 @@ def make_band(rng: np.random.Generator) -> plots.Band:
     return plots.Band(
         x, np.sin(x), *ends, 0.9 * np.sin(x), x_train, np.sin(x_train), "dose [mg]", "yield [kg]"
     )
+
+
+def make_run(
+    rng: np.random.Generator, n_chains: int = 4, n_draws: int = 300, n_explore: int = 200
+) -> plots.ChainRun:
+    records = np.arange(20, 1001, 20)
+    return plots.ChainRun(
+        chain_ids=np.arange(n_chains),
+        iteration=1000 + 5 * np.arange(1, n_draws + 1),
+        acceptance_rate=rng.uniform(0.7, 0.9, (n_chains, n_draws)),
+        step_size=np.full((n_chains, n_draws), 0.03),
+        warmup_iteration=records,
+        warmup_acceptance_rate=np.full((n_chains, len(records)), 0.7),
+        warmup_step_size=np.full((n_chains, len(records)), 0.1),
+        n_explore=n_explore,
+        n_warmup=1000,
+    )
+
+
+def make_agreement(rng: np.random.Generator, n_rows: int = 40) -> plots.ChainPredictions:
+    of_chain = rng.normal(size=n_rows) + 0.01 * rng.normal(size=(4, n_rows))
+    return plots.ChainPredictions(np.arange(4), of_chain, "predicted yield [kg]")
+
+
+def make_metrics(
+    rng: np.random.Generator, test: plots.ClassificationTest | plots.RegressionTest
+) -> dict[str, Any]:
+    """What the figures need of metrics.json, made by the functions that write it."""
+    if isinstance(test, plots.ClassificationTest):
+        found = {m: class_calibration(p, test.y, rng) for m, p in test.probability.items()}
+        return {"calibration": found, "target_unit": ""}
+    forecasts = {
+        m: mixture_forecast(GaussianMixture(x[None], np.ones(1)), test.y) for m, x in test.mean.items()
+    }
+    found = {model: target_calibration(forecast, test.y) for model, forecast in forecasts.items()}
+    return {"calibration": found, "target_unit": "kg"}
+
+
+def make_checks(rng: np.random.Generator, n_rows: int = 60) -> tuple[dict[str, Any], plots.CheckArrays]:
+    statistics = [
+        Check("mean", "mean of the targets", rng.normal(size=(2, 100)), 0.1),
+        Check("mean confidence", "how sure", rng.random((2, 100)), None),
+    ]
+    scores = {"nll_mcse": 0.01, "headline": 0.9, "headline_mcse": 0.01}
+    factors = [
+        {"factor": 0.5, "method": "needs a rerun", "pareto_k": 2.0, "nll": None} | dict.fromkeys(scores),
+        {"factor": 0.9, "method": "reweighted", "pareto_k": 0.4, "nll": rng.uniform(0.3, 0.4)} | scores,
+        {"factor": 1.0, "method": "as run", "pareto_k": 0.0, "nll": 0.28} | scores,
+        {"factor": 2.0, "method": "rerun", "pareto_k": None, "nll": 0.25} | scores,
+    ]
+    auroc = {"auroc": rng.uniform(0.75, 0.85), "lower": 0.7, "upper": 0.9}
+    models = {"bnn": auroc, "baseline": {"auroc": 0.5, "lower": 0.5, "upper": 0.5}, "ensemble": auroc}
+    summary = {
+        "posterior_predictive": [summarise(item) for item in statistics],
+        "prior_predictive": [summarise(item) for item in statistics],
+        "sensitivity": {"k_threshold": 0.7, "slope_nll": -0.1, "factors": factors},
+        "out_of_distribution": {
+            "score": "predictive entropy",
+            "kinds": [{"name": name, "models": models} for name in ("noised", "shifted", "uniform")],
+        },
+        "loo": {"k_threshold": 0.7},
+    }
+    replicated = [np.asarray(item.replicated).ravel() for item in statistics]
+    k = rng.uniform(0, 0.6, n_rows)
+    k[3] = 0.9
+    return summary, plots.CheckArrays(replicated, replicated, k, np.arange(n_rows))
 
 
 def texts(path: Path) -> list[str]:
@@ -88,25 +161,37 @@ def figures(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return write_all(tmp_path_factory.mktemp("figures"), np.random.default_rng(7))
 
 
+def write_task(
+    folder: Path,
+    rng: np.random.Generator,
+    test: plots.ClassificationTest | plots.RegressionTest,
+    band: plots.Band | None,
+) -> dict[str, Path]:
+    """Write every figure of one task."""
+    n_rows = len(test.y)
+    checks, arrays = make_checks(rng, n_rows)
+    shape = (n_rows, 3) if isinstance(test, plots.ClassificationTest) else (n_rows,)
+    return plots.plot_dataset(
+        folder,
+        trace=make_trace(rng),
+        run=make_run(rng),
+        agreement=make_agreement(rng, n_rows),
+        diagnostics=make_diagnostics(rng, shape),
+        thresholds=LIMITS,
+        test=test,
+        band=band,
+        metrics=make_metrics(rng, test),
+        checks=checks,
+        arrays=arrays,
+    )
+
+
 def write_all(folder: Path, rng: np.random.Generator, n_rows: int = 40) -> dict[str, Path]:
     """Write every figure of both tasks."""
-    trace, limits = make_trace(rng), LIMITS
-    written = plots.plot_dataset(
-        folder,
-        trace=trace,
-        diagnostics=make_diagnostics(rng),
-        thresholds=limits,
-        test=make_classification(rng, n_rows),
-        band=None,
-    )
-    return written | plots.plot_dataset(
-        folder / "regression",
-        trace=trace,
-        diagnostics=make_diagnostics(rng, (30,)),
-        thresholds=limits,
-        test=make_regression(rng, n_rows),
-        band=make_band(rng),
-    )
+    written = write_task(folder, rng, make_classification(rng, n_rows), None)
+    of_targets = write_task(folder / "regression", rng, make_regression(rng, n_rows), make_band(rng))
+    # Figures that both tasks have are those of the classification, but for the one that differs.
+    return of_targets | written | {"target_uncertainty": of_targets["uncertainty"]}
 
 
 @pytest.mark.parametrize("n_features", [1, 4])
@@ -119,14 +204,7 @@ def test_plot_dataset_writes_the_figures_that_apply(
     }
     for task, test in cases.items():
         band = make_band(rng) if n_features == 1 and task == "regression" else None
-        written = plots.plot_dataset(
-            tmp_path / task,
-            trace=make_trace(rng, n_draws=30),
-            diagnostics=make_diagnostics(rng),
-            thresholds=LIMITS,
-            test=test,
-            band=band,
-        )
+        written = write_task(tmp_path / task, rng, test, band)
         assert tuple(written) == plots.figure_names(task, n_features)
         assert sorted(written.values()) == sorted((tmp_path / task).iterdir())
         assert {path.stem for path in written.values()} == set(written)
@@ -175,8 +253,36 @@ def test_trace_of_a_long_run_stays_small(tmp_path: Path, rng: np.random.Generato
         ("convergence", ["R-hat of a prediction (1 is best)", "Share [%]", "warn limit", "test rows"]),
         (
             "reliability",
-            ["Confidence: probability of the predicted class", "Rows", "baseline", "linear"],
+            ["Confidence: probability of the predicted class", "Test rows", "baseline", "linear", "ensemble"],
         ),
+        ("pit", ["Predicted probability of a value below the observed one (PIT)", "Test rows", "baseline"]),
+        (
+            "coverage",
+            ["Central interval is to hold [%]", "Test rows inside [%]", "ensemble", "90 % by chance"],
+        ),
+        (
+            "target_uncertainty",
+            ["Predicted yield [kg]", "Standard deviation, yield [kg]", "aleatoric: noise"],
+        ),
+        (
+            "out_of_distribution",
+            ["noised", "uniform", "ensemble", "AUROC of the predictive entropy (0.5: knows nothing)"],
+        ),
+        ("posterior_predictive", ["made by the model", "observed", "mean confidence"]),
+        (
+            "prior_sensitivity",
+            [
+                "Factor on the scales of the prior",
+                "needs a rerun (Pareto k > 0.7)",
+                "draws reweighted",
+                "0.9",
+            ],
+        ),
+        ("loo_pareto_k", ["Pareto k", "above 0.7: not reliable (1 rows)"]),
+        ("worst_points", ["R-hat", "Bulk ESS [draws]", "Rows, worst first", "within the limit"]),
+        ("acceptance", ["Acceptance rate", "Step size", "exploration, then warm-up", "chain 3", "0.05"]),
+        ("energy", ["Log density [nats]", "spread about the chain's mean", "step from draw to draw"]),
+        ("chain_agreement", ["All chains: predicted yield [kg]", "Chain minus all chains", "chain 0"]),
         ("uncertainty", ["Aleatoric: expected entropy [nats]", "Epistemic: mutual information [nats]"]),
         ("prediction_intervals", ["Test rows, sorted by predicted mean", "yield [kg]", "BNN, 90 % interval"]),
         ("observed_predicted", ["Predicted yield [kg]", "Observed yield [kg]", "observed = predicted"]),
@@ -241,12 +347,42 @@ def test_extremes_survive_thinning(rng: np.random.Generator) -> None:
     assert short_x.tolist() == [0, 1, 2] and np.isnan(short_y[1])
 
 
-def test_wilson_interval_against_its_defining_equation() -> None:
-    share, count, z = np.array([0.0, 0.3, 1.0]), np.array([1, 10, 7]), 1.645
-    for bound in predictions.wilson_interval(share, count, z):
-        # A bound is a proportion from which the observed share is exactly z standard deviations away.
-        np.testing.assert_allclose((share - bound) ** 2, z**2 * bound * (1 - bound) / count, atol=1e-12)
-        assert ((bound >= -1e-12) & (bound <= 1 + 1e-12)).all()
+def test_the_worst_rows_are_named(tmp_path: Path, rng: np.random.Generator) -> None:
+    found = make_diagnostics(rng, (30, 3))
+    found["rhat_test"][7, 1] = 1.3
+    found["ess_bulk_train"][4, 2] = 17.0
+    found["rhat_train"][2] = np.nan
+    path = tmp_path / "figure.svg"
+    plots.worst_points(path, found, LIMITS)
+    said = texts(path)
+    assert "worst: row 107 (test), 1.3000" in said
+    assert "worst: row 104 (train), 17" in said
+    assert "beyond it" in said and "Rows, worst first, 1 not computable" in said
+
+
+def test_energy_tells_chains_that_crawl_from_independent_draws(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    """The ratio of variances is 2(1 - correlation of successive draws): 2 for white noise, 0.02 for 0.99."""
+    white = rng.normal(size=5000)
+    crawl = np.empty(5000)
+    crawl[0] = 0
+    for index in range(1, 5000):
+        crawl[index] = 0.99 * crawl[index - 1] + np.sqrt(1 - 0.99**2) * white[index]
+    path = tmp_path / "figure.svg"
+    plots.energy(path, np.stack([rng.normal(size=5000), crawl]), [0, 1])
+    ratios = [float(text.split()[2]) for text in texts(path) if text.startswith("chain")]
+    assert ratios[0] == pytest.approx(2, abs=0.1) and 0.01 < ratios[1] < 0.05
+    plots.energy(path, np.full((2, 50), -np.inf), [0, 1])
+    assert texts(path) == ["The log density is not finite in every draw, or there are too few draws."]
+
+
+def test_checks_without_a_finite_k_say_so(tmp_path: Path) -> None:
+    path = tmp_path / "figure.svg"
+    plots.loo_pareto_k(path, np.full(4, np.inf), np.arange(4), 0.7)
+    assert texts(path) == ["Pareto k could not be computed for any row."]
+    plots.loo_pareto_k(path, np.array([0.2, np.inf]), np.arange(2), 0.7)
+    assert "1 not finite, not shown" in texts(path)
 
 
 def test_degenerate_draws_give_a_figure_that_says_so(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -272,7 +408,8 @@ def test_missing_test_rows_give_a_figure_that_says_so(tmp_path: Path, rng: np.ra
     none, path = np.empty(0), tmp_path / "figure.svg"
     regression = make_regression(rng, n_rows=0)
     draw: list[Callable[[], None]] = [
-        lambda: plots.reliability(path, none.astype(np.int64), {"bnn": np.empty((0, 3))}),
+        lambda: plots.target_uncertainty(path, regression),
+        lambda: plots.chain_agreement(path, plots.ChainPredictions([0, 1], np.empty((2, 0)), "y")),
         lambda: plots.uncertainty(path, none, none, none.astype(bool)),
         lambda: plots.prediction_intervals(path, regression),
         lambda: plots.observed_predicted(path, regression),
@@ -300,7 +437,7 @@ def test_convergence_counts_what_is_not_finite_and_keeps_far_limits_off(tmp_path
 def test_constant_predictions_still_have_axes(tmp_path: Path) -> None:
     zero, path = np.zeros(4), tmp_path / "figure.svg"
     plots.uncertainty(path, zero, zero, zero == 0)
-    test = plots.RegressionTest(zero, {"bnn": zero, "baseline": zero}, zero, zero, "y")
+    test = plots.RegressionTest(zero, {"bnn": zero, "baseline": zero}, zero, zero, zero, zero, "y")
     plots.observed_predicted(path, test)
     assert "linear" not in texts(path)
     plots.prediction_intervals(path, test)

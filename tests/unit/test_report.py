@@ -11,18 +11,24 @@ import pytest
 from jinja2 import UndefinedError
 
 from bnn import plots
-from bnn.report import render_overview, tables, write_page
+from bnn.report import render_overview, render_tables, table, write_page
 from bnn.report.captions import figure_texts
-from bnn.report.render import worst
+from bnn.report.convergence import worst
+from bnn.report.render import FILES
+from bnn.report.rst import PATH, figure_captions
 from bnn.storage import read_json, write_json
 from tests.unit.report_inputs import (
+    MODELS,
     SVG,
     Page,
+    assert_close,
     assert_shows,
     dataset_page,
     distinct_metrics,
+    make_checks,
     make_diagnostics,
     make_metrics,
+    make_predictions,
     make_settings,
 )
 
@@ -56,10 +62,11 @@ def test_pages_are_well_formed_and_need_no_network(svg: Path) -> None:
             if key in attributes
         ]
         assert all(
-            address.startswith(("data:", "#", "../", "classification/", "regression/"))
+            address.startswith(("data:", "#", "../", "classification/", "regression/")) or address in FILES
             for address in addresses
         )
-        assert not re.search(r"@import|url\(|<script|https?://", html), name
+        assert not re.search(r"@import|url\(|https?://", html), name
+        assert html.count("<script") == 1, "the one of the page itself"
         ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
         assert len(ids) == len(set(ids)), name
 
@@ -86,13 +93,44 @@ def test_headings_are_hierarchical_and_images_described(svg: Path) -> None:
 def test_comparison_shows_the_numbers_of_the_file(svg: Path, task: str, split: str) -> None:
     metrics = distinct_metrics(task)
     found = Page.of(dataset_page(svg, task, metrics=metrics)).cells(f"comparison-{split}")
-    assert found.pop("Metric") == ["BNN", "Baseline", "Linear"]
+    assert found.pop("Metric") == ["BNN", "Baseline", "Ensemble", "Linear", "Monte Carlo error, BNN"]
     n_metrics = {"classification": 4, "regression": 5}[task]
     assert len(found) == n_metrics
-    for name, metric in tables.METRICS.items():
+    for name, metric in table.METRICS.items():
         if metric.label in found:
-            for model, text in zip(("bnn", "baseline", "linear"), found[metric.label], strict=True):
-                assert_shows(text, metrics["models"][model][split][name])
+            for model, text in zip(MODELS, found[metric.label], strict=False):
+                assert_shows(text, metrics["models"][model][split][name], "se")
+            assert_close(found[metric.label][-1], metrics["models"]["bnn"][split][name]["mcse"])
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_differences_show_the_numbers_of_the_file_and_what_they_mean(svg: Path, task: str) -> None:
+    metrics = distinct_metrics(task)
+    metrics["differences"]["linear"]["nll"] |= {"lower": 0.01, "upper": 0.03}
+    metrics["differences"]["ensemble"]["nll"] |= {"lower": -0.03, "upper": -0.01}
+    page = Page.of(dataset_page(svg, task, metrics=metrics))
+    found = page.cells("differences")
+    for name, metric in table.METRICS.items():
+        if metric.label in found:
+            scale = 100 if metric.is_share else 1
+            for other, text in zip(MODELS[1:], found[metric.label], strict=True):
+                entry = metrics["differences"][other][name]
+                assert_shows(
+                    text.removeprefix("+"), {key: scale * entry[key] for key in ("value", "se")}, "se"
+                )
+    outcomes = page.remarks["differences"]["NLL"][1:]
+    assert [text.splitlines()[-1] for text in outcomes] == ["not told apart", "BNN better", "BNN worse"]
+
+
+def test_a_score_that_does_not_vary_over_rows_has_no_error(svg: Path) -> None:
+    """Thirty rows out of thirty do not make the accuracy certain; the bootstrap cannot know."""
+    metrics = make_metrics("classification")
+    metrics["models"]["bnn"]["test"]["accuracy"] = {"value": 1.0, "mcse": 0.0, "se": 1e-17}
+    metrics["differences"]["baseline"]["accuracy"] = {"value": 0.0, "se": 0.0, "lower": 0.0, "upper": 0.0}
+    page = Page.of(dataset_page(svg, "classification", metrics=metrics))
+    assert page.cells("comparison-test")["Accuracy"][0] == "100 %"
+    assert page.remarks["differences"]["Accuracy"][1] == "the same on every row"
+    assert "a difference of 0 percentage points (the same on every row)" in page.text
 
 
 @pytest.mark.parametrize("split", ["train", "test"])
@@ -104,12 +142,12 @@ def test_interval_table_shows_the_numbers_of_the_file(svg: Path, split: str) -> 
     for level in (50, 90, 95):
         names = [(model, f"{kind}_{level}") for model in metrics["models"] for kind in ("coverage", "width")]
         for (model, name), text in zip(names, found[f"{level} %"], strict=True):
-            assert_shows(text, metrics["models"][model][split][name])
+            assert_shows(text, metrics["models"][model][split][name], "se" if "cov" in name else "none")
 
 
 def test_class_table_shows_the_numbers_of_the_file(svg: Path) -> None:
     found = Page.of(dataset_page(svg, "classification")).cells("classes-test")
-    assert found["virginica"] == ["10", *(["100 %", "90.0 %", "94.7 %"] * 3)]
+    assert found["virginica"] == ["10", *(["100 %", "90.0 %", "94.7 %"] * 4)]
 
 
 def test_uncertainty_table_shows_parts_and_share(svg: Path) -> None:
@@ -128,7 +166,12 @@ def test_convergence_and_chain_tables(svg: Path) -> None:
     found = page.cells("convergence")
     assert found["Predictions, test rows"] == ["90", "1.3820", "1.0008", "13", "11", "2,911", "7", "1,002"]
     assert found["Noise scale"][1] == "1.0012"
-    flags = [attributes.get("class", "") for attributes in page.attributes("td")]
+    assert page.remarks["convergence"]["Predictions, test rows"][0] == "worst R-hat at row 77"
+    alone = render_tables(
+        make_diagnostics("regression", "FAIL"), make_metrics("regression"), make_checks("regression")
+    )
+    tables = [Page.of(alone[name]) for name in ("convergence", "chains")]
+    flags = [cell.get("class", "") for single in tables for cell in single.attributes("td")]
     assert flags.count("flag-fail") == 5  # R-hat and ESS of both splits, and the stuck chain
     assert flags.count("flag-warn") == 4  # quantities beyond the limits
     assert "Stuck" in page.tables["chains"][0]
@@ -140,19 +183,27 @@ def test_fail_says_that_the_figures_are_not_to_be_trusted(svg: Path) -> None:
     for task in ("classification", "regression"):
         for verdict in ("PASS", "WARN", "FAIL"):
             page = Page.of(dataset_page(svg, task, verdict))
-            before_table = page.text[: page.text.index("Test rows (30)")]
+            before_table, caption = page.text.split("Test rows (30)")
             warning = (
                 "Verdict FAIL: the chains have not converged, so the BNN's figures in this comparison are not"
             )
-            assert (warning in before_table) == (verdict == "FAIL")
+            failed = verdict == "FAIL"
+            assert (warning in before_table) == failed
+            assert caption.startswith(": not to be trusted") == failed
             badge = {
-                "PASS": "✓ PASS Converged",
-                "WARN": "! WARN Read the reasons first",
-                "FAIL": "✕ FAIL Not",
+                "PASS": "✓ PASS The chains agree",
+                "WARN": "! WARN Read the warnings first",
+                "FAIL": "✕ FAIL Not to be trusted",
             }
-            assert badge[verdict] in before_table
+            top = before_table[: before_table.index("What does it predict")]
+            assert badge[verdict] in top
+            assert ("no figure of the BNN on this page is to be trusted" in top) == failed
             for reason in make_diagnostics(task, verdict)["reasons"]:
-                assert reason in before_table
+                assert (reason in top) == (verdict != "PASS")
+            html = "".join(
+                render_tables(make_diagnostics(task, verdict), make_metrics(task), make_checks(task)).values()
+            )
+            assert ("not to be trusted" in html) == failed
 
 
 def test_texts_of_users_stay_text(svg: Path) -> None:
@@ -162,21 +213,25 @@ def test_texts_of_users_stay_text(svg: Path) -> None:
     for rows in (rows for reports in metrics["classification_report"].values() for rows in reports.values()):
         rows[0] = rows[0] | {"class": evil}
     diagnostics = make_diagnostics("classification", "WARN", dataset=evil)
-    diagnostics["reasons"] = [f"{evil} is too large"]
+    diagnostics["findings"] = [{"level": "WARN", "name": "rhat", "text": f"{evil} is too large"}]
     settings = make_settings() | {"source": {"path": evil}}
+    metrics["feature_names"] = [evil, "b", "c", "d"]
+    metrics["rows"]["most_wrong"][0]["y"] = evil
+    predictions = make_predictions("classification")
+    predictions[0]["y"] = evil
     html = dataset_page(
         svg,
         "classification",
         metrics=metrics,
         diagnostics=diagnostics,
         settings=settings,
-        feature_names=[evil],
+        predictions=predictions,
     )
     regression = make_metrics("regression", dataset=evil) | {"target_unit": evil, "target_name": evil}
     overview = render_overview([(diagnostics, metrics), (make_diagnostics("regression"), regression)])
     for text in (html, overview, dataset_page(svg, "regression", metrics=regression)):
         page = Page.of(text)
-        assert "script" not in {tag for tag, _ in page.elements}
+        assert [tag for tag, _ in page.elements].count("script") == 1, "the one of the page itself"
         assert page.text.count(evil) >= 2
     page = Page.of(html)
     assert evil in page.cells("classes-test")
@@ -189,8 +244,17 @@ def test_figures_are_embedded_in_their_parts(svg: Path) -> None:
     metrics = make_metrics("regression") | {"n_features": 1}
     shuffled = dict.fromkeys(sorted(plots.figure_names("regression", 1)), svg)
     page = Page.of(dataset_page(svg, "regression", metrics=metrics, figures=shuffled))
-    figures = [element["id"].removeprefix("figure-") for element in page.attributes("figure")]
-    assert tuple(figures) == plots.figure_names("regression", 1)
+    figures = [
+        element["id"].removeprefix("figure-")
+        for element in page.attributes("figure")
+        if element["id"] != "scatter"
+    ]
+    assert set(figures) == set(plots.figure_names("regression", 1)) - {"uncertainty"}, (
+        "that one is drawn in the page"
+    )
+    assert [element["id"] for element in page.attributes("figure")].count("scatter") == 1
+    without = Page.of(dataset_page(svg, "classification", predictions=[]))
+    assert "figure-uncertainty" in {element.get("id") for element in without.attributes("figure")}
     kind, _, content = page.attributes("img")[0]["src"].partition(",")
     assert kind == "data:image/svg+xml;base64"
     assert base64.b64decode(content).decode("utf-8") == SVG
@@ -200,21 +264,25 @@ def test_figures_are_embedded_in_their_parts(svg: Path) -> None:
 
 def test_every_figure_has_texts() -> None:
     names = {*plots.figure_names("classification", 4), *plots.figure_names("regression", 1)}
-    assert set(figure_texts(make_diagnostics("regression"), make_metrics("regression"))) == names
+    assert set(figure_texts(make_diagnostics("regression"), make_metrics("regression"))) >= names
+
+
+def test_captions_of_snakemakes_report_are_those_of_the_page() -> None:
+    assert PATH.read_text(encoding="utf-8") == figure_captions(), "run python -m bnn.report.rst"
 
 
 def test_missing_numbers_are_said_in_words(svg: Path) -> None:
     metrics = make_metrics("regression")
-    metrics["models"]["bnn"]["test"]["r2"] = {"value": None, "mcse": None}
+    metrics["models"]["bnn"]["test"]["r2"] = {"value": None, "mcse": None, "se": None}
     metrics["models"]["linear"]["test"] = {}
-    metrics["models"]["bnn"]["train"]["coverage_50"] = {"value": None, "mcse": None}
-    metrics["seconds"] = {"baseline": None, "bnn": 3.0}
+    metrics["models"]["bnn"]["train"]["coverage_50"] = {"value": None, "mcse": None, "se": None}
+    metrics["seconds"] = {"baseline": None, "ensemble": None, "bnn": 3.0}
     diagnostics = make_diagnostics("regression", "FAIL")
     diagnostics["log_density"] = dict.fromkeys(diagnostics["log_density"])
     diagnostics["predictions"]["test"] |= {"rhat_max": None, "ess_bulk_min": None}
     diagnostics["chains"][0] |= {"acceptance_rate": None, "step_size": None}
     page = Page.of(dataset_page(svg, "regression", diagnostics=diagnostics, metrics=metrics))
-    assert page.cells("comparison-test")["R²"] == ["n/a", "0.4763", "n/a"]
+    assert page.cells("comparison-test")["R²"] == ["n/a", "0.476 ± 0.015", "0.471 ± 0.015", "n/a", "n/a"]
     assert page.cells("convergence")["Log density"][1] == "n/a"
     assert page.cells("chains")["0"][:2] == ["n/a", "n/a"]
     for reason in (
@@ -226,16 +294,16 @@ def test_missing_numbers_are_said_in_words(svg: Path) -> None:
     assert worst(diagnostics) == (None, None)
     assert worst(make_diagnostics("regression", "WARN")) == (1.0213, 287.4)
     row = Page.of(render_overview([(diagnostics, metrics)])).cells("overview")["iris"]
-    assert row[-3:] == ["n/a", "n/a", "n/a"]
+    assert row[-4:-1] == ["n/a", "n/a", "n/a"]
 
 
 def test_other_models_and_metrics_are_shown_under_their_own_names(svg: Path) -> None:
     metrics = make_metrics("classification")
-    extra = {"log_score": {"value": -0.25, "mcse": None}}
-    metrics["models"]["ensemble"] = {"train": extra, "test": extra}
+    extra = {"log_score": {"value": -0.25, "mcse": None, "se": None}}
+    metrics["models"]["forest"] = {"train": extra, "test": extra}
     found = Page.of(dataset_page(svg, "classification", metrics=metrics)).cells("comparison-test")
-    assert found["Metric"] == ["BNN", "Baseline", "Linear", "ensemble"]
-    assert found["log_score"] == ["n/a", "n/a", "n/a", "\N{MINUS SIGN}0.2500"]
+    assert found["Metric"][:-1] == ["BNN", "Baseline", "Ensemble", "Linear", "forest"]
+    assert found["log_score"] == [*["n/a"] * 4, "\N{MINUS SIGN}0.2500", "n/a"]
 
 
 def test_page_says_how_it_was_made(svg: Path) -> None:
@@ -243,6 +311,7 @@ def test_page_says_how_it_was_made(svg: Path) -> None:
     for expected in (
         "sampler:\n  kernel: mala",
         "seed: 1",
+        "--configfile iris.yaml",
         "NumPy",
         "2.4.0",
         "1 min 13 s",
@@ -250,9 +319,9 @@ def test_page_says_how_it_was_made(svg: Path) -> None:
         "52,000",
     ):
         assert expected in text
-    assert "(one in 5 iterations)" in text
+    assert "(one in 5 moves)" in text
     every = make_diagnostics("classification") | {"thin": 1, "n_chains": 1}
-    assert "1 chain of 2,000 kept draws each (every iteration)" in dataset_page(
+    assert "1 chain of 2,000 kept draws each (every move)" in dataset_page(
         svg, "classification", diagnostics=every
     )
 
@@ -272,24 +341,27 @@ def test_overview_has_a_row_a_dataset_with_links_that_resolve(svg: Path, tmp_pat
     write_page(tmp_path / "report.html", html)
     page = Page.of(html)
     for link in page.attributes("a"):
+        assert unquote(link["href"]).removesuffix("/report.html") in cases
         target = tmp_path / unquote(link["href"])
         assert target.is_file()
         back = Page.of(target.read_text(encoding="utf-8")).attributes("a")[0]["href"]
         assert (target.parent / back).resolve() == tmp_path / "report.html"
     found = page.cells("overview")
-    assert list(found)[2:] == list(cases)
+    assert list(found)[1:] == list(cases)
     for diagnostics, metrics in entries:
-        verdict, metric, *numbers = found[metrics["dataset"]]
+        verdict, rows, features, network, metric, *numbers = found[metrics["dataset"]]
         assert verdict.endswith(diagnostics["verdict"]) and metric == "Accuracy"
-        shown = [(model, name) for name in ("accuracy", "nll") for model in ("bnn", "baseline", "linear")]
-        for (model, name), text in zip(shown, numbers[:6], strict=True):
-            assert_shows(text, metrics["models"][model]["test"][name])
-    assert [row[-2:] for row in list(found.values())[2:]] == [
-        ["1.0034", "1,312"],
-        ["1.0213", "287"],
-        ["1.3820", "11"],
+        assert (rows, features, network) == ("120 + 30", "4", "4–16–3")
+        nll = page.cells("overview-nll")[metrics["dataset"]][1:]
+        for name, shown in (("accuracy", numbers), ("nll", nll)):
+            for model, text in zip(MODELS, shown, strict=False):
+                assert_shows(text, metrics["models"][model]["test"][name], "se")
+    assert [row[-3:] for row in list(found.values())[1:]] == [
+        ["1.0034", "1,312", "1 min 35 s"],
+        ["1.0213", "287", "1 min 35 s"],
+        ["1.3820", "11", "1 min 35 s"],
     ]
-    assert "3 datasets: 1 PASS, 1 WARN, 1 FAIL" in page.text
+    assert "3 datasets: 1 FAIL, 1 WARN, 1 PASS" in page.text
     assert "not to be trusted" in page.text
     assert "not to be trusted" not in Page.of(render_overview(entries[:1])).text
     assert "There is no dataset to show." in render_overview([])

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,8 +14,9 @@ from bnn.storage import atomic_path, read_json, read_netcdf, write_json, write_n
 
 def test_netcdf_round_trip_keeps_values_types_and_shapes(tmp_path: Path) -> None:
     path = tmp_path / "new" / "folder" / "file.nc"
-    arrays = {
+    arrays: dict[str, Any] = {
         "scalar": ((), np.array(2.5)),
+        "number": ((), np.float64(2.5)),
         "text_scalar": ((), np.array("one")),
         "matrix": (("row", "column"), np.array([[1.0, np.nan, np.inf], [0.1, -0.0, 1e-300]])),
         "single": (("row",), np.array([0.1, 0.2], dtype=np.float32)),

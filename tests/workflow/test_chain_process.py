@@ -98,7 +98,7 @@ class Chain:
 
     def finish(self, draws: int = SAMPLER["draws"]) -> None:  # type: ignore[assignment]
         process = self.start(draws)
-        _, said = process.communicate(timeout=240)
+        _, said = process.communicate(timeout=600)
         assert process.returncode == 0, said
 
     @property
@@ -108,7 +108,7 @@ class Chain:
     def wait_for(self, name: str, *, n_bytes: int = 1) -> None:
         """Wait until a file of the chain's state has that size: the chain is on its way."""
         path = self.folder / "chain.state" / name
-        deadline = time.monotonic() + 120
+        deadline = time.monotonic() + 300
         while not path.exists() or path.stat().st_size < n_bytes:
             assert time.monotonic() < deadline, f"{name} did not grow"
             time.sleep(0.02)
@@ -136,7 +136,7 @@ def test_a_signal_makes_a_checkpoint_and_an_end_within_two_seconds(tmp_path, und
     chain.wait_for("draws")
     asked = time.monotonic()
     process.send_signal(number)
-    _, said = process.communicate(timeout=60)
+    _, said = process.communicate(timeout=300)
     assert time.monotonic() - asked < 2
     assert process.returncode == 128 + number, "a status for which Snakemake runs the job again"
     assert f"chain 1 of gap stopped: it received {number.name}; what was done is kept in " in said
@@ -153,7 +153,7 @@ def test_a_kill_costs_what_came_after_the_last_checkpoint(tmp_path, undisturbed)
     time.sleep(1.0)
     age = time.time() - (chain.folder / "chain.state" / "checkpoint").stat().st_mtime
     process.kill()
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
     assert age < 0.3 + 1.0, "a second for a busy machine"
     assert ends_as_undisturbed(chain, undisturbed)
     assert f"process {process.pid} on " in chain.log and "ended without a word" in chain.log
@@ -189,7 +189,7 @@ def test_an_orphan_notices_that_its_snakemake_is_gone(tmp_path, undisturbed):
     # Started at once, the next process waits until the orphan has gone, and then goes on.
     assert ends_as_undisturbed(chain, undisturbed)
     assert "going on from" in chain.log
-    _, said = starter.communicate(timeout=60)
+    _, said = starter.communicate(timeout=300)
     assert "stopped: the Snakemake that started it is gone" in said
 
 
@@ -203,7 +203,7 @@ def test_signals_that_were_ignored_from_the_start_stay_ignored(tmp_path):
     process = chain.start(prepare=ignore)
     chain.wait_for("lock")
     process.send_signal(signal.SIGHUP)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 0, said
 
 
@@ -212,7 +212,7 @@ def test_a_file_that_cannot_grow_is_named_and_nothing_is_half_written(tmp_path, 
     """A limit on the size of files stands in for a full disk: the kernel refuses to write."""
     chain = Chain(tmp_path / "chain")
     process = chain.start(prepare=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 1
     name = "chain.state/draws" if limit == 20_000 else "chain.nc"
     assert f"chain 1 of gap failed: cannot write {chain.folder}/{name}: " in said
@@ -233,7 +233,7 @@ def test_a_read_only_folder_is_named(tmp_path, undisturbed):
     (chain.folder / "chain.log").touch()
     chain.folder.chmod(0o555)
     process = chain.start(prefix=prefix)
-    _, said = process.communicate(timeout=120)
+    _, said = process.communicate(timeout=600)
     chain.folder.chmod(0o755)
     assert process.returncode == 1
     assert "Permission denied" in said and f"{chain.folder}/chain.state" in said
@@ -249,7 +249,7 @@ def test_another_processor_changes_the_last_digits_and_nothing_that_is_concluded
     dispatched = [name for name in umath.__cpu_dispatch__ if umath.__cpu_features__[name]]
     plain = {"NPY_DISABLE_CPU_FEATURES": " ".join(dispatched), "OPENBLAS_CORETYPE": "Nehalem"}
     process = other.start(1500, variables=plain)
-    _, said = process.communicate(timeout=240)
+    _, said = process.communicate(timeout=600)
     assert process.returncode == 0, said
     one, two = (read_netcdf(chain.folder / "chain.nc")[0] for chain in (own, other))
     # The first record of warm-up comes after 20 steps of the optimiser and one transition.

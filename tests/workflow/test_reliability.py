@@ -60,7 +60,7 @@ class Run:
     def finish(self, *options: str, cores: int = 2) -> str:
         """Run to the end; return what was said."""
         process = self.start(*options, cores=cores)
-        said, _ = process.communicate(timeout=240)
+        said, _ = process.communicate(timeout=600)
         assert process.returncode == 0, said
         return said
 
@@ -69,7 +69,7 @@ class Run:
 
     def wait_for_draws(self) -> None:
         """Wait until a chain has written some."""
-        path, deadline = self.result(*STATE, "draws"), time.monotonic() + 120
+        path, deadline = self.result(*STATE, "draws"), time.monotonic() + 300
         while not path.exists() or not path.stat().st_size:
             assert time.monotonic() < deadline, "no chain started"
             time.sleep(0.02)
@@ -82,7 +82,7 @@ STATE = ("gap", "chains", "chain_0.state")
 def kill_group(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> None:
     with suppress(ProcessLookupError):  # it may just have ended
         os.killpg(process.pid, number)
-    process.communicate(timeout=60)
+    process.communicate(timeout=300)
 
 
 def without_times(value: Any) -> Any:
@@ -159,7 +159,7 @@ def test_after_ctrl_c_the_same_command_goes_on(undisturbed, tmp_path):
     process = run.start()
     run.wait_for_draws()
     os.killpg(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    said, _ = process.communicate(timeout=300)
     assert process.returncode != 0
     assert "stopped: it received SIGINT; what was done is kept in results/gap/chains/chain_" in said
     run.configure()
@@ -178,7 +178,7 @@ def test_orphans_of_a_killed_snakemake_make_way_for_the_next_one(undisturbed, tm
     run.configure()
     run.finish()
     assert_same_results(run, undisturbed)
-    said, _ = process.communicate(timeout=60)  # ends when the last orphan has
+    said, _ = process.communicate(timeout=300)  # ends when the last orphan has
     assert "stopped: the Snakemake that started it is gone" in said
 
 
@@ -187,7 +187,7 @@ def test_a_living_snakemake_keeps_its_lock(tmp_path):
     process = run.start()
     run.wait_for_draws()
     second = run.start()
-    said, _ = second.communicate(timeout=120)
+    said, _ = second.communicate(timeout=600)
     kill_group(process)
     assert second.returncode != 0
     assert "Directory cannot be locked" in said

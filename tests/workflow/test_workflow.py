@@ -1,5 +1,6 @@
 """The real workflow on a tiny config in a temporary folder: what it writes, and what a change makes run again."""
 
+import csv
 import json
 import os
 import re
@@ -127,7 +128,7 @@ def test_metrics_and_verdict_are_plain_numbers(finished):
     for dataset, settings in TINY["datasets"].items():
         metrics = json.loads(finished.result(dataset, "metrics.json").read_text())
         verdict = json.loads(finished.result(dataset, "diagnostics.json").read_text())
-        assert set(metrics["models"]) == {"bnn", "baseline", "linear"}
+        assert set(metrics["models"]) == {"bnn", "baseline", "ensemble", "linear"}
         headline = "accuracy" if settings["task"] == "classification" else "rmse"
         for model in metrics["models"].values():
             assert np.isfinite(model["test"][headline]["value"])
@@ -172,11 +173,12 @@ def test_a_second_run_does_nothing(finished):
 AFTER_CHAINS = (
     "Putting the chains of {} together and predicting with every draw",
     "Diagnosing the chains of {}",
-    "Evaluating {}: Bayesian network, ordinary network, linear model",
+    "Evaluating {}: Bayesian network, ordinary networks, linear model",
     "Drawing the figures of {}",
     "Writing the report of {}",
+    "Checking the model of {}",
 )
-BASELINE = "Training the ordinary network and the linear model on {}"
+BASELINE = "Training the ordinary networks and the linear model on {}"
 CHAINS = ("Sampling chain 0 of {}", "Sampling chain 1 of {}")
 
 
@@ -190,7 +192,7 @@ def test_what_was_deleted_is_made_again(finished):
     path.unlink()
     jobs = finished.jobs_to_run()
     path.write_bytes(text)
-    assert "Evaluating iris: Bayesian network, ordinary network, linear model" in jobs
+    assert "Evaluating iris: Bayesian network, ordinary networks, linear model" in jobs
     assert not any("gap" in job or "Sampling" in job for job in jobs)
 
 
@@ -241,15 +243,16 @@ def test_thresholds_do_not_sample_again_and_more_chains_keep_the_old_ones(finish
     finished.configure(config)
     jobs = finished.jobs_to_run()
     finished.configure(TINY)
-    assert jobs == messages(["Sampling chain 2 of {}", *AFTER_CHAINS])
+    # The ensemble has as many members as there are chains, so the references are trained anew.
+    assert jobs == messages(["Sampling chain 2 of {}", BASELINE, *AFTER_CHAINS])
 
 
 @pytest.mark.parametrize(
     ("edited", "expected"),
     [
         ("bnn/kernels/mala.py", [*CHAINS, *AFTER_CHAINS]),
-        ("bnn/plots/sampler.py", AFTER_CHAINS[3:]),
-        ("bnn/report/templates/style.css", AFTER_CHAINS[4:]),
+        ("bnn/plots/sampler.py", AFTER_CHAINS[3:5]),
+        ("bnn/report/templates/style.css", AFTER_CHAINS[4:5]),
     ],
 )
 def test_an_edit_of_the_code_runs_what_uses_it(finished, edited, expected):
@@ -271,6 +274,81 @@ def test_an_edit_of_a_table_runs_its_dataset_only(finished):
     jobs = finished.jobs_to_run()
     table.write_text(CSV, encoding="utf-8")
     assert jobs == messages(["Reading and splitting {}", BASELINE, *CHAINS, *AFTER_CHAINS], ["mine"])
+
+
+def test_checks_are_plain_numbers(finished):
+    for dataset, settings in TINY["datasets"].items():
+        checks = json.loads(finished.result(dataset, "checks.json").read_text())
+        assert np.isfinite(checks["loo"]["elpd_loo"])
+        methods = {entry["factor"]: entry["method"] for entry in checks["sensitivity"]["factors"]}
+        assert methods[1.0] == "as run" and len(methods) == 7
+        assert set(methods.values()) <= {"as run", "reweighted", "needs a rerun"}
+        kinds = {kind["name"]: kind["models"]["bnn"] for kind in checks["out_of_distribution"]["kinds"]}
+        assert all(0 <= entry["auroc"] <= 1 for entry in kinds.values()) and len(kinds) == 3
+        assert (checks["hole"] is not None) == (dataset == "gap")
+        assert all(entry["description"] for entry in checks["posterior_predictive"])
+        assert settings["task"] == checks["task"]
+
+
+def test_priors_of_other_scales_are_run_when_the_config_asks_for_it(finished):
+    config = json.loads(json.dumps(TINY))
+    factors = [0.5, 2.0]
+    config["datasets"]["mine"]["evaluation"] = {"prior_factors": factors, "sensitivity_rerun": True}
+    finished.configure(config)
+    jobs = finished.jobs_to_run()
+    scaled = {
+        f"Sampling chain {chain} of mine, the scales of its prior times {factor}"
+        for chain in (0, 1)
+        for factor in factors
+    }
+    assert scaled <= jobs and "Sampling chain 0 of mine" not in jobs
+    before = finished.result("mine", "checks.json").read_bytes()
+    done = finished.snakemake("results/mine/checks.json")
+    finished.configure(TINY)
+    assert done.returncode == 0, done.stdout + done.stderr
+    sensitivity = json.loads(finished.result("mine", "checks.json").read_text())["sensitivity"]
+    found = {entry["factor"]: entry for entry in sensitivity["factors"]}
+    assert {factor: entry["method"] for factor, entry in found.items()} == {
+        0.5: "rerun",
+        1.0: "as run",
+        2.0: "rerun",
+    }
+    assert len({entry["nll"] for entry in found.values()}) == 3
+    assert finished.snakemake("results/mine/checks.json").returncode == 0
+    assert finished.result("mine", "checks.json").read_bytes() == before
+
+
+def test_files_of_new_rows_are_predicted_and_nothing_else_runs(finished):
+    new = finished.run_folder / "new rows.csv"
+    new.write_text("depth,width\n1.5,3\n0.5,300\n", encoding="utf-8")
+    config = json.loads(json.dumps(TINY))
+    config["datasets"]["mine"]["predict"] = [new.name]
+    finished.configure(config)
+    try:
+        assert finished.jobs_to_run() <= {
+            "Predicting the rows of new rows.csv with mine",
+            "Writing the report of mine",
+        }
+        done = finished.snakemake("results/mine/predictions/new rows.csv")
+        assert done.returncode == 0, done.stdout + done.stderr
+        path = finished.result("mine", "predictions", "new rows.csv")
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        assert [row["row"] for row in rows] == ["1", "2"]
+        assert [row["far"] for row in rows] == ["0", "1"]
+        assert rows[1]["outside_range"] == "width"
+        log = finished.result("mine", "logs", "predict_new rows.log").read_text()
+        assert "2 rows predicted, 1 of them far from the training rows" in log
+        new.write_text("depth,width\n1.5,3\n0.5,wide\n", encoding="utf-8")
+        done = finished.snakemake("results/mine/predictions/new rows.csv")
+        said = done.stdout + done.stderr
+        assert done.returncode == 1
+        line = next(line for line in said.splitlines() if "predict new rows.csv with mine failed" in line)
+        assert "column 'width', row 3: 'wide' is not a number" in line
+        assert not path.exists() and not list(path.parent.glob(".*"))
+    finally:
+        finished.configure(TINY)
+        new.unlink()
 
 
 def test_chains_and_cores_do_not_change_the_draws(finished, tmp_path):

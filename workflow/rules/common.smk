@@ -31,6 +31,7 @@ DATASETS = {name: dataset.model_dump(mode="json") for name, dataset in CONFIG.da
 wildcard_constraints:
     dataset="|".join(DATASETS),
     chains=r"\d+(-\d+)?",
+    factor=r"[0-9.e+-]+",
 
 
 def code(script):
@@ -76,6 +77,20 @@ def sampler_settings(wildcards):
     return chosen | {"sampler": sampler}
 
 
+def scaled_sampler_settings(wildcards):
+    """Return what chains under a scaled prior depend on."""
+    from bnn.priors import scaled_prior  # imports NumPy, which reading a workflow does without
+
+    chosen = sampler_settings(wildcards)
+    return chosen | {"prior": scaled_prior(chosen["prior"], float(wildcards.factor))}
+
+
+def baseline_settings(wildcards):
+    """Return what the references depend on; the ensemble has as many members as there are chains."""
+    n_members = DATASETS[wildcards.dataset]["sampler"]["chains"]
+    return settings("seed", "network", "baseline")(wildcards) | {"n_members": n_members}
+
+
 def source_files(wildcards):
     """Return the files that a dataset is read from."""
     source = DATASETS[wildcards.dataset]["source"]
@@ -102,6 +117,44 @@ def whole_posterior(wildcards):
     """Return the file with all draws and predictions, with which the report is made."""
     keep = DATASETS[wildcards.dataset]["sampler"]["keep"]
     return f"results/{wildcards.dataset}/" + ("posterior.nc" if keep == "both" else "working.nc")
+
+
+def posterior_with_weights(wildcards):
+    """Return the file from which new rows are predicted."""
+    keep = DATASETS[wildcards.dataset]["sampler"]["keep"]
+    return f"results/{wildcards.dataset}/" + ("working.nc" if keep == "predictions" else "posterior.nc")
+
+
+def rerun_files(wildcards):
+    """Return the files of all chains under scaled priors, factor by factor, if the config asks for them."""
+    evaluation = DATASETS[wildcards.dataset]["evaluation"]
+    factors = evaluation["prior_factors"] if evaluation["sensitivity_rerun"] else []
+    names = [Path(path).name for path in chain_files(wildcards)]
+    return [
+        f"results/{wildcards.dataset}/sensitivity/prior_{factor}/{name}"
+        for factor in factors
+        for name in names
+    ]
+
+
+def file_to_predict(wildcards):
+    """Return the file whose predictions are asked for."""
+    known = {Path(path).stem: path for path in DATASETS[wildcards.dataset]["predict"]}
+    if wildcards.file not in known:
+        raise WorkflowError(
+            f"datasets.{wildcards.dataset}.predict names no file {wildcards.file}.csv: add it there, or run "
+            f"`python -m bnn predict results/{wildcards.dataset} {wildcards.file}.csv`"
+        )
+    return known[wildcards.file]
+
+
+def prediction_files():
+    """Return the predictions of all files that the config names."""
+    return [
+        f"results/{name}/predictions/{Path(path).stem}.csv"
+        for name, dataset in DATASETS.items()
+        for path in dataset["predict"]
+    ]
 
 
 def print_verdicts():

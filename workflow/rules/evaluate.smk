@@ -43,11 +43,65 @@ rule evaluate:
         mem_mb=memory("evaluate"),
         runtime=minutes(30),
     params:
+        settings=settings("seed"),
         code=code("evaluate.py"),
     message:
-        "Evaluating {wildcards.dataset}: Bayesian network, ordinary network, linear model"
+        "Evaluating {wildcards.dataset}: Bayesian network, ordinary networks, linear model"
     script:
         "../../scripts/evaluate.py"
+
+
+rule check:
+    input:
+        data="results/{dataset}/data.nc",
+        baseline="results/{dataset}/baseline.nc",
+        posterior=whole_posterior,
+        reruns=rerun_files,
+    output:
+        summary="results/{dataset}/checks.json",
+        arrays="results/{dataset}/checks.nc",
+    log:
+        "results/{dataset}/logs/check.log",
+    benchmark:
+        "results/{dataset}/benchmarks/check.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory("check"),
+        runtime=minutes(30),
+    params:
+        settings=settings("seed", "network", "prior", "likelihood", "evaluation"),
+        code=code("check.py"),
+    message:
+        "Checking the model of {wildcards.dataset}"
+    script:
+        "../../scripts/check.py"
+
+
+rule predict:
+    input:
+        data="results/{dataset}/data.nc",
+        posterior=posterior_with_weights,
+        rows=file_to_predict,
+    output:
+        "results/{dataset}/predictions/{file}.csv",
+    log:
+        "results/{dataset}/logs/predict_{file}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/predict_{file}.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory("predict"),
+        runtime=minutes(30),
+    params:
+        code=code("predict.py"),
+    message:
+        "Predicting the rows of {input.rows} with {wildcards.dataset}"
+    script:
+        "../../scripts/predict.py"
 
 
 rule plot:
@@ -56,8 +110,18 @@ rule plot:
         baseline="results/{dataset}/baseline.nc",
         posterior=whole_posterior,
         diagnostics="results/{dataset}/diagnostics.nc",
+        metrics="results/{dataset}/metrics.json",
+        checks="results/{dataset}/checks.json",
+        arrays="results/{dataset}/checks.nc",
     output:
-        directory("results/{dataset}/figures"),
+        report(
+            directory("results/{dataset}/figures"),
+            patterns=["{figure}.svg"],
+            caption="../report/figure.rst",
+            category="Figures",
+            subcategory="{dataset}",
+            labels={"Dataset": "{dataset}", "Figure": "{figure}"},
+        ),
     log:
         "results/{dataset}/logs/plot.log",
     benchmark:

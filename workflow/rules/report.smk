@@ -1,11 +1,25 @@
 rule report:
     input:
-        data="results/{dataset}/data.nc",
         metrics="results/{dataset}/metrics.json",
+        predictions="results/{dataset}/predictions.csv",
         diagnostics="results/{dataset}/diagnostics.json",
+        checks="results/{dataset}/checks.json",
         figures="results/{dataset}/figures",
     output:
-        "results/{dataset}/report.html",
+        page=report(
+            "results/{dataset}/report.html",
+            caption="../report/dataset.rst",
+            category="Reports",
+            labels={"Dataset": "{dataset}", "Page": "Whole report"},
+        ),
+        tables=report(
+            directory("results/{dataset}/tables"),
+            patterns=["{table}.html"],
+            caption="../report/table.rst",
+            category="Tables",
+            subcategory="{dataset}",
+            labels={"Dataset": "{dataset}", "Table": "{table}"},
+        ),
     log:
         "results/{dataset}/logs/report.log",
     benchmark:
@@ -31,7 +45,12 @@ rule overview:
         metrics=expand("results/{dataset}/metrics.json", dataset=DATASETS),
         diagnostics=expand("results/{dataset}/diagnostics.json", dataset=DATASETS),
     output:
-        "results/report.html",
+        report(
+            "results/report.html",
+            caption="../report/overview.rst",
+            category="Reports",
+            labels={"Dataset": "all", "Page": "Overview"},
+        ),
     log:
         "results/logs/overview.log",
     benchmark:

@@ -14,10 +14,10 @@ rule fit_baseline:
         mem_mb=memory("fit_baseline"),
         runtime=minutes(30),
     params:
-        settings=settings("seed", "network", "baseline"),
+        settings=baseline_settings,
         code=code("fit_baseline.py"),
     message:
-        "Training the ordinary network and the linear model on {wildcards.dataset}"
+        "Training the ordinary networks and the linear model on {wildcards.dataset}"
     script:
         "../../scripts/fit_baseline.py"
 
@@ -48,6 +48,19 @@ rule sample_chain:
         "Sampling chain {wildcards.chains} of {wildcards.dataset}"
     script:
         "../../scripts/sample_chain.py"
+
+
+use rule sample_chain as sample_scaled with:
+    output:
+        "results/{dataset}/sensitivity/prior_{factor}/chain_{chains}.nc",
+    log:
+        "results/{dataset}/logs/sample_prior_{factor}_{chains}.log",
+    benchmark:
+        "results/{dataset}/benchmarks/sample_prior_{factor}_{chains}.tsv"
+    params:
+        settings=scaled_sampler_settings,
+    message:
+        "Sampling chain {wildcards.chains} of {wildcards.dataset}, the scales of its prior times {wildcards.factor}"
 
 
 rule combine:

@@ -1,0 +1,39 @@
+"""The command line: `python -m bnn predict results/<dataset> new.csv`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from bnn.new_rows import default_out_path, predict_file
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return the status for the shell: 0, or 1 if the data or the files cannot be used."""
+    parser = argparse.ArgumentParser(
+        prog="python -m bnn", description="Use the Bayesian neural network of a finished run."
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    predict = commands.add_parser(
+        "predict",
+        help="predict the rows of a CSV file",
+        description="Predict the rows of a CSV file with a header line: a column of numbers for each feature that the "
+        "network was trained on, in any order.",
+    )
+    predict.add_argument("results", help="folder of the dataset, such as results/iris")
+    predict.add_argument("file", help="the CSV file")
+    predict.add_argument(
+        "-o", "--out", help="where the predictions go (default: <results>/predictions/<file>)"
+    )
+    chosen = parser.parse_args(arguments)
+    out_path = chosen.out or default_out_path(chosen.results, chosen.file)
+    try:
+        notes = predict_file(chosen.results, chosen.file, out_path)
+    except (OSError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"{out_path}: {'; '.join(notes)}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

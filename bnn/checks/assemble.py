@@ -1,0 +1,142 @@
+"""checks.json and checks.nc: what every key means is in docs/results.md."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from bnn.checks.novelty import hole, out_of_distribution
+from bnn.checks.sensitivity import prior_sensitivity
+from bnn.checks.statistics import Check, posterior_checks, prior_checks, summarise
+from bnn.datasets import Dataset
+from bnn.evaluation.forecasts import check_rows
+from bnn.posterior import make_network, make_prior
+from bnn.posterior_file import Posterior, stacked_theta
+from bnn.predictive import make_predictor, mixture_log_density
+from bnn.psis import K_THRESHOLD, Loo, leave_one_out
+from bnn.seeding import Stream, chain_rng
+from bnn.storage import Variable, write_json, write_netcdf
+
+_N_WORST = 10
+_MAX_REPLICATED = 2000
+"""Replicated statistics that are kept for the figures."""
+
+
+def check(
+    idata: Posterior,
+    dataset: Dataset,
+    references: Mapping[str, np.ndarray],
+    settings: Mapping[str, Any],
+    *,
+    reruns: Mapping[float, Sequence[str]],
+) -> tuple[dict[str, Any], dict[str, Variable]]:
+    """Make all checks of one dataset.
+
+    Parameters
+    ----------
+    idata
+        What `bnn.inference_data.combine` wrote, read.
+    dataset
+        Its table.
+    references
+        Variables of the file of `bnn.baseline.fit_references`.
+    settings
+        Sections `seed`, `network`, `prior`, `likelihood` and `evaluation` of the dataset's config.
+    reruns
+        Factor of the prior's scales -> files of chains that were run under that prior.
+
+    Returns
+    -------
+    summary
+        What goes into checks.json.
+    variables
+        What goes into checks.nc, for the figures.
+    """
+    check_rows(idata, dataset, references)
+    theta, layout = stacked_theta(idata)
+    predictor = make_predictor(
+        dataset, network=settings["network"], likelihood=settings["likelihood"], layout=layout
+    )
+    rngs = [chain_rng(settings["seed"], Stream.CHECKS, index) for index in range(3)]
+    prior = make_prior(predictor.network, predictor.likelihood, settings["prior"])
+    loo = leave_one_out(idata["log_likelihood"]["y"].values)
+    held_out = mixture_log_density(idata["predictions"]["log_density_y"].values)
+    posterior = posterior_checks(idata, dataset)
+    before = prior_checks(prior, predictor, dataset, rngs[0])
+    ordinary = make_network(dataset, settings["network"])
+    novelty, scores = out_of_distribution(dataset, predictor, theta, ordinary, references, rngs[1])
+    summary = {
+        "dataset": dataset.name,
+        "task": dataset.task,
+        "loo": _loo_summary(loo, dataset.row_train, held_out),
+        "posterior_predictive": [summarise(item) for item in posterior],
+        "prior_predictive": [summarise(item) for item in before],
+        "sensitivity": prior_sensitivity(
+            idata,
+            dataset,
+            predictor,
+            prior=settings["prior"],
+            factors=tuple(settings["evaluation"]["prior_factors"]),
+            reruns=reruns,
+        ),
+        "out_of_distribution": novelty,
+        "hole": hole(dataset, predictor, theta, ordinary, references, rngs[2]),
+    }
+    return summary, {
+        **_check_variables("posterior", posterior),
+        **_check_variables("prior", before),
+        "loo_k": (("train",), loo.k),
+        "row_train": (("train",), dataset.row_train),
+        **{
+            f"novelty_{model}_{name.replace(' ', '_')}": ((f"row_{name.replace(' ', '_')}",), values)
+            for model, found in scores.items()
+            for name, values in found.items()
+        },
+    }
+
+
+def save(
+    summary: Mapping[str, Any],
+    variables: Mapping[str, Variable],
+    *,
+    json_path: str | os.PathLike[str],
+    netcdf_path: str | os.PathLike[str],
+) -> None:
+    """Write what `check` returned; a number that is not finite becomes null in the JSON file."""
+    write_netcdf(netcdf_path, variables, {"dataset": summary["dataset"]})
+    write_json(json_path, summary)
+
+
+def _loo_summary(loo: Loo, rows: np.ndarray, held_out: np.ndarray) -> dict[str, Any]:
+    n, n_test = len(loo.elpd), len(held_out)
+    worst = np.argsort(-loo.k, kind="stable")[:_N_WORST]
+    return {
+        "elpd_loo": float(loo.elpd.sum()),
+        "se": _error_of_sum(loo.elpd),
+        "p_loo": float((loo.lppd - loo.elpd).sum()),
+        "n_rows": n,
+        "nll": -float(loo.elpd.mean()),
+        "nll_se": _error_of_sum(loo.elpd) / n,
+        "nll_test": -float(held_out.mean()),
+        "nll_test_se": _error_of_sum(held_out) / n_test,
+        "k_threshold": K_THRESHOLD,
+        "n_above": int((loo.k > K_THRESHOLD).sum()),
+        "k_max": float(loo.k.max()),
+        "worst": [{"row": int(rows[index]), "k": float(loo.k[index])} for index in worst],
+    }
+
+
+def _error_of_sum(values: np.ndarray) -> float:
+    with np.errstate(invalid="ignore"):
+        return float(np.sqrt(len(values)) * values.std(ddof=1))
+
+
+def _check_variables(kind: str, checks: Sequence[Check]) -> dict[str, Variable]:
+    """Return the replicated statistics, and what was observed beside each, in the order of checks.json."""
+    variables: dict[str, Variable] = {}
+    for index, item in enumerate(checks):
+        flat = np.asarray(item.replicated, dtype=np.float64).ravel()
+        step = max(1, len(flat) // _MAX_REPLICATED)
+        variables[f"{kind}_{index}"] = ((f"draw_{kind}",), flat[::step][:_MAX_REPLICATED])
+    return variables

@@ -1,0 +1,283 @@
+"""metrics.json and predictions.csv: what every key means is in docs/results.md."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bnn import metrics
+from bnn.datasets import Dataset
+from bnn.evaluation import bootstrap, calibration, scores
+from bnn.evaluation.forecasts import (
+    REFERENCES,
+    TargetForecast,
+    check_rows,
+    mixture_forecast,
+    observed,
+    posterior_forecast,
+    posterior_summary,
+    reference_mixture,
+)
+from bnn.evaluation.standout import standout_rows
+from bnn.posterior_file import PHASES, Posterior
+from bnn.predictive import ClassSummary, TargetSummary
+from bnn.storage import atomic_path, write_json
+
+SPLITS = ("train", "test")
+
+COVERAGE_90 = (0.80, 0.97)
+"""Shares of test rows inside their 90 % interval that raise no flag."""
+
+MAX_ERRORS = 2.0
+"""Standard errors by which the BNN's NLL may exceed the ordinary network's without a flag."""
+
+Forecasts = Mapping[str, np.ndarray | TargetForecast]
+"""Model -> class probabilities (obs, class), or forecast of a real target."""
+
+
+def evaluate(
+    idata: Posterior,
+    dataset: Dataset,
+    references: Mapping[str, np.ndarray],
+    reference_attributes: Mapping[str, Any],
+    *,
+    rng: np.random.Generator,
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """Score all models.
+
+    Parameters
+    ----------
+    idata
+        What `bnn.inference_data.combine` wrote, read.
+    dataset
+        Its table.
+    references, reference_attributes
+        Variables and attributes of the file of `bnn.baseline.fit_references`.
+    rng
+        Draws the rows of the bootstrap and the tables of bands.
+
+    Returns
+    -------
+    scores
+        What goes into metrics.json.
+    predictions
+        What goes into predictions.csv, a row for each test row.
+
+    Raises
+    ------
+    ValueError
+        If the rows of the posterior or of the references are not those of the table.
+    """
+    check_rows(idata, dataset, references)
+    summaries = {split: posterior_summary(idata, dataset, split) for split in SPLITS}
+    forecasts = {split: _forecasts(idata, dataset, references, split, summaries[split]) for split in SPLITS}
+    models = _models(idata, dataset, forecasts)
+    errors, differences = _compare(models, forecasts["test"], observed(dataset, "test"), rng)
+    for model, found in models.items():
+        for split, entries in found.items():
+            for name, entry in entries.items():
+                entry["se"] = errors[model][name] if split == "test" else None
+    stats, about = idata["sample_stats"], idata["posterior"].attrs
+    report: dict[str, Any] = {
+        "dataset": dataset.name,
+        "task": dataset.task,
+        "n_train": len(dataset.y_train),
+        "n_test": len(dataset.y_test),
+        "n_features": len(dataset.feature_names),
+        "feature_names": list(dataset.feature_names),
+        "target_name": dataset.target_name,
+        "target_unit": dataset.target_unit,
+        "class_names": list(dataset.class_names),
+        "architecture": [int(size) for size in about["architecture"]],
+        "n_params": int(about["n_params"]),
+        "flags": flags(differences, models),
+        "models": models,
+        "differences": differences,
+        "bootstrap": {"n_replicates": bootstrap.N_REPLICATES, "level": bootstrap.LEVEL},
+        "calibration": _calibration(forecasts["test"], observed(dataset, "test"), rng),
+        "uncertainty": {
+            split: {
+                name: float(getattr(summary, name).mean()) for name in ("total", "aleatoric", "epistemic")
+            }
+            for split, summary in summaries.items()
+        },
+        "rows": standout_rows(dataset, summaries["test"], _target_forecast(forecasts["test"]["bnn"])),
+        "seconds": {
+            "baseline": float(reference_attributes["seconds"]),
+            "ensemble": float(reference_attributes["seconds_ensemble"]),
+            "bnn": float(sum(stats[f"seconds_{phase}"].values.sum() for phase in PHASES)),
+        },
+    }
+    if dataset.task == "classification":
+        report["classification_report"] = {
+            split: {
+                model: metrics.classification_report(
+                    observed(dataset, split), metrics.predicted_class(probability), dataset.class_names
+                )
+                for model, probability in found.items()
+                if isinstance(probability, np.ndarray)
+            }
+            for split, found in forecasts.items()
+        }
+    return report, predictions_table(dataset, summaries["test"], forecasts["test"])
+
+
+def save(
+    report: Mapping[str, Any],
+    predictions: pd.DataFrame,
+    *,
+    json_path: str | os.PathLike[str],
+    csv_path: str | os.PathLike[str],
+) -> None:
+    """Write what `evaluate` returned; a score that is not finite becomes null in the JSON file."""
+    with atomic_path(csv_path) as temporary:
+        predictions.to_csv(temporary, index=False)
+    write_json(json_path, report)
+
+
+def flags(
+    differences: Mapping[str, Mapping[str, Mapping[str, float]]], models: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Return what a reader of the scores must not overlook, each `{name, raised, text, value, limit}`.
+
+    Parameters
+    ----------
+    differences
+        Of `bnn.evaluation.bootstrap.compare`.
+    models
+        Model -> split -> score -> {"value": ...}.
+    """
+    found = differences["baseline"]["nll"]
+    gap, error = found["value"], found["se"]
+    # Equal predictions have an error of 0, and are not worse.
+    ratio = gap / error if error else float(np.copysign(np.inf, gap)) if gap else 0.0
+    side = "worse" if gap > 0 else "better"
+    result: list[dict[str, Any]] = [
+        {
+            "name": "nll_worse_than_baseline",
+            # A difference that is not a number must not pass for a small one.
+            "raised": not ratio <= MAX_ERRORS,
+            "text": f"On the test rows the BNN's NLL is {abs(gap):.3g} nats a row {side} than the ordinary network's: "
+            f"{abs(ratio):.1f} standard errors of that difference ({error:.2g}).",
+            "value": ratio,
+            "limit": MAX_ERRORS,
+        }
+    ]
+    if "coverage_90" in models["bnn"]["test"]:
+        share = models["bnn"]["test"]["coverage_90"]["value"]
+        low, high = COVERAGE_90
+        result.append(
+            {
+                "name": "coverage_90_off",
+                "raised": not low <= share <= high,
+                "text": f"The BNN's 90 % intervals hold {100 * share:.1f} % of the test rows.",
+                "value": share,
+                "limit": list(COVERAGE_90),
+            }
+        )
+    return result
+
+
+def _forecasts(
+    idata: Posterior,
+    dataset: Dataset,
+    references: Mapping[str, np.ndarray],
+    split: str,
+    summary: ClassSummary | TargetSummary,
+) -> Forecasts:
+    if isinstance(summary, ClassSummary):
+        probability = {model: references[f"{model}_{split}_probability"] for model in REFERENCES}
+        return {"bnn": summary.probability} | probability
+    y = observed(dataset, split)
+    own = {"bnn": posterior_forecast(idata, dataset, split)}
+    return own | {
+        model: mixture_forecast(reference_mixture(references, model, split), y) for model in REFERENCES
+    }
+
+
+def _target_forecast(forecast: np.ndarray | TargetForecast) -> TargetForecast | None:
+    return forecast if isinstance(forecast, TargetForecast) else None
+
+
+def _models(
+    idata: Posterior, dataset: Dataset, forecasts: Mapping[str, Forecasts]
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Return model -> split -> score -> {"value", "mcse"}."""
+    models: dict[str, dict[str, dict[str, Any]]] = {}
+    for split, found in forecasts.items():
+        y = observed(dataset, split)
+        for model, forecast in found.items():
+            entries: dict[str, Any]
+            if model != "bnn":
+                entries = {n: {"value": value, "mcse": None} for n, value in _score(forecast, y).items()}
+            elif isinstance(forecast, TargetForecast):
+                entries = scores.posterior_target_scores(idata, split, y)
+            else:
+                entries = scores.posterior_class_scores(idata, split, y)
+            models.setdefault(model, {})[split] = entries
+    return models
+
+
+def _score(forecast: np.ndarray | TargetForecast, y: np.ndarray) -> scores.Scores:
+    if isinstance(forecast, TargetForecast):
+        return scores.forecast_scores(forecast, y)
+    return scores.class_scores(forecast, y)
+
+
+def _compare(
+    models: Mapping[str, Any], forecasts: Forecasts, y: np.ndarray, rng: np.random.Generator
+) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, dict[str, float]]]]:
+    def replicate(model: str, weights: np.ndarray) -> bootstrap.Replicates:
+        forecast = forecasts[model]
+        if isinstance(forecast, TargetForecast):
+            return bootstrap.target_replicates(forecast, y, weights)
+        return bootstrap.class_replicates(forecast, y, weights)
+
+    values = {
+        model: {name: entry["value"] for name, entry in found["test"].items()}
+        for model, found in models.items()
+    }
+    return bootstrap.compare(values, replicate, n_rows=len(y), rng=rng)
+
+
+def _calibration(forecasts: Forecasts, y: np.ndarray, rng: np.random.Generator) -> dict[str, dict[str, Any]]:
+    return {
+        model: calibration.target_calibration(forecast, y)
+        if isinstance(forecast, TargetForecast)
+        else calibration.class_calibration(forecast, y, rng)
+        for model, forecast in forecasts.items()
+    }
+
+
+def predictions_table(
+    dataset: Dataset, bnn: ClassSummary | TargetSummary, forecasts: Forecasts
+) -> pd.DataFrame:
+    """Return a line for each test row, with what every model predicts for it."""
+    columns: dict[str, np.ndarray] = {"row": dataset.row_test}
+    if isinstance(bnn, ClassSummary):
+        names, y = np.array(dataset.class_names, dtype=str), dataset.y_test
+        columns["y"] = names[y]
+        for model, probability in forecasts.items():
+            assert isinstance(probability, np.ndarray)
+            columns |= {f"{model}_probability_{name}": probability[:, i] for i, name in enumerate(names)}
+            columns[f"{model}_predicted"] = names[metrics.predicted_class(probability)]
+            with np.errstate(divide="ignore"):
+                columns[f"{model}_nll"] = -np.log(probability[np.arange(len(y)), y])
+        columns["bnn_entropy_total"] = bnn.total
+        columns["bnn_entropy_aleatoric"] = bnn.aleatoric
+        columns["bnn_mutual_information"] = bnn.epistemic
+        return pd.DataFrame(columns)
+    columns["y"] = observed(dataset, "test")
+    for model, forecast in forecasts.items():
+        assert isinstance(forecast, TargetForecast)
+        columns |= {f"{model}_mean": forecast.mean, f"{model}_sd": forecast.sd}
+        if model == "bnn":
+            columns["bnn_sd_aleatoric"] = np.sqrt(bnn.aleatoric)
+            columns["bnn_sd_epistemic"] = np.sqrt(bnn.epistemic)
+        for level in scores.LEVELS:
+            lower, upper = forecast.interval(level)
+            columns |= {f"{model}_lower_{100 * level:.0f}": lower, f"{model}_upper_{100 * level:.0f}": upper}
+        columns |= {f"{model}_pit": forecast.pit, f"{model}_nll": forecast.nll}
+    return pd.DataFrame(columns)

@@ -1,0 +1,153 @@
+"""How far scores, and differences between models, depend on the test rows: a paired bootstrap.
+
+Rows are drawn with replacement, the same ones for every model, so that a row which is hard for all models does not
+count as a difference between them (Efron & Tibshirani 1993). Every score is a function of weighted means over rows: a
+replicate is a set of weights.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import numpy as np
+
+from bnn import metrics
+from bnn.evaluation.forecasts import TargetForecast
+from bnn.evaluation.scores import LEVELS
+
+N_REPLICATES = 2000
+LEVEL = 0.95
+"""What the percentile intervals of differences hold."""
+
+_WEIGHTS_AT_ONCE = 2**22
+
+Replicates = dict[str, np.ndarray]
+"""Score -> (replicate,)"""
+
+
+def row_weights(n_rows: int, n_replicates: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
+    """Yield the weights of rows in replicates, some replicates at a time: each (replicate, obs), rows sum to 1."""
+    step = max(1, _WEIGHTS_AT_ONCE // n_rows)
+    for start in range(0, n_replicates, step):
+        size = min(step, n_replicates - start)
+        chosen = rng.integers(0, n_rows, size=(size, n_rows))
+        yield np.stack([np.bincount(row, minlength=n_rows) for row in chosen]) / n_rows
+
+
+def class_replicates(probability: np.ndarray, y: np.ndarray, weights: np.ndarray) -> Replicates:
+    """Return the scores of classes under each set of weights.
+
+    Parameters
+    ----------
+    probability
+        Shape (obs, class).
+    y
+        Class indices, (obs,).
+    weights
+        Shape (replicate, obs).
+    """
+    own = probability[np.arange(len(y)), y]
+    correct = metrics.predicted_class(probability) == y
+    bins = metrics.confidence_bins(probability)
+    gaps = np.eye(metrics.ECE_BINS)[bins] * (probability.max(axis=1) - correct)[:, None]
+    with np.errstate(divide="ignore"):
+        nll = -np.log(own.astype(np.float64))
+    one_hot = np.eye(probability.shape[1])[y]
+    return {
+        "accuracy": weights @ correct,
+        "nll": _weighted(weights, nll),
+        "brier": weights @ ((probability - one_hot) ** 2).sum(axis=1),
+        "ece": np.abs(weights @ gaps).sum(axis=1),
+    }
+
+
+def target_replicates(forecast: TargetForecast, y: np.ndarray, weights: np.ndarray) -> Replicates:
+    """Return the scores of a real target, observed values (obs,), under each set of weights (replicate, obs)."""
+    residual = y - forecast.mean
+    squared = weights @ residual**2
+    centred = y - y.mean()  # squares of the values themselves would cost digits
+    total = weights @ centred**2 - (weights @ centred) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r2 = np.where(total > 0, 1 - squared / total, np.nan)
+    gaussian = -metrics.gaussian_log_density(forecast.mean, forecast.sd, y)
+    found = {
+        "rmse": np.sqrt(squared),
+        "mae": weights @ np.abs(residual),
+        "r2": r2,
+        "nll": _weighted(weights, forecast.nll),
+        "nll_gaussian": weights @ gaussian,
+        "crps": weights @ forecast.crps,
+    }
+    for level in LEVELS:
+        lower, upper = forecast.interval(level)
+        found[f"coverage_{100 * level:.0f}"] = weights @ ((lower <= y) & (y <= upper)).astype(float)
+        found[f"width_{100 * level:.0f}"] = weights @ (upper - lower)
+    return found
+
+
+def compare(
+    values: Mapping[str, Mapping[str, float]],
+    replicate: Callable[[str, np.ndarray], Replicates],
+    *,
+    n_rows: int,
+    rng: np.random.Generator,
+    n_replicates: int = N_REPLICATES,
+) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, dict[str, float]]]]:
+    """Return standard errors over rows, and the differences between the first model and each other one.
+
+    Parameters
+    ----------
+    values
+        Model -> score -> value on the rows themselves; the first model is compared with the others.
+    replicate
+        (model, weights (replicate, obs)) -> its scores under them.
+    n_rows
+        Number of rows.
+    rng
+        Draws the rows.
+    n_replicates
+        How often.
+
+    Returns
+    -------
+    errors
+        Model -> score -> standard error.
+    differences
+        Other model -> score -> `value` (first minus other), `se`, and the ends `lower` and `upper` of a percentile
+        interval of `LEVEL`.
+    """
+    parts = [{m: replicate(m, weights) for m in values} for weights in row_weights(n_rows, n_replicates, rng)]
+    drawn = {
+        model: {name: np.concatenate([part[model][name] for part in parts]) for name in scores}
+        for model, scores in values.items()
+    }
+    errors = {model: {name: standard_error(x) for name, x in found.items()} for model, found in drawn.items()}
+    first, *others = values
+    differences = {
+        other: {
+            name: difference(
+                values[first][name] - values[other][name], drawn[first][name] - drawn[other][name]
+            )
+            for name in values[first]
+        }
+        for other in others
+    }
+    return errors, differences
+
+
+def difference(value: float, replicates: np.ndarray) -> dict[str, float]:
+    """Return a value with the standard error and the percentile interval of its replicates (replicate,)."""
+    if not np.isfinite(replicates).all():
+        return {"value": float(value), "se": float("nan"), "lower": float("nan"), "upper": float("nan")}
+    lower, upper = np.quantile(replicates, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2]).tolist()
+    return {"value": float(value), "se": standard_error(replicates), "lower": lower, "upper": upper}
+
+
+def standard_error(replicates: np.ndarray) -> float:
+    """Return the standard deviation of replicates; NaN if one of them is not finite."""
+    return float(replicates.std(ddof=1)) if np.isfinite(replicates).all() else float("nan")
+
+
+def _weighted(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Return weighted sums; a row of infinite value counts only where its weight is not 0."""
+    finite = np.isfinite(values)
+    total = weights @ np.where(finite, values, 0.0)
+    return np.where((weights @ ~finite) > 0, np.inf, total)

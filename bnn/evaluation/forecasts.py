@@ -1,0 +1,124 @@
+"""What each model predicts for the rows of a split, in one form for all models and in original target units."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from bnn.datasets import Dataset
+from bnn.metrics import crps_of_sorted
+from bnn.mixture import GaussianMixture
+from bnn.posterior_file import PREDICTIONS, Posterior
+from bnn.predictive import (
+    ClassSummary,
+    TargetSummary,
+    class_summary,
+    intervals_of_sorted,
+    mixture_log_density,
+    target_summary,
+)
+
+REFERENCES = ("baseline", "ensemble", "linear")
+"""Models that the Bayesian network is compared with."""
+
+CURVE_LEVELS = tuple(round(0.05 * step, 2) for step in range(1, 20))
+"""What the central intervals of a forecast hold."""
+
+_ROWS_AT_ONCE = 256
+
+
+class TargetForecast(NamedTuple):
+    """Predictive distributions of a real target, and what they say about the observed values; all in its unit."""
+
+    mean: np.ndarray
+    """(obs,)"""
+    sd: np.ndarray
+    """(obs,): standard deviation of a new observation"""
+    nll: np.ndarray
+    """(obs,): negative log density of the observed value, nats"""
+    crps: np.ndarray
+    """(obs,)"""
+    pit: np.ndarray
+    """(obs,): probability of a value below the observed one"""
+    lower: np.ndarray
+    """(level, obs): ends of the central intervals of `CURVE_LEVELS`"""
+    upper: np.ndarray
+    """(level, obs)"""
+
+    def interval(self, level: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return the ends of the central interval of one of `CURVE_LEVELS`, each (obs,)."""
+        index = CURVE_LEVELS.index(level)
+        return self.lower[index], self.upper[index]
+
+
+def observed(dataset: Dataset, split: str) -> np.ndarray:
+    """Return the targets of a split, shape (obs,): class indices, or values in original target units."""
+    y = dataset.y_train if split == "train" else dataset.y_test
+    return y if dataset.task == "classification" else dataset.target_mean + dataset.target_scale * y
+
+
+def posterior_summary(idata: Posterior, dataset: Dataset, split: str) -> ClassSummary | TargetSummary:
+    """Return the predictive distribution of every row of a split, and how its spread splits; original units."""
+    group = idata[PREDICTIONS[split]]
+    if dataset.task == "classification":
+        return class_summary(group["probability"])
+    return target_summary(group["mean"], group["noise_sd"])
+
+
+def posterior_forecast(idata: Posterior, dataset: Dataset, split: str) -> TargetForecast:
+    """Return the predictive distributions of the Bayesian network; regression only."""
+    group, y = idata[PREDICTIONS[split]], observed(dataset, split)
+    log_density = group["log_density_y"] if split == "test" else idata["log_likelihood"]["y"]
+    summary = target_summary(group["mean"], group["noise_sd"])
+    crps, pit = np.empty(len(y)), np.empty(len(y))
+    ends = np.empty((2, len(CURVE_LEVELS), len(y)))
+    for start in range(0, len(y), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        block = np.asarray(group["y"][:, :, rows], dtype=np.float64)
+        ordered = np.sort(block.reshape(-1, block.shape[-1]), axis=0)
+        crps[rows] = crps_of_sorted(ordered, y[rows])
+        ends[:, :, rows] = intervals_of_sorted(ordered, CURVE_LEVELS)
+        # Half a draw on either side: an observation beyond all draws is unlikely, not impossible.
+        pit[rows] = ((ordered < y[rows]).sum(axis=0) + 0.5) / (len(ordered) + 1)
+    nll = -mixture_log_density(log_density)
+    return TargetForecast(summary.mean, np.sqrt(summary.total), nll, crps, pit, ends[0], ends[1])
+
+
+def mixture_forecast(mixture: GaussianMixture, y: np.ndarray) -> TargetForecast:
+    """Return the predictive distributions of a mixture of normals, judged by the observed values (obs,)."""
+    lower, upper = mixture.intervals(CURVE_LEVELS)
+    nll, crps, pit = -mixture.log_density(y), mixture.crps(y), mixture.cdf(y)
+    return TargetForecast(mixture.mean, mixture.sd, nll, crps, pit, lower, upper)
+
+
+def reference_mixture(references: Mapping[str, np.ndarray], model: str, split: str) -> GaussianMixture:
+    """Return what a reference predicts for a real target; one component unless it is the ensemble.
+
+    Parameters
+    ----------
+    references
+        Variables of the file that `bnn.baseline.fit_references` made.
+    model
+        One of `REFERENCES`.
+    split
+        "train" or "test".
+    """
+    means, scales = references[f"{model}_{split}_mean"], references[f"{model}_noise_scale"]
+    return GaussianMixture(np.atleast_2d(means), np.atleast_1d(scales))
+
+
+def check_rows(idata: Posterior, dataset: Dataset, references: Mapping[str, np.ndarray]) -> None:
+    """Raise ValueError if the rows of the posterior or of the references are not those of the table."""
+    kind = "probability" if dataset.task == "classification" else "mean"
+    for split, rows in (("train", dataset.row_train), ("test", dataset.row_test)):
+        if not np.array_equal(idata[PREDICTIONS[split]]["obs_id"].values, rows):
+            raise ValueError(
+                f"{dataset.name}: the posterior was computed on other {split} rows than the table has"
+            )
+        for model in REFERENCES:
+            predicted = references[f"{model}_{split}_{kind}"]
+            found = predicted.shape[-2 if kind == "probability" else -1]
+            if found != len(rows):
+                raise ValueError(
+                    f"{dataset.name}: {model} predicts {found} {split} rows, the table has {len(rows)}"
+                )

@@ -1,0 +1,159 @@
+"""Predictions for rows of a file that nobody has seen: with their uncertainty, and a flag where it is extrapolated.
+
+A row is far from the training rows if its mean distance to the five nearest of them, in standardised features, is
+larger than that of 99 % of the training rows to each other. Unlike a box or an ellipse around all rows this also sees a
+hole in their midst (k nearest neighbours, Loftsgaarden & Quesenberry 1965).
+"""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from scipy.spatial import cKDTree
+
+from bnn.datasets import Dataset
+from bnn.metrics import predicted_class
+from bnn.posterior_file import PosteriorFile, stacked_theta
+from bnn.predictive import Predictor, class_summary, make_predictor, predict_draws, predict_grid
+from bnn.seeding import Stream, chain_rng
+from bnn.storage import atomic_path
+from bnn.tables import read_features
+
+LEVELS = (0.5, 0.9, 0.95)
+"""What the central intervals of a real target hold."""
+
+N_NEIGHBOURS = 5
+QUANTILE = 0.99
+_ROWS_AT_ONCE = 1000
+
+
+def predict_file(
+    results: str | os.PathLike[str], path: str | os.PathLike[str], out_path: str | os.PathLike[str]
+) -> list[str]:
+    """Predict the rows of a CSV file with the network of a finished run, and write the predictions as CSV.
+
+    Parameters
+    ----------
+    results
+        Folder of the dataset, `results/<dataset>`, which holds data.nc and posterior.nc.
+    path
+        A header line with the names of all features, in any order, and a row of numbers for each prediction. The column
+        of the target may be there and is ignored.
+    out_path
+        Where the predictions go; the file appears whole or not at all.
+
+    Returns
+    -------
+    list of str
+        Sentences for whoever asked: how many rows, how many of them far from the training rows, what was ignored.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be used; the message names file, column and row.
+    FileNotFoundError
+        If the folder holds no finished run.
+    """
+    folder = Path(results)
+    for name in ("data.nc", "posterior.nc"):
+        if not (folder / name).is_file():
+            raise FileNotFoundError(
+                f"there is no {folder / name}: name the folder of a dataset whose chains have run, such as results/iris"
+            )
+    dataset, idata = Dataset.load(folder / "data.nc"), PosteriorFile(folder / "posterior.nc")
+    features = read_features(str(path), dataset.feature_names, ignored=dataset.target_name)
+    theta, layout = stacked_theta(idata)
+    predictor = make_predictor(dataset, **json.loads(idata["posterior"].attrs["settings"]), layout=layout)
+    rng = chain_rng(int(idata["posterior"].attrs["seed"]), Stream.NEW_ROWS)
+    x = (features.x - dataset.feature_mean) / dataset.feature_scale
+    table = predictions(dataset, predictor, theta, x, rng)
+    with atomic_path(out_path) as temporary:
+        table.to_csv(temporary, index=False)
+    n_far = int(table["far"].sum())
+    notes = [f"{len(table)} rows predicted, {n_far} of them far from the training rows"]
+    if features.has_ignored:
+        notes.append(f"the column '{dataset.target_name}' is the target: it was ignored")
+    return notes
+
+
+def predictions(
+    dataset: Dataset, predictor: Predictor, theta: np.ndarray, x: np.ndarray, rng: np.random.Generator
+) -> pd.DataFrame:
+    """Return a line for each row, with the columns that docs/results.md describes.
+
+    Parameters
+    ----------
+    dataset
+        The table that the network was trained on.
+    predictor, theta
+        Of its posterior; theta (chain, draw, param).
+    x
+        Inputs, standardised like the table's, (obs, input).
+    rng
+        Draws the noise of new observations, on which the ends of intervals depend.
+    """
+    columns: dict[str, np.ndarray] = {"row": np.arange(1, len(x) + 1)}
+    parts = [_block(dataset, predictor, theta, x[rows], rng) for rows in _blocks(len(x))]
+    columns |= {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    distance = relative_distance(dataset.x_train, x)
+    low, high = dataset.x_train.min(axis=0), dataset.x_train.max(axis=0)
+    names = np.array(dataset.feature_names, dtype=object)
+    # Rounding in the standardisation must not push the largest training value itself out of its range.
+    slack = 1e-9 * np.maximum(1.0, high - low)
+    outside = (x < low - slack) | (x > high + slack)
+    columns["distance"] = distance
+    columns["far"] = (distance > 1).astype(np.int64)
+    columns["outside_range"] = np.array([";".join(names[row]) for row in outside], dtype=object)
+    return pd.DataFrame(columns)
+
+
+def relative_distance(x_train: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return the mean distance of each row to its nearest training rows, over what is usual among those, (obs,).
+
+    Parameters
+    ----------
+    x_train, x
+        Standardised features, (row, feature) and (obs, feature).
+    """
+    tree = cKDTree(x_train)
+    n_neighbours = min(N_NEIGHBOURS, len(x_train) - 1)
+    # A training row is its own nearest neighbour, at distance 0: one more is asked for, and that one left out.
+    own = tree.query(x_train, k=range(2, n_neighbours + 2))[0].mean(axis=1)
+    usual = np.quantile(own, QUANTILE)
+    if usual == 0:
+        usual = own.max() or 1.0
+    return np.asarray(tree.query(x, k=range(1, n_neighbours + 1))[0].mean(axis=1) / usual)
+
+
+def _blocks(n_rows: int) -> Iterator[slice]:
+    for start in range(0, n_rows, _ROWS_AT_ONCE):
+        yield slice(start, start + _ROWS_AT_ONCE)
+
+
+def _block(
+    dataset: Dataset, predictor: Predictor, theta: np.ndarray, x: np.ndarray, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    if dataset.task == "classification":
+        summary = class_summary(predict_draws(predictor, theta, x))
+        names = np.array(dataset.class_names, dtype=object)
+        columns = {"predicted": names[predicted_class(summary.probability)]}
+        columns |= {f"probability_{name}": summary.probability[:, i] for i, name in enumerate(names)}
+        columns["entropy_total"] = summary.total
+        columns["entropy_aleatoric"] = summary.aleatoric
+        columns["mutual_information"] = summary.epistemic
+        return columns
+    grid = predict_grid(predictor, theta, x, levels=LEVELS, rng=rng)
+    columns = {"mean": grid.summary.mean}
+    for name, variance in (("sd", "total"), ("sd_epistemic", "epistemic"), ("sd_aleatoric", "aleatoric")):
+        columns[name] = np.sqrt(getattr(grid.summary, variance))
+    for level, lower, upper in zip(LEVELS, grid.lower, grid.upper, strict=True):
+        columns |= {f"lower_{100 * level:.0f}": lower, f"upper_{100 * level:.0f}": upper}
+    return columns
+
+
+def default_out_path(results: str | os.PathLike[str], path: str | os.PathLike[str]) -> Path:
+    """Return where predictions go if nobody says: `<results>/predictions/<name of the file>.csv`."""
+    return Path(results) / "predictions" / f"{Path(path).stem}.csv"

@@ -1,0 +1,146 @@
+"""The rows of the page over all datasets."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from bnn.report import formatting
+from bnn.report.convergence import ess_flag, rhat_flag, worst
+from bnn.report.table import (
+    DOUBTED,
+    METRICS,
+    MODELS,
+    OUTCOMES,
+    SAME,
+    Cell,
+    Metric,
+    difference,
+    finite,
+    headline,
+    outcome,
+    score,
+)
+
+COMPARED = ("bnn", "baseline", "ensemble", "linear")
+_VERDICTS = ("FAIL", "WARN", "PASS")
+_PLOT_WIDTH = 150.0
+
+Entry = tuple[Mapping[str, Any], Mapping[str, Any]]
+"""Contents of diagnostics.json and metrics.json of a dataset."""
+
+
+@dataclass(frozen=True)
+class Whisker:
+    """An interval drawn beside its numbers: positions of its ends, its middle and of zero."""
+
+    lower: float
+    middle: float
+    upper: float
+    zero: float
+
+
+@dataclass(frozen=True)
+class OverviewRow:
+    """A dataset: its name and link, verdict, facts, scores and, of scores in NLL, the drawn difference."""
+
+    dataset: str
+    href: str
+    verdict: str
+    verdict_sort: int
+    task: str
+    facts: tuple[Cell, ...]
+    metric: Cell
+    headline: tuple[Cell, ...]
+    nll: tuple[Cell, ...]
+    whisker: Whisker | None
+    convergence: tuple[Cell, Cell]
+    seconds: Cell
+    remarks: tuple[str, ...]
+
+
+def overview_rows(entries: Sequence[Entry]) -> list[OverviewRow]:
+    """Build a row a dataset, in the order of the entries."""
+    whiskers = _whiskers([metrics["differences"]["baseline"].get("nll") for _, metrics in entries])
+    return [
+        _row(diagnostics, metrics, whisker)
+        for (diagnostics, metrics), whisker in zip(entries, whiskers, strict=True)
+    ]
+
+
+def _row(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any], whisker: Whisker | None) -> OverviewRow:
+    metric = METRICS[headline(metrics)]
+    trusted = diagnostics["verdict"] != "FAIL"
+    rhat, ess = worst(diagnostics)
+    limits = diagnostics["thresholds"]
+    rows, features = metrics["n_train"], metrics["n_features"]
+    architecture = "–".join(str(size) for size in metrics["architecture"])
+    return OverviewRow(
+        dataset=metrics["dataset"],
+        href=f"{quote(metrics['dataset'], safe='')}/report.html",
+        verdict=diagnostics["verdict"],
+        verdict_sort=_VERDICTS.index(diagnostics["verdict"]),
+        task=metrics["task"],
+        facts=(
+            Cell(f"{formatting.count(rows)} + {formatting.count(metrics['n_test'])}", sort=rows),
+            Cell(formatting.count(features), sort=features),
+            Cell(architecture, sort=metrics["n_params"]),
+        ),
+        metric=Cell(metric.label, remark=metrics["target_unit"] if metric.has_unit else ""),
+        headline=_scores(metrics, headline(metrics), metric, trusted),
+        nll=_scores(metrics, "nll", METRICS["nll"], trusted),
+        whisker=whisker,
+        convergence=(
+            Cell(formatting.rhat(rhat), rhat_flag(rhat, limits), sort=finite(rhat)),
+            Cell(formatting.count(ess), ess_flag(ess, limits), sort=finite(ess)),
+        ),
+        seconds=Cell(formatting.duration(metrics["seconds"]["bnn"]), sort=finite(metrics["seconds"]["bnn"])),
+        remarks=tuple(flag["text"] for flag in metrics["flags"] if flag["raised"]),
+    )
+
+
+def _scores(metrics: Mapping[str, Any], name: str, metric: Metric, trusted: bool) -> tuple[Cell, ...]:
+    """The BNN's score, and each other model's with the difference below it."""
+    cells = []
+    for model in COMPARED:
+        entry = metrics["models"].get(model, {}).get("test", {}).get(name)
+        text = score(entry, metric)
+        sort = None if entry is None else finite(entry["value"])
+        gap = metrics["differences"].get(model, {}).get(name)
+        value, ends = difference(gap, metric)
+        if not ends:
+            cells.append(Cell(text, sort=sort))
+            continue
+        words, flag = OUTCOMES[outcome(gap, metric)] if trusted else (DOUBTED, "")
+        unit = " points" if metric.is_share else ""
+        says = SAME if ends == SAME else f"BNN {value}{unit}\n{words}"
+        cells.append(Cell(text, flag, says, sort))
+    return tuple(cells)
+
+
+def _whiskers(entries: Sequence[Mapping[str, Any] | None]) -> list[Whisker | None]:
+    """Place the intervals on one scale, zero in the middle."""
+    ends = ("lower", "value", "upper")
+    known = [entry for entry in entries if entry and all(finite(entry[end]) is not None for end in ends)]
+    reach = max((abs(entry[end]) for entry in known for end in ends), default=0.0) or 1.0
+
+    def place(value: float) -> float:
+        return round(_PLOT_WIDTH / 2 * (1 + 0.94 * value / reach), 1)
+
+    return [
+        Whisker(place(entry["lower"]), place(entry["value"]), place(entry["upper"]), place(0.0))
+        if entry in known and entry is not None
+        else None
+        for entry in entries
+    ]
+
+
+def tally(entries: Sequence[Entry]) -> list[tuple[str, int]]:
+    """How many datasets have each verdict, the gravest first."""
+    verdicts = [diagnostics["verdict"] for diagnostics, _ in entries]
+    return [(verdict, verdicts.count(verdict)) for verdict in _VERDICTS if verdict in verdicts]
+
+
+def model_labels() -> list[str]:
+    """Headings of the compared models."""
+    return [MODELS[model] for model in COMPARED]

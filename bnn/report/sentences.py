@@ -1,0 +1,124 @@
+"""The answer in three sentences: can the sampling be trusted, is it the better model, how sure is it.
+
+They say numbers and what an interval includes or not; no adjective stands here that a number does not carry.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bnn.report import formatting
+from bnn.report.convergence import worst
+from bnn.report.table import METRICS, SAME, Metric, difference, headline, outcome, score
+
+_MEANS = {
+    "better": "all of it in favour of the BNN",
+    "worse": "all of it in favour of the ordinary network",
+    "open": "which includes 0: these rows do not tell the two apart",
+}
+
+
+def answer(
+    diagnostics: Mapping[str, Any], metrics: Mapping[str, Any], checks: Mapping[str, Any]
+) -> tuple[str, str, str]:
+    """Return three sentences for the top of the page of a dataset.
+
+    Parameters
+    ----------
+    diagnostics, metrics, checks
+        Contents of diagnostics.json, metrics.json and checks.json.
+    """
+    return trust(diagnostics), comparison(metrics), certainty(metrics, checks)
+
+
+def trust(diagnostics: Mapping[str, Any]) -> str:
+    """Say what R-hat and ESS are, against their limits."""
+    limits = diagnostics["thresholds"]
+    rhat, ess = worst(diagnostics)
+    level = {"PASS": "warn", "WARN": "warn", "FAIL": "fail"}[diagnostics["verdict"]]
+    noise = "" if diagnostics["noise_scale"] is None else ", the noise scale"
+    if rhat is None or ess is None:
+        figures = "R-hat or the effective sample size cannot be computed"
+    else:
+        figures = (
+            f"over the predictions at every row{noise} and the log density, R-hat is at most {formatting.rhat(rhat)} "
+            f"(limit {limits[f'rhat_{level}']:g}) and the bulk effective sample size at least "
+            f"{formatting.count(ess)} (limit {limits[f'ess_{level}']:g})"
+        )
+    chains = "The only chain" if diagnostics["n_chains"] == 1 else f"The {diagnostics['n_chains']} chains"
+    ends = {
+        "PASS": f"{chains} stay within every limit (PASS): {figures}.",
+        "WARN": f"{chains} stay within every limit of failure but not of warning (WARN): {figures}.",
+        "FAIL": f"{chains} did not converge (FAIL): {figures}; no figure of the BNN on this page is to be trusted.",
+    }
+    return ends[diagnostics["verdict"]]
+
+
+def comparison(metrics: Mapping[str, Any]) -> str:
+    """Say how the BNN and the ordinary network score, and whether the test rows tell them apart."""
+    name = headline(metrics)
+    metric, nll = METRICS[name], METRICS["nll"]
+    unit = f" {metrics['target_unit']}" if metric.has_unit and metrics["target_unit"] else ""
+    own, other = (
+        score(metrics["models"][model]["test"].get(name), metric) + unit for model in ("bnn", "baseline")
+    )
+    n_test = formatting.count(metrics["n_test"])
+    label = metric.label if metric.label.isupper() else metric.label.lower()
+    return (
+        f"On {n_test} test rows the {label} is {own} for the BNN and {other} for the ordinary network, "
+        f"a difference of {_difference(metrics, name, metric, unit)}; "
+        f"the difference in negative log likelihood is {_difference(metrics, 'nll', nll, ' nats a row')}."
+    )
+
+
+def _difference(metrics: Mapping[str, Any], name: str, metric: Metric, unit: str) -> str:
+    entry = metrics["differences"]["baseline"].get(name)
+    value, ends = difference(entry, metric)
+    if not ends:
+        return f"{value} (it could not be computed)"
+    unit = " percentage points" if metric.is_share else unit
+    if ends == SAME:
+        return f"{value}{unit} ({ends})"
+    level = formatting.level(metrics["bootstrap"]["level"])
+    return f"{value}{unit} ({level} interval {ends}, {_MEANS[outcome(entry, metric)]})"
+
+
+def certainty(metrics: Mapping[str, Any], checks: Mapping[str, Any]) -> str:
+    """Say how far the BNN's own statements of certainty hold, and for which row it is least sure."""
+    rows = metrics["rows"]["most_uncertain"]
+    least = ""
+    if metrics["task"] == "classification":
+        found = metrics["calibration"]["bnn"]
+        held = (
+            "The BNN's confidence differs from the share of rows that it gets right by "
+            f"{formatting.percent(found['ece'])} on average (ECE), where a calibrated model would by "
+            f"{formatting.percent(found['ece_if_calibrated'])} "
+            f"(p = {formatting.number(found['ece_p_value'], 2)})"
+        )
+        if rows:
+            row = rows[0]
+            least = (
+                f"; it is least sure of row {formatting.count(row['row'])}, which it calls {row['predicted']} with "
+                f"probability {formatting.number(row['probability'], 2)}"
+            )
+    else:
+        unit = f" {metrics['target_unit']}" if metrics["target_unit"] else ""
+        scores = metrics["models"]["bnn"]["test"]
+        share = score(scores.get("coverage_90"), Metric("", "", 0, is_share=True))
+        width = score(scores.get("width_90"), Metric("", "", 0), None)
+        held = f"The BNN's 90 % intervals hold {share} of the test rows and are {width}{unit} wide on average"
+        if rows:
+            row = rows[0]
+            least = (
+                f"; it is least sure of row {formatting.count(row['row'])}, for which it predicts "
+                f"{formatting.number(row['predicted'])}{unit} with a standard deviation of "
+                f"{formatting.number(row['total'], 3)}{unit}"
+            )
+    kinds = checks["out_of_distribution"]["kinds"]
+    if not kinds:
+        return f"{held}{least}."
+    lowest = min(kinds, key=lambda kind: kind["models"]["bnn"]["auroc"] or 0)
+    auroc = lowest["models"]["bnn"]
+    return (
+        f"{held}{least}; it tells unseen inputs from test rows with an AUROC of at least "
+        f"{formatting.estimate(auroc['auroc'], auroc['se'])} ({lowest['name']} inputs; 0.5 would be chance)."
+    )

@@ -1,0 +1,173 @@
+"""What a table of the report is made of: cells of text, rows, and how each metric is shown."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from bnn.report import formatting
+
+MODELS = {"bnn": "BNN", "baseline": "Baseline", "ensemble": "Ensemble", "linear": "Linear"}
+"""Model -> heading of its column, in the order of the columns."""
+
+
+@dataclass(frozen=True)
+class Metric:
+    """How a metric is shown.
+
+    Attributes
+    ----------
+    label
+        Its name for people.
+    better
+        Which values are good, in words.
+    sign
+        1 where more is better, -1 where less is, 0 where neither.
+    is_share
+        Shown as a percentage.
+    has_unit
+        Whether it is in the unit of the target.
+    """
+
+    label: str
+    better: str
+    sign: int
+    is_share: bool = False
+    has_unit: bool = False
+
+
+_LESS = "lower is better"
+METRICS = {
+    "accuracy": Metric("Accuracy", "higher is better", 1, is_share=True),
+    "rmse": Metric("RMSE", _LESS, -1, has_unit=True),
+    "mae": Metric("MAE", _LESS, -1, has_unit=True),
+    "r2": Metric("R²", "higher is better", 1),
+    "nll": Metric("NLL", f"nats a row, {_LESS}", -1),
+    "nll_gaussian": Metric("NLL, Gaussian", f"nats a row, {_LESS}", -1),
+    "crps": Metric("CRPS", _LESS, -1, has_unit=True),
+    "brier": Metric("Brier score", _LESS, -1),
+    "ece": Metric("ECE", _LESS, -1, is_share=True),
+}
+"""Metrics of the comparison, in the order of its rows; intervals have their own table."""
+
+DOUBTED = "not to be trusted"
+"""What stands in place of an outcome where the chains have not converged."""
+SAME = "the same on every row"
+OUTCOMES = {"better": ("BNN better", "good"), "worse": ("BNN worse", "bad"), "open": ("not told apart", "")}
+"""What `outcome` returns -> in words, and the flag of the cell."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A cell.
+
+    Attributes
+    ----------
+    text
+        What it says.
+    flag
+        What is wrong with it: "warn", "fail" or "" (nothing); "good" and "bad" mark a difference.
+    remark
+        A smaller line below the text.
+    sort
+        What a sorted column is ordered by; None: the text.
+    """
+
+    text: str
+    flag: str = ""
+    remark: str = ""
+    sort: float | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row: its heading, a remark on the heading, its cells; and an id by which others point to it."""
+
+    label: str
+    remark: str
+    cells: tuple[Cell, ...]
+    key: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table: id, caption, headings of groups (text, number of columns), headings, rows, notes below."""
+
+    name: str
+    caption: str
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    groups: tuple[tuple[str, int], ...] = ()
+    notes: tuple[str, ...] = field(default=())
+    sortable: bool = False
+
+
+def headline(metrics: Mapping[str, Any]) -> str:
+    """Name of the metric that comes first for the task: accuracy or RMSE."""
+    return "accuracy" if metrics["task"] == "classification" else "rmse"
+
+
+def models_of(found: Mapping[str, Any]) -> list[str]:
+    """Names of the models in the order of their columns; unknown ones follow."""
+    return [model for model in MODELS if model in found] + [model for model in found if model not in MODELS]
+
+
+def score(entry: Mapping[str, Any] | None, metric: Metric, error: str | None = "se") -> str:
+    """Format an entry {"value", "mcse", "se"} of metrics.json.
+
+    Parameters
+    ----------
+    entry
+        None becomes "n/a".
+    metric
+        Which metric it is of.
+    error
+        The standard error to show behind ±; None: the value alone. One over rows that is 0 (a model that is right
+        on every row) is not shown: other rows would differ.
+    """
+    if entry is None:
+        return formatting.NOT_AVAILABLE
+    uncertainty = entry[error] if error else None
+    if error == "se" and formatting.is_negligible(uncertainty, entry["value"]):
+        uncertainty = None
+    if metric.is_share:
+        return formatting.percent(entry["value"], uncertainty)
+    return formatting.estimate(entry["value"], uncertainty)
+
+
+def difference(entry: Mapping[str, Any] | None, metric: Metric) -> tuple[str, str]:
+    """Format an entry {"value", "se", "lower", "upper"}: the difference with its error, and its interval.
+
+    Differences of shares are in percentage points. Instead of the interval stands "the same on every row" where
+    that is so, and nothing where there is no difference to show.
+    """
+    if entry is None or entry["value"] is None:
+        return formatting.NOT_AVAILABLE, ""
+    if formatting.is_negligible(entry["se"], entry["value"]) and formatting.is_negligible(
+        entry["value"], 0.0
+    ):
+        return "0", SAME
+    scale = 100 if metric.is_share else 1
+    value, se, lower, upper = (
+        None if entry[name] is None else scale * entry[name] for name in ("value", "se", "lower", "upper")
+    )
+    return formatting.signed(value, se), formatting.interval(lower, upper, se)
+
+
+def outcome(entry: Mapping[str, Any] | None, metric: Metric) -> str:
+    """Say what the interval of a difference (BNN minus other) means: "better", "worse" or "open" for the BNN."""
+    if entry is None or metric.sign == 0 or entry["lower"] is None or entry["upper"] is None:
+        return "open"
+    low, high = sorted((metric.sign * entry["lower"], metric.sign * entry["upper"]))
+    return "better" if low > 0 else "worse" if high < 0 else "open"
+
+
+def missing_note(rows: Sequence[Row], reason: str) -> tuple[str, ...]:
+    """Explain "n/a" where a cell shows it."""
+    missing = any(formatting.NOT_AVAILABLE in cell.text for row in rows for cell in row.cells)
+    return (f"{formatting.NOT_AVAILABLE}: {reason}.",) if missing else ()
+
+
+def finite(value: float | None) -> float | None:
+    """Return a number to sort by, None where there is none."""
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,28 @@
+"""Predict the rows of a file that `predict:` in the config names."""
+
+from pathlib import Path
+
+from bnn.job import job_log
+from bnn.new_rows import predict_file
+
+
+def main(posterior_path, path, out_path):
+    """Write the predictions of one file.
+
+    Parameters
+    ----------
+    posterior_path
+        InferenceData of the chains, in the folder of the dataset.
+    path
+        The file.
+    out_path
+        Where the predictions go.
+    """
+    print(*predict_file(Path(posterior_path).parent, path, out_path), sep="\n")
+
+
+if "snakemake" in globals():
+    with job_log(
+        snakemake.log[0], label=f"predict {snakemake.input.rows} with {snakemake.wildcards.dataset}"
+    ):
+        main(snakemake.input.posterior, snakemake.input.rows, snakemake.output[0])

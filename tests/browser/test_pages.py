@@ -1,0 +1,267 @@
+"""The pages in a real browser, from the disk and without a network: what a reader sees, hears and can do."""
+
+import csv
+import json
+import re
+import zipfile
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bnn.plots import figure_names
+from bnn.report import render_overview, write_page
+from bnn.report.captions import CAPTIONS
+from tests.browser.conftest import CONFIG, EVIL, SCREENSHOTS, snakemake
+from tests.unit import report_inputs as inputs
+from tests.unit.traced_numbers import allowed, derived, untraced
+
+MAX_BYTES = 3_000_000
+PAGES = ("report.html", *(f"{name}/report.html" for name in CONFIG["datasets"]))
+SCHEMES = ("light", "dark")
+WIDTHS = (1280, 360)
+PAPER = 718
+"""Width of a sheet of A4 between its margins, in CSS pixels."""
+
+
+@pytest.fixture(scope="module")
+def results(run_folder: Path) -> Path:
+    return run_folder / "results"
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An overview of made-up datasets with every verdict, scores in another order than names, and one missing."""
+    entries = []
+    for index, (task, verdict) in enumerate(
+        product(("classification", "regression"), ("PASS", "WARN", "FAIL"))
+    ):
+        name = f"set {'cafbed'[index]}"
+        metrics = inputs.make_metrics(task, name) | {"n_train": (120, 9, 1000, 30, 75, 4000)[index]}
+        metrics["models"]["bnn"]["test"]["nll"]["value"] = (0.3, 0.05, 12.0, None, 0.9, 0.1)[index]
+        metrics["flags"][0] |= {"raised": index == 1, "text": "The NLL of the BNN is worse."}
+        entries.append((inputs.make_diagnostics(task, verdict, name), metrics))
+    path = tmp_path_factory.mktemp("many") / "report.html"
+    write_page(path, render_overview(entries))
+    return path
+
+
+def column(page: Any, table: str, index: int) -> list[str]:
+    """Texts of a column of the rows that are shown, remarks left out."""
+    script = """([table, index]) => [...document.querySelectorAll(`#${table} tbody tr`)].filter((row) => !row.hidden)
+        .map((row) => [...row.children[index].childNodes].filter((node) => node.className !== "remark")
+        .map((node) => node.textContent).join("").trim())"""
+    found: list[str] = page.evaluate(script, [table, index])
+    return found
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_opens_from_the_disk_without_a_network(visit, results, name):
+    path = results / name
+    assert path.stat().st_size <= MAX_BYTES
+    visited = visit(path)
+    images = visited.page.evaluate(
+        """async () => Promise.all([...document.images].map(async (image) => {
+            await image.decode(); return [image.complete, image.naturalWidth, image.alt.length]; }))"""
+    )
+    assert all(complete and width > 0 and alt > 20 for complete, width, alt in images)
+    figures = {figure.stem for figure in (path.parent / "figures").glob("*.svg")} - {"uncertainty"}
+    assert len(images) == len(figures), "all but the one that is drawn in the page"
+    assert visited.complaints == []
+    outside = [url for url in visited.requests if not url.startswith(("file:", "data:"))]
+    assert outside == []
+    files = {url for url in visited.requests if url.startswith("file:")}
+    assert files == {path.as_uri()}, "a page is one file"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_no_page_is_wider_than_the_screen_and_pictures_of_it_are_kept(visit, results, name):
+    SCREENSHOTS.mkdir(exist_ok=True)
+    for width, scheme in product(WIDTHS, SCHEMES):
+        page = visit(results / name, width=width, scheme=scheme).page
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        label = name.replace("/report.html", "").replace("report.html", "overview")
+        page.screenshot(path=SCREENSHOTS / f"{label}-{width}-{scheme}.png", full_page=True)
+    page.set_viewport_size({"width": PAPER, "height": 1000})
+    page.emulate_media(media="print")
+    assert page.evaluate("document.documentElement.scrollWidth") <= PAPER
+
+
+@pytest.mark.parametrize(
+    ("width", "scheme"), [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")]
+)
+@pytest.mark.parametrize("name", [*PAGES, "many"])
+def test_axe_finds_no_serious_fault(visit, results, many, name, width, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = visit(many if name == "many" else results / name, width=width, scheme=scheme).page
+    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    violations = Axe().run(page).response["violations"]
+    grave = [
+        f"{fault['id']} ({fault['impact']}): {fault['help']}: {fault['nodes'][0]['html'][:200]}"
+        for fault in violations
+        if fault["impact"] in ("serious", "critical")
+    ]
+    assert grave == []
+
+
+def test_a_click_sorts_a_table_by_numbers_both_ways_and_missing_ones_stay_last(visit, many):
+    visited = visit(many)
+    page = visited.page
+    heading = page.locator("#overview-nll thead th", has_text="BNN").first
+    before = column(page, "overview-nll", 2)
+    heading.get_by_role("button").click()
+    assert heading.get_attribute("aria-sort") == "ascending"
+    leading = [text.partition(" ±")[0] for text in column(page, "overview-nll", 2)]
+    assert leading[-1] == "n/a"
+    values = [float(text) for text in leading[:-1]]
+    assert values == sorted(values) != [float(text.partition(" ±")[0]) for text in before if text != "n/a"]
+    heading.get_by_role("button").click()
+    assert heading.get_attribute("aria-sort") == "descending"
+    again = [text.partition(" ±")[0] for text in column(page, "overview-nll", 2)]
+    assert again == [*reversed(leading[:-1]), "n/a"]
+    # Text, by keyboard; and another column takes the mark over.
+    name = page.locator("#overview-nll thead th").first
+    name.get_by_role("button").focus()
+    page.keyboard.press("Enter")
+    names = column(page, "overview-nll", 0)
+    assert names == sorted(names) and len(names) == 6
+    assert heading.get_attribute("aria-sort") is None
+    # Rows "120 + 30" are sorted by the number of training rows, verdicts by gravity.
+    page.locator("#overview thead th", has_text="Rows").get_by_role("button").click()
+    rows = [int(text.partition(" ")[0].replace(",", "")) for text in column(page, "overview", 2)]
+    assert rows == [9, 30, 75, 120, 1000, 4000]
+    page.locator("#overview thead th", has_text="Verdict").get_by_role("button").click()
+    assert [text[-4:] for text in column(page, "overview", 1)] == ["FAIL"] * 2 + ["WARN"] * 2 + ["PASS"] * 2
+    assert visited.complaints == []
+
+
+def test_filters_hide_datasets_in_both_tables_and_say_how_many_are_left(visit, many):
+    page = visit(many).page
+    assert page.locator(".remarks").is_visible()
+    page.get_by_label("Filter by name").fill("regression FAIL")
+    assert column(page, "overview", 0) == column(page, "overview-nll", 0) == ["set d"]
+    assert page.locator("output").inner_text() == "1 of 6 datasets shown"
+    assert not page.locator(".remarks").is_visible()
+    page.get_by_label("Filter by name").fill("")
+    page.get_by_label("Verdict").select_option("WARN")
+    assert sorted(column(page, "overview", 0)) == ["set a", "set e"]
+    assert page.locator(".remarks").is_visible(), "set a is shown again, and what is said about it"
+    page.get_by_label("Verdict").select_option("")
+    assert len(column(page, "overview", 0)) == 6
+    assert page.locator("output").inner_text() == ""
+
+
+def test_the_verdict_fail_is_at_the_top_of_both_pages_and_in_the_comparison(visit, results):
+    for name in PAGES:
+        page = visit(results / name).page
+        badge = page.locator(".badge.FAIL").first
+        assert badge.bounding_box()["y"] < 400
+        assert "FAIL" in badge.inner_text()
+        assert "be trusted" in page.locator("header" if name == "report.html" else "#answer").inner_text()
+        if name != "report.html":
+            caption = page.locator("#comparison-test caption").inner_text()
+            assert caption.endswith("not to be trusted, the chains have not converged")
+    said = visit(results / "mine/report.html").page.locator("#advice").inner_text()
+    assert "Chain 1 is stuck" in said and "one and the same network" in said
+    assert "target_acceptance: 0.9" in said
+
+
+def test_a_name_that_is_a_script_is_text(visit, results):
+    visited = visit(results / "mine/report.html")
+    assert EVIL in visited.page.locator("#made").inner_text()
+    assert EVIL in visited.page.locator("#most-wrong").inner_text()
+    assert visited.page.evaluate("document.scripts.length") == 1
+    assert visited.complaints == []
+
+
+@pytest.mark.parametrize("name", CONFIG["datasets"])
+def test_every_number_of_a_run_is_in_its_files(results, name):
+    found = {
+        file: json.loads((results / name / f"{file}.json").read_text(encoding="utf-8"))
+        for file in ("metrics", "diagnostics", "checks")
+    }
+    page = (results / name / "report.html").read_text(encoding="utf-8")
+    settings = re.search(r'<pre class="config"[^>]*>(.*?)</pre>', page, re.DOTALL)
+    versions = re.search(r'<dl class="facts versions">(.*?)</dl>', page, re.DOTALL)
+    assert settings and versions
+    forms = allowed(*found.values(), derived(found["metrics"], found["diagnostics"]))
+    assert untraced(page, forms | allowed(settings.group(1), versions.group(1))) == []
+
+
+def test_a_point_of_the_scatter_says_which_row_it_is(visit, results):
+    visited = visit(results / "iris/report.html")
+    page = visited.page
+    tip = page.locator("#scatter .tip")
+    assert not tip.is_visible()
+    with open(results / "iris" / "predictions.csv", encoding="utf-8", newline="") as handle:
+        rows = list(csv.DictReader(handle))
+    assert page.locator("#scatter [data-row]").count() == len(rows)
+    row = max(rows, key=lambda line: float(line["bnn_entropy_aleatoric"]))
+    page.locator(f'#scatter [data-row="{row["row"]}"]').hover()
+    assert tip.inner_text().startswith(
+        f"Row {row['row']}: observed {row['y']}, predicted {row['bnn_predicted']}"
+    )
+    page.mouse.move(2, 2)
+    assert not tip.is_visible()
+    # The other way round: a row of the table marks its point.
+    line = page.locator("#most-uncertain tbody tr").first
+    line.hover()
+    marked = page.locator("#scatter .here")
+    assert marked.count() == 1 and marked.get_attribute("data-row") == line.get_attribute("data-row")
+    assert visited.complaints == []
+
+
+def test_without_scripts_the_page_says_the_same(visit, results):
+    page = visit(results / "report.html", java_script_enabled=False).page
+    assert page.locator("#overview tbody tr").count() == len(CONFIG["datasets"])
+    assert page.locator(".controls").count() == page.locator("th button").count() == 0
+
+
+def test_on_paper_folded_parts_are_open_and_controls_are_gone(visit, results, tmp_path):
+    page = visit(results / "iris/report.html").page
+    assert page.locator("details:not([open])").count() > 2
+    page.pdf(path=tmp_path / "iris.pdf")
+    assert page.locator("details:not([open])").count() == 0
+    page.emulate_media(media="print")
+    assert not page.locator(".contents").is_visible()
+    assert (tmp_path / "iris.pdf").stat().st_size > 20_000
+
+
+def test_links_between_the_pages_and_to_the_files_lead_somewhere(visit, results):
+    for name in PAGES:
+        path = results / name
+        page = visit(path).page
+        for href in page.eval_on_selector_all("a", "links => links.map((link) => link.getAttribute('href'))"):
+            if href.startswith("#"):
+                assert page.locator(href).count() == 1, href
+            else:
+                assert (path.parent / href).exists(), href
+
+
+def test_snakemakes_own_report_holds_pages_tables_and_figures_with_captions(run_folder):
+    snakemake(run_folder, "--report", "report.zip")
+    with zipfile.ZipFile(run_folder / "report.zip") as archive:
+        names = archive.namelist()
+        text = "".join(
+            archive.read(name).decode("utf-8") for name in names if name.endswith((".js", "report.html"))
+        )
+    captions = {*figure_names("classification", 4), *figure_names("regression", 2)}
+    for figure in captions:
+        assert sum(name.endswith(f"/{figure}.svg") for name in names) >= 1, figure
+        assert CAPTIONS[figure].text[:40] in text, figure
+    for table in (
+        "scores_test",
+        "differences",
+        "convergence",
+        "chains",
+        "most_uncertain",
+        "most_wrong",
+        "unseen",
+    ):
+        assert sum(name.endswith(f"/{table}.html") for name in names) == len(CONFIG["datasets"]), table
+    assert not any(name.endswith(".csv") for name in names), "which the report would only offer for download"
+    for category in ("Reports", "Tables", "Figures"):
+        assert f'"{category}"' in text
+    assert "A verdict of FAIL means" in text

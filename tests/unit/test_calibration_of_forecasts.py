@@ -1,0 +1,98 @@
+"""Calibrated forecasts pass, miscalibrated ones do not, and bands hold what they say."""
+
+import numpy as np
+import pytest
+
+from bnn import metrics
+from bnn.evaluation import calibration
+from bnn.evaluation.forecasts import CURVE_LEVELS, mixture_forecast
+from bnn.mixture import GaussianMixture
+
+
+def forecast(rng, n, claimed_sd, bias=0.0):
+    mean = rng.normal(50, 10, size=n)
+    y = mean + rng.standard_normal(n)
+    return mixture_forecast(GaussianMixture(mean[None] + bias, np.array([claimed_sd])), y), y
+
+
+def test_p_values_of_a_calibrated_forecast_are_uniform_and_those_of_others_small():
+    """Of 200 p-values as many lie below 0.1 as a binomial allows: 20 +- 4.2 (one time in 10,000 beyond 4 sd)."""
+    rng = np.random.default_rng(0)
+    right = [calibration.target_calibration(*forecast(rng, 150, 1.0))["pit"]["p_value"] for _ in range(200)]
+    assert 4 < np.sum(np.array(right) < 0.1) < 37
+    for claimed, bias in ((0.6, 0.0), (1.8, 0.0), (1.0, 0.5)):
+        wrong = calibration.target_calibration(*forecast(rng, 300, claimed, bias))
+        assert wrong["pit"]["p_value"] < 1e-3, (claimed, bias)
+
+
+def test_pit_counts_every_row_and_an_overconfident_forecast_fills_the_ends():
+    rng = np.random.default_rng(1)
+    for n, n_bins in ((80, 5), (200, 10)):
+        found = calibration.target_calibration(*forecast(rng, n, 0.5))["pit"]
+        assert len(found["n_rows"]) == n_bins and len(found["edges"]) == n_bins + 1
+        assert sum(found["n_rows"]) == n
+        assert found["n_rows"][0] + found["n_rows"][-1] > 2 * found["band_upper"]
+
+
+def test_coverage_curve_stays_in_its_band_when_it_should():
+    """Nineteen bands of 90 % over 60 tables: 9 in 10 hold, but for the steps of a count, which only add."""
+    rng = np.random.default_rng(2)
+    inside: list[bool] = []
+    sides: dict[float, list[float]] = {0.5: [], 2.0: []}
+    for _ in range(60):
+        for point in calibration.target_calibration(*forecast(rng, 120, 1.0))["coverage"]:
+            inside.append(point["band_lower"] <= point["coverage"] <= point["band_upper"])
+    assert 0.87 < np.mean(inside) < 0.98
+    for claimed, side in sides.items():
+        points = calibration.target_calibration(*forecast(rng, 400, claimed))["coverage"]
+        assert [point["level"] for point in points] == list(CURVE_LEVELS)
+        side += [point["coverage"] - point["level"] for point in points]
+    assert max(sides[0.5]) < 0 < min(sides[2.0])
+
+
+def classes(rng, n, sharpened):
+    probability = rng.dirichlet([1.0, 1.0, 1.0], size=n)
+    y = (rng.random(n)[:, None] > np.cumsum(probability, axis=1)).sum(axis=1).clip(0, 2)
+    claimed = probability**sharpened
+    return claimed / claimed.sum(axis=1, keepdims=True), y
+
+
+def calibrate(rng, n, sharpened):
+    probability, y = classes(rng, n, sharpened)
+    return calibration.class_calibration(probability, y, rng)
+
+
+def test_reliability_of_calibrated_and_overconfident_classes():
+    rng = np.random.default_rng(3)
+    p_values, inside, expected, found_ece = [], [], [], []
+    for _ in range(100):
+        found = calibrate(rng, 150, 1.0)
+        p_values.append(found["ece_p_value"])
+        expected.append(found["ece_if_calibrated"])
+        found_ece.append(found["ece"])
+        inside += [b["band_lower"] <= b["accuracy"] <= b["band_upper"] for b in found["bins"]]
+    assert 2 < np.sum(np.array(p_values) < 0.1) < 23, "10 +- 3"
+    assert np.mean(inside) > 0.87
+    assert np.mean(expected) == pytest.approx(np.mean(found_ece), rel=0.1)
+    wrong = calibrate(rng, 400, 3.0)
+    assert wrong["ece_p_value"] < 0.01
+    assert any(bin_["accuracy"] < bin_["band_lower"] for bin_ in wrong["bins"])
+
+
+def test_bins_are_those_of_the_expected_calibration_error():
+    rng = np.random.default_rng(4)
+    probability, y = classes(rng, 200, 2.0)
+    found = calibration.class_calibration(probability, y, rng)
+    assert found["ece"] == pytest.approx(metrics.ece(probability, y))
+    diagram = metrics.reliability(probability, y)
+    filled = diagram.n_rows > 0
+    assert [b["n_rows"] for b in found["bins"]] == diagram.n_rows[filled].tolist()
+    assert np.allclose([b["confidence"] for b in found["bins"]], diagram.confidence[filled])
+    assert np.allclose([b["accuracy"] for b in found["bins"]], diagram.accuracy[filled])
+    assert all(b["lower"] < b["confidence"] <= b["upper"] + 1e-12 for b in found["bins"])
+
+
+def test_certain_and_right_has_no_error_and_is_not_suspicious():
+    y = np.array([0, 1, 1, 0])
+    found = calibration.class_calibration(np.eye(2)[y], y, np.random.default_rng(0))
+    assert (found["ece"], found["ece_if_calibrated"], found["ece_p_value"]) == (0.0, 0.0, 1.0)

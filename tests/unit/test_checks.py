@@ -1,0 +1,396 @@
+"""Model checks: p-values that notice, reweighting against exact answers, AUROC against scikit-learn."""
+
+import dataclasses
+import json
+import math
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn.metrics import roc_auc_score
+
+from bnn.baseline import fit_references
+from bnn.checks import novelty, statistics
+from bnn.checks.assemble import check, save
+from bnn.checks.sensitivity import prior_sensitivity
+from bnn.network import Network
+from bnn.posterior import make_network, make_prior
+from bnn.predictive import make_predictor
+from bnn.storage import read_json, read_netcdf, write_netcdf
+from bnn.training import BaselineSettings
+from tests.unit.synthetic_chains import (
+    LIKELIHOOD,
+    NETWORK,
+    combined,
+    independent_theta,
+    layout_of,
+    make_dataset,
+    write_chains,
+)
+
+ROOT = Path(__file__).parents[2]
+PRIOR: dict[str, Any] = {
+    "weights": {"family": "normal", "scale": 1.0, "df": 4.0},
+    "biases": {"family": "normal", "scale": 1.0, "df": 4.0},
+    "fan_in_scaling": False,
+    "learned_scales": "none",
+}
+SETTINGS = {
+    "seed": 3,
+    "network": NETWORK,
+    "prior": PRIOR,
+    "likelihood": LIKELIHOOD,
+    "evaluation": {"prior_factors": [0.5, 0.95], "sensitivity_rerun": False},
+}
+TRAINING = BaselineSettings(
+    learning_rate=0.02, weight_decay=1e-4, batch_size=16, max_epochs=30, patience=30, validation_size=0.25
+)
+
+
+# --- The whole
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_what_is_in_the_files(tmp_path, task):
+    dataset = make_dataset(task, n_train=30, n_test=12)
+    paths = write_chains(tmp_path, independent_theta(dataset, n_chains=2, n_draws=60), layout_of(dataset))
+    idata = combined(dataset, paths)
+    variables, _ = fit_references(dataset, make_network(dataset, NETWORK), TRAINING, seed=1, n_members=2)
+    references = {name: values for name, (_, values) in variables.items()}
+    summary, arrays = check(idata, dataset, references, SETTINGS, reruns={})
+    save(summary, arrays, json_path=tmp_path / "checks.json", netcdf_path=tmp_path / "checks.nc")
+    found, stored = read_json(tmp_path / "checks.json"), read_netcdf(tmp_path / "checks.nc")[0]
+    documented = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    for name in (*found, *found["loo"], *found["sensitivity"], *found["out_of_distribution"]):
+        assert f"`{name}" in documented or f"{name}," in documented or f", {name}" in documented, name
+    assert found["loo"]["n_rows"] == 30 and len(found["loo"]["worst"]) == 10
+    assert {item["row"] for item in found["loo"]["worst"]} <= set(dataset.row_train.tolist())
+    density = idata["predictions"]["log_density_y"].values
+    held_out = np.log(np.exp(density).mean(axis=(0, 1)))
+    assert found["loo"]["nll_test"] == pytest.approx(-held_out.mean())
+    assert found["loo"]["nll_test_se"] == pytest.approx(held_out.std(ddof=1) / math.sqrt(12))
+    assert stored["loo_k"].max() == pytest.approx(found["loo"]["k_max"])
+    for kind in ("posterior", "prior"):
+        for index, entry in enumerate(found[f"{kind}_predictive"]):
+            assert stored[f"{kind}_{index}"].mean() == pytest.approx(entry["mean"], abs=1e-9)
+    assert [entry["factor"] for entry in found["sensitivity"]["factors"]] == [0.5, 0.95, 1.0]
+    assert found["hole"] is None
+    again, _ = check(idata, dataset, references, SETTINGS, reruns={})
+    assert json.dumps(again) == json.dumps(summary), "the same seed gives the same checks"
+
+
+# --- Predictive checks
+
+
+def regression_idata(rng, n=80, n_draws=200, *, outlier=0.0, grows=False):
+    """Return draws of the right mean and noise 1, and data that this model makes, or not quite."""
+    mean = rng.normal(0, 2, size=n)
+    noise = np.exp(0.5 * mean) if grows else np.ones(n)
+    y = mean + noise * rng.standard_normal(n)
+    y[3] += outlier
+    scale = math.sqrt(np.mean((y - mean) ** 2))
+    means = mean + 0.1 * rng.standard_normal((2, n_draws, n))
+    arrays = {"mean": means, "noise_sd": np.full((2, n_draws), scale)}
+    arrays["y"] = means + scale * rng.standard_normal(means.shape)
+    group = {name: SimpleNamespace(values=values, shape=values.shape) for name, values in arrays.items()}
+    dataset = SimpleNamespace(task="regression", y_train=y, target_mean=0.0, target_scale=1.0)
+    return {"posterior_predictive": group}, dataset
+
+
+def p_values(idata, dataset):
+    checks = [statistics.summarise(item) for item in statistics.posterior_checks(idata, dataset)]
+    assert all(item["lower"] <= item["mean"] <= item["upper"] for item in checks)
+    return {item["name"]: item["p_value"] for item in checks}
+
+
+def test_checks_find_outliers_and_growing_noise_and_are_content_otherwise():
+    rng = np.random.default_rng(5)
+    good = p_values(*regression_idata(rng))
+    assert all(0.01 < value < 0.99 for value in good.values()), good
+    # The residual of the outlier is the largest by far, on the right side: few replicates are as extreme.
+    bad = p_values(*regression_idata(rng, outlier=12.0))
+    assert bad["largest residual"] < 0.01 and bad["skewness of residuals"] < 0.01
+    assert p_values(*regression_idata(rng, grows=True))["spread along the mean"] < 0.01
+
+
+def class_idata(rng, sharpened, n=120, n_draws=100):
+    truth = rng.dirichlet([0.4, 0.4, 0.4], size=n)
+    y = (rng.random(n)[:, None] > np.cumsum(truth, axis=1)).sum(axis=1).clip(0, 2)
+    claimed = truth**sharpened
+    claimed /= claimed.sum(axis=1, keepdims=True)
+    probability = np.broadcast_to(claimed, (2, n_draws, n, 3))
+    drawn = (rng.random((2, n_draws, n))[..., None] > np.cumsum(probability, axis=-1)).sum(axis=-1).clip(0, 2)
+    group = {
+        name: SimpleNamespace(values=values, shape=values.shape)
+        for name, values in {"y": drawn, "probability": probability}.items()
+    }
+    dataset = SimpleNamespace(task="classification", y_train=y, class_names=("a", "b", "c"))
+    return {"posterior_predictive": group}, dataset
+
+
+def test_checks_find_probabilities_that_are_too_timid_or_too_bold():
+    rng = np.random.default_rng(6)
+    good = p_values(*class_idata(rng, 1.0))
+    assert list(good) == ["rows of a", "rows of b", "rows of c", "right predictions", "log likelihood"]
+    assert all(0.01 < value < 0.99 for value in good.values()), good
+    # Timid: classes come as the model expects more often than it dares to say.
+    assert p_values(*class_idata(rng, 0.3))["log likelihood"] < 0.01
+    assert p_values(*class_idata(rng, 3.0))["log likelihood"] > 0.99
+
+
+def test_summary_of_a_check():
+    drawn = np.random.default_rng(0).standard_normal((4, 500))
+    entry = statistics.summarise(statistics.Check("t", "text", drawn, 1.0))
+    share = (drawn >= 1.0).mean()
+    assert entry["p_value"] == pytest.approx(share)
+    assert entry["mcse"] == pytest.approx(math.sqrt(share * (1 - share) / 2000), rel=0.5)
+    assert [entry["lower"], entry["upper"]] == pytest.approx([-1.645, 1.645], abs=0.15)
+    same = statistics.summarise(statistics.Check("t", "text", np.ones((2, 50)), 1.0))
+    assert same["p_value"] == 0.5, "ties count half"
+    none = statistics.summarise(statistics.Check("t", "text", drawn, None))
+    assert none["observed"] is none["p_value"] is none["mcse"] is None
+
+
+def test_prior_checks_of_a_linear_network_are_those_of_its_prior():
+    """f = w x + b: the spread over rows is |w| sd(x), whose mean is scale sqrt(2/pi) sd(x)."""
+    dataset = make_dataset("regression", n_train=50)
+    dataset = dataclasses.replace(
+        dataset,
+        x_train=dataset.x_train[:, :1],
+        x_test=dataset.x_test[:, :1],
+        feature_names=("length",),
+        feature_mean=dataset.feature_mean[:1],
+        feature_scale=dataset.feature_scale[:1],
+    )
+    predictor = make_predictor(dataset, network=NETWORK | {"hidden": []}, likelihood=LIKELIHOOD)
+    wide = PRIOR | {"weights": PRIOR["weights"] | {"scale": 3.0}}
+    prior = make_prior(predictor.network, predictor.likelihood, wide)
+    spread, mean, *_ = statistics.prior_checks(prior, predictor, dataset, np.random.default_rng(0))
+    expected = 3.0 * math.sqrt(2 / math.pi) * dataset.target_scale * dataset.x_train.std()
+    assert spread.replicated.mean() == pytest.approx(expected, rel=0.1)
+    assert spread.observed == pytest.approx((dataset.target_scale * dataset.y_train).std())
+    assert mean.name == "mean" and mean.replicated.shape == (1000,)
+    entry = statistics.summarise(mean)
+    assert entry["mcse"] == pytest.approx(
+        math.sqrt(entry["p_value"] * (1 - entry["p_value"]) / 1000), rel=0.01
+    )
+
+
+def test_a_wider_prior_is_surer_of_classes():
+    dataset = make_dataset("classification", n_train=40)
+    predictor = make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
+    confidence = []
+    for scale in (0.3, 3.0):
+        own = PRIOR | {"weights": PRIOR["weights"] | {"scale": scale}}
+        prior = make_prior(predictor.network, predictor.likelihood, own)
+        checks = statistics.prior_checks(prior, predictor, dataset, np.random.default_rng(0))
+        assert [item.name for item in checks] == [
+            "mean confidence",
+            "share of sure rows",
+            "share of the largest class",
+        ]
+        confidence.append(checks[0].replicated.mean())
+    assert 1 / 3 < confidence[0] < 0.65 < 0.75 < confidence[1]
+
+
+# --- Sensitivity to the prior
+
+
+NOISE = 0.5
+KNOWN_NOISE = LIKELIHOOD | {"noise": NOISE}
+LINEAR = NETWORK | {"hidden": []}
+
+
+def exact_posterior(dataset, factor):
+    """Return mean and covariance of (w1, w2, b) of the linear network under the prior of that scale."""
+    x = np.column_stack([dataset.x_train, np.ones(len(dataset.x_train))])
+    covariance = np.linalg.inv(x.T @ x / NOISE**2 + np.eye(3) / factor**2)
+    return covariance @ x.T @ dataset.y_train / NOISE**2, covariance
+
+
+def exact_scores(dataset, factor):
+    """Return the NLL in original units and the RMSE of the test rows."""
+    mean, covariance = exact_posterior(dataset, factor)
+    x = np.column_stack([dataset.x_test, np.ones(len(dataset.x_test))])
+    sd = np.sqrt(np.einsum("ni,ij,nj->n", x, covariance, x) + NOISE**2)
+    log_density = stats.norm.logpdf(dataset.y_test, x @ mean, sd) - math.log(dataset.target_scale)
+    return -log_density.mean(), dataset.target_scale * math.sqrt(np.mean((x @ mean - dataset.y_test) ** 2))
+
+
+def exact_draws(dataset, factor, n_draws, seed):
+    rng = np.random.default_rng(seed)
+    mean, covariance = exact_posterior(dataset, factor)
+    return rng.multivariate_normal(mean, covariance, size=(4, n_draws))
+
+
+@pytest.fixture(scope="module")
+def linear_run(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("linear")
+    dataset = make_dataset("regression", n_train=6, n_test=20)
+    predictor = make_predictor(dataset, network=LINEAR, likelihood=KNOWN_NOISE)
+    paths = write_chains(folder, exact_draws(dataset, 1.0, 4000, 0), predictor.layout)
+    idata = combined(dataset, paths, network=LINEAR, likelihood=KNOWN_NOISE)
+    rerun = folder / "rerun.nc"
+    theta = exact_draws(dataset, 3.0, 4000, 1)
+    attributes = {"dataset": "toy", "layout": predictor.layout.to_json()}
+    write_netcdf(rerun, {"theta": (("chain", "draw", "param"), theta)}, attributes)
+    return dataset, idata, predictor, str(rerun)
+
+
+def test_reweighted_and_rerun_scores_are_the_exact_ones_of_a_conjugate_model(linear_run):
+    dataset, idata, predictor, rerun = linear_run
+    found = prior_sensitivity(
+        idata, dataset, predictor, prior=PRIOR, factors=(0.8, 1.25, 3.0), reruns={3.0: [rerun]}
+    )
+    entries = {entry["factor"]: entry for entry in found["factors"]}
+    methods = {factor: entry["method"] for factor, entry in entries.items()}
+    assert methods == {0.8: "reweighted", 1.0: "as run", 1.25: "reweighted", 3.0: "rerun"}
+    exact = {factor: exact_scores(dataset, factor) for factor in entries}
+    assert exact[0.8][0] - exact[1.25][0] > 0.01 or exact[1.25][0] - exact[0.8][0] > 0.01, (
+        "the prior hardly matters: the test shows nothing"
+    )
+    for factor, entry in entries.items():
+        for name, value in zip(("nll", "headline"), exact[factor], strict=True):
+            # Four Monte Carlo errors, which the jackknife knows to a sixth; float32 predictions cost the rest.
+            assert abs(entry[name] - value) < 4 * entry[f"{name}_mcse"] + 1e-4, (factor, name)
+    assert entries[0.8]["ess"] < entries[1.0]["ess"] == 16_000
+    step = 0.01
+    for index, name in enumerate(("nll", "headline")):
+        up, down = (exact_scores(dataset, math.exp(sign * step))[index] for sign in (1, -1))
+        slope = (up - down) / (2 * step)
+        assert abs(found[f"slope_{name}"] - slope) < 4 * found[f"slope_{name}_mcse"] + 1e-3, name
+
+
+def test_a_prior_far_away_needs_a_rerun_and_has_no_scores(linear_run):
+    dataset, idata, predictor, _ = linear_run
+    found = prior_sensitivity(idata, dataset, predictor, prior=PRIOR, factors=(0.05,), reruns={})
+    entry = found["factors"][0]
+    assert (entry["factor"], entry["method"]) == (0.05, "needs a rerun")
+    assert entry["pareto_k"] > 0.7 and entry["nll"] is entry["ess"] is entry["headline"] is None
+
+
+def test_chains_of_something_else_are_refused(linear_run, tmp_path):
+    dataset, idata, predictor, _ = linear_run
+    path = tmp_path / "other.nc"
+    attributes = {"dataset": "other", "layout": predictor.layout.to_json()}
+    write_netcdf(path, {"theta": (("chain", "draw", "param"), np.zeros((1, 5, 3)))}, attributes)
+    with pytest.raises(ValueError, match="chains of another dataset or network"):
+        prior_sensitivity(idata, dataset, predictor, prior=PRIOR, factors=(2.0,), reruns={2.0: [str(path)]})
+    learned = PRIOR | {"learned_scales": "layer"}
+    with pytest.raises(ValueError, match="sample again"):
+        prior_sensitivity(idata, dataset, predictor, prior=learned, factors=(2.0,), reruns={})
+
+
+# --- Inputs unlike the training rows
+
+
+def test_auroc_is_that_of_scikit_learn_and_its_error_that_of_the_formula():
+    rng = np.random.default_rng(7)
+    inside, outside = np.round(rng.normal(0, 1, 150), 1), np.round(rng.normal(0.7, 1, 200), 1)
+    weights = [np.concatenate(list(novelty.row_weights(n, 2000, rng))) for n in (150, 200)]
+    value, drawn = novelty.auroc(inside, outside, *weights)
+    label, score = np.repeat([0, 1], [150, 200]), np.concatenate([inside, outside])
+    assert value == pytest.approx(roc_auc_score(label, score))
+    counts = [np.round(w[3] * w.shape[1]).astype(int) for w in weights]
+    again = np.repeat(label, np.concatenate(counts)), np.repeat(score, np.concatenate(counts))
+    assert drawn[3] == pytest.approx(roc_auc_score(*again)), "a replicate is the AUROC of the rows it drew"
+    # DeLong, DeLong & Clarke-Pearson (1988).
+    wins = 0.5 * (outside > inside[:, None]) + 0.5 * (outside >= inside[:, None])
+    error = math.sqrt(wins.mean(axis=1).var(ddof=1) / 150 + wins.mean(axis=0).var(ddof=1) / 200)
+    assert drawn.std() == pytest.approx(error, rel=0.1)
+    assert novelty.auroc(np.ones(4), np.ones(5), np.ones((1, 4)) / 4, np.ones((1, 5)) / 5)[0] == 0.5
+
+
+def test_strange_inputs_are_as_strange_as_they_say():
+    dataset = make_dataset("regression", n_train=40, n_test=25)
+    inside, noised, shifted, uniform = novelty.make_inputs(dataset, np.random.default_rng(0))
+    assert np.array_equal(inside.x, dataset.x_test)
+    copies = np.tile(dataset.x_test, (8, 1))
+    assert noised.x.shape == shifted.x.shape == uniform.x.shape == copies.shape == (200, 2)
+    assert (noised.x - copies).std() == pytest.approx(novelty.NOISE_SD, rel=0.15)
+    assert np.allclose(np.abs(shifted.x - copies), novelty.SHIFT)
+    moved = (shifted.x - copies).reshape(8, 25, 2)
+    assert np.allclose(moved, moved[:, :1]), "all rows of a copy alike"
+    low, high = dataset.x_train.min(axis=0), dataset.x_train.max(axis=0)
+    width = high - low
+    assert ((uniform.x >= low - width) & (uniform.x <= high + width)).all()
+    assert ((uniform.x < low) | (uniform.x > high)).any(axis=1).mean() > 0.7
+    assert uniform.y is None and noised.y is not None and len(noised.y) == 200
+    many = make_dataset("regression", n_train=20, n_test=500)
+    assert len(novelty.make_inputs(many, np.random.default_rng(0))[0].x) == novelty.MAX_ROWS
+
+
+@pytest.fixture(scope="module")
+def toy_networks():
+    """Return a one-feature table, linear draws of the network that disagree away from 0, and three trained networks."""
+    rng = np.random.default_rng(8)
+    dataset = make_dataset("regression", n_train=60, n_test=30)
+    x = rng.choice([-1, 1], size=90) * rng.uniform(1, 2, size=90)
+    dataset = dataclasses.replace(
+        dataset,
+        x_train=x[:60, None],
+        x_test=x[60:, None],
+        y_train=x[:60],
+        y_test=x[60:],
+        feature_names=("length",),
+        feature_mean=np.array([3.0]),
+        feature_scale=np.array([2.0]),
+    )
+    predictor = make_predictor(dataset, network=LINEAR, likelihood=KNOWN_NOISE)
+    theta = np.stack([1 + 0.5 * rng.standard_normal((2, 400)), np.zeros((2, 400))], axis=-1)
+    network = Network((1, 1), activation="tanh", dtype="float64")
+    references = {
+        "theta": np.array([1.0, 0.0]),
+        "ensemble_theta": np.array([[0.5, 0.0], [1.5, 0.0]]),
+        "baseline_noise_scale": np.array(2.5),
+        "ensemble_noise_scale": np.array([2.5, 2.5]),
+    }
+    return dataset, predictor, theta, network, references
+
+
+def test_models_whose_draws_disagree_outside_know_it_and_one_of_constant_noise_does_not(toy_networks):
+    dataset, predictor, theta, network, references = toy_networks
+    summary, scores = novelty.out_of_distribution(
+        dataset, predictor, theta, network, references, np.random.default_rng(0)
+    )
+    assert summary["score"] == "predictive standard deviation"
+    for kind in summary["kinds"]:
+        models = kind["models"]
+        assert models["baseline"]["auroc"] == 0.5 and models["baseline"]["se"] == 0
+        assert models["bnn"]["auroc"] == models["ensemble"]["auroc"], "both grow with |x|, in the same order"
+        label = np.repeat([0, 1], [30, len(scores["bnn"][kind["name"]])])
+        score = np.concatenate([scores["bnn"]["test rows"], scores["bnn"][kind["name"]]])
+        assert models["bnn"]["auroc"] == pytest.approx(roc_auc_score(label, score))
+        gap = kind["differences"]["baseline"]
+        assert gap["value"] == pytest.approx(models["bnn"]["auroc"] - 0.5)
+        assert gap["lower"] <= gap["value"] <= gap["upper"] and gap["se"] > 0
+        assert (models["bnn"]["nll"] is None) == (kind["name"] == "uniform")
+    x = dataset.x_test[:, 0]
+    expected = dataset.target_scale * np.sqrt(NOISE**2 + x**2 * theta[..., 0].var())
+    assert np.allclose(scores["bnn"]["test rows"], expected)
+    assert np.allclose(scores["ensemble"]["test rows"], np.sqrt(2.5**2 + (5 * 0.5 * x) ** 2))
+    noised = {kind["name"]: kind["models"] for kind in summary["kinds"]}["noised"]
+    assert noised["baseline"]["nll"] > noised["bnn"]["nll"], "wide intervals pay where the target is far off"
+
+
+def test_hole_is_the_middle_of_the_widest_gap_in_original_units(toy_networks):
+    dataset, predictor, theta, network, references = toy_networks
+    found = novelty.hole(dataset, predictor, theta, network, references, np.random.default_rng(0))
+    assert found is not None
+    x = np.sort(dataset.x_train[:, 0])
+    gap = int(np.argmax(np.diff(x)))
+    quarter = (x[gap + 1] - x[gap]) / 4
+    assert found["lower"] == pytest.approx(3 + 2 * (x[gap] + quarter))
+    assert found["upper"] == pytest.approx(3 + 2 * (x[gap + 1] - quarter))
+    models = found["models"]
+    assert models["baseline"]["ratio"] == pytest.approx(1.0)
+    assert models["baseline"]["width_data"] == pytest.approx(2 * 1.6449 * 2.5, rel=1e-3)
+    # These draws agree near 0, inside the hole: the opposite of what a network should do there.
+    assert models["bnn"]["ratio"] < 0.8 and models["ensemble"]["ratio"] < 1.0
+    for task in ("classification", "regression"):
+        assert (
+            novelty.hole(make_dataset(task), predictor, theta, network, {}, np.random.default_rng(0)) is None
+        )

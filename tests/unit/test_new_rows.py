@@ -1,0 +1,232 @@
+"""New rows: predictions that agree with those of the test rows, a flag for extrapolation, errors with their place."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bnn.__main__ import main
+from bnn.new_rows import default_out_path, predict_file, relative_distance
+from bnn.tables import DataError, read_features
+from tests.unit.synthetic_chains import (
+    LIKELIHOOD,
+    combined,
+    independent_theta,
+    layout_of,
+    make_dataset,
+    write_chains,
+)
+
+
+def finished_run(folder, dataset, likelihood=LIKELIHOOD):
+    layout = layout_of(dataset, likelihood)
+    theta = independent_theta(dataset, n_chains=2, n_draws=200, layout=layout)
+    results = folder / "results"
+    idata = combined(dataset, write_chains(results, theta, layout), likelihood=likelihood)
+    dataset.save(results / "data.nc")
+    return results, idata
+
+
+def write_rows(path, dataset, x, **more):
+    original = dataset.feature_mean + dataset.feature_scale * x
+    columns = dict(zip(dataset.feature_names, original.T, strict=True))
+    # Another order than that of the training table, and full precision.
+    table = pd.DataFrame({**more, **dict(reversed(columns.items()))})
+    table.to_csv(path, index=False, float_format="%.17g")
+    return path
+
+
+@pytest.fixture(params=["classification", "regression", "heteroscedastic"])
+def run(request, tmp_path):
+    if request.param == "heteroscedastic":
+        dataset, likelihood = make_dataset("regression"), LIKELIHOOD | {"family": "heteroscedastic"}
+    else:
+        dataset, likelihood = make_dataset(request.param), LIKELIHOOD
+    return dataset, *finished_run(tmp_path, dataset, likelihood)
+
+
+def test_predictions_of_test_rows_are_those_of_the_run(run, tmp_path):
+    dataset, results, idata = run
+    path = write_rows(tmp_path / "new.csv", dataset, dataset.x_test)
+    notes = predict_file(results, path, tmp_path / "out.csv")
+    table = pd.read_csv(tmp_path / "out.csv")
+    assert table["row"].tolist() == [1, 2, 3, 4, 5]
+    group = idata["predictions"]
+    if dataset.task == "classification":
+        probability = group["probability"].values.mean(axis=(0, 1), dtype=float)
+        found = table[[f"probability_{name}" for name in dataset.class_names]].to_numpy()
+        assert np.allclose(found, probability, rtol=1e-5)
+        assert table["predicted"].tolist() == [dataset.class_names[i] for i in probability.argmax(axis=1)]
+        parts = table["entropy_aleatoric"] + table["mutual_information"]
+        assert np.allclose(table["entropy_total"], parts)
+    else:
+        assert np.allclose(table["mean"], group["mean"].values.mean(axis=(0, 1), dtype=float), rtol=1e-5)
+        assert np.allclose(table["sd"] ** 2, table["sd_epistemic"] ** 2 + table["sd_aleatoric"] ** 2)
+        noise = np.mean(np.square(group["noise_sd"].values, dtype=float), axis=(0, 1))
+        assert np.allclose(table["sd_aleatoric"] ** 2, noise, rtol=1e-5)
+        ends = ["lower_95", "lower_90", "lower_50", "upper_50", "upper_90", "upper_95"]
+        assert (np.diff(table[ends].to_numpy(), axis=1) > 0).all()
+        # Quantiles of 400 draws: an end of the 50 % interval is known to about 7 % of a standard deviation.
+        drawn = np.quantile(group["y"].values.reshape(-1, 5), 0.75, axis=0)
+        assert np.abs(table["upper_50"] - drawn).max() < 0.4 * table["sd"].max()
+    assert notes == [f"5 rows predicted, {table['far'].sum()} of them far from the training rows"]
+    first = (tmp_path / "out.csv").read_bytes()
+    predict_file(results, path, tmp_path / "out.csv")
+    assert (tmp_path / "out.csv").read_bytes() == first
+
+
+def test_rows_far_out_are_flagged_and_features_out_of_range_named(tmp_path):
+    dataset = make_dataset("regression", n_train=200)
+    results, _ = finished_run(tmp_path, dataset)
+    near, out = np.median(dataset.x_train, axis=0), np.array([0.0, 30.0])
+    path = write_rows(tmp_path / "new.csv", dataset, np.stack([near, out, -out]))
+    predict_file(results, path, tmp_path / "out.csv")
+    table = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
+    assert table["far"].tolist() == [0, 1, 1]
+    assert table["outside_range"].tolist() == ["", "width", "width"]
+    assert table["distance"][0] < 1 < 10 < table["distance"][1]
+
+
+def test_the_largest_and_smallest_training_values_are_not_out_of_range(tmp_path):
+    dataset = make_dataset("regression", n_train=50)
+    results, _ = finished_run(tmp_path, dataset)
+    predict_file(results, write_rows(tmp_path / "new.csv", dataset, dataset.x_train), tmp_path / "out.csv")
+    table = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
+    assert (table["outside_range"] == "").all()
+
+
+def test_a_hole_between_the_data_is_far_though_it_is_in_their_midst():
+    rng = np.random.default_rng(0)
+    x_train = (rng.choice([-1, 1], size=100) * rng.uniform(3, 5, size=100))[:, None]
+    distance = relative_distance(x_train, np.array([[0.0], [4.0], [-4.0], [9.0]]))
+    assert (distance[[0, 3]] > 1).all() and (distance[[1, 2]] < 1).all()
+
+
+def test_one_training_row_in_a_hundred_would_be_flagged_by_the_others():
+    """The threshold is the 99 % quantile of training rows: of new rows like them about 1 % are beyond."""
+    rng = np.random.default_rng(1)
+    x_train, x = rng.standard_normal((2000, 3)), rng.standard_normal((4000, 3))
+    assert 0.004 < np.mean(relative_distance(x_train, x) > 1) < 0.02
+
+
+def test_equal_rows_and_few_rows_have_a_distance():
+    assert relative_distance(np.zeros((5, 2)), np.array([[0.0, 0.0], [3.0, 4.0]])).tolist() == [0.0, 5.0]
+    few = relative_distance(np.array([[0.0], [1.0], [2.0]]), np.array([[1.0], [50.0]]))
+    assert few[0] < 1 < few[1]
+
+
+def test_a_target_in_the_file_is_ignored_and_said_to_be(run, tmp_path, capsys):
+    dataset, results, _ = run
+    without = write_rows(tmp_path / "without.csv", dataset, dataset.x_test)
+    own = {dataset.target_name: ["any", "thing", "", "at", "all"]}
+    with_target = write_rows(tmp_path / "with.csv", dataset, dataset.x_test, **own)
+    assert main(["predict", str(results), str(without), "-o", str(tmp_path / "a.csv")]) == 0
+    assert "ignored" not in capsys.readouterr().out
+    assert main(["predict", str(results), str(with_target), "--out", str(tmp_path / "b.csv")]) == 0
+    assert f"the column '{dataset.target_name}' is the target: it was ignored" in capsys.readouterr().out
+    assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+def test_without_a_place_predictions_lie_beside_the_results(tmp_path, capsys):
+    dataset = make_dataset("regression")
+    results, _ = finished_run(tmp_path, dataset)
+    path = write_rows(tmp_path / "tomorrow.csv", dataset, dataset.x_test)
+    assert main(["predict", str(results), str(path)]) == 0
+    out = default_out_path(results, path)
+    assert out == results / "predictions" / "tomorrow.csv" and out.is_file()
+    assert str(out) in capsys.readouterr().out
+
+
+GOOD = "length,width\n1,2\n3,4\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", "the file is empty"),
+        ("length,width\n", "there is a header line but no row of data"),
+        ("length\n1\n", "row 1: column width is missing"),
+        ("length,widht\n1,2\n", "column width is missing, which the network was trained on; is it 'widht'?"),
+        (
+            GOOD.replace("width", "width,colour").replace(",2", ",2,5").replace(",4", ",4,5"),
+            "column colour is not",
+        ),
+        (GOOD.replace("4", "four"), "column 'width', row 3: 'four' is not a number"),
+        (GOOD.replace("4", ""), "column 'width', row 3: the value is missing"),
+        (GOOD.replace("4", "nan"), "column 'width', row 3: the value is missing"),
+        (GOOD.replace("4", "inf"), "column 'width', row 3: inf is infinite or too large"),
+        (GOOD.replace("3,4", "3"), "row 3 has 1 cells, but the header has 2"),
+        (GOOD.replace(",", ";"), "the cells seem to be separated by semicolons"),
+        ("length,width,length\n1,2,3\n", "column 'length' appears more than once"),
+    ],
+)
+def test_a_fault_of_the_file_is_one_line_with_its_place_and_nothing_is_written(
+    tmp_path, capsys, text, expected
+):
+    dataset = make_dataset("regression")
+    results, _ = finished_run(tmp_path, dataset)
+    path, out = tmp_path / "new.csv", tmp_path / "out" / "out.csv"
+    path.write_text(text, encoding="utf-8")
+    assert main(["predict", str(results), str(path), "-o", str(out)]) == 1
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.startswith(f"error: {path}: ") and said.err.count("\n") == 1
+    assert expected in said.err
+    assert not out.parent.exists()
+
+
+def test_an_old_file_of_predictions_survives_a_fault(tmp_path):
+    dataset = make_dataset("regression")
+    results, _ = finished_run(tmp_path, dataset)
+    path, out = tmp_path / "new.csv", tmp_path / "out.csv"
+    path.write_text(GOOD.replace("4", "four"), encoding="utf-8")
+    out.write_text("old", encoding="utf-8")
+    with pytest.raises(DataError, match="'four' is not a number"):
+        predict_file(results, path, out)
+    assert out.read_text(encoding="utf-8") == "old"
+
+
+def test_missing_files_are_named(tmp_path, capsys):
+    dataset = make_dataset("regression")
+    results, _ = finished_run(tmp_path, dataset)
+    assert main(["predict", str(results), str(tmp_path / "none.csv")]) == 1
+    assert "none.csv: there is no such file; check its name" in capsys.readouterr().err
+    assert main(["predict", str(tmp_path / "nowhere"), str(tmp_path / "none.csv")]) == 1
+    assert "name the folder of a dataset whose chains have run" in capsys.readouterr().err
+
+
+def test_features_come_in_the_order_asked_for(tmp_path):
+    path = tmp_path / "rows.csv"
+    path.write_text("b,target,a\n1,x,2\n3,,4\n", encoding="utf-8")
+    found = read_features(str(path), ("a", "b"), ignored="target")
+    assert found.x.tolist() == [[2.0, 1.0], [4.0, 3.0]] and found.has_ignored
+
+
+def test_a_table_of_many_rows_is_predicted_in_parts(tmp_path, monkeypatch):
+    dataset = make_dataset("classification")
+    results, _ = finished_run(tmp_path, dataset)
+    path = write_rows(tmp_path / "new.csv", dataset, dataset.x_test)
+    predict_file(results, path, tmp_path / "whole.csv")
+    monkeypatch.setattr("bnn.new_rows._ROWS_AT_ONCE", 2)
+    predict_file(results, path, tmp_path / "parts.csv")
+    whole, parts = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("whole", "parts"))
+    pd.testing.assert_frame_equal(whole, parts)
+
+
+def test_draws_of_another_network_than_the_settings_say_are_refused(tmp_path):
+    dataset = make_dataset("regression")
+    results, _ = finished_run(tmp_path, dataset)
+    other = dataclasses.replace(
+        dataset,
+        x_train=dataset.x_train[:, :1],
+        x_test=dataset.x_test[:, :1],
+        feature_names=("length",),
+        feature_mean=dataset.feature_mean[:1],
+        feature_scale=dataset.feature_scale[:1],
+    )
+    other.save(results / "data.nc")
+    path = tmp_path / "new.csv"
+    path.write_text("length\n1\n", encoding="utf-8")
+    with pytest.raises(ValueError, match="sample again"):
+        predict_file(results, path, tmp_path / "out.csv")

@@ -1,0 +1,256 @@
+"""Parts of the report: advice that the config accepts, sentences that say no more than the numbers, the scatter."""
+
+import re
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from bnn import verdict
+from bnn.config import load
+from bnn.report import advice, checks, overview, rows, sentences
+from bnn.report.render import _config
+from bnn.report.scatter import HEIGHT, WIDTH, scatter
+from tests.unit import report_inputs as inputs
+
+CONFIG: dict[str, Any] = {
+    "sampler": {"chains": 1, "warmup": 300, "draws": 40, "thin": 2},
+    "datasets": {
+        "iris": {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}},
+        "gap": {"task": "regression", "source": {"kind": "synthetic", "name": "gap", "seed": 3}},
+    },
+}
+
+
+def settings_of(name: str, config: dict[str, Any] = CONFIG) -> dict[str, Any]:
+    return load(config).datasets[name].model_dump(mode="json")
+
+
+# --- advice
+
+
+def kinds_of_findings() -> set[str]:
+    source = Path(verdict.__file__).read_text(encoding="utf-8")
+    return set(re.findall(r'"(\w+)",?\n?\s*\)', source)) - {"reached"}
+
+
+def test_every_kind_of_finding_is_explained_and_has_a_remedy() -> None:
+    kinds = {name for name in kinds_of_findings() if name in advice._MEANINGS or name in advice._CHANGES}
+    assert len(kinds) == len(advice._MEANINGS) == len(advice._CHANGES) == 13
+    assert set(advice._MEANINGS) == set(advice._CHANGES) == kinds
+
+
+@pytest.mark.parametrize("kind", sorted(advice._CHANGES))
+def test_a_suggested_change_is_a_valid_config_that_changes_something(kind: str) -> None:
+    diagnostics = inputs.make_diagnostics("classification", "FAIL")
+    diagnostics["findings"] = [{"level": "FAIL", "name": kind, "text": "…"}]
+    before = settings_of("iris", CONFIG | {"sampler": CONFIG["sampler"] | {"kernel": "microcanonical"}})
+    change = advice.changes(diagnostics, before)
+    suggested = yaml.safe_load(advice.as_yaml("iris", change))["datasets"]["iris"]
+    own = CONFIG["datasets"]["iris"] | suggested
+    after = settings_of("iris", CONFIG | {"datasets": {"iris": own}})
+    keys = [(section, key) for section, values in suggested.items() for key in values]
+    assert keys
+    for section, key in keys:
+        assert after[section][key] != before[section][key]
+
+
+def test_findings_of_one_kind_are_grouped_and_changes_merged() -> None:
+    diagnostics = inputs.make_diagnostics("regression", "FAIL")
+    diagnostics["findings"] += [{"level": "WARN", "name": "rhat", "text": "Again."}]
+    found = advice.explain(diagnostics["findings"])
+    assert [item.level for item in found] == ["FAIL", "FAIL", "FAIL"]
+    assert [len(item.sentences) for item in found] == [2, 1, 1]
+    # The smallest ESS of 11.2 needs 36 times as many moves for 400, more than the doubling that R-hat asks for.
+    assert advice.changes(diagnostics, settings_of("gap")) == {
+        "sampler": {"warmup": 600, "thin": 72, "target_acceptance": 0.9}
+    }
+    assert advice.explain(inputs.make_diagnostics("regression")["findings"]) == []
+    assert advice.as_yaml("gap", {}) == ""
+
+
+def test_ess_that_cannot_be_computed_still_gets_advice() -> None:
+    diagnostics = inputs.make_diagnostics("regression", "FAIL")
+    diagnostics["log_density"]["ess_bulk"] = None
+    diagnostics["findings"] = [{"level": "FAIL", "name": "ess", "text": "…"}]
+    assert advice.changes(diagnostics, settings_of("gap")) == {"sampler": {"thin": 4}}
+
+
+# --- how it was made
+
+
+@pytest.mark.parametrize("name", ["iris", "gap"])
+def test_the_config_of_the_page_runs_the_same_again(name: str) -> None:
+    settings = settings_of(name)
+    again = yaml.safe_load(_config(name, settings))
+    assert list(again["datasets"]) == [name]
+    assert settings_of(name, again) == settings
+
+
+# --- sentences
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_the_answer_is_three_sentences_with_numbers(task: str) -> None:
+    metrics, given = inputs.make_metrics(task), inputs.make_checks(task)
+    for level in ("PASS", "WARN", "FAIL"):
+        answer = sentences.answer(inputs.make_diagnostics(task, level), metrics, given)
+        assert len(answer) == 3
+        for sentence in answer:
+            assert sentence.endswith(".") and len(re.findall(r"\d", sentence)) > 5
+            assert not re.search(r"\b(good|bad|excellent|poor|great|very|well)\b", sentence)
+        assert f"({level})" in answer[0]
+    assert "AUROC of at least 0.81 ± 0.02 (noised inputs" in answer[2]
+
+
+@pytest.mark.parametrize(
+    ("lower", "upper", "words"),
+    [
+        (0.02, 0.08, "0.020 to 0.080, all of it in favour of the BNN"),
+        (-0.08, -0.02, "all of it in favour of the ordinary network"),
+        (-0.02, 0.08, "which includes 0: these rows do not tell the two apart"),
+    ],
+)
+def test_the_comparison_says_what_the_interval_says(lower: float, upper: float, words: str) -> None:
+    metrics = inputs.make_metrics("classification")
+    gap = {"value": (lower + upper) / 2, "se": 0.015, "lower": lower, "upper": upper}
+    metrics["differences"]["baseline"]["nll"] = {
+        name: -value if name != "se" else value for name, value in gap.items()
+    } | {"lower": -upper, "upper": -lower}
+    sentence = sentences.comparison(metrics)
+    expected = words.replace("0.020 to 0.080", "\N{MINUS SIGN}0.080 to \N{MINUS SIGN}0.020")
+    assert expected in sentence.partition("negative log likelihood")[2]
+
+
+def test_sentences_without_figures_say_so() -> None:
+    diagnostics, metrics = inputs.make_diagnostics("regression", "FAIL"), inputs.make_metrics("regression")
+    diagnostics["log_density"]["rhat"] = None
+    assert "R-hat or the effective sample size cannot be computed" in sentences.trust(diagnostics)
+    metrics["differences"]["baseline"]["nll"]["value"] = None
+    assert "n/a (it could not be computed)" in sentences.comparison(metrics)
+    metrics["rows"]["most_uncertain"] = []
+    given = inputs.make_checks("regression")
+    given["out_of_distribution"]["kinds"] = []
+    assert sentences.certainty(metrics, given).endswith("points wide on average.")
+
+
+# --- rows, checks, overview
+
+
+def test_rows_to_look_at_show_observed_predicted_and_unusual_features() -> None:
+    table = rows.worst_rows(inputs.make_metrics("classification"), "most_wrong")
+    first = table.rows[0]
+    assert (first.label, first.key) == ("41", "41")
+    assert [cell.text for cell in first.cells[:3]] == ["setosa", "virginica", "2.35"]
+    assert (first.cells[1].flag, first.cells[1].remark) == ("bad", "p = 0.534; wrong")
+    assert first.cells[-1].text.splitlines() == [
+        "a 5.100 (+2.9 sd)",
+        "d 0.2000 (\N{MINUS SIGN}1.5 sd)",
+        "b 3.500 (\N{MINUS SIGN}0.4 sd)",
+    ]
+    outside = rows.worst_rows(inputs.make_metrics("regression"), "most_uncertain").rows[0].cells
+    assert (outside[0].text, outside[0].remark, outside[1].remark) == ("317.0", "outside", "61.70 to 240.9")
+
+
+def test_a_table_of_very_many_features_shows_those_that_stand_out() -> None:
+    metrics = inputs.make_metrics("regression")
+    names = [f"gene {index}" for index in range(500)]
+    metrics["feature_names"] = names
+    for entry in metrics["rows"]["most_wrong"]:
+        entry["features"] = [1.0] * 500
+        entry["standardised"] = [0.01 * index for index in range(500)]
+    table = rows.all_features(metrics, "most_wrong")
+    assert table is not None
+    assert [row.label for row in table.rows] == names[300:]
+    assert "metrics.json has all" in table.notes[0]
+    metrics["feature_names"] = names[:3]
+    assert rows.all_features(metrics, "most_wrong") is None
+
+
+def test_checks_say_what_is_missing_and_who_is_better() -> None:
+    given = inputs.make_checks("classification")
+    table = checks.out_of_distribution(given)
+    assert [row.label for row in table.rows[:3]] == ["noised, BNN", "noised, Baseline", "noised, Ensemble"]
+    assert table.rows[0].cells[1].text == "–"
+    assert table.rows[1].cells[1].remark.splitlines()[-1] == "BNN better"
+    assert table.rows[2].cells[1].remark.splitlines()[-1] == "not told apart"
+    assert [row.cells[-1].text for row in table.rows[-3:]] == ["n/a"] * 3
+    given["out_of_distribution"]["kinds"][0]["models"]["bnn"] |= {"auroc": 1.0, "se": 0.0}
+    given["out_of_distribution"]["kinds"][0]["differences"]["baseline"] |= {"value": 0.5, "se": 1e-18}
+    certain = checks.out_of_distribution(given).rows
+    assert (certain[0].cells[0].text, certain[1].cells[1].text) == ("1.00", "+0.500")
+    assert checks.hole(given, inputs.make_metrics("classification")) is None
+    prior = checks.predictive_checks(given, "prior_predictive")
+    assert prior.rows[1].cells[0].text == "–" and prior.rows[0].cells[0].flag == ""
+    given["posterior_predictive"][0]["observed"] = 0.9
+    assert checks.predictive_checks(given, "posterior_predictive").rows[0].cells[0].flag == "warn"
+    tried = checks.sensitivity(given, inputs.make_metrics("classification"))
+    assert [cell.text for cell in tried.rows[0].cells] == ["needs a rerun", "0.81", "17", "–", "–"]
+
+
+def test_raised_flags_reach_the_overview() -> None:
+    metrics = inputs.make_metrics("classification")
+    metrics["flags"][0] |= {"raised": True, "text": "The NLL of the BNN is 3.1 standard errors worse."}
+    (row,) = overview.overview_rows([(inputs.make_diagnostics("classification"), metrics)])
+    assert row.remarks == ("The NLL of the BNN is 3.1 standard errors worse.",)
+
+
+def test_intervals_of_the_overview_are_drawn_on_one_scale() -> None:
+    entries = []
+    for lower, value, upper in ((-0.4, -0.2, 0.0), (0.1, 0.15, 0.2)):
+        metrics = inputs.make_metrics("classification")
+        metrics["differences"]["baseline"]["nll"] |= {"lower": lower, "value": value, "upper": upper}
+        entries.append((inputs.make_diagnostics("classification"), metrics))
+    missing = inputs.make_metrics("classification")
+    missing["differences"]["baseline"]["nll"] = dict.fromkeys(("value", "se", "lower", "upper"))
+    found = overview.overview_rows([*entries, (inputs.make_diagnostics("classification"), missing)])
+    first, second = found[0].whisker, found[1].whisker
+    assert first is not None and second is not None and found[2].whisker is None
+    assert first.lower < first.middle < first.upper == first.zero == second.zero < second.lower
+    assert second.upper - second.lower == pytest.approx((first.upper - first.lower) / 4, abs=0.2)
+
+
+# --- scatter
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_points_lie_inside_the_axes_in_proportion(task: str) -> None:
+    drawn = scatter(inputs.make_predictions(task, 6), inputs.make_metrics(task))
+    assert drawn is not None and len(drawn.points) == drawn.n_rows == 6
+    for point in drawn.points:
+        assert drawn.x_ticks[0][0] <= point.x <= drawn.x_ticks[-1][0] <= WIDTH
+        assert 0 < drawn.y_ticks[-1][0] <= point.y <= drawn.y_ticks[0][0] < HEIGHT
+    by_row = sorted(drawn.points, key=lambda point: int(point.row))
+    heights = [point.y for point in by_row]
+    assert heights == sorted(heights, reverse=True), "each is less certain than the one before"
+    steps = {round(a - b, 0) for a, b in pairwise(heights)}
+    assert max(steps) - min(steps) <= 1
+    kinds = [point.good for point in drawn.points]
+    assert kinds == sorted(kinds, reverse=True) and 0 < sum(kinds) < 6, "the wrong ones on top"
+
+
+def test_one_noise_for_all_rows_puts_the_prediction_on_the_axis() -> None:
+    lines = inputs.make_predictions("regression")
+    metrics = inputs.make_metrics("regression")
+    drawn = scatter(lines, metrics)
+    assert drawn is not None and drawn.x_label == "Predicted value [points]"
+    for index, line in enumerate(lines):
+        line["bnn_sd_aleatoric"] = str(50 + index)
+    drawn = scatter(lines, metrics)
+    assert drawn is not None and drawn.x_label == "Aleatoric standard deviation [points]"
+
+
+def test_a_large_table_is_thinned_to_its_uncertain_rows_and_says_so(tmp_path: Path) -> None:
+    svg = tmp_path / "figure.svg"
+    svg.write_text(inputs.SVG, encoding="utf-8")
+    lines = inputs.make_predictions("classification", 5000)
+    drawn = scatter(lines, inputs.make_metrics("classification"))
+    assert drawn is not None and len(drawn.points) == 1000 and drawn.n_rows == 5000
+    shown = {int(point.row) - 40 for point in drawn.points}
+    assert set(range(4500, 5000)) <= shown and min(shown) < 20
+    page = inputs.dataset_page(svg, "classification", predictions=lines)
+    assert "1,000 of 5,000 rows are drawn" in page
+    assert len(page) < 1_000_000
+    assert scatter([], inputs.make_metrics("regression")) is None
