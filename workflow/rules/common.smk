@@ -55,10 +55,10 @@ if workflow.exec_mode == ExecMode.DEFAULT:
     print(summary(DATASETS, {name: table(name) for name in DATASETS}), file=sys.stderr)
 
 
-def memory(rule):
-    """Return a function: MiB that a job asks for; a job that is tried again may have run out of them, and gets more."""
+def memory(name):
+    """Return a function: MiB that a job of a rule asks for; a job that is tried again may have run out of them, and gets more."""
     return lambda wildcards, attempt: attempt * request_mb(
-        rule, table(wildcards.dataset), DATASETS[wildcards.dataset]
+        name, table(wildcards.dataset), DATASETS[wildcards.dataset]
     )
 
 
