@@ -43,6 +43,10 @@ results: setup ## Run the default workflow: every dataset of config/config.yaml,
 	@$(SNAKEMAKE) --cores $(CORES)
 	@echo "Done: open results/report.html"
 
+.PHONY: profile
+profile: setup ## Print where the time of the last run went, from the benchmark files in results/
+	@$(BIN)/python -m bnn.run_profile results
+
 .PHONY: test
 test: setup ## Run the test suite with coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=bnn --cov-fail-under=95

@@ -20,11 +20,17 @@ class ConfigError(ValueError):
     """
 
     def __init__(self, errors: Sequence[str]) -> None:
-        self.errors = tuple(error.replace("\n", "\\n") for error in errors)
+        self.errors = tuple(_on_one_line(error) for error in errors)
         count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
         super().__init__(
             "\n".join([f"{count} in the configuration:", *(f"  - {error}" for error in self.errors)])
         )
+
+
+def _on_one_line(text: str) -> str:
+    """Show what cannot be seen, or would make a terminal do something, as an escape sequence; cut what is endless."""
+    visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return visible if len(visible) <= 1000 else f"{visible[:997]}..."
 
 
 class Problem(NamedTuple):

@@ -45,6 +45,9 @@ def _expanded(path: str) -> str:
     expanded = os.path.expandvars(path)
     if unset := re.search(r"\$(\w+|\{\w+\})", expanded):
         raise ValueError(f"the environment variable {unset[1].strip('{}')} is not set")
+    if set(expanded) & set("{}\n\0"):
+        # Snakemake would take braces for a wildcard, and depend on another file than the one that is read.
+        raise ValueError("a path must hold no braces and no line breaks; rename the file or its folder")
     return expanded
 
 

@@ -2,7 +2,8 @@
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Self
 
@@ -150,29 +151,29 @@ def prepare(name: str, *, task: Task, source: Mapping[str, Any], split: Mapping[
     DataError
         If the data cannot be used; the message names the dataset, the place and the remedy.
     """
-    try:
+    with _naming(f"dataset '{name}'"):
         table = SOURCES[source["kind"]](source, task)
+        n_rows = len(table.y)
         if source.get("test"):
-            n_train = len(table.y)
             table = join(table, _read_csv({**source, "path": source["test"]}, task, must_vary=False))
-            row_train, row_test = np.arange(n_train), np.arange(n_train, len(table.y))
-        else:
-            row_train, row_test = _split_rows(table, split)
-    except DataError as error:
-        raise DataError(f"dataset '{name}': {error}") from error
-    x_train, x_test = table.x[row_train], table.x[row_test]
-    y_train, y_test = table.y[row_train], table.y[row_test]
-    feature_mean, feature_scale = _mean_and_scale(x_train)
-    target_mean, target_scale = 0.0, 1.0
-    if task == "regression":
-        target_mean, target_scale = (float(value) for value in _mean_and_scale(y_train))
-        y_train, y_test = (y_train - target_mean) / target_scale, (y_test - target_mean) / target_scale
+            row_train, row_test = np.arange(n_rows), np.arange(n_rows, len(table.y))
+        with _naming(*([source["path"]] if "path" in source else [])):
+            if not source.get("test"):
+                row_train, row_test = _split_rows(table, split)
+            (x_train, x_test), feature_mean, feature_scale = _standardised(
+                table, table.x, row_train, row_test
+            )
+            y_train, y_test = table.y[row_train], table.y[row_test]
+            target_mean, target_scale = 0.0, 1.0
+            if task == "regression":
+                (y_train, y_test), mean, scale = _standardised(table, table.y, row_train, row_test)
+                target_mean, target_scale = float(mean), float(scale)
     return Dataset(
         name=name,
         task=task,
-        x_train=(x_train - feature_mean) / feature_scale,
+        x_train=x_train,
         y_train=y_train,
-        x_test=(x_test - feature_mean) / feature_scale,
+        x_test=x_test,
         y_test=y_test,
         row_train=row_train,
         row_test=row_test,
@@ -185,6 +186,34 @@ def prepare(name: str, *, task: Task, source: Mapping[str, Any], split: Mapping[
         target_mean=target_mean,
         target_scale=target_scale,
     )
+
+
+@contextmanager
+def _naming(*places: str) -> Iterator[None]:
+    """Put places, such as a file, before the message of a DataError."""
+    try:
+        yield
+    except DataError as error:
+        raise DataError(": ".join([*places, str(error)])) from error
+
+
+def _standardised(
+    table: Table, values: np.ndarray, row_train: np.ndarray, row_test: np.ndarray
+) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
+    """Return both parts of features or target, and the mean and scale of the train part that standardise them."""
+    mean, scale = _mean_and_scale(values[row_train])
+    # A test row may lie so many training scales away that the quotient overflows: that is an error, not a warning.
+    with np.errstate(over="ignore"):
+        parts = (values[row_train] - mean) / scale, (values[row_test] - mean) / scale
+    for part in parts:
+        far = np.flatnonzero(~np.isfinite(part.reshape(len(part), -1)).all(axis=0))
+        if far.size:
+            column = table.target_name if part.ndim == 1 else table.feature_names[far[0]]
+            raise DataError(
+                f"column '{column}' holds a value that is too far from the others to be standardised; correct or "
+                "remove it"
+            )
+    return parts, mean, scale
 
 
 def _mean_and_scale(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -193,11 +193,22 @@ def read_netcdf(
             for name, variable in file.variables.items()
             if name not in without
         }
-        attributes = {
-            name: value.item() if isinstance(value, np.generic) else value
-            for name, value in file.attrs.items()
-        }
+        attributes = _plain_attributes(file.attrs)
     return variables, attributes
+
+
+def read_attributes(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read the attributes alone, however large the arrays are."""
+    import h5netcdf
+
+    with h5netcdf.File(Path(path), "r") as file:
+        return _plain_attributes(file.attrs)
+
+
+def _plain_attributes(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: value.item() if isinstance(value, np.generic) else value for name, value in attributes.items()
+    }
 
 
 @contextmanager

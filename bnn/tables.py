@@ -2,8 +2,11 @@
 
 import csv
 import difflib
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +15,12 @@ import numpy as np
 # Squares of such values, and sums of them over any table, stay finite.
 _LARGEST = 1e150
 _MISSING = {"", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none"}
+# A class written as a number: no words that float() knows, no leading zeros (007 is a code), and short enough to be
+# held and shown exactly.
+_NUMBER = re.compile(r"[+-]?((0|[1-9]\d{0,14})(\.\d{0,15})?|\.\d{1,15})([eE][+-]?\d{1,2})?", re.ASCII)
+# Joiners that words of some scripts need; other characters without a shape of their own are faults or tricks.
+_JOINERS = "\u200c\u200d"
+_LONGEST_NAME = 500
 
 
 class DataError(ValueError):
@@ -62,7 +71,9 @@ def read_csv(path: str, *, target: str, target_unit: str, is_class: bool, must_v
         if target not in columns:
             close = difflib.get_close_matches(target, header, n=1)
             hint = f"; did you mean '{close[0]}'?" if close else ""
-            raise DataError(f"there is no target column '{target}' (the columns are {listing(header)}){hint}")
+            raise DataError(
+                f"there is no target column '{shown(target)}' (the columns are {listing(header)}){hint}"
+            )
         cells = columns.pop(target)
         if not columns:
             raise DataError(f"there is no column beside the target '{target}': nothing to predict from")
@@ -79,7 +90,7 @@ def read_csv(path: str, *, target: str, target_unit: str, is_class: bool, must_v
             class_names = ()
             if must_vary and np.ptp(y) == 0:
                 raise DataError(
-                    f"column '{target}': the target is {cells[0]} in every row: there is nothing to learn"
+                    f"column '{target}': the target is {shown(cells[0])} in every row: there is nothing to learn"
                 )
     except DataError as error:
         raise DataError(f"{path}: {error}") from error
@@ -94,12 +105,14 @@ def join(train: Table, test: Table) -> Table:
     DataError
         If the test table lacks a feature, has another one, or has a class that the train table has not.
     """
-    missing = [name for name in train.feature_names if name not in test.feature_names]
-    unknown = [name for name in test.feature_names if name not in train.feature_names]
+    of_train, of_test = set(train.feature_names), set(test.feature_names)
+    missing = [name for name in train.feature_names if name not in of_test]
+    unknown = [name for name in test.feature_names if name not in of_train]
     for names, fault in ((missing, "lacks"), (unknown, "has, and the train file has not,")):
         if names:
             raise DataError(f"the test file {fault} column {listing(names)}: both must have the same columns")
-    order = [test.feature_names.index(name) for name in train.feature_names]
+    place = {name: index for index, name in enumerate(test.feature_names)}
+    order = [place[name] for name in train.feature_names]
     y = test.y
     if train.class_names:
         strange = [f"'{name}'" for name in test.class_names if name not in train.class_names]
@@ -111,8 +124,14 @@ def join(train: Table, test: Table) -> Table:
 
 def listing(names: Sequence[str]) -> str:
     """Return names separated by commas, the first ten of many."""
-    shown = ", ".join(names[:10])
-    return shown if len(names) <= 10 else f"{shown} and {len(names) - 10} more"
+    text = ", ".join(shown(name) for name in names[:10])
+    return text if len(names) <= 10 else f"{text} and {len(names) - 10} more"
+
+
+def shown(text: str) -> str:
+    """Return a text as a message can hold it: on one line, all of it visible, and not endless."""
+    visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return visible if len(visible) <= 60 else f"{visible[:57]}..."
 
 
 class Features(NamedTuple):
@@ -189,9 +208,14 @@ def _records(
     if not records:
         raise DataError("the file is empty; it needs a header line and rows of data")
     header, *rows = records
+    if not any(header):
+        raise DataError("row 1 is empty; the header line must come first")
     for mark, name in ((";", "semicolons"), ("\t", "tabs")):
         if len(header) == 1 and mark in header[0]:
             raise DataError(f"the cells seem to be separated by {name}; save the file with commas")
+    for number, name in enumerate(header, start=1):
+        if fault := _fault_of_name(name):
+            raise DataError(f"row 1: the name of column {number} {fault}; rename it")
     if "" in header:
         raise DataError(
             f"column {header.index('') + 1} has no name; name or remove it (pandas writes such a column "
@@ -212,6 +236,18 @@ def _records(
     return header, rows
 
 
+def _fault_of_name(name: str) -> str | None:
+    """Say what makes a name of a column or class unfit to be stored and shown; None if nothing does."""
+    if len(name) > _LONGEST_NAME:
+        return f"has {len(name)} characters, more than {_LONGEST_NAME}"
+    for character in name:
+        # Control and format characters, and separators of lines: NetCDF ends a text at a NUL, and a page or a
+        # terminal may show something else than what is there.
+        if unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") and character not in _JOINERS:
+            return f"holds a character that cannot be seen (U+{ord(character):04X})"
+    return None
+
+
 def _numbers(name: str, cells: Sequence[str], remedy: str) -> np.ndarray:
     """Return a column as float64."""
     missing = [row for row, cell in enumerate(cells, start=2) if cell.lower() in _MISSING]
@@ -223,11 +259,15 @@ def _numbers(name: str, cells: Sequence[str], remedy: str) -> np.ndarray:
             # float() would take 1_000 for a number.
             values[index] = float(cell.replace("_", "?"))
         except ValueError:
-            raise DataError(f"column '{name}', row {index + 2}: '{cell}' is not a number; {remedy}") from None
+            raise DataError(
+                f"column '{name}', row {index + 2}: '{shown(cell)}' is not a number; {remedy}"
+            ) from None
     large = np.flatnonzero(~(np.abs(values) <= _LARGEST))
     if large.size:
         row = int(large[0])
-        raise DataError(f"column '{name}', row {row + 2}: {cells[row]} is infinite or too large; correct it")
+        raise DataError(
+            f"column '{name}', row {row + 2}: {shown(cells[row])} is infinite or too large; correct it"
+        )
     return values
 
 
@@ -243,12 +283,13 @@ def _classes(name: str, cells: Sequence[str], *, must_vary: bool) -> tuple[np.nd
     missing = [row for row, cell in enumerate(cells, start=2) if cell.lower() in _MISSING]
     if missing:
         raise _missing_error(name, missing)
-    try:
-        values = {cell: float(cell) for cell in set(cells)}
-        # 1 and 1.0 are one class.
-        text = {cell: str(int(value)) if value.is_integer() else cell for cell, value in values.items()}
-        names = tuple(sorted(set(text.values()), key=float))
-    except ValueError:
+    for row, cell in enumerate(cells, start=2):
+        if fault := _fault_of_name(cell):
+            raise DataError(f"column '{name}', row {row}: the name of the class {fault}; rename it")
+    if all(_NUMBER.fullmatch(cell) for cell in set(cells)):
+        text = _names_of_numbers(cells)
+        names = tuple(sorted(set(text.values()), key=Decimal))
+    else:
         text = {cell: cell for cell in cells}
         names = tuple(sorted(text))
     if must_vary and len(names) == 1:
@@ -262,3 +303,15 @@ def _classes(name: str, cells: Sequence[str], *, must_vary: bool) -> tuple[np.nd
         )
     index = {class_name: number for number, class_name in enumerate(names)}
     return np.array([index[text[cell]] for cell in cells], dtype=np.int64), names
+
+
+def _names_of_numbers(cells: Sequence[str]) -> dict[str, str]:
+    """Return one name for all ways in which a number is written: 1, 1.0 and 1e0 are one class."""
+    text: dict[str, str] = {}
+    by_value: dict[Decimal, str] = {}
+    # Decimal compares exactly; float() would make one class of long numbers that differ in their last digit.
+    for cell in sorted(set(cells), key=lambda cell: (len(cell), cell)):
+        value = Decimal(cell)
+        whole = value == value.to_integral_value() and abs(value) < 10**15
+        text[cell] = by_value.setdefault(value, str(int(value)) if whole else cell)
+    return text

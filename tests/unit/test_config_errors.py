@@ -71,6 +71,8 @@ task: regression, source: {kind: sql} >> x.source.kind: must be one of csv, skle
 task: regression, source: {kind: sklearn} >> x.source.name: is missing; it must be one of iris, wine, breast
 task: regression, source: {kind: sklearn, name: irs} >> x.source.name: must be one of iris, wine, breast_cancer,
 task: regression, source: {kind: csv, path: a} >> source.target: is missing; it must be text that is not empty
+task: regression, source: {kind: csv, path: "a{dataset}.csv", target: y} >> x.source.path: a path must hold no braces
+$CSV, test: "b}.csv", target: y} >> x.source.test: a path must hold no braces and no line breaks; rename the file
 $CSV, target: ""} >> x.source.target: must be text that is not empty, not ''
 $CSV, target: 5} >> x.source.target: must be text that is not empty, not 5 (put it in quotes if it is meant as text)
 $CSV, target: yes} >> x.source.target: must be text that is not empty, not true (put it in quotes if it is

@@ -35,7 +35,7 @@ class Design:
 
 DESIGN = Design(
     floors={
-        0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode"}
+        0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode", "footprint"}
         | {"tables", "verdict", "progress", "job", "locks", "arviz_import"},
         1: {"datasets", "checkpoint", "network", "priors", "likelihoods", "mixture", "psis"},
         2: {"posterior", "posterior_file", "kernels"},
@@ -43,7 +43,7 @@ DESIGN = Design(
         4: {"chain", "chain_state", "training", "baseline"},
         5: {"chain_job", "predictive", "inference_data", "diagnostics", "plots"},
         6: {"evaluation", "checks", "new_rows", "figures"}
-        | {"config", "config_model", "config_errors", "config_docs", "report"},
+        | {"config", "config_model", "config_errors", "config_docs", "report", "run_profile"},
         7: {"__main__"},
     },
     same_floor={

@@ -230,6 +230,7 @@ def test_make_alone_lists_what_it_can_do(tmp_path: Path) -> None:
     assert listed == [
         "help",
         "results",
+        "profile",
         "test",
         "calibrate",
         "benchmark",

@@ -1,5 +1,6 @@
 """A CSV file is read right, or refused with file, column, row and remedy."""
 
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,12 @@ def test_csv_columns_rows_and_units(tmp_path: Path, csv_rows: list[list[str]]) -
         (["0.5", "10", "2"], ("0.5", "2", "10")),
         (["1", "2", "x"], ("1", "2", "x")),
         ([" a ", "b"], ("a", "b")),
+        # Not numbers, or not the same number: never one class by accident.
+        (["1_0", "10"], ("10", "1_0")),
+        (["007", "7"], ("007", "7")),
+        (["12345678901234567890", "12345678901234567891"], ("12345678901234567890", "12345678901234567891")),
+        (["inf", "Infinity"], ("Infinity", "inf")),
+        (["0.5", "0.50", ".5", "1e0", "1"], (".5", "1")),
     ],
 )
 def test_class_labels_become_sorted_names(
@@ -70,7 +77,7 @@ def test_class_labels_become_sorted_names(
     names = [found.class_names[index] for index in found.y_train]
     for name, row in zip(names, found.row_train, strict=True):
         label = column[row].strip()
-        assert name == label or float(name) == float(label)
+        assert name == label or Fraction(name) == Fraction(label)
     assert (found.target_mean, found.target_scale) == (0.0, 1.0)
     assert found.y_train.dtype == np.int64
 
@@ -146,6 +153,19 @@ def test_a_bad_cell_is_named(
         ("a\tb\ty\n1\t2\t3\n", "separated by tabs"),
         ('a,y\n1,2\n"3,4\n', "row 3 cannot be read as CSV"),
         ("a,y\n1,2.0\n2,2.00\n3,2\n", "column 'y': the target is 2.0 in every row"),
+        ("\na,y\n1,2\n", "row 1 is empty; the header line must come first"),
+        (
+            "a\0,y\n1,2\n",
+            "row 1: the name of column 1 holds a character that cannot be seen (U+0000); rename",
+        ),
+        (
+            '"a\nb",y\n1,2\n',
+            "row 1: the name of column 1 holds a character that cannot be seen (U+000A); rename",
+        ),
+        ("a\u202eb,y\n1,2\n", "holds a character that cannot be seen (U+202E)"),
+        (f"{'a' * 501},y\n1,2\n", "row 1: the name of column 1 has 501 characters, more than 500"),
+        (f"a,y\n{'z' * 1000},2\n", f"'{'z' * 57}...' is not a number"),
+        ("a,y\n1\x1b[31m,2\n", "row 2: '1\\x1b[31m' is not a number"),
         ("a,y\n1,2\n2,3\n3,4\n", "gives 2 to train and 1 to test, but at least 5 and 2 are needed"),
     ],
 )
@@ -178,6 +198,11 @@ def test_a_missing_file_a_folder_and_a_wrong_encoding_are_explained(tmp_path: Pa
     [
         (["a"] * 12, SPLIT, "column 'y': the target is 'a' in every row"),
         ([f"{i / 7:.3f}" for i in range(12)], SPLIT, "12 different values in 12 rows.*task: regression"),
+        (
+            ["a", "b\0"] * 6,
+            SPLIT,
+            r"row 3: the name of the class holds a character that cannot be seen \(U\+0000\)",
+        ),
         (["a", "b", "", "b"] * 3, SPLIT, r"row 4: the value is missing \(and in 2 more rows"),
         (["a", "b"] * 6 + ["c"], STRATIFIED, "class 'c' has fewer than two rows.*split.stratify: false"),
         (
@@ -206,6 +231,17 @@ def test_a_class_or_target_that_train_lacks_is_explained(tmp_path: Path) -> None
     text = "x,y\n" + "".join(f"{i},{int(i == row_test[0])}\n" for i in range(20))
     with pytest.raises(DataError, match="the target 'y' is constant on the train part"):
         read(write(tmp_path / "a.csv", text))
+
+
+def test_a_test_row_too_far_away_is_explained(tmp_path: Path) -> None:
+    """Its distance in training scales overflows: no infinite feature gets into a network."""
+    train = write(tmp_path / "train.csv", "a,y\n" + "".join(f"{i}e-159,{i}\n" for i in range(8)))
+    test = write(tmp_path / "test.csv", "a,y\n1,2\n1e150,3\n")
+    source = {"kind": "csv", "path": str(train), "test": str(test), "target": "y", "target_unit": ""}
+    with pytest.raises(DataError) as error:
+        prepare("mine", task="regression", source=source, split=SPLIT)
+    expected = f"dataset 'mine': {train}: column 'a' holds a value that is too far from the others"
+    assert str(error.value).startswith(expected)
 
 
 def test_long_lists_are_cut() -> None:

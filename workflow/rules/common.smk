@@ -1,11 +1,14 @@
 # Checks the config before any job starts, and holds what the rules share. No science here.
 import json
+import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecMode
 
 from bnn.config import ConfigError, check_files, load
+from bnn.footprint import request_mb, summary, table_of
 from bnn.locks import clear_stale_locks
 from bnn.sourcecode import code_digest
 
@@ -39,6 +42,29 @@ def code(script):
 def settings(*sections):
     """Return a function of the wildcards: those sections of the dataset's settings."""
     return lambda wildcards: {section: DATASETS[wildcards.dataset][section] for section in sections}
+
+
+@cache
+def table(dataset):
+    """Return how large a table is, as far as its config and its first part tell."""
+    return table_of(DATASETS[dataset]["source"], DATASETS[dataset]["task"])
+
+
+if workflow.exec_mode == ExecMode.DEFAULT:
+    # On standard error, so that `snakemake --dag | dot` still works.
+    print(summary(DATASETS, {name: table(name) for name in DATASETS}), file=sys.stderr)
+
+
+def memory(name):
+    """Return a function: MiB that a job of a rule asks for; a job that is tried again may have run out of them, and gets more."""
+    return lambda wildcards, attempt: attempt * request_mb(
+        name, table(wildcards.dataset), DATASETS[wildcards.dataset]
+    )
+
+
+def minutes(first):
+    """Return a function: minutes that a job may take; one that is tried again may have run out of them."""
+    return lambda wildcards, attempt: attempt * first
 
 
 def sampler_settings(wildcards):

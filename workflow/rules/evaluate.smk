@@ -13,8 +13,8 @@ rule diagnose:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory("diagnose"),
+        runtime=minutes(30),
     params:
         settings=settings("diagnostics"),
         code=code("diagnose.py"),
@@ -40,8 +40,8 @@ rule evaluate:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory("evaluate"),
+        runtime=minutes(30),
     params:
         settings=settings("seed"),
         code=code("evaluate.py"),
@@ -68,8 +68,8 @@ rule check:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=memory("check"),
+        runtime=minutes(30),
     params:
         settings=settings("seed", "network", "prior", "likelihood", "evaluation"),
         code=code("check.py"),
@@ -94,8 +94,8 @@ rule predict:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory("predict"),
+        runtime=minutes(30),
     params:
         code=code("predict.py"),
     message:
@@ -130,8 +130,8 @@ rule plot:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory("plot"),
+        runtime=minutes(30),
     params:
         settings=settings("seed", "network", "likelihood", "diagnostics"),
         code=code("plot.py"),

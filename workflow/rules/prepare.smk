@@ -11,8 +11,8 @@ rule prepare:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=memory("prepare"),
+        runtime=minutes(10),
     params:
         settings=settings("task", "source", "split"),
         code=code("prepare.py"),

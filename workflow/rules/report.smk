@@ -28,8 +28,8 @@ rule report:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=memory("report"),
+        runtime=minutes(10),
     params:
         settings=shown_settings,
         code=code("report.py"),
@@ -59,8 +59,8 @@ rule overview:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=500,
-        runtime=10,
+        mem_mb=lambda wildcards, attempt: 250 * attempt,
+        runtime=minutes(10),
     params:
         code=code("overview.py"),
     message:

@@ -11,8 +11,8 @@ rule fit_baseline:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory("fit_baseline"),
+        runtime=minutes(30),
     params:
         settings=baseline_settings,
         code=code("fit_baseline.py"),
@@ -35,8 +35,8 @@ rule sample_chain:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=240,
+        mem_mb=memory("sample_chain"),
+        runtime=minutes(240),
         # Here and not among the parameters, because a change of it must not run a chain again.
         checkpoint_seconds=lambda wildcards: f"{DATASETS[wildcards.dataset]['sampler']['checkpoint_seconds']:g}",
     params:
@@ -79,8 +79,8 @@ rule combine:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=1000,
-        runtime=30,
+        mem_mb=memory("combine"),
+        runtime=minutes(30),
     params:
         settings=settings("seed", "network", "likelihood"),
         keep=lambda wildcards: DATASETS[wildcards.dataset]["sampler"]["keep"],

@@ -1,0 +1,39 @@
+"""How much is tried: the same cases on every run, unless BNN_FUZZ asks for a number of random ones."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from hypothesis import HealthCheck, settings
+
+SECONDS = 5
+
+
+def examples(count: int) -> settings:
+    """Return settings for at least so many cases; BNN_FUZZ=100000 tries so many other ones instead."""
+    asked = os.environ.get("BNN_FUZZ")
+    return settings(
+        max_examples=int(asked) if asked else count,
+        derandomize=not asked,
+        database=None,
+        deadline=None,  # `within` bounds each case, and ends one that hangs
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    )
+
+
+@contextmanager
+def within(seconds: int = SECONDS) -> Iterator[None]:
+    """Fail what takes longer, even where it would never end."""
+
+    def give_up(signum: int, frame: FrameType | None) -> None:
+        raise AssertionError(f"not done after {seconds} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)

@@ -1,0 +1,139 @@
+"""Configs of every shape: good ones build the graph of jobs, bad ones get clear errors and never a traceback."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import event, given
+from hypothesis import strategies as st
+
+from bnn.config import Config, ConfigError, load
+from tests.fuzz.configs import configs, damaged, datasets
+from tests.fuzz.settings import examples, within
+
+ROOT = Path(__file__).parents[2]
+# Words of libraries and of Python that a scientist should not have to know.
+INTERNALS = ("pydantic", "Input should", "Traceback", "NoneType", "dict_type", "<class", "object at 0x")
+
+
+def assert_clear(error: ConfigError) -> None:
+    assert error.errors
+    for line in error.errors:
+        assert line.isprintable(), "on one line, with nothing in it that a terminal would obey"
+        assert len(line) < 1500
+        assert not any(word in line for word in INTERNALS), line
+
+
+@examples(250)
+@given(raw=configs())
+def test_what_the_schema_allows_loads_or_contradicts_itself(raw: dict[str, Any]) -> None:
+    try:
+        with within():
+            config = load(raw)
+    except ConfigError as error:
+        event("refused")
+        assert_clear(error)
+        # Each value alone is right: only what they say together may be wrong.
+        for line in error.errors:
+            together = ("has no effect", "must not be greater than", "folder of this name", "is not set")
+            assert any(words in line for words in together), line
+    else:
+        event("accepted")
+        assert isinstance(config, Config)
+        assert list(config.datasets) == list(raw["datasets"])
+        # What was resolved is itself a config that says the same.
+        again = {name: dataset.model_dump(mode="json") for name, dataset in config.datasets.items()}
+        assert Config.model_validate({"datasets": again}).datasets == config.datasets
+
+
+@examples(400)
+@given(raw=damaged())
+def test_a_damaged_config_is_refused_clearly_or_is_none_the_worse(raw: Any) -> None:
+    try:
+        with within():
+            config = load(raw)
+    except ConfigError as error:
+        event("refused")
+        assert_clear(error)
+    else:
+        event("accepted")
+        assert list(config.datasets) == list(raw["datasets"])
+
+
+def test_a_config_that_holds_itself_is_refused() -> None:
+    """YAML can say so with an anchor."""
+    raw = yaml.safe_load("datasets: {iris: &a {task: classification, sampler: *a}}")
+    with within(), pytest.raises(ConfigError) as error:
+        load(raw)
+    assert_clear(error.value)
+
+
+def dry_run(folder: Path, config: bytes) -> subprocess.CompletedProcess[str]:
+    (folder / "config").mkdir(parents=True, exist_ok=True)
+    (folder / "config" / "config.yaml").write_bytes(config)
+    (folder / "mine.csv").write_text("width,price\n" + "".join(f"{i},{i * i % 7}\n" for i in range(30)))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "1"]
+    return subprocess.run(
+        [*command, "--directory", str(folder), "--dry-run", "--quiet", "rules"],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+    )
+
+
+def is_valid(dataset: dict[str, Any]) -> bool:
+    try:
+        load({"datasets": {"x": dataset}})
+    except ConfigError:
+        return False
+    return True
+
+
+@examples(4)
+@given(drawn=st.lists(datasets().filter(is_valid), min_size=25, max_size=25))
+def test_valid_configs_build_a_graph_of_jobs(
+    drawn: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Datasets stand for configs, because each may have all settings of its own: a hundred of them in four graphs."""
+    config = {"datasets": {f"d{index}": dataset for index, dataset in enumerate(drawn)}}
+    done = dry_run(tmp_path_factory.mktemp("valid"), yaml.safe_dump(config, allow_unicode=True).encode())
+    assert done.returncode == 0, done.stdout + done.stderr
+    chains = sum(-(-d.sampler.chains // d.sampler.chains_per_job) for d in load(config).datasets.values())
+    words = [line.split() for line in done.stdout.splitlines()]
+    assert ["sample_chain", str(chains)] in words
+    assert ["report", "25"] in words
+
+
+BAD_FILES = {
+    "a value": b"sampler: {chains: -1}\ndatasets: {gap: {task: regression, source: {kind: synthetic, name: gap}}}",
+    "a name that leaves results": b"datasets: {../../up: {task: regression, source: {kind: synthetic, name: gap}}}",
+    "an absolute name": b"datasets: {/tmp/x: {task: regression, source: {kind: synthetic, name: gap}}}",
+    "a name for the shell": b"datasets: {$(touch pwned): {task: regression, source: {kind: synthetic, name: gap}}}",
+    "a long name": b"datasets: {"
+    + b"x" * 300
+    + b": {task: regression, source: {kind: synthetic, name: gap}}}",
+    "a foreign name": "datasets: {größe: {task: regression, source: {kind: synthetic, name: gap}}}".encode(),
+    "an object of Python": b"datasets: !!python/object/apply:os.system ['touch pwned']",
+    "broken YAML": b"datasets: {iris: [",
+    "tabs": b"datasets:\n\tiris: 1",
+    "another encoding": "datasets: {größe: 1}".encode("latin-1"),
+    "nothing": b"",
+    "a list": b"[1, 2]",
+    "itself": b"datasets: {iris: &a {task: classification, sampler: *a}}",
+}
+
+
+@pytest.mark.parametrize("content", BAD_FILES.values(), ids=BAD_FILES.keys())
+def test_a_bad_file_is_refused_before_any_job(content: bytes, tmp_path: Path) -> None:
+    """The command as users type it: no traceback, nothing written, nothing executed."""
+    done = dry_run(tmp_path, content)
+    said = done.stdout + done.stderr
+    assert done.returncode == 1
+    assert "Traceback" not in said, said
+    assert len(said.strip()) > 20
+    assert {path.name for path in tmp_path.iterdir()} <= {"config", "mine.csv", ".snakemake"}

@@ -1,0 +1,193 @@
+"""The tiny config on a real Slurm, with the profile that users get: groups, requests, a chain killed and resumed."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from bnn.storage import read_netcdf
+from tests.workflow.slurm.cluster import Cluster, reason_to_skip
+
+ROOT = Path(__file__).parents[3]
+SECONDS = 280
+# The chains take some ten seconds, long enough to be caught; the rest is as small as can be.
+CONFIG: dict[str, Any] = {
+    "network": {"hidden": [4]},
+    "baseline": {"max_epochs": 20},
+    "sampler": {
+        "chains": 2,
+        "warmup": 200,
+        "draws": 500,
+        "thin": 1,
+        "optimise_steps": 50,
+        "checkpoint_seconds": 0.5,
+    },
+    "datasets": {"iris": {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}}},
+}
+# Without accounting there is no sacct; and a small cluster need not be asked as seldom as a large one.
+OPTIONS = "--slurm-status-command squeue --slurm-init-seconds-before-status-checks 2 --seconds-between-status-checks 2"
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    reason = reason_to_skip()
+    if reason and os.environ.get("BNN_REQUIRE_SLURM"):
+        pytest.fail(f"BNN_REQUIRE_SLURM is set: {reason}")
+    if reason:
+        pytest.skip(reason)
+    with Cluster(tmp_path_factory.mktemp("slurm") / "cluster") as running:
+        yield running
+
+
+def snakemake(folder: Path) -> list[str]:
+    (folder / "config").mkdir(parents=True)
+    (folder / "config" / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    snakefile = str(ROOT / "Snakefile")
+    return [sys.executable, "-m", "snakemake", "--snakefile", snakefile, "--directory", str(folder)]
+
+
+def wait_until_sampling(folder: Path, cluster: Cluster, process: subprocess.Popen[bytes]) -> str:
+    """Return the id of the job of chain 0 once it has left a checkpoint behind it."""
+    checkpoint = folder / "results" / "iris" / "chains" / "chain_0.state"
+    end = time.monotonic() + 120
+    while time.monotonic() < end and process.poll() is None:
+        running = [number for number, _, comment in cluster.jobs(state="RUNNING") if is_chain(comment, 0)]
+        if running and checkpoint.is_dir() and any(checkpoint.iterdir()):
+            return running[0]
+        time.sleep(0.3)
+    raise AssertionError(f"chain 0 was not seen running; jobs: {cluster.jobs()}")
+
+
+def is_chain(comment: str, chain: int) -> bool:
+    return comment.startswith("rule_sample_chain") and comment.endswith(f"iris_{chain}")
+
+
+def test_a_run_with_a_cancelled_chain_ends_with_the_same_draws(cluster: Cluster, tmp_path: Path) -> None:
+    folder, log_path = tmp_path / "run", tmp_path / "snakemake.log"
+    command = [
+        *snakemake(folder),
+        "--profile",
+        str(ROOT / "workflow" / "profiles" / "slurm"),
+        *OPTIONS.split(),
+    ]
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(command, env=cluster.environment, stdout=log, stderr=subprocess.STDOUT)
+        try:
+            cancelled = wait_until_sampling(folder, cluster, process)
+            cluster.run("scancel", cancelled)
+            status = process.wait(timeout=SECONDS)
+        finally:
+            if process.poll() is None:
+                process.terminate()  # it takes its jobs back
+                process.wait(timeout=60)
+    said = log_path.read_text(errors="replace")
+    assert status == 0, f"{said[-3000:]}\n{cluster.jobs()}"
+
+    # Chain 0 was cancelled, submitted again and finished; nothing else was run twice.
+    jobs = cluster.jobs()
+    by_state = {number: state for number, state, _ in jobs}
+    assert by_state.pop(cancelled) == "CANCELLED"
+    assert set(by_state.values()) == {"COMPLETED"}
+    assert sum(is_chain(comment, 0) for _, _, comment in jobs) == 2
+    assert sum(is_chain(comment, 1) for _, _, comment in jobs) == 1
+    # Short jobs went together: five rules in one job.
+    assert any("combine_diagnose_evaluate_plot_report" in comment for _, _, comment in jobs)
+    assert len(jobs) == 7  # table, baseline, two chains and one of them again, results, overview
+
+    # The second job went on where the first one stood, and the draws are those of a run that nobody touched.
+    text = (folder / "results" / "iris" / "logs" / "sample_chain_0.log").read_text()
+    assert re.search(r"going on from .*chain_0\.state", text), text
+    assert (folder / "results" / "report.html").is_file()
+    alone = tmp_path / "alone"
+    target = "results/iris/chains/chain_0.nc"
+    done = subprocess.run(
+        [*snakemake(alone), "--cores", "1", target], capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    expected, _ = read_netcdf(alone / target)
+    found, _ = read_netcdf(folder / target)
+    assert np.array_equal(found["theta"], expected["theta"])
+
+
+def test_requests_grow_when_a_job_is_tried_again(cluster: Cluster) -> None:
+    """Memory and time of the two jobs of chain 0 in the run above."""
+    lines = cluster.run(
+        "squeue", "--noheader", "--states=all", "--Format=Comment:|,MinMemory:|,TimeLimit:|"
+    ).splitlines()
+    rows = [[field.strip() for field in line.split("|")] for line in lines]
+    asked = sorted(
+        (int(memory.removesuffix("M")), limit) for comment, memory, limit, *_ in rows if is_chain(comment, 0)
+    )
+    (first, first_limit), (second, second_limit) = asked
+    assert second == 2 * first
+    assert (first_limit, second_limit) == ("4:00:00", "8:00:00")
+
+
+def test_nothing_is_left_behind(cluster: Cluster) -> None:
+    """The last test of the file: the daemons end, and the link is gone."""
+    daemons = [daemon for daemon, _ in cluster._daemons]
+    cluster.stop()
+    assert len(daemons) == 3
+    assert all(daemon.poll() is not None for daemon in daemons)
+    assert not Path("/etc/slurm/slurm.conf").exists()
+
+
+@pytest.mark.parametrize("profile", ["slurm", "cluster-generic"])
+def test_the_config_runs_elsewhere_by_changing_the_profile(profile: str, tmp_path: Path) -> None:
+    """A dry run with each profile: same jobs, groups and all. It needs the plugin, but no cluster."""
+    command = [
+        *snakemake(tmp_path / "run"),
+        "--profile",
+        str(ROOT / "workflow" / "profiles" / profile),
+        "--dry-run",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    said = done.stdout + done.stderr
+    assert done.returncode == 0, said
+    assert re.search(r"^total +11$", done.stdout, re.MULTILINE), "ten jobs, and the one that asks for all"
+    assert "Traceback" not in said
+    requests = {int(text) for text in re.findall(r"mem_mb=(\d+)", done.stdout)}
+    assert min(requests) > 100 and "<TBD>" not in done.stdout
+
+
+def test_a_batch_system_gets_the_requests(tmp_path: Path) -> None:
+    """Any command that takes a script is a batch system: this one writes down what it is asked for, and runs it."""
+    folder = tmp_path / "run"
+    command = snakemake(folder)
+    submit = tmp_path / "submit"
+    submit.write_text(
+        '#!/bin/sh\necho "$@" >> "$(dirname "$0")/asked"\nfor script; do :; done\nexec sh "$script" >&2\n'
+    )
+    submit.chmod(0o755)
+    profile = str(ROOT / "workflow" / "profiles" / "cluster-generic")
+    options = [
+        "--cluster-generic-submit-cmd",
+        f"{submit} -n {{threads}} -M {{resources.mem_mb}} -W {{resources.runtime}}",
+    ]
+    target = "results/iris/baseline.nc"
+    done = subprocess.run(
+        [*command, "--profile", profile, *options, target], capture_output=True, text=True, timeout=150
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (folder / target).is_file()
+    asked = (tmp_path / "asked").read_text().splitlines()
+    assert [line.split()[:2] + line.split()[4:6] for line in asked] == [
+        ["-n", "1", "-W", "10"],
+        ["-n", "1", "-W", "30"],
+    ]
+
+
+def test_every_file_of_a_profile_is_read() -> None:
+    """A profile that Snakemake does not find by its name is silently none at all."""
+    for folder in (ROOT / "workflow" / "profiles").iterdir():
+        assert [path.name for path in folder.iterdir()] == ["config.v9+.yaml"]
+    assert shutil.which("snakemake", path=str(Path(sys.executable).parent))

@@ -1,0 +1,166 @@
+"""The memory that jobs ask for holds what they use, and is at most twice as much: measured, rule by rule, at two sizes.
+
+Each script runs as a process of its own. What a cluster counts is that and the Snakemake which starts it.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+import yaml
+
+from bnn.config import load
+from bnn.footprint import request_mb, table_of
+
+ROOT = Path(__file__).parents[2]
+LARGEST_WASTE = 2.0
+# Python runs this when it starts: the script of each job leaves its name and its peak behind.
+_RECORD = """
+import atexit, os, re, resource, sys
+
+def record():
+    script = re.search(r"\\.snakemake/scripts/\\w+\\.(\\w+)\\.py$", sys.argv[0])
+    if script:
+        with open(os.environ["BNN_PEAKS"], "a") as file:
+            file.write(f"{script[1]} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}\\n")
+
+atexit.register(record)
+"""
+
+
+class Case(NamedTuple):
+    rows: int
+    features: int
+    classes: int
+    hidden: int
+    chains: int
+    draws: int
+
+
+CASES = {
+    "small": Case(rows=200, features=5, classes=1, hidden=4, chains=2, draws=50),
+    # Many predictions; many weights.
+    "many rows": Case(rows=4000, features=20, classes=3, hidden=8, chains=4, draws=800),
+    "many weights": Case(rows=300, features=20, classes=1, hidden=100, chains=4, draws=1000),
+}
+TARGETS = {
+    "small": "results/d/report.html",
+    "many rows": "results/d/metrics.json",
+    "many weights": "results/d/posterior.nc",
+}
+"""Up to where each is run: diagnosing and drawing large ones takes too long to be done with every change."""
+
+
+class Measured(NamedTuple):
+    request: int
+    used: float
+
+
+@pytest.fixture(scope="module")
+def snakemake_mb(tmp_path_factory: pytest.TempPathFactory) -> float:
+    """Memory of the Snakemake that starts a job."""
+    program = (
+        "import resource, sys\nfrom snakemake.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        program,
+        "--snakefile",
+        str(ROOT / "Snakefile"),
+        "--dry-run",
+        "--quiet",
+        "all",
+    ]
+    folder = tmp_path_factory.mktemp("snakemake")
+    options = [
+        "--directory",
+        str(folder),
+        "--configfile",
+        str(ROOT / "config" / "tiny.yaml"),
+        "--replace-workflow-config",
+    ]
+    done = subprocess.run([*command, *options], capture_output=True, text=True, timeout=120, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    return float(done.stdout.split()[-1])
+
+
+@pytest.fixture(scope="module", params=CASES)
+def measured(
+    request: pytest.FixtureRequest, snakemake_mb: float, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[dict[str, Measured]]:
+    case, folder = CASES[request.param], tmp_path_factory.mktemp("memory")
+    settings = write_case(case, folder)
+    table = table_of(settings["source"], settings["task"])
+    assert table[:2] == pytest.approx((case.rows, case.features), rel=0.05)
+    yield {
+        rule: Measured(request_mb(rule, table, settings), peak + snakemake_mb)
+        for rule, peak in run_case(folder, TARGETS[request.param]).items()
+    }
+
+
+def write_case(case: Case, folder: Path) -> dict[str, Any]:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(case.rows, case.features))
+    y = (
+        rng.integers(case.classes, size=case.rows)
+        if case.classes > 1
+        else x[:, 0] + rng.normal(size=case.rows)
+    )
+    header = ",".join([*(f"x{i}" for i in range(case.features)), "y"])
+    np.savetxt(
+        folder / "t.csv", np.column_stack([x, y]), fmt="%.6g", delimiter=",", header=header, comments=""
+    )
+    # Memory does not depend on where chains go, so they take the cheapest of ways.
+    sampler = {"kernel": "random_walk", "init": "prior", "warmup": 10, "draws": case.draws}
+    raw = {
+        "network": {"hidden": [case.hidden]},
+        "baseline": {"max_epochs": 2},
+        "sampler": {**sampler, "chains": case.chains, "chains_per_job": case.chains},
+        "datasets": {
+            "d": {
+                "task": "classification" if case.classes > 1 else "regression",
+                "source": {"kind": "csv", "path": str(folder / "t.csv"), "target": "y"},
+            }
+        },
+    }
+    (folder / "config").mkdir()
+    (folder / "config" / "config.yaml").write_text(yaml.safe_dump(raw))
+    return load(raw).datasets["d"].model_dump(mode="json")
+
+
+def run_case(folder: Path, target: str) -> dict[str, float]:
+    """Return the peak of each script, in MiB."""
+    (folder / "hook").mkdir()
+    (folder / "hook" / "sitecustomize.py").write_text(_RECORD)
+    peaks = folder / "peaks"
+    path = os.pathsep.join([str(folder / "hook"), str(ROOT)])
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
+    done = subprocess.run(
+        [*command, "--directory", str(folder), target],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": path, "BNN_PEAKS": str(peaks)},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return {name: float(peak) for name, peak in map(str.split, peaks.read_text().splitlines())}
+
+
+def test_jobs_use_what_they_ask_for_and_at_least_half_of_it(measured: dict[str, Measured]) -> None:
+    assert {"prepare", "sample_chain", "combine"} <= set(measured)
+    figures = "\n".join(
+        f"{rule}: asks for {figure.request} MB, uses {figure.used:.0f} MB"
+        for rule, figure in measured.items()
+    )
+    print(figures)
+    too_little = [rule for rule, figure in measured.items() if figure.used > figure.request]
+    too_much = [rule for rule, figure in measured.items() if figure.request > LARGEST_WASTE * figure.used]
+    assert (too_little, too_much) == ([], []), figures
