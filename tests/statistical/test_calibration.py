@@ -23,7 +23,13 @@ from bnn.chain import SamplerSettings, run_chains
 from bnn.coordinates import Coordinates
 from bnn.kernels import base, langevin_gradient, mala, malt, mams, random_walk
 from bnn.layout import ParameterLayout
-from bnn.likelihoods import LOG_NOISE_SCALE, Gaussian, HeteroscedasticGaussian, StudentT
+from bnn.likelihoods import (
+    LOG_NOISE_SCALE,
+    Gaussian,
+    HeteroscedasticGaussian,
+    RegressionLikelihood,
+    StudentT,
+)
 from bnn.network import Network
 from bnn.posterior import Posterior
 from bnn.priors import LOG_PRIOR_SCALE, Prior, learned_scale_shapes, network_prior
@@ -47,7 +53,7 @@ ACCEPTANCE = {"malt": 0.65, "mams": 0.5, "mala": 0.4, "langevin_gradient": 0.4, 
 
 NOISE = {"log_noise_mean": -0.5, "log_noise_sd": 0.5}
 # Name -> likelihood, and which scales of the prior are learned.
-MODELS = {
+MODELS: dict[str, tuple[RegressionLikelihood, str]] = {
     "gaussian": (Gaussian(noise_scale=None, **NOISE), "none"),
     "student_t": (StudentT(df=4.0, noise_scale=None, **NOISE), "none"),
     "heteroscedastic": (HeteroscedasticGaussian(**NOISE), "none"),

@@ -28,7 +28,8 @@ def test_tables_that_come_with_scikit_learn(name: str) -> None:
     bunch = getattr(datasets, f"load_{name}")()
     classes = 1 if name == "diabetes" else len(bunch.target_names)
     task = "regression" if name == "diabetes" else "classification"
-    assert table_of({"kind": "sklearn", "name": name}, task) == Table(*bunch.data.shape, classes)
+    n_rows, n_features = bunch.data.shape
+    assert table_of({"kind": "sklearn", "name": name}, task) == Table(n_rows, n_features, classes)
 
 
 def test_artificial_tables() -> None:
