@@ -20,14 +20,16 @@ from bnn.footprint import request_mb, table_of
 ROOT = Path(__file__).parents[2]
 LARGEST_WASTE = 2.0
 # Python runs this when it starts: the script of each job leaves its name and its peak behind.
-_RECORD = """
-import atexit, os, re, resource, sys
+_RECORD = r"""
+import atexit, os, re, sys
 
 def record():
-    script = re.search(r"\\.snakemake/scripts/\\w+\\.(\\w+)\\.py$", sys.argv[0])
+    script = re.search(r"\.snakemake/scripts/\w+\.(\w+)\.py$", sys.argv[0])
     if script:
+        # Not getrusage: its peak includes that of the process which started this one.
+        peak = re.search(r"VmHWM:\s*(\d+) kB", open("/proc/self/status").read())
         with open(os.environ["BNN_PEAKS"], "a") as file:
-            file.write(f"{script[1]} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}\\n")
+            file.write(f"{script[1]} {int(peak[1]) / 1024}\n")
 
 atexit.register(record)
 """

@@ -133,6 +133,8 @@ class Cluster:
         )
         config.write_text(text, encoding="utf-8")
         CONFIG_LINK.parent.mkdir(exist_ok=True)
+        if CONFIG_LINK.is_symlink() and not CONFIG_LINK.exists():
+            CONFIG_LINK.unlink()  # of a test that was killed, whose folder is gone
         CONFIG_LINK.symlink_to(config)
         # --force: the folder of a test lies below /tmp, which others may write to.
         names = {"socket": "socket", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
