@@ -32,6 +32,9 @@ CONFIG: dict[str, Any] = {
 }
 
 
+STARTED: list[subprocess.Popen[str]] = []
+
+
 class Run:
     """A folder in which the workflow runs."""
 
@@ -48,7 +51,7 @@ class Run:
     def start(self, *options: str, cores: int = 2) -> subprocess.Popen[str]:
         """Start Snakemake in a process group of its own, as a shell does."""
         command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [*command, "--directory", str(self.folder), "--cores", str(cores), *options],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -56,6 +59,8 @@ class Run:
             start_new_session=True,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
+        STARTED.append(process)
+        return process
 
     def finish(self, *options: str, cores: int = 2) -> str:
         """Run to the end; return what was said."""
@@ -121,6 +126,16 @@ def assert_same_results(one: Run, other: Run) -> None:
         assert first_path.read_bytes() == second_path.read_bytes(), first_path.name
     for page in (("report.html",), ("gap", "report.html")):
         assert page_without_times(one.result(*page)) == page_without_times(other.result(*page)), page
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_alive():
+    """End what a test started, should it fail before it does so itself."""
+    yield
+    while STARTED:
+        process = STARTED.pop()
+        if process.poll() is None:
+            kill_group(process)
 
 
 @pytest.fixture(scope="module")
