@@ -85,11 +85,8 @@ def values(schema: dict[str, Any]) -> st.SearchStrategy[Any]:
         case "number":
             least = schema.get("minimum", schema.get("exclusiveMinimum", -10))
             most = schema.get("maximum", schema.get("exclusiveMaximum", least + 10))
-            inside = {
-                "exclude_min": "exclusiveMinimum" in schema,
-                "exclude_max": "exclusiveMaximum" in schema,
-            }
-            return st.floats(least, most, **inside)
+            without_least, without_most = "exclusiveMinimum" in schema, "exclusiveMaximum" in schema
+            return st.floats(least, most, exclude_min=without_least, exclude_max=without_most)
         case "boolean":
             return st.booleans()
         case "string":

@@ -28,7 +28,9 @@ def test_tables_that_come_with_scikit_learn(name: str) -> None:
     bunch = getattr(datasets, f"load_{name}")()
     classes = 1 if name == "diabetes" else len(bunch.target_names)
     task = "regression" if name == "diabetes" else "classification"
-    assert table_of({"kind": "sklearn", "name": name}, task) == Table(*bunch.data.shape, classes)
+    assert table_of({"kind": "sklearn", "name": name}, task) == Table(
+        bunch.data.shape[0], bunch.data.shape[1], classes
+    )
 
 
 def test_artificial_tables() -> None:
