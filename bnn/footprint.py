@@ -27,10 +27,10 @@ _BASE_MB = {
     "sample_chain": 60,
     "combine": 305,
     "diagnose": 312,
-    "evaluate": 307,
+    "evaluate": 155,
     "check": 310,
     "predict": 200,
-    "plot": 312,
+    "plot": 130,
     "report": 60,
     "overview": 50,
 }
