@@ -67,9 +67,11 @@ class Measured(NamedTuple):
 def snakemake_mb(tmp_path_factory: pytest.TempPathFactory) -> float:
     """Memory of the Snakemake that starts a job."""
     program = (
-        "import resource, sys\nfrom snakemake.cli import main\n"
+        "import re, sys\nfrom snakemake.cli import main\n"
         "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)"
+        # Not getrusage: its peak includes that of the process which started this one.
+        "peak = re.search(r'VmHWM:\\s*(\\d+) kB', open('/proc/self/status').read())\n"
+        "print(int(peak[1]) / 1024)"
     )
     command = [
         sys.executable,
