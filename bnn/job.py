@@ -5,11 +5,13 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
 from typing import NamedTuple, Self, TextIO
+
+from bnn.storage import checked_before_replacing
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _ORPHANED = 1
@@ -56,26 +58,54 @@ def job_log(path: str | os.PathLike[str], *, label: str) -> Iterator[TextIO]:
     sys.stderr.flush()
     kept = os.dup(2), os.dup(1)
     terminal = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
-    with open(path, "w", encoding="utf-8") as log:
-        os.dup2(log.fileno(), 1)
-        os.dup2(log.fileno(), 2)
-        try:
-            yield terminal
-        except Interrupted as stop:
-            for place in (sys.stderr, terminal):
-                print(f"{label} stopped: {stop}", file=place)
-            raise SystemExit(stop.status) from stop
-        except Exception as error:
-            traceback.print_exc()
-            print(f"{label} failed: {error} (details: {path})", file=terminal)
-            raise SystemExit(1) from error
-        finally:
-            sys.stdout.flush()
-            sys.stderr.flush()
-            for descriptor, original in zip((2, 1), kept, strict=True):
-                os.dup2(original, descriptor)
-                os.close(original)
-            terminal.close()
+    has_log = False
+    try:
+        with open(path, "w", encoding="utf-8") as log:
+            os.dup2(log.fileno(), 1)
+            os.dup2(log.fileno(), 2)
+            has_log = True
+            with checked_before_replacing(_orphan_check()):
+                yield terminal
+    except Interrupted as stop:
+        _say(f"{label} stopped: {stop}", terminal, sys.stderr)
+        raise SystemExit(stop.status) from stop
+    except KeyboardInterrupt as stop:
+        _say(f"{label} stopped: it was interrupted", terminal, sys.stderr)
+        raise SystemExit(128 + signal.SIGINT) from stop
+    except Exception as error:
+        # The terminal first: the disk that holds the log may be full.
+        _say(f"{label} failed: {str(error) or type(error).__name__} (details: {path})", terminal)
+        if has_log:
+            _say(traceback.format_exc(), sys.stderr)
+        raise SystemExit(1) from error
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError):  # what a full disk did not take of the log
+                stream.flush()
+        for descriptor, original in zip((2, 1), kept, strict=True):
+            os.dup2(original, descriptor)
+            os.close(original)
+        terminal.close()
+
+
+def _say(text: str, *places: TextIO) -> None:
+    for place in places:
+        with suppress(OSError):
+            print(text, file=place, flush=True)
+
+
+def _orphan_check() -> Callable[[], None]:
+    """Return what raises Interrupted if this is a job of a Snakemake that is gone.
+
+    The next Snakemake starts such a job anew, perhaps with another config: the orphan must not replace what that made.
+    """
+    script = sys.argv[0]
+    if Path(script).parent.parts[-2:] != (
+        ".snakemake",
+        "scripts",
+    ):  # where Snakemake puts the scripts of its jobs
+        return lambda: None
+    return _Starters(script).check
 
 
 class Interruption:
@@ -96,8 +126,7 @@ class Interruption:
         self._signal: int | None = None
         self._handlers: dict[int, object] = {}
         self._script = script
-        self._watched: list[_Process] = []
-        self._orphan = False
+        self._starters: _Starters | None = None
 
     def __enter__(self) -> Self:
         for number in _SIGNALS:
@@ -106,7 +135,7 @@ class Interruption:
                 self._handlers[number] = before
                 signal.signal(number, self._on_signal)
         if self._script is not None:
-            self._watched, self._orphan = _starters(self._script)
+            self._starters = _Starters(self._script)
         return self
 
     def __exit__(
@@ -123,8 +152,8 @@ class Interruption:
     def check(self) -> None:
         """Raise Interrupted if a signal came or the process that started this one is gone."""
         self.check_signal()
-        if self._orphan or not all(process.lives() for process in self._watched):
-            raise Interrupted("the Snakemake that started it is gone", _ORPHANED)
+        if self._starters is not None:
+            self._starters.check()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self._signal = number
@@ -150,6 +179,24 @@ def _look(pid: int) -> _Process | None:
     except OSError:
         return None
     return None if fields[0] in "ZX" else _Process(pid, int(fields[1]), fields[19])
+
+
+class _Starters:
+    """The processes that started this one.
+
+    Parameters
+    ----------
+    script
+        How the command line of this job names it.
+    """
+
+    def __init__(self, script: str) -> None:
+        self._watched, self._orphan = _starters(script)
+
+    def check(self) -> None:
+        """Raise Interrupted if one of them is gone."""
+        if self._orphan or not all(process.lives() for process in self._watched):
+            raise Interrupted("the Snakemake that started it is gone", _ORPHANED)
 
 
 def _starters(script: str) -> tuple[list[_Process], bool]:

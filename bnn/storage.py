@@ -8,7 +8,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
@@ -59,12 +59,26 @@ def check_space(path: str | os.PathLike[str], n_bytes: int) -> None:
         os.posix_fallocate(file.fileno(), 0, n_bytes + _OVERHEAD_BYTES)
 
 
+_checks: list[Callable[[], None]] = []
+
+
+@contextmanager
+def checked_before_replacing(check: Callable[[], None]) -> Iterator[None]:
+    """While this lasts, call `check` just before any file takes its final name: it may raise, and the old one stays."""
+    _checks.append(check)
+    try:
+        yield
+    finally:
+        _checks.remove(check)
+
+
 @contextmanager
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path in the same folder; on success sync it to disk and rename it to `path`.
 
     On an error the temporary file is removed and `path` is left as it was: a reader never sees half a file. What a
-    killed process left is removed, too: no two processes write one file at a time.
+    killed process left is removed, too: no two processes write one file at a time, for a job whose Snakemake is gone
+    ends before it replaces anything (`bnn.job.job_log`).
 
     Raises
     ------
@@ -83,6 +97,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             yield temporary
             with open(temporary, "rb+") as handle:
                 os.fsync(handle.fileno())
+            for check in _checks:
+                check()
             os.replace(temporary, final)
             _sync_folder(final.parent)
         finally:

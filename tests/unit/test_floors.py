@@ -36,8 +36,8 @@ class Design:
 DESIGN = Design(
     floors={
         0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode", "footprint"}
-        | {"tables", "verdict", "progress", "job", "locks", "arviz_import"},
-        1: {"datasets", "checkpoint", "network", "priors", "likelihoods", "mixture", "psis"},
+        | {"tables", "verdict", "progress", "locks", "arviz_import"},
+        1: {"datasets", "checkpoint", "job", "network", "priors", "likelihoods", "mixture", "psis"},
         2: {"posterior", "posterior_file", "kernels"},
         3: {"adaptation", "coordinates", "optimize"},
         4: {"chain", "chain_state", "training", "baseline"},
