@@ -57,9 +57,22 @@ def reason_to_skip() -> str | None:
         return f"needs Slurm and munge (Debian: slurm-wlm, munge); missing: {', '.join(missing)}"
     if os.geteuid() != 0:
         return "starting Slurm's daemons needs root"
-    if CONFIG_LINK.exists():
+    if CONFIG_LINK.exists() and not _is_left_over():
         return f"this machine has a Slurm of its own ({CONFIG_LINK})"
     return None
+
+
+def _is_left_over() -> bool:
+    """Return whether the link is one of a test that was killed: its folder is gone, or its daemon dead."""
+    if not CONFIG_LINK.is_symlink():
+        return False
+    folder = CONFIG_LINK.readlink().parent
+    try:
+        number = int((folder / "slurmctld.pid").read_text())
+        is_ours = (folder / "slurm.conf").read_text(encoding="utf-8").startswith("ClusterName=bnn\n")
+    except (OSError, ValueError):
+        return not CONFIG_LINK.exists()
+    return is_ours and not Path(f"/proc/{number}").exists()
 
 
 class Cluster:
@@ -133,8 +146,8 @@ class Cluster:
         )
         config.write_text(text, encoding="utf-8")
         CONFIG_LINK.parent.mkdir(exist_ok=True)
-        if CONFIG_LINK.is_symlink() and not CONFIG_LINK.exists():
-            CONFIG_LINK.unlink()  # of a test that was killed, whose folder is gone
+        if _is_left_over():
+            CONFIG_LINK.unlink()
         CONFIG_LINK.symlink_to(config)
         # --force: the folder of a test lies below /tmp, which others may write to.
         names = {"socket": "socket", "pid-file": "pid", "log-file": "log", "seed-file": "seed"}
