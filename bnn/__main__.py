@@ -27,11 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(arguments)
     out_path = chosen.out or default_out_path(chosen.results, chosen.file)
     try:
-        notes = predict_file(chosen.results, chosen.file, out_path)
+        said = predict_file(chosen.results, chosen.file, out_path)
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    print(f"{out_path}: {'; '.join(notes)}")
+    print(f"{out_path}: {'; '.join(said.notes)}")
+    for doubt in said.doubts:
+        print(f"warning: {doubt}", file=sys.stderr)
     return 0
 
 

@@ -84,12 +84,12 @@ def load(raw: Any) -> Config:
 
 
 def check_files(config: Config) -> None:
-    """Check that every file which the datasets name is there.
+    """Check that every file which the datasets name is there, and that none would be replaced by its predictions.
 
     Raises
     ------
     ConfigError
-        If one is not; the message lists every one.
+        If one is not, or would be; the message lists every one.
     """
     errors = []
     for name, dataset in config.datasets.items():
@@ -99,6 +99,13 @@ def check_files(config: Config) -> None:
         for keys, path in files:
             if path is not None and (fault := _fault_of_file(Path(path))):
                 errors.append(_line(("datasets", name, *keys), fault))
+        for path in dataset.predict:
+            if (
+                Path(path).resolve()
+                == Path("results", name, "predictions", f"{Path(path).stem}.csv").resolve()
+            ):
+                fault = f"the predictions of '{path}' would replace it; move the file to another folder"
+                errors.append(_line(("datasets", name, "predict"), fault))
     if errors:
         raise ConfigError(errors)
 

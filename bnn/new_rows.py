@@ -9,6 +9,7 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -19,8 +20,8 @@ from bnn.metrics import predicted_class
 from bnn.posterior_file import PosteriorFile, stacked_theta
 from bnn.predictive import Predictor, class_summary, make_predictor, predict_draws, predict_grid
 from bnn.seeding import Stream, chain_rng
-from bnn.storage import atomic_path
-from bnn.tables import read_features
+from bnn.storage import atomic_path, read_json
+from bnn.tables import DataError, read_features
 
 LEVELS = (0.5, 0.9, 0.95)
 """What the central intervals of a real target hold."""
@@ -29,16 +30,31 @@ N_NEIGHBOURS = 5
 QUANTILE = 0.99
 _ROWS_AT_ONCE = 1000
 
+_DOUBTS = {
+    "FAIL": "verdict FAIL: the chains did not converge: do not use the uncertainties",
+    "WARN": "verdict WARN: a figure of the chains misses its threshold: read the reasons in report.html before you use "
+    "the uncertainties",
+}
+
+
+class Said(NamedTuple):
+    """Sentences for whoever asked for predictions."""
+
+    notes: list[str]
+    """How many rows, how many of them far from the training rows, what was ignored, and a good verdict"""
+    doubts: list[str]
+    """Why the uncertainties should not be used as they are"""
+
 
 def predict_file(
     results: str | os.PathLike[str], path: str | os.PathLike[str], out_path: str | os.PathLike[str]
-) -> list[str]:
+) -> Said:
     """Predict the rows of a CSV file with the network of a finished run, and write the predictions as CSV.
 
     Parameters
     ----------
     results
-        Folder of the dataset, `results/<dataset>`, which holds data.nc and posterior.nc.
+        Folder of the dataset, `results/<dataset>`, which holds data.nc, posterior.nc and diagnostics.json.
     path
         A header line with the names of all features, in any order, and a row of numbers for each prediction. The column
         of the target may be there and is ignored.
@@ -47,13 +63,13 @@ def predict_file(
 
     Returns
     -------
-    list of str
-        Sentences for whoever asked: how many rows, how many of them far from the training rows, what was ignored.
+    Said
+        What to tell whoever asked.
 
     Raises
     ------
     DataError
-        If the file cannot be used; the message names file, column and row.
+        If the file cannot be used, the message names file, column and row; or if the predictions would replace it.
     FileNotFoundError
         If the folder holds no finished run.
     """
@@ -63,6 +79,10 @@ def predict_file(
             raise FileNotFoundError(
                 f"there is no {folder / name}: name the folder of a dataset whose chains have run, such as results/iris"
             )
+    if Path(path).exists() and Path(out_path).exists() and Path(path).samefile(out_path):
+        raise DataError(
+            f"{path}: the predictions would replace the file of the rows; name another place for them"
+        )
     dataset, idata = Dataset.load(folder / "data.nc"), PosteriorFile(folder / "posterior.nc")
     features = read_features(str(path), dataset.feature_names, ignored=dataset.target_name)
     theta, layout = stacked_theta(idata)
@@ -73,10 +93,22 @@ def predict_file(
     with atomic_path(out_path) as temporary:
         table.to_csv(temporary, index=False)
     n_far = int(table["far"].sum())
-    notes = [f"{len(table)} rows predicted, {n_far} of them far from the training rows"]
+    rows = "1 row" if len(table) == 1 else f"{len(table)} rows"
+    notes = [f"{rows} predicted, {n_far} of them far from the training rows"]
     if features.has_ignored:
         notes.append(f"the column '{dataset.target_name}' is the target: it was ignored")
-    return notes
+    verdict, doubts = _verdict(folder)
+    return Said(notes + verdict, doubts)
+
+
+def _verdict(folder: Path) -> Said:
+    """Say what diagnostics.json of the run says of its chains."""
+    path = folder / "diagnostics.json"
+    if not path.is_file():
+        return Said([], [f"there is no {path}: whether the chains converged is not known"])
+    verdict = read_json(path)["verdict"]
+    doubt = _DOUBTS.get(verdict)
+    return Said([], [doubt]) if doubt else Said([f"verdict {verdict}"], [])
 
 
 def predictions(
@@ -95,7 +127,8 @@ def predictions(
     rng
         Draws the noise of new observations, on which the ends of intervals depend.
     """
-    columns: dict[str, np.ndarray] = {"row": np.arange(1, len(x) + 1)}
+    # As a spreadsheet, and every message about the file, counts: the header is row 1.
+    columns: dict[str, np.ndarray] = {"row": np.arange(2, len(x) + 2)}
     parts = [_block(dataset, predictor, theta, x[rows], rng) for rows in _blocks(len(x))]
     columns |= {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     distance = relative_distance(dataset.x_train, x)

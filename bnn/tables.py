@@ -169,13 +169,16 @@ def read_features(path: str, feature_names: Sequence[str], *, ignored: str) -> F
         if missing:
             close = difflib.get_close_matches(missing[0], extra, n=1)
             hint = f"; is it '{close[0]}'? Then rename that" if close else ""
+            columns_are = "column {} is" if len(missing) == 1 else "columns {} are"
             raise DataError(
-                f"row 1: column {listing(missing)} is missing, which the network was trained on{hint}"
+                f"row 1: {columns_are.format(listing(missing))} missing, which the network was trained on{hint}"
             )
         if extra:
-            raise DataError(
-                f"row 1: column {listing(extra)} is not one that the network was trained on; remove it"
+            one = f"column {listing(extra)} is not one that the network was trained on; remove it"
+            several = (
+                f"columns {listing(extra)} are not among those that the network was trained on; remove them"
             )
+            raise DataError(f"row 1: {one if len(extra) == 1 else several}")
         columns = dict(zip(header, zip(*rows, strict=True), strict=True))
         remedy = "features must be numbers"
         x = np.column_stack([_numbers(name, columns[name], remedy) for name in feature_names])

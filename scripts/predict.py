@@ -18,7 +18,8 @@ def main(posterior_path, path, out_path):
     out_path
         Where the predictions go.
     """
-    print(*predict_file(Path(posterior_path).parent, path, out_path), sep="\n")
+    said = predict_file(Path(posterior_path).parent, path, out_path)
+    print(*said.notes, *(f"warning: {doubt}" for doubt in said.doubts), sep="\n")
 
 
 if "snakemake" in globals():

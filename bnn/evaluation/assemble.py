@@ -79,6 +79,8 @@ def evaluate(
         for split, entries in found.items():
             for name, entry in entries.items():
                 entry["se"] = errors[model][name] if split == "test" else None
+                if name in scores.SHARES and split == "test":
+                    entry |= scores.share_interval(entry["value"], len(dataset.y_test))
     stats, about = idata["sample_stats"], idata["posterior"].attrs
     report: dict[str, Any] = {
         "dataset": dataset.name,

@@ -17,6 +17,10 @@ N_REPLICATES = 2000
 LEVEL = 0.95
 """What the percentile intervals of differences hold."""
 
+BIASED = ("ece",)
+"""Scores whose replicates lie above the score itself, the more so the less sure a model is: no interval of theirs
+says which model is better."""
+
 _WEIGHTS_AT_ONCE = 2**22
 
 Replicates = dict[str, np.ndarray]
@@ -112,7 +116,7 @@ def compare(
         Model -> score -> standard error.
     differences
         Other model -> score -> `value` (first minus other), `se`, and the ends `lower` and `upper` of a percentile
-        interval of `LEVEL`.
+        interval of `LEVEL`, NaN for the scores of `BIASED`.
     """
     parts = [{m: replicate(m, weights) for m in values} for weights in row_weights(n_rows, n_replicates, rng)]
     drawn = {
@@ -130,6 +134,9 @@ def compare(
         }
         for other in others
     }
+    for found in differences.values():
+        for name in found.keys() & set(BIASED):
+            found[name] |= {"lower": float("nan"), "upper": float("nan")}
     return errors, differences
 
 

@@ -6,6 +6,10 @@ from typing import Any
 from bnn.report import formatting
 from bnn.report.table import (
     DOUBTED,
+    ECE_NOTE,
+    FEW_NOTE,
+    FEW_ROWS,
+    MANY_NOTE,
     METRICS,
     MODELS,
     OUTCOMES,
@@ -77,7 +81,7 @@ def differences(metrics: Mapping[str, Any], *, trusted: bool = True) -> Table:
         for other in others:
             entry = found[other].get(name)
             value, ends = difference(entry, metric)
-            words, flag = OUTCOMES[outcome(entry, metric)] if trusted else (DOUBTED, "")
+            words, flag = OUTCOMES[outcome(entry, metric)] if trusted or not metric.sign else (DOUBTED, "")
             cells.append(Cell(value, flag, ends if ends in ("", SAME) else f"{ends}\n{words}"))
         unit = "percentage points" if metric.is_share else metrics["target_unit"] if metric.has_unit else ""
         rows.append(Row(metric.label, unit, tuple(cells)))
@@ -88,8 +92,14 @@ def differences(metrics: Mapping[str, Any], *, trusted: bool = True) -> Table:
         f"BNN minus the other model, test rows ({level} interval below{doubt})",
         ("Metric", *(MODELS.get(other, other) for other in others)),
         tuple(rows),
-        notes=missing_note(rows, _SCORE_MISSING),
+        notes=(*missing_note(rows, _SCORE_MISSING), *_cautions(metrics)),
     )
+
+
+def _cautions(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """What must be known to read the differences."""
+    few = (FEW_NOTE,) if metrics["n_test"] < FEW_ROWS else ()
+    return (*few, MANY_NOTE, *((ECE_NOTE,) if metrics["task"] == "classification" else ()))
 
 
 def intervals(metrics: Mapping[str, Any], split: str) -> Table:

@@ -9,6 +9,9 @@ from bnn.report import formatting
 from bnn.report.convergence import worst
 from bnn.report.table import (
     DOUBTED,
+    FEW_NOTE,
+    FEW_ROWS,
+    MANY_NOTE,
     METRICS,
     MODELS,
     OUTCOMES,
@@ -61,7 +64,13 @@ class OverviewRow:
 
 def overview_rows(entries: Sequence[Entry]) -> list[OverviewRow]:
     """Build a row a dataset, in the order of the entries."""
-    whiskers = _whiskers([metrics["differences"]["baseline"].get("nll") for _, metrics in entries])
+    # What is not to be trusted is not drawn, nor does it set the scale of what is.
+    whiskers = _whiskers(
+        [
+            None if diagnostics["verdict"] == "FAIL" else metrics["differences"]["baseline"].get("nll")
+            for diagnostics, metrics in entries
+        ]
+    )
     return [
         _row(diagnostics, metrics, whisker)
         for (diagnostics, metrics), whisker in zip(entries, whiskers, strict=True)
@@ -129,6 +138,12 @@ def _whiskers(entries: Sequence[Mapping[str, Any] | None]) -> list[Whisker | Non
         else None
         for entry in entries
     ]
+
+
+def cautions(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """What must be known to read the differences between models."""
+    few = [metrics["dataset"] for _, metrics in entries if metrics["n_test"] < FEW_ROWS]
+    return (MANY_NOTE, *((f"{', '.join(few)}: {FEW_NOTE}",) if few else ()))
 
 
 def tally(entries: Sequence[Entry]) -> list[tuple[str, int]]:

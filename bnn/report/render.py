@@ -14,7 +14,7 @@ from markupsafe import Markup
 from bnn.report import advice, comparison, convergence, formatting, rows, sentences
 from bnn.report import checks as check_tables
 from bnn.report.captions import figure_texts
-from bnn.report.overview import Entry, model_labels, overview_rows, tally
+from bnn.report.overview import Entry, cautions, model_labels, overview_rows, tally
 from bnn.report.scatter import HEIGHT, WIDTH, scatter
 from bnn.report.table import METRICS, Table, headline, score
 from bnn.storage import atomic_path
@@ -142,6 +142,7 @@ def render_overview(entries: Sequence[Entry]) -> str:
         rows=found,
         models=model_labels(),
         tally=tally(entries),
+        cautions=cautions(entries),
         any_failed=any(row.verdict == "FAIL" for row in found),
         level=formatting.level(entries[0][1]["bootstrap"]["level"]) if entries else "",
     )

@@ -46,14 +46,34 @@ METRICS = {
     "nll_gaussian": Metric("NLL, Gaussian", f"nats a row, {_LESS}", -1),
     "crps": Metric("CRPS", _LESS, -1, has_unit=True),
     "brier": Metric("Brier score", _LESS, -1),
-    "ece": Metric("ECE", _LESS, -1, is_share=True),
+    "ece": Metric("ECE", "no rank, see below", 0, is_share=True),
 }
 """Metrics of the comparison, in the order of its rows; intervals have their own table."""
+
+ECE_NOTE = (
+    "ECE ranks no models: it is above 0 even for a calibrated one, and the more so the less sure that is, so a smaller "
+    "one need not be the better calibrated. The table under Calibration sets each model's beside what chance alone "
+    "would give."
+)
+FEW_NOTE = (
+    "The test rows are few: a bootstrap over so few understates the errors, and its intervals are too narrow."
+)
+MANY_NOTE = (
+    "Many comparisons are made here, and none is corrected for the others: now and then an interval excludes 0 by "
+    "chance alone."
+)
+FEW_ROWS = 30
+"""Test rows below which a bootstrap over rows is said to understate errors."""
 
 DOUBTED = "not to be trusted"
 """What stands in place of an outcome where the chains have not converged."""
 SAME = "same on every row"
-OUTCOMES = {"better": ("BNN better", "good"), "worse": ("BNN worse", "bad"), "open": ("not told apart", "")}
+OUTCOMES = {
+    "better": ("BNN better", "good"),
+    "worse": ("BNN worse", "bad"),
+    "open": ("not told apart", ""),
+    "none": ("", ""),
+}
 """What `outcome` returns -> in words, and the flag of the cell."""
 
 
@@ -123,13 +143,17 @@ def score(entry: Mapping[str, Any] | None, metric: Metric, error: str | None = "
         Which metric it is of.
     error
         The standard error to show behind ±; None: the value alone. One over rows that is 0 (a model that is right
-        on every row) is not shown: other rows would differ.
+        on every row) is not shown: other rows would differ. In its place stands, for the share of rows, the end of
+        its binomial interval.
     """
     if entry is None:
         return formatting.NOT_AVAILABLE
     uncertainty = entry[error] if error else None
     if error == "se" and formatting.is_negligible(uncertainty, entry["value"]):
         uncertainty = None
+        if metric.is_share and entry["value"] in (0, 1) and entry.get("lower") is not None:
+            side, end = ("at least", "lower") if entry["value"] == 1 else ("at most", "upper")
+            return f"{formatting.percent(entry['value'])} ({side} {formatting.percent(entry[end])})"
     if metric.is_share:
         return formatting.percent(entry["value"], uncertainty)
     return formatting.estimate(entry["value"], uncertainty)
@@ -139,7 +163,7 @@ def difference(entry: Mapping[str, Any] | None, metric: Metric) -> tuple[str, st
     """Format an entry {"value", "se", "lower", "upper"}: the difference with its error, and its interval.
 
     Differences of shares are in percentage points. Instead of the interval stands "same on every row" where
-    that is so, and nothing where there is no difference to show.
+    that is so, and nothing where there is no difference to show, or one that ranks no models.
     """
     if entry is None or entry["value"] is None:
         return formatting.NOT_AVAILABLE, ""
@@ -151,12 +175,17 @@ def difference(entry: Mapping[str, Any] | None, metric: Metric) -> tuple[str, st
     value, se, lower, upper = (
         None if entry[name] is None else scale * entry[name] for name in ("value", "se", "lower", "upper")
     )
-    return formatting.signed(value, se), formatting.interval(lower, upper, se)
+    return formatting.signed(value, se), formatting.interval(lower, upper, se) if metric.sign else ""
 
 
 def outcome(entry: Mapping[str, Any] | None, metric: Metric) -> str:
-    """Say what the interval of a difference (BNN minus other) means: "better", "worse" or "open" for the BNN."""
-    if entry is None or metric.sign == 0 or entry["lower"] is None or entry["upper"] is None:
+    """Say what the interval of a difference (BNN minus other) means: "better", "worse" or "open" for the BNN.
+
+    "none" where neither more nor less is better.
+    """
+    if metric.sign == 0:
+        return "none"
+    if entry is None or entry["lower"] is None or entry["upper"] is None:
         return "open"
     low, high = sorted((metric.sign * entry["lower"], metric.sign * entry["upper"]))
     return "better" if low > 0 else "worse" if high < 0 else "open"

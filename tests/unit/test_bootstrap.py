@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from bnn.evaluation import assemble, bootstrap, scores
 from bnn.evaluation.forecasts import mixture_forecast
@@ -79,6 +80,28 @@ def test_error_of_an_accuracy_is_binomial(rng):
     )
     share = value["bnn"]["accuracy"]
     assert errors["bnn"]["accuracy"] == pytest.approx(math.sqrt(share * (1 - share) / n), rel=0.08)
+
+
+def test_an_ece_has_a_difference_but_no_interval_that_ranks_models(rng):
+    """Both are calibrated, one is less sure: replicates of its ECE lie above the ECE itself, and prove nothing."""
+    n = 60
+    y = (rng.random(n) < 0.5).astype(int)
+    probability = {"bnn": np.full((n, 2), 0.5), "baseline": np.eye(2)[y]}
+    values = {model: scores.class_scores(p, y) for model, p in probability.items()}
+    _, found = bootstrap.compare(
+        values, lambda m, weights: bootstrap.class_replicates(probability[m], y, weights), n_rows=n, rng=rng
+    )
+    ece = found["baseline"]["ece"]
+    assert ece["value"] == values["bnn"]["ece"] - values["baseline"]["ece"] and ece["se"] > 0
+    assert math.isnan(ece["lower"]) and math.isnan(ece["upper"])
+    assert found["baseline"]["accuracy"]["upper"] < 0
+
+
+@pytest.mark.parametrize("hits", [0, 1, 15, 29, 30])
+def test_interval_of_a_share_is_the_exact_binomial_one(hits):
+    found = scores.share_interval(hits / 30, 30)
+    expected = stats.binomtest(hits, 30).proportion_ci(0.95, method="exact")
+    assert (found["lower"], found["upper"]) == pytest.approx((expected.low, expected.high), rel=1e-9)
 
 
 def test_an_impossible_row_is_not_hidden(rng):

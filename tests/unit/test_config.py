@@ -229,6 +229,11 @@ def test_files_to_predict_are_looked_for_and_named_apart(
         check_files(load(with_iris(predict=["nwe.csv"])))
     with pytest.raises(ConfigError, match=r"datasets.iris.predict.*the names of the files .* must differ"):
         load(with_iris(predict=["a/new.csv", "b/new.csv"]))
+    own = tmp_path / "results" / "iris" / "predictions" / "new.csv"
+    own.parent.mkdir(parents=True)
+    own.touch()
+    with pytest.raises(ConfigError, match=r"datasets.iris.predict: the predictions of .* would replace it"):
+        check_files(load(with_iris(predict=["results/iris/predictions/new.csv"])))
     with pytest.raises(ConfigError, match=r"the name of the file '\*' cannot become that of its predictions"):
         load(with_iris(predict=["*.csv"]))
     with pytest.raises(ConfigError, match="the environment variable NOWHERE is not set"):

@@ -100,6 +100,20 @@ def test_what_is_in_the_scores(evaluated, tmp_path):
     pd.testing.assert_frame_equal(pd.read_csv(csv_path, float_precision="round_trip"), table)
 
 
+def test_shares_of_test_rows_have_their_binomial_interval(evaluated):
+    _, _, _, found, _ = evaluated
+    for model, splits in found["models"].items():
+        for name, entry in splits["test"].items():
+            is_share = name == "accuracy" or name.startswith("coverage_")
+            assert ({"lower", "upper"} <= set(entry)) == is_share, (model, name)
+            if is_share:
+                assert 0 <= entry["lower"] <= entry["value"] <= entry["upper"] <= 1
+                assert (
+                    entry["upper"] - entry["lower"] > 0.4
+                )  # five rows tell little, also where all are right
+        assert not any("lower" in entry for entry in splits["train"].values())
+
+
 def test_table_of_a_classification(tmp_path):
     dataset = make_dataset("classification")
     idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=20))

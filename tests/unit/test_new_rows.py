@@ -1,5 +1,6 @@
 """New rows: predictions that agree with those of the test rows, a flag for extrapolation, errors with their place."""
 
+import contextlib
 import dataclasses
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from bnn.__main__ import main
 from bnn.new_rows import default_out_path, predict_file, relative_distance
 from bnn.tables import DataError, read_features
+from scripts import predict
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
     combined,
@@ -25,7 +27,12 @@ def finished_run(folder, dataset, likelihood=LIKELIHOOD):
     results = folder / "results"
     idata = combined(dataset, write_chains(results, theta, layout), likelihood=likelihood)
     dataset.save(results / "data.nc")
+    write_verdict(results, "PASS")
     return results, idata
+
+
+def write_verdict(results, verdict):
+    (results / "diagnostics.json").write_text(f'{{"verdict": "{verdict}"}}', encoding="utf-8")
 
 
 def write_rows(path, dataset, x, **more):
@@ -49,9 +56,9 @@ def run(request, tmp_path):
 def test_predictions_of_test_rows_are_those_of_the_run(run, tmp_path):
     dataset, results, idata = run
     path = write_rows(tmp_path / "new.csv", dataset, dataset.x_test)
-    notes = predict_file(results, path, tmp_path / "out.csv")
+    notes, doubts = predict_file(results, path, tmp_path / "out.csv")
     table = pd.read_csv(tmp_path / "out.csv")
-    assert table["row"].tolist() == [1, 2, 3, 4, 5]
+    assert table["row"].tolist() == [2, 3, 4, 5, 6]
     group = idata["predictions"]
     if dataset.task == "classification":
         probability = group["probability"].values.mean(axis=(0, 1), dtype=float)
@@ -70,7 +77,8 @@ def test_predictions_of_test_rows_are_those_of_the_run(run, tmp_path):
         # Quantiles of 400 draws: an end of the 50 % interval is known to about 7 % of a standard deviation.
         drawn = np.quantile(group["y"].values.reshape(-1, 5), 0.75, axis=0)
         assert np.abs(table["upper_50"] - drawn).max() < 0.4 * table["sd"].max()
-    assert notes == [f"5 rows predicted, {table['far'].sum()} of them far from the training rows"]
+    far = f"5 rows predicted, {table['far'].sum()} of them far from the training rows"
+    assert (notes, doubts) == ([far, "verdict PASS"], [])
     first = (tmp_path / "out.csv").read_bytes()
     predict_file(results, path, tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_bytes() == first
@@ -147,6 +155,11 @@ GOOD = "length,width\n1,2\n3,4\n"
         ("", "the file is empty"),
         ("length,width\n", "there is a header line but no row of data"),
         ("length\n1\n", "row 1: column width is missing"),
+        ("depth\n1\n", "row 1: columns length, width are missing, which the network was trained on"),
+        (
+            "length,width,colour,size\n1,2,3,4\n",
+            "row 1: columns colour, size are not among those that the network was trained on; remove them",
+        ),
         ("length,widht\n1,2\n", "column width is missing, which the network was trained on; is it 'widht'?"),
         (
             GOOD.replace("width", "width,colour").replace(",2", ",2,5").replace(",4", ",4,5"),
@@ -185,6 +198,59 @@ def test_an_old_file_of_predictions_survives_a_fault(tmp_path):
     with pytest.raises(DataError, match="'four' is not a number"):
         predict_file(results, path, out)
     assert out.read_text(encoding="utf-8") == "old"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "said"),
+    [
+        ("FAIL", "warning: verdict FAIL: the chains did not converge: do not use the uncertainties\n"),
+        ("WARN", "warning: verdict WARN: a figure of the chains misses its threshold: "),
+        ("PASS", ""),
+        (None, "whether the chains converged is not known"),
+    ],
+)
+def test_doubt_in_the_chains_is_said_beside_the_predictions(tmp_path, capsys, verdict, said):
+    dataset = make_dataset("regression")
+    results, _ = finished_run(tmp_path, dataset)
+    if verdict:
+        write_verdict(results, verdict)
+    else:
+        (results / "diagnostics.json").unlink()
+    path, out = tmp_path / "new.csv", tmp_path / "out.csv"
+    path.write_text(GOOD, encoding="utf-8")
+    assert main(["predict", str(results), str(path), "-o", str(out)]) == 0
+    found = capsys.readouterr()
+    assert out.is_file() and "2 rows predicted" in found.out
+    assert ("verdict PASS" in found.out) == (verdict == "PASS")
+    assert found.err.count("\n") == (verdict != "PASS") and said in found.err
+    log = tmp_path / "log"
+    with log.open("w") as file, contextlib.redirect_stdout(file):
+        predict.main(results / "posterior.nc", path, out)
+    assert said.rstrip("\n") in log.read_text()
+
+
+@pytest.mark.parametrize("how", ["same", "roundabout", "link"])
+def test_predictions_do_not_replace_the_rows(tmp_path, capsys, how):
+    dataset = make_dataset("regression")
+    results, _ = finished_run(tmp_path, dataset)
+    path = tmp_path / "new.csv"
+    path.write_text(GOOD, encoding="utf-8")
+    out = {"same": path, "roundabout": tmp_path / "results" / ".." / "new.csv", "link": tmp_path / "l.csv"}[
+        how
+    ]
+    if how == "link":
+        out.symlink_to(path)
+    assert main(["predict", str(results), str(path), "-o", str(out)]) == 1
+    assert "new.csv: the predictions would replace the file of the rows" in capsys.readouterr().err
+    assert path.read_text(encoding="utf-8") == GOOD
+
+
+def test_one_row_is_one_row(tmp_path):
+    dataset = make_dataset("regression")
+    results, _ = finished_run(tmp_path, dataset)
+    path = tmp_path / "new.csv"
+    path.write_text("length,width\n1,2\n", encoding="utf-8")
+    assert predict_file(results, path, tmp_path / "out.csv").notes[0].startswith("1 row predicted, ")
 
 
 def test_missing_files_are_named(tmp_path, capsys):

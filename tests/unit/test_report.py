@@ -14,6 +14,7 @@ from bnn import plots
 from bnn.report import render_overview, render_tables, table, write_page
 from bnn.report.captions import figure_texts
 from bnn.report.convergence import worst
+from bnn.report.overview import overview_rows
 from bnn.report.render import FILES
 from bnn.report.rst import PATH, figure_captions
 from bnn.storage import read_json, write_json
@@ -127,12 +128,60 @@ def test_differences_show_the_numbers_of_the_file_and_what_they_mean(svg: Path, 
 def test_a_score_that_does_not_vary_over_rows_has_no_error(svg: Path) -> None:
     """Thirty rows out of thirty do not make the accuracy certain; the bootstrap cannot know."""
     metrics = make_metrics("classification")
-    metrics["models"]["bnn"]["test"]["accuracy"] = {"value": 1.0, "mcse": 0.0, "se": 1e-17}
+    own = {"value": 1.0, "mcse": 0.0, "se": 1e-17, "lower": 0.88430, "upper": 1.0}
+    metrics["models"]["bnn"]["test"]["accuracy"] = own
+    metrics["models"]["linear"]["test"]["accuracy"] = own | {"value": 0.0, "lower": 0.0, "upper": 0.1157}
     metrics["differences"]["baseline"]["accuracy"] = {"value": 0.0, "se": 0.0, "lower": 0.0, "upper": 0.0}
     page = Page.of(dataset_page(svg, "classification", metrics=metrics))
-    assert page.cells("comparison-test")["Accuracy"][0] == "100 %"
+    assert page.cells("comparison-test")["Accuracy"][0] == "100 % (at least 88.4 %)"
+    assert page.cells("comparison-test")["Accuracy"][3] == "0 % (at most 11.6 %)"
+    assert "the accuracy is 100 % (at least 88.4 %) for the BNN" in page.text
+    assert page.text.count("100 % (at least 88.4 %)") == 3  # answer, tile, table
+    overview = Page.of(render_overview([(make_diagnostics("classification"), metrics)]))
+    assert "100 % (at least 88.4 %)" in overview.cells("overview")["iris"]
     assert page.remarks["differences"]["Accuracy"][1] == "same on every row"
     assert "a difference of 0 percentage points (same on every row)" in page.text
+
+
+def test_an_ece_is_called_neither_better_nor_worse(svg: Path) -> None:
+    metrics = distinct_metrics("classification")
+    for other in MODELS[1:]:
+        metrics["differences"][other]["ece"] |= {"lower": 0.04, "upper": 0.09}
+    for verdict in ("PASS", "FAIL"):
+        page = Page.of(dataset_page(svg, "classification", verdict, metrics=metrics))
+        assert page.remarks["differences"]["ECE"] == ["percentage points", "", "", ""]
+        assert table.ECE_NOTE in page.text
+    assert table.ECE_NOTE not in Page.of(dataset_page(svg, "regression")).text
+
+
+@pytest.mark.parametrize(("n_test", "said"), [(29, True), (30, False)])
+def test_few_test_rows_and_many_comparisons_are_said(svg: Path, n_test: int, said: bool) -> None:
+    metrics = make_metrics("regression") | {"n_test": n_test}
+    page = Page.of(dataset_page(svg, "regression", metrics=metrics))
+    assert (table.FEW_NOTE in page.text) == said
+    assert table.MANY_NOTE in page.text
+    overview = Page.of(render_overview([(make_diagnostics("regression"), metrics)])).text
+    assert (table.FEW_NOTE in overview) == said
+    assert table.MANY_NOTE in overview
+
+
+def test_the_difference_of_chains_that_did_not_converge_is_not_drawn() -> None:
+    entries = [
+        (make_diagnostics("regression", verdict), make_metrics("regression")) for verdict in ("PASS", "FAIL")
+    ]
+    failed, passed = entries[1], entries[0]
+    assert render_overview([passed]).count('class="whisker"') == 1
+    assert render_overview([failed]).count('class="whisker"') == 0
+    # Nor does it stretch the scale of the others.
+    failed[1]["differences"]["baseline"]["nll"] |= {"lower": -1e6, "upper": 1e6}
+    assert overview_rows([passed, failed])[0].whisker == overview_rows([passed])[0].whisker
+
+
+def test_running_a_dataset_again_leaves_the_page_over_all_alone(svg: Path) -> None:
+    text = Page.of(dataset_page(svg, "regression")).text
+    command = next(line for line in text.splitlines() if line.startswith("snakemake "))
+    # The target comes first: what follows --configfile is taken for one.
+    assert command.split("--replace")[0].split()[-1] == "results/iris/report.html"
 
 
 @pytest.mark.parametrize("split", ["train", "test"])

@@ -47,6 +47,15 @@ def test_every_number_of_a_page_is_in_a_file(svg: Path, task: str, verdict: str)
         assert untraced(table, forms_of(found)) == [], name
 
 
+def test_the_end_of_the_interval_of_a_whole_share_is_in_a_file(svg: Path) -> None:
+    found = files("classification", "PASS")
+    whole = {"value": 1.0, "mcse": 0.0, "se": 0.0, "lower": 0.8729, "upper": 1.0}
+    found["metrics"]["models"]["bnn"]["test"]["accuracy"] = whole
+    html = dataset_page(svg, "classification", **found)
+    assert "(at least 87.3 %)" in html
+    assert untraced(html, forms_of(found)) == []
+
+
 def test_every_number_of_the_overview_is_in_a_file() -> None:
     found = [files(task, verdict) for task in TASKS for verdict in VERDICTS]
     html = render_overview([(entry["diagnostics"], entry["metrics"]) for entry in found])

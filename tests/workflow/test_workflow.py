@@ -334,11 +334,13 @@ def test_files_of_new_rows_are_predicted_and_nothing_else_runs(finished):
         path = finished.result("mine", "predictions", "new rows.csv")
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
-        assert [row["row"] for row in rows] == ["1", "2"]
+        assert [row["row"] for row in rows] == ["2", "3"]
         assert [row["far"] for row in rows] == ["0", "1"]
         assert rows[1]["outside_range"] == "width"
         log = finished.result("mine", "logs", "predict_new rows.log").read_text()
         assert "2 rows predicted, 1 of them far from the training rows" in log
+        verdict = json.loads(finished.result("mine", "diagnostics.json").read_text())["verdict"]
+        assert f"verdict {verdict}" in log
         new.write_text("depth,width\n1.5,3\n0.5,wide\n", encoding="utf-8")
         done = finished.snakemake("results/mine/predictions/new rows.csv")
         said = done.stdout + done.stderr

@@ -83,6 +83,7 @@ rule predict:
     input:
         data="results/{dataset}/data.nc",
         posterior=posterior_with_weights,
+        diagnostics="results/{dataset}/diagnostics.json",
         rows=file_to_predict,
     output:
         "results/{dataset}/predictions/{file}.csv",
