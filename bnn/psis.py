@@ -2,9 +2,10 @@
 
 Draws of one distribution stand for another one when they are weighted. The largest weights decide how well that works:
 a generalised Pareto distribution is fitted to them, its quantiles take their place, and its shape k says whether the
-result can be trusted: up to 0.7 it can, beyond it the error is not under control.
+result can be trusted: up to min(1 - 1 / log10(draws), 0.7) it can, beyond it the error is not under control.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -15,8 +16,8 @@ with quiet_import():
     import arviz as az
     import xarray as xr
 
-K_THRESHOLD = 0.7
-"""Pareto k above this: not to be trusted."""
+K_MAX = 0.7
+"""Pareto k above this is not to be trusted, however many the draws."""
 
 _CELLS_AT_ONCE = 2**22
 """Log weights handed to ArviZ at a time, so that its copies stay small."""
@@ -33,6 +34,14 @@ class Loo(NamedTuple):
     """(obs,): the same given all rows, the row itself included"""
     k: np.ndarray
     """(obs,): Pareto k"""
+
+
+def k_threshold(n_draws: int) -> float:
+    """Return the Pareto k above which a mean over so many weighted draws is not to be trusted, at least 0.
+
+    It is min(1 - 1 / log10(n_draws), 0.7): heavier weights need more draws (Vehtari et al. 2024).
+    """
+    return max(0.0, min(1 - 1 / math.log10(n_draws), K_MAX)) if n_draws > 1 else 0.0
 
 
 def smooth(log_ratios: np.ndarray, *, efficiency: float = 1.0) -> tuple[np.ndarray, np.ndarray]:

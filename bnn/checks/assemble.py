@@ -14,11 +14,15 @@ from bnn.evaluation.forecasts import check_rows
 from bnn.posterior import make_network, make_prior
 from bnn.posterior_file import StoredPosterior, stacked_theta
 from bnn.predictive import make_predictor, mixture_log_density
-from bnn.psis import K_THRESHOLD, Loo, leave_one_out
+from bnn.psis import Loo, k_threshold, leave_one_out
 from bnn.seeding import Stream, chain_rng
 from bnn.storage import Variable, write_json, write_netcdf
 
 _N_WORST = 10
+P_VALUES = (0.01, 0.99)
+"""Posterior predictive p-values outside these are raised."""
+MAX_SHARE_ABOVE = 0.1
+"""Share of training rows with a Pareto k above its limit, beyond which leave-one-out is raised."""
 _MAX_REPLICATED = 2000
 """Replicated statistics that are kept for the figures."""
 
@@ -60,17 +64,22 @@ def check(
     )
     rngs = [chain_rng(settings["seed"], Stream.CHECKS, index) for index in range(3)]
     prior = make_prior(predictor.network, predictor.likelihood, settings["prior"])
-    loo = leave_one_out(idata["log_likelihood"]["y"].values)
+    log_likelihood = idata["log_likelihood"]["y"].values
+    loo = leave_one_out(log_likelihood)
+    threshold = k_threshold(log_likelihood.shape[0] * log_likelihood.shape[1])
     held_out = mixture_log_density(idata["predictions"]["log_density_y"].values)
     posterior = posterior_checks(idata, dataset)
     before = prior_checks(prior, predictor, dataset, rngs[0])
     ordinary = make_network(dataset, settings["network"])
     novelty, scores = out_of_distribution(dataset, predictor, theta, ordinary, references, rngs[1])
+    loo_summary = _loo_summary(loo, dataset.row_train, held_out, threshold)
+    after = [summarise(item) for item in posterior]
     summary = {
         "dataset": dataset.name,
         "task": dataset.task,
-        "loo": _loo_summary(loo, dataset.row_train, held_out),
-        "posterior_predictive": [summarise(item) for item in posterior],
+        "flags": flags(loo_summary, after),
+        "loo": loo_summary,
+        "posterior_predictive": after,
         "prior_predictive": [summarise(item) for item in before],
         "sensitivity": prior_sensitivity(
             idata,
@@ -108,7 +117,53 @@ def save(
     write_json(json_path, summary)
 
 
-def _loo_summary(loo: Loo, rows: np.ndarray, held_out: np.ndarray) -> dict[str, Any]:
+def flags(loo: Mapping[str, Any], posterior: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return what a reader of the checks must not overlook, each `{name, raised, text, value, limit}`.
+
+    Parameters
+    ----------
+    loo
+        That entry of checks.json.
+    posterior
+        `posterior_predictive` of checks.json.
+    """
+    low, high = P_VALUES
+    found = [check for check in posterior if check["p_value"] is not None]
+    p_values = [check["p_value"] for check in found]
+    missed = [check["name"] for check in found if not low <= check["p_value"] <= high]
+    share = loo["n_above"] / loo["n_rows"]
+    of = f"p below {low:g} or above {high:g}"
+    return [
+        {
+            "name": "posterior_predictive_off",
+            "raised": bool(missed),
+            "text": f"The fitted model does not make training targets like the observed ones ({of}) in: "
+            f"{', '.join(missed)}. It misses this feature of the data: do not rely on what depends on it, and try "
+            "another likelihood, prior or network."
+            if missed
+            else f"No posterior predictive p-value is extreme ({of}).",
+            "value": min(p_values, key=lambda p: min(p, 1 - p)) if p_values else None,
+            "limit": list(P_VALUES),
+        },
+        {
+            "name": "loo_unreliable",
+            "raised": share > MAX_SHARE_ABOVE,
+            "text": f"Leave-one-out is {'not ' if share > MAX_SHARE_ABOVE else ''}to be trusted: Pareto k is above "
+            f"{loo['k_threshold']:.2f} for {loo['n_above']} of {loo['n_rows']} training rows "
+            f"(limit {100 * MAX_SHARE_ABOVE:g} %)."
+            + (
+                " For so many rows the cause is a flexible model, not outliers, and the estimate is too good: judge "
+                "the model by the test rows, or fit it again without some rows at a time."
+                if share > MAX_SHARE_ABOVE
+                else ""
+            ),
+            "value": share,
+            "limit": MAX_SHARE_ABOVE,
+        },
+    ]
+
+
+def _loo_summary(loo: Loo, rows: np.ndarray, held_out: np.ndarray, threshold: float) -> dict[str, Any]:
     n, n_test = len(loo.elpd), len(held_out)
     worst = np.argsort(-loo.k, kind="stable")[:_N_WORST]
     return {
@@ -120,8 +175,9 @@ def _loo_summary(loo: Loo, rows: np.ndarray, held_out: np.ndarray) -> dict[str, 
         "nll_se": _error_of_sum(loo.elpd) / n,
         "nll_test": -float(held_out.mean()),
         "nll_test_se": _error_of_sum(held_out) / n_test,
-        "k_threshold": K_THRESHOLD,
-        "n_above": int((loo.k > K_THRESHOLD).sum()),
+        "k_threshold": threshold,
+        # A k that is not a number must not pass for a small one.
+        "n_above": int((~(loo.k <= threshold)).sum()),
         "k_max": float(loo.k.max()),
         "worst": [{"row": int(rows[index]), "k": float(loo.k[index])} for index in worst],
     }

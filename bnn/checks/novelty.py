@@ -30,6 +30,9 @@ MARGIN = 1.0
 """Ranges of the training rows by which uniform inputs reach beyond them on either side."""
 
 MIN_ROWS, MAX_ROWS = 200, 400
+N_DIRECTIONS = 40
+"""Directions in which rows are shifted: how well a model does depends on the direction more than on the rows."""
+
 N_REPLICATES = 500
 _HOLE_POINTS = 41
 _HOLE_LEVEL = 0.9
@@ -44,6 +47,10 @@ class Inputs(NamedTuple):
     """(obs, input), standardised"""
     y: np.ndarray | None
     """(obs,): class indices or standardised targets of the rows they were made from; None if of none"""
+    row: np.ndarray | None = None
+    """(obs,): index of the test row each was made from; None if of none"""
+    direction: np.ndarray | None = None
+    """(obs,): index of the direction in which each was moved; None if each has its own noise"""
 
 
 class Uncertainty(NamedTuple):
@@ -70,26 +77,33 @@ def make_inputs(dataset: Dataset, rng: np.random.Generator) -> list[Inputs]:
         rows = np.sort(rng.permutation(len(rows))[:MAX_ROWS])
     x, y = dataset.x_test[rows], dataset.y_test[rows]
     # Few test rows are used several times, each time with other noise.
-    n_copies = max(1, -(-MIN_ROWS // len(rows)))
-    many_x, many_y = np.tile(x, (n_copies, 1)), np.tile(y, n_copies)
-    noise = NOISE_SD * rng.standard_normal(many_x.shape)
-    sides = rng.choice([-SHIFT, SHIFT], size=(n_copies, x.shape[1]))
+    copies = np.tile(np.arange(len(rows)), max(1, -(-MIN_ROWS // len(rows))))
+    noised = x[copies] + NOISE_SD * rng.standard_normal((len(copies), x.shape[1]))
+    # A direction moves few rows, so that many directions cost no more than the other kinds.
+    n_moved = min(len(rows), MAX_ROWS // N_DIRECTIONS)
+    moved = np.concatenate([rng.permutation(len(rows))[:n_moved] for _ in range(N_DIRECTIONS)])
+    direction = np.repeat(np.arange(N_DIRECTIONS), n_moved)
+    sides = rng.choice([-SHIFT, SHIFT], size=(N_DIRECTIONS, x.shape[1]))
     low, high = dataset.x_train.min(axis=0), dataset.x_train.max(axis=0)
     reach = MARGIN * (high - low)
-    uniform = rng.uniform(low - reach, high + reach, size=many_x.shape)
+    uniform = rng.uniform(low - reach, high + reach, size=(len(copies), x.shape[1]))
     return [
         Inputs("test rows", "test rows as they are", x, y),
         Inputs(
             "noised",
             f"test rows with normal noise of {NOISE_SD:g} standard deviations added to every feature",
-            many_x + noise,
-            many_y,
+            noised,
+            y[copies],
+            copies,
         ),
         Inputs(
             "shifted",
-            f"test rows with every feature moved by {SHIFT:g} standard deviations, up or down, all rows alike",
-            many_x + np.repeat(sides, len(rows), axis=0),
-            many_y,
+            f"test rows with every feature moved by {SHIFT:g} standard deviations, up or down, in "
+            f"{N_DIRECTIONS} random directions of {n_moved} random rows each",
+            x[moved] + sides[direction],
+            y[moved],
+            moved,
+            direction,
         ),
         Inputs(
             "uniform",
@@ -147,12 +161,7 @@ def out_of_distribution(
     weights = np.concatenate(list(row_weights(n_rows, N_REPLICATES, rng)))
     kinds = []
     for kind in strange:
-        if kind.y is None:
-            outside = np.concatenate(list(row_weights(len(kind.x), N_REPLICATES, rng)))
-        else:
-            # Copies of a test row are drawn together with it.
-            n_copies = len(kind.x) // n_rows
-            outside = np.tile(weights, (1, n_copies)) / n_copies
+        outside = strange_weights(kind, weights, rng)
         models: dict[str, dict[str, Any]] = {}
         drawn = {}
         for model, there in found[kind.name].items():
@@ -180,12 +189,38 @@ def out_of_distribution(
         "score": "predictive entropy" if is_class else "predictive standard deviation",
         "n_rows": n_rows,
         "level": LEVEL,
+        "n_replicates": N_REPLICATES,
         "kinds": kinds,
     }
     models_of = {
         model: {name: each[model].score for name, each in found.items()} for model in found["noised"]
     }
     return summary, models_of
+
+
+def strange_weights(kind: Inputs, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the weights of strange inputs in replicates, (replicate, obs); they sum to 1.
+
+    What was made from a test row is drawn together with it; directions are drawn as well, and the weight of an input
+    is the product of both (Owen 2007).
+
+    Parameters
+    ----------
+    kind
+        The inputs.
+    weights
+        Weights of the test rows in the same replicates, (replicate, row).
+    rng
+        Draws the directions, and inputs that were made from no row.
+    """
+    if kind.row is None:
+        return np.concatenate(list(row_weights(len(kind.x), len(weights), rng)))
+    found = weights[:, kind.row]
+    if kind.direction is not None:
+        n_directions = int(kind.direction.max()) + 1
+        drawn = np.concatenate(list(row_weights(n_directions, len(weights), rng)))
+        found = found * drawn[:, kind.direction]
+    return found / found.sum(axis=1, keepdims=True)
 
 
 def auroc(

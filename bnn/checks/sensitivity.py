@@ -19,7 +19,7 @@ from bnn.posterior import make_prior
 from bnn.posterior_file import StoredPosterior, stacked_theta
 from bnn.predictive import Predictor
 from bnn.priors import scaled_prior
-from bnn.psis import K_THRESHOLD, relative_efficiency, smooth
+from bnn.psis import k_threshold, relative_efficiency, smooth
 from bnn.storage import read_netcdf
 
 _ROWS_AT_ONCE = 1024
@@ -63,6 +63,7 @@ def prior_sensitivity(
     log_prior = _log_prior(dataset, predictor, prior, layout, theta)
     start = log_prior(1.0)
     efficiency = relative_efficiency(start[..., None])
+    threshold = k_threshold(start.size)
     score = _scorer(dataset)
     uniform = np.zeros_like(start)
     entries = [_entry(1.0, "as run", score, draws, uniform, k=0.0)]
@@ -75,7 +76,7 @@ def prior_sensitivity(
             continue
         ratios = (log_prior(factor) - start).ravel()
         weights, k = smooth(ratios, efficiency=efficiency)
-        if k <= K_THRESHOLD:
+        if k <= threshold:
             log_weights = weights.reshape(start.shape)
             entries.append(_entry(factor, "reweighted", score, draws, log_weights, k=float(k)))
         else:
@@ -89,7 +90,7 @@ def prior_sensitivity(
     slope = [float(slopes[0, i]) if known[i] else None for i in range(2)]
     error = [jackknife_mcse(slopes[1:, i]) if known[i] else None for i in range(2)]
     return {
-        "k_threshold": K_THRESHOLD,
+        "k_threshold": threshold,
         "headline": headline,
         "slope_nll": slope[0],
         "slope_nll_mcse": error[0],

@@ -105,6 +105,7 @@ def summarise(check: Check) -> dict[str, Any]:
         "upper": upper,
         "p_value": None,
         "mcse": None,
+        "n_replicates": int(drawn.size),
     }
     if check.observed is not None:
         exceeds = 0.5 * (drawn > check.observed) + 0.5 * (drawn >= check.observed)

@@ -71,7 +71,7 @@ def predictive_checks(
         text = check["name"]
         if observed is not None:
             axes.axvline(observed, color=VERMILLION, linewidth=1.6, label="observed")
-            text += f" (p = {check['p_value']:.2g})"
+            text += f" ({_p_text(check)})"
         if unit and check["name"] in ("mean", "sd", "smallest", "largest", "sd of the network"):
             text = text.replace(check["name"], axis_label(check["name"], unit), 1)
         axes.set_title(text, fontsize=8, loc="left", pad=2, color=INK)
@@ -81,6 +81,12 @@ def predictive_checks(
         axes.spines["left"].set_visible(False)
     legend_above(figure, n_columns=2)
     save(figure, path, title)
+
+
+def _p_text(check: Mapping[str, Any]) -> str:
+    """A share of 0 or 1 of finitely many replicates is a bound, not a probability."""
+    value, bound = check["p_value"], 1 / check["n_replicates"]
+    return f"p < {bound:.2g}" if value == 0 else f"p > 1 − {bound:.2g}" if value == 1 else f"p = {value:.2g}"
 
 
 @styled
@@ -116,7 +122,7 @@ def prior_sensitivity(path: PathLike, sensitivity: Mapping[str, Any]) -> None:
         axes.plot(near, tangent, color=MUTED, linewidth=1, linestyle=(0, (4, 3)), label="slope at 1")
     for entry in entries:
         if entry["method"] == "needs a rerun":
-            label = f"needs a rerun (Pareto k > {sensitivity['k_threshold']:g})"
+            label = f"needs a rerun (Pareto k > {sensitivity['k_threshold']:.2g})"
             axes.axvline(entry["factor"], color=GRID, linewidth=3, label=label, zorder=0)
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(factors.tolist()))
@@ -160,8 +166,8 @@ def loo_pareto_k(path: PathLike, k: np.ndarray, rows: np.ndarray, threshold: flo
         return save_message(path, title, "Pareto k could not be computed for any row.")
     figure, axes = new_figure()
     kinds = (
-        (finite & (k <= threshold), f"at most {threshold:g}", BLUE, "o", 3),
-        (finite & (k > threshold), f"above {threshold:g}: not reliable", VERMILLION, "X", 5),
+        (finite & (k <= threshold), f"at most {threshold:.2g}", BLUE, "o", 3),
+        (finite & (k > threshold), f"above {threshold:.2g}: not reliable", VERMILLION, "X", 5),
     )
     for chosen, name, colour, marker, size in kinds:
         label = f"{name} ({np.count_nonzero(chosen)} rows)"

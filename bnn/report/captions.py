@@ -81,14 +81,14 @@ CAPTIONS = {
         "unsure",
         "Does it know what it does not know?",
         "How well the uncertainty of each model tells test rows from inputs unlike any that it was trained on: "
-        "noised, shifted, or drawn at random. An AUROC of 1 is perfect, 0.5 is chance; below that a model is "
-        "surer of what it has never seen.",
+        "noised, shifted in many directions, or drawn at random. An AUROC of 1 is perfect, 0.5 is chance; below "
+        "that a model is surer of what it has never seen.",
     ),
     "posterior_predictive": Caption(
         "model",
         "Could the model have made these data?",
         "The fitted model makes new targets for the training rows, again and again. What was observed should lie "
-        "within the spread of what it makes; where it does not, the model misses that feature of the data.",
+        "within the spread of what it makes; where p is near 0 or 1 the model misses that feature of the data.",
     ),
     "prior_predictive": Caption(
         "model",
@@ -101,13 +101,16 @@ CAPTIONS = {
         "Does the result hang on the prior?",
         "NLL of the test rows with all prior scales of weights and biases multiplied by a factor. If the "
         "differences are small beside the error of the score over rows, the data decide and not the choice of the "
-        "prior. Where the draws cannot be reweighted, only the slope at the prior as it is says something.",
+        "prior. Where the draws cannot be reweighted the factor is left open, and only the slope at the prior as it "
+        "is says something; with evaluation.sensitivity_rerun the chains run again for all factors.",
     ),
     "loo_pareto_k": Caption(
         "model",
         "Which rows sway the posterior?",
         "Pareto k of each training row: how much the posterior would change without it. Above the dashed line "
-        "leave-one-out is unreliable for that row; look whether it is an outlier or an error.",
+        "leave-one-out is unreliable for that row. If it is a few rows, look whether they are outliers or errors; if "
+        "it is a large share of all, the model is so flexible that each row sways it, and leave-one-out cannot be "
+        "estimated from these draws.",
     ),
     "log_density_trace": Caption(
         "sampler",
@@ -181,7 +184,7 @@ def figure_texts(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> 
         "pit": f"Histogram of where {n_test} observations fell in their predicted distributions.",
         "coverage": f"Share of {n_test} observations inside intervals, against what the intervals promise.",
         "uncertainty": f"Aleatoric and epistemic uncertainty of {n_test} test rows; right and wrong ones differ.",
-        "out_of_distribution": "AUROC of the uncertainty of each model for three kinds of unseen inputs.",
+        "out_of_distribution": "AUROC of the uncertainty of each model for three kinds of strange inputs.",
         "posterior_predictive": "Statistics of targets that the fitted model makes, beside the observed ones.",
         "prior_predictive": "Statistics of targets that the prior makes, beside the observed ones.",
         "prior_sensitivity": "Test scores of the BNN against the factor on the scales of the prior.",

@@ -29,7 +29,7 @@ _HEADINGS = {
 }
 FILES = {
     "metrics.json": "scores, differences, calibration, rows",
-    "checks.json": "leave-one-out, predictive checks, unseen inputs, other priors",
+    "checks.json": "leave-one-out, predictive checks, strange inputs, other priors",
     "diagnostics.json": "verdict, R-hat, ESS",
     "predictions.csv": "a line for each test row",
     "posterior.nc": "every draw, for ArviZ",
@@ -95,6 +95,7 @@ def render_dataset(
             heading=_HEADINGS[diagnostics["verdict"]],
             answer=sentences.answer(diagnostics, metrics, checks),
             flags=[flag for flag in metrics["flags"] if flag["raised"]],
+            check_flags=[flag for flag in checks["flags"] if flag["raised"]],
             advice=advice.explain(diagnostics["findings"]),
             change=advice.as_yaml(metrics["dataset"], advice.changes(diagnostics, settings)),
             tiles=_tiles(diagnostics, metrics),
@@ -193,7 +194,7 @@ def _tables(
         "most_wrong": rows.worst_rows(metrics, "most_wrong"),
         "most_uncertain_features": rows.all_features(metrics, "most_uncertain"),
         "most_wrong_features": rows.all_features(metrics, "most_wrong"),
-        "unseen": check_tables.out_of_distribution(checks),
+        "unseen": check_tables.out_of_distribution(checks, trusted=trusted),
         "hole": check_tables.hole(checks, metrics),
         "scores_test": comparison.scores(metrics, "test", trusted=trusted),
         "scores_train": comparison.scores(metrics, "train", trusted=trusted),

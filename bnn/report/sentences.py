@@ -123,7 +123,8 @@ def certainty(metrics: Mapping[str, Any], checks: Mapping[str, Any]) -> str:
         return f"{held}{least}."
     lowest = min(kinds, key=lambda kind: kind["models"]["bnn"]["auroc"] or 0)
     auroc = lowest["models"]["bnn"]
+    error = None if formatting.is_negligible(auroc["se"], auroc["auroc"]) else auroc["se"]
     return (
-        f"{held}{least}; it tells unseen inputs from test rows with an AUROC of at least "
-        f"{formatting.estimate(auroc['auroc'], auroc['se'])} ({lowest['name']} inputs; 0.5 would be chance)."
+        f"{held}{least}; of the kinds of strange inputs it tells {lowest['name']} ones from test rows worst, with an "
+        f"AUROC of {formatting.estimate(auroc['auroc'], error)} (0.5 would be chance)."
     )

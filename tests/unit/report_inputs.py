@@ -241,6 +241,7 @@ def make_checks(task: str) -> dict[str, Any]:
         "upper": 0.3777,
         "p_value": 0.371,
         "mcse": 0.011,
+        "n_replicates": 2400,
     }
     kinds = []
     for index, name in enumerate(("noised", "shifted", "uniform")):
@@ -261,6 +262,7 @@ def make_checks(task: str) -> dict[str, Any]:
             {
                 "name": name,
                 "description": f"inputs {name}",
+                "n_rows": 210 + 10 * index,
                 "models": models,
                 "differences": {"baseline": gap, "ensemble": gap | {"lower": -0.0126}},
             }
@@ -281,6 +283,22 @@ def make_checks(task: str) -> dict[str, Any]:
         | {"headline": 0.99 * value, "headline_mcse": 0.0047 * value},
     ]
     return {
+        "flags": [
+            {
+                "name": "posterior_predictive_off",
+                "raised": False,
+                "text": "No posterior predictive p-value is extreme (p below 0.01 or above 0.99).",
+                "value": 0.371,
+                "limit": [0.01, 0.99],
+            },
+            {
+                "name": "loo_unreliable",
+                "raised": False,
+                "text": "Leave-one-out is to be trusted: Pareto k is above 0.70 for 2 of 120 training rows.",
+                "value": 0.0167,
+                "limit": 0.1,
+            },
+        ],
         "loo": {
             "elpd_loo": -13.271,
             "se": 3.119,
@@ -304,12 +322,17 @@ def make_checks(task: str) -> dict[str, Any]:
             "k_threshold": 0.7,
             "slope_nll": 0.0131,
             "slope_nll_mcse": 0.0042,
-            "slope_headline": -0.0219,
-            "slope_headline_mcse": 0.0071,
+            "slope_headline": None if task == "classification" else -0.0219,
+            "slope_headline_mcse": None if task == "classification" else 0.0071,
             "headline": headline,
             "factors": factors,
         },
-        "out_of_distribution": {"score": "predictive entropy", "n_rows": 30, "kinds": kinds},
+        "out_of_distribution": {
+            "score": "predictive entropy",
+            "n_rows": 30,
+            "n_replicates": 500,
+            "kinds": kinds,
+        },
         "hole": None
         if task == "classification"
         else {

@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from bnn.baseline import fit_references
 from bnn.checks import novelty, statistics
-from bnn.checks.assemble import check, save
+from bnn.checks.assemble import check, flags, save
 from bnn.checks.sensitivity import prior_sensitivity
 from bnn.network import Network
 from bnn.posterior import make_network, make_prior
@@ -66,6 +66,10 @@ def test_what_is_in_the_files(tmp_path, task):
     documented = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
     for name in (*found, *found["loo"], *found["sensitivity"], *found["out_of_distribution"]):
         assert f"`{name}" in documented or f"{name}," in documented or f", {name}" in documented, name
+    assert [flag["name"] for flag in found["flags"]] == ["posterior_predictive_off", "loo_unreliable"]
+    assert found["loo"]["k_threshold"] == pytest.approx(1 - 1 / math.log10(120)), "of 120 draws"
+    assert found["sensitivity"]["k_threshold"] == found["loo"]["k_threshold"]
+    assert found["loo"]["n_above"] == (stored["loo_k"] > found["loo"]["k_threshold"]).sum()
     assert found["loo"]["n_rows"] == 30 and len(found["loo"]["worst"]) == 10
     assert {item["row"] for item in found["loo"]["worst"]} <= set(dataset.row_train.tolist())
     density = idata["predictions"]["log_density_y"].values
@@ -196,6 +200,24 @@ def test_a_wider_prior_is_surer_of_classes():
     assert 1 / 3 < confidence[0] < 0.65 < 0.75 < confidence[1]
 
 
+# --- What must not be overlooked
+
+
+def test_extreme_p_values_and_a_large_share_of_bad_k_are_raised():
+    def raised(p_values, n_above):
+        checks = [{"name": f"statistic {i}", "p_value": p} for i, p in enumerate(p_values)]
+        found = flags({"n_above": n_above, "n_rows": 142, "k_threshold": 0.697}, checks)
+        return {flag["name"]: flag["text"] for flag in found if flag["raised"]}
+
+    assert raised([0.3, None, 0.02, 0.98], 14) == {}
+    found = raised([0.3, 0.0, 0.995], 123)
+    assert list(found) == ["posterior_predictive_off", "loo_unreliable"]
+    assert "statistic 1, statistic 2." in found["posterior_predictive_off"]
+    assert "statistic 0" not in found["posterior_predictive_off"]
+    assert "0.70 for 123 of 142 training rows" in found["loo_unreliable"]
+    assert list(raised([], 15)) == ["loo_unreliable"]
+
+
 # --- Sensitivity to the prior
 
 
@@ -309,18 +331,44 @@ def test_strange_inputs_are_as_strange_as_they_say():
     inside, noised, shifted, uniform = novelty.make_inputs(dataset, np.random.default_rng(0))
     assert np.array_equal(inside.x, dataset.x_test)
     copies = np.tile(dataset.x_test, (8, 1))
-    assert noised.x.shape == shifted.x.shape == uniform.x.shape == copies.shape == (200, 2)
+    assert noised.x.shape == uniform.x.shape == copies.shape == (200, 2)
     assert (noised.x - copies).std() == pytest.approx(novelty.NOISE_SD, rel=0.15)
-    assert np.allclose(np.abs(shifted.x - copies), novelty.SHIFT)
-    moved = (shifted.x - copies).reshape(8, 25, 2)
-    assert np.allclose(moved, moved[:, :1]), "all rows of a copy alike"
+    assert noised.row is not None and np.array_equal(dataset.x_test[noised.row], copies)
+    assert shifted.row is not None and shifted.y is not None
+    moved = (shifted.x - dataset.x_test[shifted.row]).reshape(novelty.N_DIRECTIONS, 10, 2)
+    assert np.allclose(np.abs(moved), novelty.SHIFT)
+    assert np.allclose(moved, moved[:, :1]), "the rows of a direction alike"
+    assert len(np.unique(np.sign(moved[:, 0]), axis=0)) == 4, "every direction there is"
+    assert np.array_equal(dataset.y_test[shifted.row], shifted.y)
+    assert all(len(set(rows)) == 10 for rows in shifted.row.reshape(-1, 10).tolist())
     low, high = dataset.x_train.min(axis=0), dataset.x_train.max(axis=0)
     width = high - low
     assert ((uniform.x >= low - width) & (uniform.x <= high + width)).all()
     assert ((uniform.x < low) | (uniform.x > high)).any(axis=1).mean() > 0.7
     assert uniform.y is None and noised.y is not None and len(noised.y) == 200
     many = make_dataset("regression", n_train=20, n_test=500)
-    assert len(novelty.make_inputs(many, np.random.default_rng(0))[0].x) == novelty.MAX_ROWS
+    assert [len(kind.x) for kind in novelty.make_inputs(many, np.random.default_rng(0))] == [
+        novelty.MAX_ROWS
+    ] * 4
+
+
+def test_the_error_of_shifted_inputs_holds_other_directions_and_other_rows():
+    """A score that grows with one feature is 1 or 0 by direction: seeds differ by that far more than by rows."""
+    found, errors = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        dataset = make_dataset("regression", n_train=20, n_test=200)
+        dataset = dataclasses.replace(dataset, x_test=rng.standard_normal((200, 2)))
+        inside, _, shifted, _ = novelty.make_inputs(dataset, rng)
+        weights = np.concatenate(list(novelty.row_weights(200, 200, rng)))
+        outside = novelty.strange_weights(shifted, weights, rng)
+        assert np.allclose(outside.sum(axis=1), 1)
+        value, drawn = novelty.auroc(inside.x[:, 0], shifted.x[:, 0], weights, outside)
+        found.append(value)
+        errors.append(drawn.std(ddof=1))
+    # Both directions of the feature are as likely: the standard error is that of a share of 40 coins.
+    assert np.mean(errors) == pytest.approx(np.std(found, ddof=1), rel=0.35)
+    assert np.mean(errors) == pytest.approx(0.5 / math.sqrt(novelty.N_DIRECTIONS), rel=0.35)
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,15 @@ def test_k_and_means_of_exponential_draws_that_stand_for_others(rate, k):
     assert found == pytest.approx(k, abs=0.08)
     weights = np.exp(log_weights)
     assert weights.sum() == pytest.approx(1)
-    if k <= psis.K_THRESHOLD:
+    if k <= psis.K_MAX:
         assert weights @ x == pytest.approx(1 / rate, rel=0.05), "the mean of Exp(rate)"
+
+
+def test_the_limit_of_k_grows_with_the_draws_up_to_its_maximum():
+    assert [psis.k_threshold(n) for n in (100, 1000)] == pytest.approx([0.5, 2 / 3])
+    assert psis.k_threshold(2200) == psis.k_threshold(10**6) == psis.K_MAX == 0.7
+    assert psis.k_threshold(2000) < 0.7
+    assert [psis.k_threshold(n) for n in (1, 2, 10)] == [0.0, 0.0, 0.0]
 
 
 def test_equal_weights_need_no_smoothing_and_many_sets_are_handled_one_by_one():
@@ -50,7 +57,7 @@ def test_leave_one_out_is_the_exact_one_of_a_conjugate_model():
     # 8,000 independent draws; the densities vary by a fifth, so means are known to 0.3 %.
     assert np.allclose(found.elpd, exact, atol=0.02)
     assert np.allclose(found.lppd, lppd, atol=0.01)
-    assert (found.k < psis.K_THRESHOLD).all()
+    assert (found.k < psis.K_MAX).all()
     assert (found.lppd > found.elpd).all()
 
 

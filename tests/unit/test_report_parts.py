@@ -10,7 +10,7 @@ import yaml
 
 from bnn import verdict
 from bnn.config import load
-from bnn.report import advice, checks, overview, rows, sentences
+from bnn.report import advice, checks, overview, render_tables, rows, sentences
 from bnn.report.render import _config
 from bnn.report.scatter import HEIGHT, WIDTH, scatter
 from tests.unit import report_inputs as inputs
@@ -103,7 +103,7 @@ def test_the_answer_is_three_sentences_with_numbers(task: str) -> None:
             assert sentence.endswith(".") and len(re.findall(r"\d", sentence)) > 5
             assert not re.search(r"\b(good|bad|excellent|poor|great|very|well)\b", sentence)
         assert f"({level})" in answer[0]
-    assert "AUROC of at least 0.81 ± 0.02 (noised inputs" in answer[2]
+    assert "tells noised ones from test rows worst, with an AUROC of 0.81 ± 0.02 (0.5" in answer[2]
 
 
 @pytest.mark.parametrize(
@@ -184,13 +184,86 @@ def test_checks_say_what_is_missing_and_who_is_better() -> None:
     given["out_of_distribution"]["kinds"][0]["differences"]["baseline"] |= {"value": 0.5, "se": 1e-18}
     certain = checks.out_of_distribution(given).rows
     assert (certain[0].cells[0].text, certain[1].cells[1].text) == ("1.00", "+0.500")
+    assert certain[0].cells[0].remark == certain[1].cells[1].remark == "no error seen in 500 resamples"
     assert checks.hole(given, inputs.make_metrics("classification")) is None
     prior = checks.predictive_checks(given, "prior_predictive")
     assert prior.rows[1].cells[0].text == "–" and prior.rows[0].cells[0].flag == ""
-    given["posterior_predictive"][0]["observed"] = 0.9
-    assert checks.predictive_checks(given, "posterior_predictive").rows[0].cells[0].flag == "warn"
     tried = checks.sensitivity(given, inputs.make_metrics("classification"))
     assert [cell.text for cell in tried.rows[0].cells] == ["needs a rerun", "0.81", "17", "–", "–"]
+    assert tried.columns[3] == "ESS of the weights"
+    assert [cell.text for cell in tried.rows[-1].cells[-2:]] == ["–", "0.013 ± 0.004"]
+
+
+def test_strange_inputs_are_counted_and_a_constant_noise_is_explained() -> None:
+    given = inputs.make_checks("regression")
+    table = checks.out_of_distribution(given)
+    assert "(30 test rows against 210 noised, 220 shifted, 230 uniform inputs)" in table.caption
+    assert not any("by construction" in note for note in table.notes)
+    given["out_of_distribution"]["kinds"][1]["models"]["baseline"] |= {"auroc": 0.5, "se": 0.0}
+    assert any("by construction" in note for note in checks.out_of_distribution(given).notes)
+
+
+@pytest.mark.parametrize("task", ["classification", "regression"])
+def test_nothing_is_called_better_or_worse_where_the_chains_have_not_converged(
+    tmp_path: Path, task: str
+) -> None:
+    svg = tmp_path / "figure.svg"
+    svg.write_text(inputs.SVG, encoding="utf-8")
+    called = re.compile("BNN (better|worse)")
+    for verdict_, expected in (("PASS", True), ("FAIL", False)):
+        found = inputs.make_diagnostics(task, verdict_), inputs.make_metrics(task), inputs.make_checks(task)
+        found[2]["out_of_distribution"]["kinds"][1]["differences"]["baseline"] |= {
+            "lower": -0.2,
+            "upper": -0.1,
+        }
+        diagnostics, metrics, given = found
+        page = dataset_page(svg, task, diagnostics=diagnostics, metrics=metrics, checks=given)
+        assert bool(called.search(page)) == expected
+        tables = render_tables(*found)
+        assert bool(called.search(tables["unseen"])) == expected
+        assert not (called.search("".join(tables.values())) and verdict_ == "FAIL")
+
+
+def test_a_p_value_decides_what_is_flagged_and_a_share_of_no_draws_is_a_bound() -> None:
+    given = inputs.make_checks("classification")
+
+    def cells(p_value: float, **more: float) -> tuple[str, str, str]:
+        given["posterior_predictive"][0] |= {"p_value": p_value, "mcse": 0.0} | more
+        found = checks.predictive_checks(given, "posterior_predictive").rows[0].cells
+        assert found[0].flag == found[3].flag
+        return found[0].flag, found[3].text, found[3].remark
+
+    # Outside the interval of 90 % and still likely enough.
+    assert cells(0.03, observed=0.9, mcse=0.004) == ("", "0.030 ± 0.004", "")
+    assert cells(0.002, mcse=0.001)[0] == cells(0.998, mcse=0.001)[0] == "warn"
+    assert cells(0.0)[:2] == ("warn", "< 0.00042")
+    assert cells(1.0)[:2] == ("warn", "> 1 − 0.00042")
+    assert cells(0.5)[:2] == ("", "0.50")
+
+
+def test_leave_one_out_is_marked_where_rows_lie_above_the_limit() -> None:
+    given = inputs.make_checks("classification")
+    table = checks.leave_one_out(given)
+    marked = {row.label for row in table.rows if row.cells[0].remark == "not reliable"}
+    assert marked == {"NLL by leave-one-out", "elpd", "Effective number of parameters"}
+    assert "2 of 120 rows" in table.notes[0] and "too good" in table.notes[0]
+    given["loo"]["n_above"] = 0
+    table = checks.leave_one_out(given)
+    assert not table.notes and not any(cell.flag for row in table.rows for cell in row.cells)
+
+
+def test_raised_checks_stand_at_the_top_of_the_page_and_beside_the_checks(tmp_path: Path) -> None:
+    svg = tmp_path / "figure.svg"
+    svg.write_text(inputs.SVG, encoding="utf-8")
+    given = inputs.make_checks("classification")
+    given["flags"][1] |= {"raised": True, "text": "Leave-one-out is not to be trusted here."}
+    page = dataset_page(svg, "classification", checks=given)
+    box = '<p class="alarm WARN">Leave-one-out is not to be trusted here.</p>'
+    assert page.count(box) == 2
+    assert (
+        page.index(box) < page.index('id="predictions"') < page.index('id="model-checks"') < page.rindex(box)
+    )
+    assert given["flags"][0]["text"] not in page
 
 
 def test_raised_flags_reach_the_overview() -> None:

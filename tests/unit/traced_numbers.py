@@ -28,6 +28,8 @@ ERROR_OF = (
     ("nll", "nll_mcse"),
     ("nll_test", "nll_test_se"),
     ("headline", "headline_mcse"),
+    ("slope_nll", "slope_nll_mcse"),
+    ("slope_headline", "slope_headline_mcse"),
 )
 """Keys of a figure and of its standard error, which decides how many digits are shown."""
 
@@ -135,6 +137,8 @@ def _pairs(entry: Mapping[str, Any]) -> Iterable[str]:
             yield formatting.estimate(*figures)
             yield formatting.estimate(*figures, digits=3)
             yield formatting.percent(*figures)
+    if "p_value" in entry and entry.get("n_replicates"):  # the bound of a p-value of 0
+        yield formatting.number(1 / entry["n_replicates"], 2)
     ends = [entry.get(name) for name in ("lower", "upper", "se")]
     if all(isinstance(end, int | float) for end in ends):
         yield formatting.interval(*ends)
