@@ -5,22 +5,29 @@ from bnn.report import render_overview, write_page
 from bnn.storage import read_json
 
 
-def main(diagnostics_paths, metrics_paths, out_path):
+def main(diagnostics_paths, metrics_paths, checks_paths, out_path):
     """Write results/report.html.
 
     Parameters
     ----------
-    diagnostics_paths, metrics_paths
-        Verdict and scores of each dataset, in the order of the rows.
+    diagnostics_paths, metrics_paths, checks_paths
+        Verdict, scores and model checks of each dataset, in the order of the rows.
     out_path
         Where the page goes.
     """
-    pairs = zip(diagnostics_paths, metrics_paths, strict=True)
-    write_page(
-        out_path, render_overview([(read_json(verdict), read_json(scores)) for verdict, scores in pairs])
-    )
+    entries = []
+    for paths in zip(diagnostics_paths, metrics_paths, checks_paths, strict=True):
+        diagnostics, metrics, checks = (read_json(path) for path in paths)
+        # What the checks raise stands with what the scores raise.
+        entries.append((diagnostics, metrics | {"flags": metrics["flags"] + checks["flags"]}))
+    write_page(out_path, render_overview(entries))
 
 
 if "snakemake" in globals():
     with job_log(snakemake.log[0], label="overview"):
-        main(snakemake.input.diagnostics, snakemake.input.metrics, snakemake.output[0])
+        main(
+            snakemake.input.diagnostics,
+            snakemake.input.metrics,
+            snakemake.input.checks,
+            snakemake.output[0],
+        )

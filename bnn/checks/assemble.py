@@ -131,32 +131,33 @@ def flags(loo: Mapping[str, Any], posterior: Sequence[Mapping[str, Any]]) -> lis
     found = [check for check in posterior if check["p_value"] is not None]
     p_values = [check["p_value"] for check in found]
     missed = [check["name"] for check in found if not low <= check["p_value"] <= high]
+    these = "these features" if len(missed) > 1 else "this feature"
+    off = (
+        f"The training targets are unlike what the fitted model makes (p below {low:g} or above {high:g}) in: "
+        f"{', '.join(missed)}. The model misses {these} of the data (the model checks say what is meant): do not rely "
+        "on what depends on it, and try another likelihood, prior or network."
+    )
     share = loo["n_above"] / loo["n_rows"]
-    of = f"p below {low:g} or above {high:g}"
+    above = (
+        f"Pareto k is above {loo['k_threshold']:.2f} for {loo['n_above']} of {loo['n_rows']} training rows "
+        f"(limit {100 * MAX_SHARE_ABOVE:g} %)."
+    )
+    many = (
+        " For so many rows the cause is a flexible model, not outliers: its scores by leave-one-out are not to be "
+        "trusted and as a rule too good. Judge it by the test rows, or fit it again with some rows left out."
+    )
     return [
         {
             "name": "posterior_predictive_off",
             "raised": bool(missed),
-            "text": f"The fitted model does not make training targets like the observed ones ({of}) in: "
-            f"{', '.join(missed)}. It misses this feature of the data: do not rely on what depends on it, and try "
-            "another likelihood, prior or network."
-            if missed
-            else f"No posterior predictive p-value is extreme ({of}).",
+            "text": off if missed else f"No posterior predictive p-value is below {low:g} or above {high:g}.",
             "value": min(p_values, key=lambda p: min(p, 1 - p)) if p_values else None,
             "limit": list(P_VALUES),
         },
         {
             "name": "loo_unreliable",
             "raised": share > MAX_SHARE_ABOVE,
-            "text": f"Leave-one-out is {'not ' if share > MAX_SHARE_ABOVE else ''}to be trusted: Pareto k is above "
-            f"{loo['k_threshold']:.2f} for {loo['n_above']} of {loo['n_rows']} training rows "
-            f"(limit {100 * MAX_SHARE_ABOVE:g} %)."
-            + (
-                " For so many rows the cause is a flexible model, not outliers, and the estimate is too good: judge "
-                "the model by the test rows, or fit it again without some rows at a time."
-                if share > MAX_SHARE_ABOVE
-                else ""
-            ),
+            "text": above + (many if share > MAX_SHARE_ABOVE else ""),
             "value": share,
             "limit": MAX_SHARE_ABOVE,
         },

@@ -287,14 +287,14 @@ def make_checks(task: str) -> dict[str, Any]:
             {
                 "name": "posterior_predictive_off",
                 "raised": False,
-                "text": "No posterior predictive p-value is extreme (p below 0.01 or above 0.99).",
+                "text": "No posterior predictive p-value is below 0.01 or above 0.99.",
                 "value": 0.371,
                 "limit": [0.01, 0.99],
             },
             {
                 "name": "loo_unreliable",
                 "raised": False,
-                "text": "Leave-one-out is to be trusted: Pareto k is above 0.70 for 2 of 120 training rows.",
+                "text": "Pareto k is above 0.70 for 2 of 120 training rows (limit 10 %).",
                 "value": 0.0167,
                 "limit": 0.1,
             },

@@ -212,7 +212,7 @@ def test_extreme_p_values_and_a_large_share_of_bad_k_are_raised():
     assert raised([0.3, None, 0.02, 0.98], 14) == {}
     found = raised([0.3, 0.0, 0.995], 123)
     assert list(found) == ["posterior_predictive_off", "loo_unreliable"]
-    assert "statistic 1, statistic 2." in found["posterior_predictive_off"]
+    assert "in: statistic 1, statistic 2." in found["posterior_predictive_off"]
     assert "statistic 0" not in found["posterior_predictive_off"]
     assert "0.70 for 123 of 142 training rows" in found["loo_unreliable"]
     assert list(raised([], 15)) == ["loo_unreliable"]

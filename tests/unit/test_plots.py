@@ -460,3 +460,10 @@ def test_plots_do_not_import_pyplot() -> None:
         subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[2], check=False).returncode
         == 0
     )
+
+
+@pytest.mark.parametrize(
+    ("p_value", "text"), [(0.0, "p < 0.0005"), (1.0, "p > 1 − 0.0005"), (0.371, "p = 0.37")]
+)
+def test_a_p_value_of_no_draws_is_a_bound(p_value, text):
+    assert plots.checks._p_text({"p_value": p_value, "n_replicates": 2000}) == text

@@ -1,6 +1,7 @@
 """Parts of the report: advice that the config accepts, sentences that say no more than the numbers, the scatter."""
 
 import re
+import runpy
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from bnn.config import load
 from bnn.report import advice, checks, overview, render_tables, rows, sentences
 from bnn.report.render import _config
 from bnn.report.scatter import HEIGHT, WIDTH, scatter
+from bnn.storage import write_json
 from tests.unit import report_inputs as inputs
 from tests.unit.report_page import dataset_page
 
@@ -271,6 +273,20 @@ def test_raised_flags_reach_the_overview() -> None:
     metrics["flags"][0] |= {"raised": True, "text": "The NLL of the BNN is 3.1 standard errors worse."}
     (row,) = overview.overview_rows([(inputs.make_diagnostics("classification"), metrics)])
     assert row.remarks == ("The NLL of the BNN is 3.1 standard errors worse.",)
+
+
+def test_what_the_checks_raise_reaches_the_overview(tmp_path: Path) -> None:
+    given = inputs.make_checks("classification")
+    given["flags"][1] |= {"raised": True, "text": "Leave-one-out is not to be trusted here."}
+    contents = (inputs.make_diagnostics("classification"), inputs.make_metrics("classification"), given)
+    paths = [tmp_path / f"{index}.json" for index in range(3)]
+    for path, content in zip(paths, contents, strict=True):
+        write_json(path, content)
+    script = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "overview.py"))
+    script["main"](*([path] for path in paths), tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert page.count("Leave-one-out is not to be trusted here.") == 1
+    assert given["flags"][0]["text"] not in page
 
 
 def test_intervals_of_the_overview_are_drawn_on_one_scale() -> None:

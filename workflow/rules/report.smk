@@ -44,6 +44,7 @@ rule overview:
         reports=expand("results/{dataset}/report.html", dataset=DATASETS),
         metrics=expand("results/{dataset}/metrics.json", dataset=DATASETS),
         diagnostics=expand("results/{dataset}/diagnostics.json", dataset=DATASETS),
+        checks=expand("results/{dataset}/checks.json", dataset=DATASETS),
     output:
         report(
             "results/report.html",
