@@ -55,6 +55,11 @@ test: setup ## Run the test suite with coverage
 calibrate: setup ## Run simulation-based calibration of every adjusted kernel in full (some five minutes)
 	BNN_CALIBRATE=1 $(BIN)/python -m pytest -n 2 tests/statistical/test_calibration.py
 
+.PHONY: accept
+accept: setup ## Test what the results of the default config show (run `make results` first)
+	@test -s results/report.html || { echo "There are no results to test: run make results first." >&2; exit 1; }
+	BNN_RESULTS=results $(BIN)/python -m pytest -q tests/acceptance
+
 # The peers bring versions of their own, so they get an environment of their own.
 .PHONY: benchmark
 benchmark: ## Measure speed against other samplers on one core (needs a connection to a package index)

@@ -80,7 +80,7 @@ def evaluate(
             for name, entry in entries.items():
                 entry["se"] = errors[model][name] if split == "test" else None
                 if name in scores.SHARES and split == "test":
-                    entry |= scores.share_interval(entry["value"], len(dataset.y_test))
+                    entry |= scores.share_interval(entry["value"], len(dataset.y_test), bootstrap.LEVEL)
     stats, about = idata["sample_stats"], idata["posterior"].attrs
     report: dict[str, Any] = {
         "dataset": dataset.name,

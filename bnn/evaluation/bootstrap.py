@@ -15,7 +15,7 @@ from bnn.evaluation.scores import LEVELS
 
 N_REPLICATES = 2000
 LEVEL = 0.95
-"""What the percentile intervals of differences hold."""
+"""What the percentile intervals of differences hold, and the binomial ones of shares."""
 
 BIASED = ("ece",)
 """Scores whose replicates lie above the score itself, the more so the less sure a model is: no interval of theirs

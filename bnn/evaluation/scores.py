@@ -21,16 +21,13 @@ LEVELS = (0.5, 0.9, 0.95)
 SHARES = ("accuracy", *(f"coverage_{100 * level:.0f}" for level in LEVELS))
 """Scores that are shares of rows."""
 
-SHARE_LEVEL = 0.95
-"""What the binomial interval of a share holds at least."""
-
 _BLOCKS_PER_CHAIN = 5
 _ROWS_AT_ONCE = 256
 
 Scores = dict[str, float]
 
 
-def share_interval(share: float, n_rows: int) -> dict[str, float]:
+def share_interval(share: float, n_rows: int, level: float) -> dict[str, float]:
     """Return the ends `lower` and `upper` of the exact binomial interval of a share (Clopper & Pearson 1934).
 
     Unlike a bootstrap over rows it knows that a share of all rows in few is not certain.
@@ -41,8 +38,10 @@ def share_interval(share: float, n_rows: int) -> dict[str, float]:
         In [0, 1].
     n_rows
         Of how many rows.
+    level
+        What the interval holds at least, such as 0.95.
     """
-    hits, tail = round(share * n_rows), (1 - SHARE_LEVEL) / 2
+    hits, tail = round(share * n_rows), (1 - level) / 2
     lower = betaincinv(hits, n_rows - hits + 1, tail) if hits else 0.0
     upper = betaincinv(hits + 1, n_rows - hits, 1 - tail) if hits < n_rows else 1.0
     return {"lower": float(lower), "upper": float(upper)}

@@ -167,6 +167,7 @@ def _environment() -> Environment:
     for name, file in (("style", "style.css"), ("script", "script.js")):
         environment.globals[name] = Markup((_TEMPLATES / file).read_text(encoding="utf-8"))
     environment.filters["count"] = formatting.count
+    environment.filters["level"] = formatting.level
     return environment
 
 

@@ -46,7 +46,7 @@ METRICS = {
     "nll_gaussian": Metric("NLL, Gaussian", f"nats a row, {_LESS}", -1),
     "crps": Metric("CRPS", _LESS, -1, has_unit=True),
     "brier": Metric("Brier score", _LESS, -1),
-    "ece": Metric("ECE", "no rank, see below", 0, is_share=True),
+    "ece": Metric("ECE", "no rank, see Calibration", 0, is_share=True),
 }
 """Metrics of the comparison, in the order of its rows; intervals have their own table."""
 

@@ -99,7 +99,7 @@ def test_an_ece_has_a_difference_but_no_interval_that_ranks_models(rng):
 
 @pytest.mark.parametrize("hits", [0, 1, 15, 29, 30])
 def test_interval_of_a_share_is_the_exact_binomial_one(hits):
-    found = scores.share_interval(hits / 30, 30)
+    found = scores.share_interval(hits / 30, 30, 0.95)
     expected = stats.binomtest(hits, 30).proportion_ci(0.95, method="exact")
     assert (found["lower"], found["upper"]) == pytest.approx((expected.low, expected.high), rel=1e-9)
 

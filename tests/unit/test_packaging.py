@@ -233,6 +233,7 @@ def test_make_alone_lists_what_it_can_do(tmp_path: Path) -> None:
         "profile",
         "test",
         "calibrate",
+        "accept",
         "benchmark",
         "lint",
         "format",
