@@ -23,6 +23,7 @@ from bnn.report.table import (
     headline,
     outcome,
     score,
+    share_bound,
 )
 
 COMPARED = ("bnn", "baseline", "ensemble", "linear")
@@ -109,17 +110,17 @@ def _scores(metrics: Mapping[str, Any], name: str, metric: Metric, trusted: bool
     cells = []
     for model in COMPARED:
         entry = metrics["models"].get(model, {}).get("test", {}).get(name)
-        text = score(entry, metric)
+        text, bound = score(entry, metric, has_bound=False), share_bound(entry, metric)
         sort = None if entry is None else finite(entry["value"])
         gap = metrics["differences"].get(model, {}).get(name)
         value, ends = difference(gap, metric)
         if not ends:
-            cells.append(Cell(text, sort=sort))
+            cells.append(Cell(text, remark=bound, sort=sort))
             continue
         words, flag = OUTCOMES[outcome(gap, metric)] if trusted else (DOUBTED, "")
         unit = " points" if metric.is_share else ""
         says = SAME.replace(" every", "\nevery") if ends == SAME else f"{value}{unit}\n{words}"
-        cells.append(Cell(text, flag, says, sort))
+        cells.append(Cell(text, flag, f"{bound}\n{says}" if bound else says, sort))
     return tuple(cells)
 
 

@@ -16,7 +16,7 @@ from bnn.report import checks as check_tables
 from bnn.report.captions import figure_texts
 from bnn.report.overview import Entry, cautions, model_labels, overview_rows, tally
 from bnn.report.scatter import HEIGHT, WIDTH, scatter
-from bnn.report.table import METRICS, Table, headline, score
+from bnn.report.table import METRICS, Table, headline, score, share_bound
 from bnn.storage import atomic_path
 
 _TEMPLATES = Path(__file__).parent / "templates"
@@ -236,8 +236,11 @@ def _tiles(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[d
     rhat, ess = convergence.worst(diagnostics)
     limits = diagnostics["thresholds"]
     rhat_flag, ess_flag = convergence.rhat_flag(rhat, limits), convergence.ess_flag(ess, limits)
+    bound = share_bound(scores.get(name), metric)
+    text = score(scores.get(name), metric, has_bound=False)
+    rows = f"{bound}; test rows" if bound else "test rows"
     tiles = (
-        (f"{metric.label}, BNN", score(scores.get(name), metric), f"test rows{unit}{trust}", ""),
+        (f"{metric.label}, BNN", text, f"{rows}{unit}{trust}", ""),
         ("NLL, BNN", score(scores.get("nll"), nll), f"test rows, nats a row{trust}", ""),
         ("Worst R-hat", formatting.rhat(rhat), _limit_text(limits, "rhat"), rhat_flag),
         ("Smallest bulk ESS", formatting.count(ess), _limit_text(limits, "ess"), ess_flag),

@@ -132,7 +132,17 @@ def models_of(found: Mapping[str, Any]) -> list[str]:
     return [model for model in MODELS if model in found] + [model for model in found if model not in MODELS]
 
 
-def score(entry: Mapping[str, Any] | None, metric: Metric, error: str | None = "se") -> str:
+def share_bound(entry: Mapping[str, Any] | None, metric: Metric) -> str:
+    """Return the end of the binomial interval of a share of all rows, or of none: "at least 88.4 %"; else ""."""
+    if entry is None or not metric.is_share or entry["value"] not in (0, 1) or entry.get("lower") is None:
+        return ""
+    side, end = ("at least", "lower") if entry["value"] == 1 else ("at most", "upper")
+    return f"{side} {formatting.percent(entry[end])}"
+
+
+def score(
+    entry: Mapping[str, Any] | None, metric: Metric, error: str | None = "se", *, has_bound: bool = True
+) -> str:
     """Format an entry {"value", "mcse", "se"} of metrics.json.
 
     Parameters
@@ -145,15 +155,17 @@ def score(entry: Mapping[str, Any] | None, metric: Metric, error: str | None = "
         The standard error to show behind ±; None: the value alone. One over rows that is 0 (a model that is right
         on every row) is not shown: other rows would differ. In its place stands, for the share of rows, the end of
         its binomial interval.
+    has_bound
+        False: leave that end out, because it is shown elsewhere (`share_bound`).
     """
     if entry is None:
         return formatting.NOT_AVAILABLE
     uncertainty = entry[error] if error else None
     if error == "se" and formatting.is_negligible(uncertainty, entry["value"]):
         uncertainty = None
-        if metric.is_share and entry["value"] in (0, 1) and entry.get("lower") is not None:
-            side, end = ("at least", "lower") if entry["value"] == 1 else ("at most", "upper")
-            return f"{formatting.percent(entry['value'])} ({side} {formatting.percent(entry[end])})"
+        bound = share_bound(entry, metric)
+        if bound and has_bound:
+            return f"{formatting.percent(entry['value'])} ({bound})"
     if metric.is_share:
         return formatting.percent(entry["value"], uncertainty)
     return formatting.estimate(entry["value"], uncertainty)
