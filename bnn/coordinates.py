@@ -72,12 +72,18 @@ class Coordinates:
             grad *= self._learned.factors(position)
             grad[:, self._learned.places] += of_factors
             log_density = log_density + self.log_jacobian(position)
-        return log_density, self._turned(grad, None if self._axes is None else self._axes.T)
+        if self._axes is not None:
+            self._turn(grad, self._axes.T)
+        return log_density, grad
 
     def _turned(self, vectors: np.ndarray, axes: np.ndarray | None) -> np.ndarray:
         """Return a copy with the first weights turned."""
         turned = vectors.copy()
         if axes is not None:
-            block = vectors[:, self._part].reshape(-1, *self._shape)
-            turned[:, self._part] = np.matmul(axes, block).reshape(len(vectors), -1)
+            self._turn(turned, axes)
         return turned
+
+    def _turn(self, vectors: np.ndarray, axes: np.ndarray) -> None:
+        """Turn the first weights in place."""
+        block = vectors[:, self._part].reshape(-1, *self._shape)
+        vectors[:, self._part] = np.matmul(axes, block).reshape(len(vectors), -1)

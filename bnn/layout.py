@@ -1,7 +1,7 @@
 """The only mapping between the flat vector theta, which samplers move, and named parameter arrays."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 
@@ -37,13 +37,15 @@ class ParameterLayout:
         """Names of the blocks in their order."""
         return tuple(self.shapes)
 
-    def unpack(self, theta: np.ndarray) -> dict[str, np.ndarray]:
+    def unpack(self, theta: np.ndarray, names: Iterable[str] | None = None) -> dict[str, np.ndarray]:
         """Return read-only views of the blocks.
 
         Parameters
         ----------
         theta
             Shape (..., param).
+        names
+            Which blocks; None for all.
 
         Returns
         -------
@@ -61,7 +63,8 @@ class ParameterLayout:
         frozen.flags.writeable = False
         lead = theta.shape[:-1]
         return {
-            name: frozen[..., part].reshape(lead + self.shapes[name]) for name, part in self.slices.items()
+            name: frozen[..., self.slices[name]].reshape(lead + self.shapes[name])
+            for name in (self.slices if names is None else names)
         }
 
     def pack(self, parameters: Mapping[str, np.ndarray]) -> np.ndarray:

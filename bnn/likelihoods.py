@@ -158,6 +158,12 @@ class Categorical:
         return total, np.subtract(target, weight, out=weight), {}
 
 
+def _sum_of_squares(z: np.ndarray) -> np.ndarray:
+    """Return the sum over the last axis in float64."""
+    z = z.astype(np.float64, copy=False)
+    return np.asarray(np.vecdot(z, z))
+
+
 class _RealTarget:
     """What likelihoods of a real target share."""
 
@@ -230,7 +236,7 @@ class Gaussian(_OneNoiseScale):
         n_obs = output.shape[-1]
         precision = np.exp(-log_scale).astype(output.dtype)
         z = (target.astype(output.dtype, copy=False) - output[:, 0]) * precision
-        squares = np.add.reduce(z * z, axis=-1, dtype=np.float64)
+        squares = _sum_of_squares(z)
         total = -0.5 * squares - n_obs * (log_scale[..., 0] + _HALF_LOG_2PI)
         own = {} if self.noise_scale is not None else {LOG_NOISE_SCALE: squares - n_obs}
         z *= precision
@@ -362,12 +368,12 @@ class HeteroscedasticGaussian(_RealTarget):
         precision = np.exp(-log_scale)
         z = (target.astype(output.dtype, copy=False) - output[:, 0]) * precision
         grad = np.empty_like(output)
-        squares = np.multiply(z, z, out=grad[:, 1])
-        total = -0.5 * np.add.reduce(squares, axis=-1, dtype=np.float64)
+        total = -0.5 * _sum_of_squares(z)
         total -= np.add.reduce(log_scale, axis=-1, dtype=np.float64) + output.shape[-1] * _HALF_LOG_2PI
-        squares -= 1.0
-        squares *= self.log_noise_sd
         np.multiply(z, precision, out=grad[:, 0])
+        z *= z
+        z -= 1.0
+        np.multiply(z, self.log_noise_sd, out=grad[:, 1])
         return total, grad, {}
 
     def noise_sd(self, output: np.ndarray, parameters: Mapping[str, np.ndarray]) -> np.ndarray:

@@ -39,6 +39,7 @@ class Posterior:
         self.x = np.asarray(x, dtype=network.dtype)
         self.target = likelihood.encode(y)
         self._passes: Passes = network.passes(self.x, self.layout)
+        self._own = tuple(likelihood.parameter_priors)
 
     def log_prior(self, theta: np.ndarray) -> np.ndarray:
         """Return the log prior in nats, with its normalising constants; theta (chain, param) -> (chain,)."""
@@ -46,7 +47,7 @@ class Posterior:
 
     def log_likelihood(self, theta: np.ndarray) -> np.ndarray:
         """Return the log likelihood in nats; theta (chain, param) -> (chain,)."""
-        parameters = self.layout.unpack(theta)
+        parameters = self.layout.unpack(theta, self._own)
         total = np.zeros(len(theta))
         self._passes.load(theta)
         for tile, rows in enumerate(self._passes.tiles):
@@ -65,7 +66,7 @@ class Posterior:
         One pass over the rows, a tile at a time, so that activations stay in cache and the memory does not grow with
         the table. Sums over tiles are in float64 whatever the network computes in.
         """
-        parameters = self.layout.unpack(theta)
+        parameters = self.layout.unpack(theta, self._own)
         total, grad = self.prior.log_density_and_grad(theta)
         self._passes.load(theta)
         for tile, rows in enumerate(self._passes.tiles):

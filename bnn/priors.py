@@ -30,7 +30,7 @@ class Normal:
 
     def log_density_and_grad(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the log density in nats, summed over the last axis, and its gradient."""
-        return -0.5 * (np.einsum("...p,...p->...", z, z) + z.shape[-1] * math.log(2 * math.pi)), -z
+        return -0.5 * (np.vecdot(z, z) + z.shape[-1] * math.log(2 * math.pi)), -z
 
     def sample(self, rng: np.random.Generator, size: int) -> np.ndarray:
         """Return draws of shape (size,)."""
@@ -240,14 +240,15 @@ class Prior:
                 self.parts[-1] = (slice(self.parts[-1][0].start, part.stop), block.family)
             else:
                 self.parts.append((part, block.family))
+        self._inverse = 1.0 / self.scale
         self.log_scale_total = float(np.log(self.scale).sum())
         is_fixed = all(block.log_factor is None for block in blocks.values())
         self.learned = None if is_fixed else LearnedScales(layout, blocks)
 
     def log_density_and_grad(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the log prior in nats, shape (chain,), and its gradient, shape (chain, param)."""
-        scale = self.scale if self.learned is None else self.scale * self.learned.factors(theta)
-        z = (theta - self.location) / scale
+        inverse = self._inverse if self.learned is None else self._inverse / self.learned.factors(theta)
+        z = (theta - self.location) * inverse
         if len(self.parts) == 1:
             total, grad = self.parts[0][1].log_density_and_grad(z)
         else:
@@ -256,11 +257,11 @@ class Prior:
                 log_density, grad[..., part] = family.log_density_and_grad(z[..., part])
                 total += log_density
         total = total - self.log_scale_total
-        if self.learned is None:
-            return total, grad / scale
-        z *= grad
-        grad /= scale
-        self.learned.correct(total, grad, theta, z)
+        if self.learned is not None:
+            z *= grad
+        grad *= inverse
+        if self.learned is not None:
+            self.learned.correct(total, grad, theta, z)
         return total, grad
 
     def sample(self, rng: np.random.Generator) -> np.ndarray:

@@ -31,7 +31,7 @@ FRICTION_LENGTH = 2.0
 
 def unit(vector: np.ndarray) -> np.ndarray:
     """Return each chain's vector, (chain, param), scaled to length 1."""
-    return vector / np.sqrt(np.einsum("cp,cp->c", vector, vector))[:, None]
+    return vector / np.sqrt(np.vecdot(vector, vector))[:, None]
 
 
 def turn(velocity: np.ndarray, force: np.ndarray, time: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -56,15 +56,18 @@ def turn(velocity: np.ndarray, force: np.ndarray, time: np.ndarray) -> tuple[np.
     Hyperbolic functions are divided by exp(delta) throughout, so that a steep force does not overflow.
     """
     free = force.shape[1] - 1
-    strength = np.sqrt(np.einsum("cp,cp->c", force, force))
-    direction = force / np.maximum(strength, np.finfo(float).tiny)[:, None]
+    strength = np.sqrt(np.vecdot(force, force))
+    per_strength = 1.0 / np.maximum(strength, np.finfo(float).tiny)
     delta = time * strength / free
-    along = np.einsum("cp,cp->c", direction, velocity)
+    along = per_strength * np.vecdot(force, velocity)
     decay = np.exp(-delta)
     cosh, sinh = 0.5 * (1.0 + decay * decay), 0.5 * (1.0 - decay * decay)
     growth = cosh + along * sinh
-    turned = decay[:, None] * velocity + (sinh + along * (cosh - decay))[:, None] * direction
-    return unit(turned), free * (delta + np.log(growth))
+    turned = decay[:, None] * velocity
+    turned += ((sinh + along * (cosh - decay)) * per_strength)[:, None] * force
+    # The length is growth, but for rounding, which is large where the force points backwards.
+    turned /= np.sqrt(np.vecdot(turned, turned))[:, None]
+    return turned, free * (delta + np.log(growth))
 
 
 def refresh(
@@ -75,8 +78,11 @@ def refresh(
     Robnik & Seljak (2024), equation 9.
     """
     n_params = direction.shape[1]
-    spread = np.sqrt(np.expm1(2.0 * step_size / length) / n_params)[:, None]
-    return unit(direction + spread * random.standard_normal(n_params))
+    noisy = random.standard_normal(n_params)
+    noisy *= np.sqrt(np.expm1(2.0 * step_size / length) / n_params)[:, None]
+    noisy += direction
+    noisy /= np.sqrt(np.vecdot(noisy, noisy))[:, None]
+    return noisy
 
 
 def leap(
