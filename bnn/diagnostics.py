@@ -7,27 +7,24 @@ rank-normalised split R-hat, and ESS the bulk and tail
 effective sample size, of Vehtari et al. (2021).
 """
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from bnn.arviz_import import quiet_import
 from bnn.datasets import Dataset
 from bnn.layout import ParameterLayout
 from bnn.likelihoods import LOG_NOISE_SCALE
-from bnn.posterior_file import PHASES, PREDICTIONS
+from bnn.mixing import MIN_DRAWS, ess_bulk, ess_tail, mcse_mean, rhat
+from bnn.posterior_file import PHASES, PREDICTIONS, StoredPosterior
 from bnn.priors import LOG_PRIOR_SCALE
 from bnn.storage import Variable, write_json, write_netcdf
-from bnn.verdict import MIN_DRAWS, judge
+from bnn.verdict import judge
 
-with quiet_import():
-    import arviz as az
-    import xarray as xr
-
-_BLOCK = 1000
-"""Quantities handed to ArviZ at a time, so that its copies stay small."""
+_BLOCK_NUMBERS = 2**19
+"""Draws of all quantities that are judged at a time, so that copies stay small."""
 _BLOCK_BYTES = 2**25
 """Rough size of the draws that are read at a time."""
 
@@ -69,33 +66,29 @@ def convergence(draws: np.ndarray, *, brief: bool = False) -> Convergence:
     usable = finite & ~constant
     if flat.shape[1] >= MIN_DRAWS:
         indices = np.flatnonzero(usable)
-        for start in range(0, len(indices), _BLOCK):
-            block = indices[start : start + _BLOCK]
-            figures[:, block] = _arviz_figures(flat[..., block].astype(np.float64), brief=brief)
+        step = max(1, _BLOCK_NUMBERS // (flat.shape[0] * flat.shape[1]))
+        for start in range(0, len(indices), step):
+            block = indices[start : start + step]
+            figures[:, block] = _figures(flat[..., block].astype(np.float64), brief=brief)
         frozen = usable & (flat == flat[:, :1]).all(axis=(0, 1))
         figures[0, frozen] = np.inf
     return Convergence(*(row.reshape(shape) for row in (*figures, finite, constant)))
 
 
-def _arviz_figures(draws: np.ndarray, *, brief: bool) -> np.ndarray:
+def _figures(draws: np.ndarray, *, brief: bool) -> np.ndarray:
     """Return R-hat, bulk ESS, tail ESS and MCSE of (chain, draw, quantity), shape (4, quantity)."""
-
-    def labelled(values: np.ndarray) -> xr.Dataset:
-        return xr.Dataset({"x": (("chain", "draw", "quantity"), values)})
-
     halves = draws
     if draws.shape[0] == 1:
         half = draws.shape[1] // 2
         halves = np.concatenate([draws[:, :half], draws[:, -half:]])
     figures = np.full((4, draws.shape[2]), np.nan)
-    data = labelled(draws)
     with np.errstate(divide="ignore", invalid="ignore"):
         if halves.shape[1] >= MIN_DRAWS:
-            figures[0] = az.rhat(labelled(halves), method="rank")["x"]
-        figures[1] = az.ess(data, method="bulk")["x"]
+            figures[0] = rhat(halves)
+        figures[1] = ess_bulk(draws)
         if not brief:
-            figures[2] = az.ess(data, method="tail")["x"]
-            figures[3] = az.mcse(data, method="mean")["x"]
+            figures[2] = ess_tail(draws)
+            figures[3] = mcse_mean(draws)
     return figures
 
 
@@ -154,7 +147,7 @@ def canonical_weights(weights: Mapping[str, np.ndarray], *, odd_activation: bool
 
 
 def summarise(
-    idata: az.InferenceData, dataset: Dataset, *, thresholds: Mapping[str, float]
+    idata: StoredPosterior, dataset: Dataset, *, thresholds: Mapping[str, float]
 ) -> tuple[dict[str, Any], dict[str, Variable]]:
     """Judge a posterior.
 
@@ -192,8 +185,8 @@ def summarise(
         "kernel": about["kernel"],
         "adjusted": bool(about["adjusted"]),
         "thresholds": dict(thresholds),
-        "n_chains": stats.sizes["chain"],
-        "n_draws": stats.sizes["draw"],
+        "n_chains": stats["lp"].shape[0],
+        "n_draws": stats["lp"].shape[1],
         "thin": int(about["thin"]),
         "n_warmup": int(about["n_warmup"]),
         "log_density": _scalar_summary(stats["lp"].values),
@@ -204,8 +197,8 @@ def summarise(
         "n_diverging": sum(record["n_diverging"] for record in chains),
         "stuck_chains": [record["chain"] for record in chains if record["stuck"]],
         "chains": chains,
-        "seconds": {phase: float(stats[f"seconds_{phase}"].sum()) for phase in PHASES},
-        "n_gradients": int(stats["n_gradients"].sum()),
+        "seconds": {phase: float(stats[f"seconds_{phase}"].values.sum()) for phase in PHASES},
+        "n_gradients": int(stats["n_gradients"].values.sum()),
     }
     verdict, findings = judge(summary)
     reasons = [finding.text for finding in findings]
@@ -231,10 +224,15 @@ def _noise_is_sampled(attributes: Mapping[str, Any]) -> bool:
     return LOG_NOISE_SCALE in ParameterLayout.from_json(attributes["layout"]).names
 
 
-def _weights(idata: az.InferenceData) -> list[str]:
+def _weights(idata: StoredPosterior) -> list[str]:
     """Return the names of the weights and biases: neither noise nor scales of the prior."""
-    names = [str(name) for name in idata["posterior"].data_vars]
-    return [name for name in names if name.startswith(("weight_", "bias_"))]
+    return _parameters(idata, ("weight_", "bias_"))
+
+
+def _parameters(idata: StoredPosterior, prefixes: tuple[str, ...]) -> list[str]:
+    group = idata["posterior"]
+    names = ParameterLayout.from_json(group.attrs["layout"]).names
+    return [name for name in names if name.startswith(prefixes) and name in group]
 
 
 def _flat(blocks: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -262,7 +260,7 @@ def _scalar_summary(draws: np.ndarray) -> dict[str, float]:
     }
 
 
-def _weight_summary(idata: az.InferenceData) -> dict[str, dict[str, float | None]]:
+def _weight_summary(idata: StoredPosterior) -> dict[str, dict[str, float | None]]:
     """Return figures of the weights as they are and in a canonical order.
 
     To order the units of a draw takes all its weights, to judge a weight takes all its draws: the draws are read once
@@ -270,7 +268,7 @@ def _weight_summary(idata: az.InferenceData) -> dict[str, dict[str, float | None
     """
     posterior, names = idata["posterior"], _weights(idata)
     odd = posterior.attrs["activation"] == "tanh"
-    n_chains, n_draws = posterior.sizes["chain"], posterior.sizes["draw"]
+    n_chains, n_draws = idata["sample_stats"]["lp"].shape
     n_weights = sum(int(np.prod(posterior[name].shape[2:])) for name in names)
     n_at_once = max(1, _BLOCK_BYTES // (8 * n_chains * n_draws))
     draws_at_once = max(1, _BLOCK_BYTES // (8 * n_weights))
@@ -281,7 +279,7 @@ def _weight_summary(idata: az.InferenceData) -> dict[str, dict[str, float | None
         for chain in range(n_chains):
             for start in range(0, n_draws, draws_at_once):
                 some = slice(start, start + draws_at_once)
-                raw = {name: posterior[name][[chain], some].values for name in names}
+                raw = {name: np.asarray(posterior[name][chain : chain + 1, some]) for name in names}
                 orders = {"raw": raw, "canonical": canonical_weights(raw, odd_activation=odd)}
                 for order, blocks in orders.items():
                     values[order][chain, some] = _flat(blocks)[0, :, group]
@@ -295,13 +293,12 @@ def _joined(parts: Sequence[Convergence]) -> Convergence:
     return Convergence(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _prior_scale_summary(idata: az.InferenceData) -> dict[str, float | None] | None:
+def _prior_scale_summary(idata: StoredPosterior) -> dict[str, float | None] | None:
     """Return figures of the log of the learned scales of the prior; None if none is learned."""
-    posterior = idata["posterior"]
-    names = [str(name) for name in posterior.data_vars if str(name).startswith(LOG_PRIOR_SCALE)]
+    names = _parameters(idata, (LOG_PRIOR_SCALE,))
     if not names:
         return None
-    scales = {name: posterior[name].values for name in names}
+    scales = {name: idata["posterior"][name].values for name in names}
     found = convergence(_flat(scales), brief=True)
     return {"n_quantities": found.rhat.size} | _extremes(found)
 
@@ -315,7 +312,7 @@ def _extremes(found: Convergence) -> dict[str, float | None]:
     }
 
 
-def _chain_records(idata: az.InferenceData) -> list[dict[str, Any]]:
+def _chain_records(idata: StoredPosterior) -> list[dict[str, Any]]:
     stats = idata["sample_stats"]
     # Where the position changes, so does the log density.
     stuck = stuck_chains(stats["lp"].values)
@@ -335,25 +332,25 @@ def _chain_records(idata: az.InferenceData) -> list[dict[str, Any]]:
     ]
 
 
-def _of_predictions(idata: az.InferenceData, split: str) -> Convergence:
+def _of_predictions(idata: StoredPosterior, split: str) -> Convergence:
     """Return the diagnostics of means (obs,) or class probabilities (obs, class) of a split.
 
     Where the noise depends on the row it is a prediction too: a row then has the worse figures of both, and the Monte
     Carlo error of the mean.
     """
     group = idata[PREDICTIONS[split]]
-    n_numbers = group.sizes["chain"] * group.sizes["draw"] * group.sizes.get("class", 1)
-    step = max(1, _BLOCK_BYTES // (8 * n_numbers))
-    blocks = [slice(start, start + step) for start in range(0, group.sizes["obs_id"], step)]
-    return _joined([_of_rows(group.isel(obs_id=rows)) for rows in blocks])
+    n_chains, n_draws, n_rows, *classes = group["mean" if "mean" in group else "probability"].shape
+    step = max(1, _BLOCK_BYTES // (8 * n_chains * n_draws * math.prod(classes)))
+    blocks = [slice(start, start + step) for start in range(0, n_rows, step)]
+    return _joined([_of_rows(group, rows) for rows in blocks])
 
 
-def _of_rows(group: xr.Dataset) -> Convergence:
+def _of_rows(group: Any, rows: slice) -> Convergence:
     if "mean" in group:
-        found = convergence(group["mean"].values)
+        found = convergence(np.asarray(group["mean"][:, :, rows]))
         if group["noise_sd"].ndim == 2:
             return found
-        noise = convergence(group["noise_sd"].values)
+        noise = convergence(np.asarray(group["noise_sd"][:, :, rows]))
         return Convergence(
             rhat=np.fmax(found.rhat, noise.rhat),
             ess_bulk=np.fmin(found.ess_bulk, noise.ess_bulk),
@@ -362,7 +359,7 @@ def _of_rows(group: xr.Dataset) -> Convergence:
             finite=found.finite & noise.finite,
             constant=found.constant | noise.constant,
         )
-    probability = group["probability"].values
+    probability = np.asarray(group["probability"][:, :, rows])
     if probability.shape[-1] != 2:
         return convergence(probability)
     # One of two probabilities is 1 minus the other and has the same ranks up to direction, so the same R-hat

@@ -1,15 +1,16 @@
 """The posterior as an ArviZ InferenceData: chains and predictions in one NetCDF file with named dimensions.
 
 `az.from_netcdf` opens it, and so does anything that reads NetCDF. Rows carry their number in the source table
-(`obs_id`), targets and densities are in original units, and every variable says its unit.
+(`obs_id`), targets and densities are in original units, and every variable says its unit. It is written without ArviZ,
+whose import takes longer than all of this for a small table.
 """
 
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,13 +22,10 @@ from bnn.likelihoods import StudentT
 from bnn.posterior_file import PHASES, PREDICTIONS
 from bnn.predictive import BLOCK_BYTES, Predictor, make_predictor
 from bnn.priors import LOG_PRIOR_SCALE
-from bnn.storage import atomic_path, check_space, read_netcdf, stored_array
+from bnn.storage import atomic_path, check_space, read_netcdf, stored_array, text_type
 
-with quiet_import():
-    import arviz as az
-    import xarray as xr
-
-InferenceData = az.InferenceData
+if TYPE_CHECKING:
+    from arviz import InferenceData
 
 _SHARED_ATTRIBUTES = (
     "dataset",
@@ -42,6 +40,17 @@ _SHARED_ATTRIBUTES = (
 )
 _PER_DRAW = ("log_density", "acceptance_rate", "diverging")
 _CHAIN_DRAW = ("chain", "draw")
+
+
+@dataclass
+class _Group:
+    """A group of the file: what is in it from the beginning, before numbers of each draw are added."""
+
+    coords: Mapping[str, np.ndarray]
+    """Dimension -> its labels"""
+    variables: dict[str, tuple[Sequence[str], np.ndarray, Mapping[str, str]]] = field(default_factory=dict)
+    """Name -> dimensions, array, attributes"""
+    attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -115,9 +124,7 @@ def combine(
         "class": np.array(dataset.class_names, dtype=str),
         "feature": np.array(dataset.feature_names, dtype=str),
     }
-    groups: dict[str, xr.Dataset] = {
-        "posterior": _posterior(dataset, chains, predictor, network, likelihood, coords)
-    }
+    groups = {"posterior": _posterior(dataset, chains, predictor, network, likelihood, coords)}
     groups["sample_stats"] = _sample_stats(chains, coords)
     if chains.variables["warmup_iteration"].size:
         groups["warmup_sample_stats"] = _warmup_stats(chains, coords)
@@ -125,30 +132,38 @@ def combine(
         for split, group in PREDICTIONS.items():
             rows = {"chain": coords["chain"], "draw": coords["draw"], "obs_id": _split(dataset, split)[2]}
             classes = {} if predictor.is_regression else {"class": coords["class"]}
-            groups[group] = xr.Dataset(coords=rows | classes)
+            groups[group] = _Group(rows | classes)
             if split == "train":
-                groups["log_likelihood"] = xr.Dataset(coords=rows)
-    for split, observed, constant in (
-        ("train", "observed_data", "constant_data"),
-        ("test", "predictions_constant_data", "predictions_constant_data"),
-    ):
-        x, y = _observed(dataset, split, coords)
-        groups[observed] = xr.Dataset({"y": y})
-        groups[constant] = groups.get(constant, xr.Dataset()).assign(x=x)
+                groups["log_likelihood"] = _Group(rows)
+    groups |= _observed(dataset, coords)
     attributes = {"dataset": dataset.name, "created_by": f"bnn {__version__}"}
     with atomic_path(path) as temporary:
         check_space(temporary, _n_bytes(dataset, chains, predictor, keep))
-        temporary.unlink()
-        for group, data in groups.items():
-            data.to_netcdf(temporary, mode="a" if temporary.exists() else "w", group=group, engine="h5netcdf")
         # Not compressed: draws hardly shrink, and compressing takes longer than everything else here.
-        with h5netcdf.File(temporary, "a") as file:
+        with h5netcdf.File(temporary, "w") as file:
             for key, value in attributes.items():
                 file.attrs[key] = value
+            for name_of_group, content in groups.items():
+                _store_group(file.create_group(name_of_group), content)
             _store_parameters(file["posterior"], dataset, chains, predictor, weights=keep != "predictions")
             if keep != "weights":
                 _store_predictions(file, "train", dataset, chains, predictor, rng)
                 _store_predictions(file, "test", dataset, chains, predictor, rng)
+
+
+def _store_group(stored: Any, group: _Group) -> None:
+    """Write a group as xarray would: text as strings, booleans as small integers that say what they are."""
+    stored.dimensions = {name: len(labels) for name, labels in group.coords.items()}
+    labels = {name: ((name,), values, {}) for name, values in group.coords.items()}
+    for name, (dims, array, attributes) in (labels | group.variables).items():
+        if array.dtype.kind == "U":
+            _new_variable(stored, name, dims, text_type(), attributes)[...] = array.astype(object)
+        elif array.dtype.kind == "b":
+            _new_variable(stored, name, dims, np.int8, {**attributes, "dtype": "bool"})[...] = array
+        else:
+            _new_variable(stored, name, dims, array.dtype, attributes)[...] = array
+    for name, value in group.attributes.items():
+        stored.attrs[name] = value
 
 
 def _n_bytes(dataset: Dataset, chains: _Chains, predictor: Predictor, keep: str) -> int:
@@ -162,8 +177,10 @@ def _n_bytes(dataset: Dataset, chains: _Chains, predictor: Predictor, keep: str)
     return n_draws * (of_weights + (n_rows * per_row if keep != "weights" else 0))
 
 
-def load(path: str | os.PathLike[str]) -> az.InferenceData:
+def load(path: str | os.PathLike[str]) -> "InferenceData":
     """Read an InferenceData from a NetCDF file; arrays are read when they are used."""
+    with quiet_import():
+        import arviz as az
     return az.from_netcdf(str(path), engine="h5netcdf")
 
 
@@ -219,7 +236,7 @@ def _posterior(
     network: Mapping[str, Any],
     likelihood: Mapping[str, Any],
     coords: Mapping[str, np.ndarray],
-) -> xr.Dataset:
+) -> _Group:
     names = np.array(dataset.class_names or (dataset.target_name,), dtype=str)
     if predictor.noise_varies:
         names = np.array([dataset.target_name, "log noise scale"], dtype=str)
@@ -240,7 +257,7 @@ def _posterior(
         "inference_library": "bnn",
         "inference_library_version": __version__,
     }
-    return xr.Dataset(coords=own, attrs=attributes)
+    return _Group(own, attributes=attributes)
 
 
 def _units(predictor: Predictor) -> list[str]:
@@ -283,7 +300,7 @@ def _store_parameters(
 
 
 def _new_variable(
-    group: Any, name: str, dims: Sequence[str], dtype: type, attributes: Mapping[str, str] | None = None
+    group: Any, name: str, dims: Sequence[str], dtype: Any, attributes: Mapping[str, str] | None = None
 ) -> Any:
     """Return an empty variable of a group of the file, which can be written in slices."""
     variable = group.create_variable(name, tuple(dims), dtype=dtype)
@@ -292,37 +309,36 @@ def _new_variable(
     return variable
 
 
-def _sample_stats(chains: _Chains, coords: Mapping[str, np.ndarray]) -> xr.Dataset:
+def _sample_stats(chains: _Chains, coords: Mapping[str, np.ndarray]) -> _Group:
     n_diverging = chains.variables["diverging"].astype(np.int64)
     step_size = np.broadcast_to(chains.variables["step_size"][:, None], n_diverging.shape)
-    variables: dict[str, Any] = {
-        "lp": (_CHAIN_DRAW, chains.variables["log_density"], {"long_name": "log density", "units": "nats"}),
-        "acceptance_rate": (_CHAIN_DRAW, chains.variables["acceptance_rate"]),
-        "step_size": (_CHAIN_DRAW, step_size),
-        "diverging": (_CHAIN_DRAW, n_diverging > 0),
-        "n_diverging": (
-            _CHAIN_DRAW,
-            n_diverging,
-            {"long_name": "divergent transitions since the draw before"},
-        ),
-        "n_gradients": (("chain",), chains.n_gradients),
+    about = {"lp": {"long_name": "log density", "units": "nats"}}
+    about["n_diverging"] = {"long_name": "divergent transitions since the draw before"}
+    per_draw = {
+        "lp": chains.variables["log_density"],
+        "acceptance_rate": chains.variables["acceptance_rate"],
+        "step_size": step_size,
+        "diverging": n_diverging > 0,
+        "n_diverging": n_diverging,
     }
+    group = _Group({"chain": coords["chain"], "draw": coords["draw"]})
+    for name, array in per_draw.items():
+        group.variables[name] = (_CHAIN_DRAW, array, about.get(name, {}))
+    group.variables["n_gradients"] = (("chain",), chains.n_gradients, {})
     for phase, seconds in chains.seconds.items():
-        variables[f"seconds_{phase}"] = (("chain",), seconds, {"units": "s"})
-    return xr.Dataset(variables, coords={"chain": coords["chain"], "draw": coords["draw"]})
+        group.variables[f"seconds_{phase}"] = (("chain",), seconds, {"units": "s"})
+    return group
 
 
-def _warmup_stats(chains: _Chains, coords: Mapping[str, np.ndarray]) -> xr.Dataset:
+def _warmup_stats(chains: _Chains, coords: Mapping[str, np.ndarray]) -> _Group:
     """Return the records of the warm-up; `draw` is the iteration of a record."""
+    group = _Group({"chain": coords["chain"], "draw": chains.variables["warmup_iteration"]})
     names = {"lp": "log_density", "step_size": "step_size", "acceptance_rate": "acceptance_rate"}
-    variables: dict[str, Any] = {
-        name: (_CHAIN_DRAW, chains.variables[f"warmup_{stored}"]) for name, stored in names.items()
-    }
+    for name, stored in names.items():
+        group.variables[name] = (_CHAIN_DRAW, chains.variables[f"warmup_{stored}"], {})
     about = {"long_name": "1 in exploration, before the warm-up proper"}
-    variables["explores"] = (("draw",), chains.variables["warmup_explores"], about)
-    return xr.Dataset(
-        variables, coords={"chain": coords["chain"], "draw": chains.variables["warmup_iteration"]}
-    )
+    group.variables["explores"] = (("draw",), chains.variables["warmup_explores"], about)
+    return group
 
 
 def _split(dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -332,18 +348,22 @@ def _split(dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarray, np.nda
     return dataset.x_test, dataset.y_test, dataset.row_test
 
 
-def _observed(
-    dataset: Dataset, split: str, coords: Mapping[str, np.ndarray]
-) -> tuple[xr.DataArray, xr.DataArray]:
-    x, y, rows = _split(dataset, split)
-    obs = {"obs_id": rows}
-    if dataset.task == "regression":
-        y = dataset.target_mean + dataset.target_scale * y
+def _observed(dataset: Dataset, coords: Mapping[str, np.ndarray]) -> dict[str, _Group]:
+    """Return the groups of inputs, standardised, and of targets, in original units."""
     units = {"units": "standardised with mean and scale of the training rows"}
-    x_array = xr.DataArray(
-        x, dims=("obs_id", "input"), coords=obs | {"input": coords["feature"]}, attrs=units
-    )
-    return x_array, xr.DataArray(y, dims=("obs_id",), coords=obs, attrs=_target_attributes(dataset))
+    groups: dict[str, _Group] = {}
+    for split, observed, constant in (
+        ("train", "observed_data", "constant_data"),
+        ("test", "predictions_constant_data", "predictions_constant_data"),
+    ):
+        x, y, rows = _split(dataset, split)
+        if dataset.task == "regression":
+            y = dataset.target_mean + dataset.target_scale * y
+        labels = {"obs_id": rows, "input": coords["feature"]}
+        groups[observed] = _Group({"obs_id": rows} if observed != constant else labels)
+        groups[observed].variables["y"] = (("obs_id",), y, _target_attributes(dataset))
+        groups.setdefault(constant, _Group(labels)).variables["x"] = (("obs_id", "input"), x, units)
+    return groups
 
 
 def _target_attributes(dataset: Dataset) -> dict[str, str]:

@@ -160,11 +160,17 @@ def write_netcdf(
         _write_netcdf(temporary, sizes, variables, attributes)
 
 
+def text_type() -> Any:
+    """Return the type of variables that hold text."""
+    import h5py
+
+    return h5py.string_dtype()
+
+
 def _write_netcdf(
     path: Path, sizes: Mapping[str, int], variables: Mapping[str, Variable], attributes: Mapping[str, Any]
 ) -> None:
     import h5netcdf
-    import h5py
 
     with h5netcdf.File(path, "w") as file:
         file.dimensions = sizes
@@ -174,7 +180,7 @@ def _write_netcdf(
                 for place, block in array.blocks():
                     stored[place] = block
             elif array.dtype.kind == "U":
-                stored = file.create_variable(name, tuple(dims), dtype=h5py.string_dtype())
+                stored = file.create_variable(name, tuple(dims), dtype=text_type())
                 stored[...] = array.astype(object)
             else:
                 file.create_variable(name, tuple(dims), data=array)

@@ -4,8 +4,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-MIN_DRAWS = 4
-"""Draws per chain that R-hat and ESS need at least; twice that for a single chain, whose halves are compared."""
+from bnn.mixing import MIN_DRAWS
 
 _LEVELS = ("FAIL", "WARN")
 _EXTREME = "look for extreme values in the data, or lower the scale in prior.weights"

@@ -1,8 +1,9 @@
 """Judge whether the chains converged, in function space."""
 
-from bnn import diagnostics, inference_data
+from bnn import diagnostics
 from bnn.datasets import Dataset
 from bnn.job import job_log
+from bnn.posterior_file import PosteriorFile
 
 
 def main(data_path, posterior_path, json_path, netcdf_path, thresholds):
@@ -20,9 +21,7 @@ def main(data_path, posterior_path, json_path, netcdf_path, thresholds):
         Section `diagnostics` of the dataset's config.
     """
     dataset = Dataset.load(data_path)
-    summary, pointwise = diagnostics.summarise(
-        inference_data.load(posterior_path), dataset, thresholds=thresholds
-    )
+    summary, pointwise = diagnostics.summarise(PosteriorFile(posterior_path), dataset, thresholds=thresholds)
     diagnostics.save(summary, pointwise, json_path=json_path, netcdf_path=netcdf_path)
     print(f"{dataset.name}: {summary['verdict']}", *summary["reasons"], sep="\n- ")
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import arviz as az
 import numpy as np
 
 from bnn import inference_data
@@ -83,7 +84,7 @@ def combined(
     likelihood: Mapping[str, Any] = LIKELIHOOD,
     keep: str = "both",
     seed: int = 0,
-) -> inference_data.InferenceData:
+) -> az.InferenceData:
     """Combine chain files into a file beside them, and return what is read from it."""
     path = Path(paths[0]).parent / "posterior.nc" if paths else Path("nowhere.nc")
     rng = np.random.default_rng(seed)

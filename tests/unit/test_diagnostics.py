@@ -53,7 +53,7 @@ def gaussian_chains(n_chains=4, n_draws=N_DRAWS, shape=(), seed=0):
 
 
 def test_figures_are_those_of_arviz_for_every_quantity(monkeypatch):
-    monkeypatch.setattr(diagnostics, "_BLOCK", 4)  # more than one block
+    monkeypatch.setattr(diagnostics, "_BLOCK_NUMBERS", 4 * 4 * N_DRAWS)  # more than one block
     draws = np.cumsum(gaussian_chains(shape=(3, 2)), axis=1) * 0.05 + gaussian_chains(shape=(3, 2), seed=1)
     found = diagnostics.convergence(draws)
     for index in np.ndindex(3, 2):

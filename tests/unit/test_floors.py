@@ -36,8 +36,18 @@ class Design:
 DESIGN = Design(
     floors={
         0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode", "footprint"}
-        | {"tables", "verdict", "progress", "locks", "arviz_import"},
-        1: {"datasets", "checkpoint", "job", "network", "priors", "likelihoods", "mixture", "psis"},
+        | {"tables", "mixing", "progress", "locks", "arviz_import"},
+        1: {
+            "datasets",
+            "checkpoint",
+            "job",
+            "network",
+            "priors",
+            "likelihoods",
+            "mixture",
+            "psis",
+            "verdict",
+        },
         2: {"posterior", "posterior_file", "kernels"},
         3: {"adaptation", "coordinates", "optimize"},
         4: {"chain", "chain_state", "training", "baseline"},
@@ -61,8 +71,8 @@ DESIGN = Design(
     highest={"kernels": 0},
     siblings={"kernels": {"base", "microcanonical"}},
     reserved={
-        "arviz": {"inference_data", "diagnostics", "psis"},
-        "xarray": {"inference_data", "diagnostics", "psis"},
+        "arviz": {"inference_data"},
+        "xarray": set(),
     }
     | {"matplotlib": {"plots"}, "jinja2": {"report"}, "numba": {"compiled"}},
     # The networks and samplers are written here, on NumPy.
