@@ -20,6 +20,7 @@ from bnn.chain_state import (
     PHASES,
     ChainDraws,
     Draw,
+    OptimiserRecord,
     RunState,
     RunSummary,
     SamplerSettings,
@@ -27,7 +28,7 @@ from bnn.chain_state import (
 )
 from bnn.coordinates import Coordinates
 from bnn.kernels import make_kernel, microcanonical
-from bnn.kernels.base import ChainState, Kernel, Tuning
+from bnn.kernels.base import ChainState, Kernel, Tuning, steps_of_trajectory
 from bnn.optimize import adam_step, start_adam
 from bnn.posterior import Posterior
 from bnn.progress import Progress
@@ -39,6 +40,7 @@ MOST_STARTS = 10
 quiet_overflow = partial(np.errstate, over="ignore", invalid="ignore", divide="ignore")
 """Overflow in a proposal is expected: it gives a ratio that rejects and is counted, so NumPy need not warn as well."""
 
+_OPTIMISER_RECORDS = 100
 _WARMUP_RECORDS = 500
 _FIRST_STEP_SIZE = 1e-3
 _FIRST_LEAPFROG_STEP_SIZE = 1e-2
@@ -179,24 +181,30 @@ class ChainRun:
 
     def summary(self) -> RunSummary:
         """Return what the run says of itself; warm-up must be over."""
-        assert self.state.tuning is not None
-        records = self.state.records
-        shape = (len(records), len(self.chains))
+        tuning, records = self.state.tuning, self.state.records
+        assert tuning is not None
         columns = ("log_density", "step_size", "acceptance_rate")
         return RunSummary(
             chains=self.chains,
-            step_size=self.state.tuning.step_size,
-            warmup={
-                "iteration": np.array([record.iteration for record in records], dtype=np.int64),
-                "explores": np.array([record.explores for record in records], dtype=bool),
-            }
-            | {
-                name: np.array([getattr(record, name) for record in records]).reshape(shape).T.copy()
-                for name in columns
-            },
+            tuning=tuning,
+            n_steps=steps_of_trajectory(tuning) if self.kernel.has_trajectories else None,
+            optimiser=self._columns(self.state.optimiser_records, ("log_density",)),
+            warmup=self._columns(records, columns)
+            | {"explores": np.array([record.explores for record in records], dtype=bool)},
             seconds=dict(zip(PHASES, self.state.seconds, strict=True)),
             adjusted=self.kernel.adjusted,
         )
+
+    def _columns(
+        self, records: Sequence[OptimiserRecord | WarmupRecord], names: Sequence[str]
+    ) -> dict[str, np.ndarray]:
+        """Return the iterations of records, (record,), and each named field, (chain, record)."""
+        shape = (len(records), len(self.chains))
+        columns = {
+            name: np.array([getattr(record, name) for record in records]).reshape(shape).T.copy()
+            for name in names
+        }
+        return {"iteration": np.array([record.iteration for record in records], dtype=np.int64)} | columns
 
     def _first_state(self) -> RunState:
         position = self._prior_draws()
@@ -213,6 +221,7 @@ class ChainRun:
             recent=zero,
             acceptance=zero,
             n_diverging=np.zeros(len(self.chains), dtype=np.int64),
+            optimiser_records=(),
             records=(),
             n_gradients=0,
             seconds=(0.0,) * len(PHASES),
@@ -232,7 +241,13 @@ class ChainRun:
         if state.settled.any():
             moved = np.where(state.settled[:, None], position, moved)
         chain = ChainState(moved, log_density, grad)
-        state = state._replace(iteration=state.iteration + 1, adam=adam, chain=chain)
+        records = state.optimiser_records
+        if state.iteration % max(1, n_steps // _OPTIMISER_RECORDS) == 0:
+            of_theta = self._target.log_density_of_theta(state.chain._replace(log_density=log_density))
+            records = (*records, OptimiserRecord(state.iteration, of_theta))
+        state = state._replace(
+            iteration=state.iteration + 1, adam=adam, chain=chain, optimiser_records=records
+        )
         return state if state.iteration < n_steps else self._leave_optimiser(state)
 
     def _leave_optimiser(self, state: RunState) -> RunState:
@@ -251,7 +266,13 @@ class ChainRun:
                 )
             position = np.where(settled[:, None], chain.position, self._prior_draws())
             chain = chain._replace(position=position)
-            state = state._replace(iteration=0, n_starts=state.n_starts + 1, settled=settled, chain=chain)
+            state = state._replace(
+                iteration=0,
+                n_starts=state.n_starts + 1,
+                settled=settled,
+                chain=chain,
+                optimiser_records=(),
+            )
             if self._lengths["optimise"]:
                 return state._replace(adam=start_adam(position))
             chain = self.kernel.start(position, self._target)

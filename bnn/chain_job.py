@@ -249,11 +249,18 @@ def _write_draws(
         "log_density": (shared, _Column(records, "log_density", settings.draws, interruption)),
         "acceptance_rate": (shared, _Column(records, "acceptance_rate", settings.draws, interruption)),
         "diverging": (shared, _Column(records, "n_diverging", settings.draws, interruption)),
-        "step_size": (("chain",), run.step_size),
+        "step_size": (("chain",), run.tuning.step_size),
+        "preconditioner": (("chain", "param"), run.tuning.variance),
+        "trajectory_length": (("chain",), run.tuning.trajectory),
         "chain_id": (("chain",), np.array(job.chains, dtype=np.int64)),
         "warmup_iteration": (("record",), run.warmup["iteration"]),
         "warmup_explores": (("record",), run.warmup["explores"].astype(np.int64)),
     }
+    if run.n_steps is not None:
+        variables["n_steps"] = (("chain",), run.n_steps)
+    if run.optimiser["iteration"].size:
+        variables["optimiser_iteration"] = (("optimiser_record",), run.optimiser["iteration"])
+        variables["optimiser_log_density"] = (("chain", "optimiser_record"), run.optimiser["log_density"])
     for name in ("log_density", "step_size", "acceptance_rate"):
         variables[f"warmup_{name}"] = (("chain", "record"), run.warmup[name])
     attributes: dict[str, Any] = {

@@ -86,6 +86,15 @@ class Draw(NamedTuple):
     trajectory of a batch counts"""
 
 
+class OptimiserRecord(NamedTuple):
+    """How far the optimiser was at one of its steps."""
+
+    iteration: int
+    """Steps since its start, the last one if it had to start again"""
+    log_density: np.ndarray
+    """(chain,), nats"""
+
+
 class WarmupRecord(NamedTuple):
     """How far warm-up was at one of its transitions; fields have shape (chain,) where nothing else is said."""
 
@@ -120,6 +129,7 @@ class RunState(NamedTuple):
     """(chain,): sum of acceptance probabilities since the last kept draw"""
     n_diverging: np.ndarray
     """(chain,): divergent transitions since the last kept draw"""
+    optimiser_records: tuple[OptimiserRecord, ...]
     records: tuple[WarmupRecord, ...]
     n_gradients: int
     seconds: tuple[float, ...]
@@ -133,14 +143,23 @@ class RunSummary:
     """What a batch of chains says of its run beside the draws; shapes as named."""
 
     chains: tuple[int, ...]
-    step_size: np.ndarray
-    """(chain,), frozen"""
+    tuning: Tuning
+    """Frozen"""
+    n_steps: np.ndarray | None
+    """(chain,): steps of a trajectory; None for a kernel without trajectories"""
+    optimiser: Mapping[str, np.ndarray]
+    """"iteration" (record,) and "log_density" (chain, record)"""
     warmup: Mapping[str, np.ndarray]
     """"iteration" and "explores" (record,), and "log_density", "step_size", "acceptance_rate", each (chain, record)"""
     seconds: Mapping[str, float]
     """Wall-clock seconds of each phase, for the whole batch"""
     adjusted: bool
     """Whether proposals were accepted or rejected; if not, the draws are biased by the step size"""
+
+    @property
+    def step_size(self) -> np.ndarray:
+        """(chain,), frozen"""
+        return self.tuning.step_size
 
 
 @dataclass(frozen=True)

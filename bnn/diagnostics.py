@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bnn.datasets import Dataset
+from bnn.kernels.base import MAX_STEPS
 from bnn.layout import ParameterLayout
 from bnn.likelihoods import LOG_NOISE_SCALE
 from bnn.mixing import MIN_DRAWS, ess_bulk, ess_tail, mcse_mean, rhat
@@ -317,11 +318,14 @@ def _chain_records(idata: StoredPosterior) -> list[dict[str, Any]]:
     # Where the position changes, so does the log density.
     stuck = stuck_chains(stats["lp"].values)
     seconds = np.sum([stats[f"seconds_{phase}"].values for phase in PHASES], axis=0)
+    n_steps = stats["n_steps"].values.tolist() if "n_steps" in stats else [None] * len(stuck)
     return [
         {
             "chain": int(chain),
             "acceptance_rate": float(stats["acceptance_rate"].values[index].mean()),
             "step_size": float(stats["step_size"].values[index, -1]),
+            "n_steps": n_steps[index],
+            "cut_short": n_steps[index] == MAX_STEPS,
             "n_diverging": int(stats["n_diverging"].values[index].sum()),
             "stuck": bool(stuck[index]),
             "log_density_mean": float(stats["lp"].values[index].mean()),

@@ -154,7 +154,7 @@ def combine(
 def _store_group(stored: Any, group: _Group) -> None:
     """Write a group as xarray would: text as strings, booleans as small integers that say what they are."""
     stored.dimensions = {name: len(labels) for name, labels in group.coords.items()}
-    labels = {name: ((name,), values, {}) for name, values in group.coords.items()}
+    labels: dict[str, Any] = {name: ((name,), values, {}) for name, values in group.coords.items()}
     for name, (dims, array, attributes) in (labels | group.variables).items():
         if array.dtype.kind == "U":
             _new_variable(stored, name, dims, text_type(), attributes)[...] = array.astype(object)
@@ -210,13 +210,18 @@ def _read_chains(paths: Sequence[Path]) -> _Chains:
         *_PER_DRAW,
         "chain_id",
         "step_size",
+        "preconditioner",
+        "trajectory_length",
         "warmup_log_density",
         "warmup_step_size",
         "warmup_acceptance_rate",
+        # Only kernels with trajectories have steps, and only optimised chains an optimiser.
+        *(name for name in ("n_steps", "optimiser_log_density") if name in files[0][1]),
     )
     merged = {name: np.concatenate([variables[name] for _, variables, _ in files])[order] for name in names}
-    for name in ("warmup_iteration", "warmup_explores"):
-        merged[name] = files[0][1][name]
+    for name in ("warmup_iteration", "warmup_explores", "optimiser_iteration"):
+        if name in files[0][1]:
+            merged[name] = files[0][1][name]
     sizes = [len(variables["chain_id"]) for _, variables, _ in files]
     # Chains that ran side by side share their seconds equally, so that sums over chains are right.
     shares = [attributes | {"size": size} for (_, _, attributes), size in zip(files, sizes, strict=True)]
@@ -321,9 +326,16 @@ def _sample_stats(chains: _Chains, coords: Mapping[str, np.ndarray]) -> _Group:
         "diverging": n_diverging > 0,
         "n_diverging": n_diverging,
     }
-    group = _Group({"chain": coords["chain"], "draw": coords["draw"]})
+    preconditioner = chains.variables["preconditioner"]
+    coordinates = np.arange(preconditioner.shape[1])
+    group = _Group({"chain": coords["chain"], "draw": coords["draw"], "coordinate": coordinates})
     for name, array in per_draw.items():
         group.variables[name] = (_CHAIN_DRAW, array, about.get(name, {}))
+    frozen = {"long_name": "frozen squared scale of moves, in the coordinates that are sampled"}
+    group.variables["preconditioner"] = (("chain", "coordinate"), preconditioner, frozen)
+    for name in ("trajectory_length", "n_steps"):
+        if name in chains.variables:
+            group.variables[name] = (("chain",), chains.variables[name], {})
     group.variables["n_gradients"] = (("chain",), chains.n_gradients, {})
     for phase, seconds in chains.seconds.items():
         group.variables[f"seconds_{phase}"] = (("chain",), seconds, {"units": "s"})
@@ -338,6 +350,14 @@ def _warmup_stats(chains: _Chains, coords: Mapping[str, np.ndarray]) -> _Group:
         group.variables[name] = (_CHAIN_DRAW, chains.variables[f"warmup_{stored}"], {})
     about = {"long_name": "1 in exploration, before the warm-up proper"}
     group.variables["explores"] = (("draw",), chains.variables["warmup_explores"], about)
+    if "optimiser_iteration" in chains.variables:
+        group.coords = {**group.coords, "optimiser_step": chains.variables["optimiser_iteration"]}
+        about = {
+            "long_name": "log density while the start point is optimised, before all else",
+            "units": "nats",
+        }
+        climb = chains.variables["optimiser_log_density"]
+        group.variables["optimiser_lp"] = (("chain", "optimiser_step"), climb, about)
     return group
 
 

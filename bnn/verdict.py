@@ -108,6 +108,14 @@ def _findings_of_run(summary: Mapping[str, Any]) -> Iterator[Finding]:
             "biased",
         )
     yield from _findings_of_modes(chains)
+    if cut := [chain for chain in chains if chain["cut_short"]]:
+        names = ", ".join(str(chain["chain"]) for chain in cut)
+        yield Finding(
+            "WARN",
+            f"The trajectories of chain {names} end after {cut[0]['n_steps']} steps, the most that they may have, so "
+            "moves are shorter than asked: raise sampler.warmup, or take wider noise or narrower priors.",
+            "cut_short",
+        )
     n_diverging = sum(chain["n_diverging"] for chain in chains)
     # Of all moves, not of kept draws, which would make the limit depend on sampler.thin.
     n_moves = n_draws * summary["thin"] * len(chains)

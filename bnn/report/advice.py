@@ -24,6 +24,8 @@ _MEANINGS = {
     "be too wide or too narrow.",
     "diverging": "The simulated path left the region that it should follow, because its steps were too long where "
     "the posterior bends. Such regions are then visited too rarely.",
+    "cut_short": "The posterior is so narrow in some direction that steps must be tiny, and a trajectory of steps does "
+    "not get across it. Chains may not have met.",
     "worse_mode": "The chain settled among networks that explain the data less well, and did not leave them. Its "
     "draws count as much as those of the other chains and pull the average towards poorer predictions.",
     "not_finite": "A number overflowed or was undefined. What is computed from it means nothing.",
@@ -151,6 +153,7 @@ _CHANGES: dict[str, Callable[[Mapping[str, Any], Settings], Change]] = {
     "one_chain": _fixed(chains=4),
     "biased": _fixed(kernel="auto"),
     "diverging": _smaller_steps,
+    "cut_short": _sampler(warmup=2),
     "worse_mode": _leave_modes,
     "not_finite": _narrower_prior,
     "acceptance_low": _sampler(warmup=2),

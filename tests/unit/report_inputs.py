@@ -43,7 +43,14 @@ def make_diagnostics(task: str, verdict: str = "PASS", dataset: str = "iris") ->
         "worst_row": 77,
     }
     weights = {"rhat_max": 1.61, "rhat_median": 1.2, "ess_bulk_min": 7.3, "ess_bulk_median": 31.0}
-    chain = {"acceptance_rate": 0.573, "step_size": 0.0123, "n_diverging": 0, "stuck": False}
+    chain = {
+        "acceptance_rate": 0.573,
+        "step_size": 0.0123,
+        "n_steps": 12,
+        "cut_short": False,
+        "n_diverging": 0,
+        "stuck": False,
+    }
     findings = {
         "PASS": [{"level": "PASS", "name": "reached", "text": "R-hat is at most 1.0034."}],
         "WARN": [

@@ -101,6 +101,7 @@ def write_chains(
     changes: Mapping[int, Mapping[str, Any]] | None = None,
     chain_ids: Sequence[int] | None = None,
     n_records: int = 3,
+    n_steps: Sequence[int] | None = None,
 ) -> list[Path]:
     """Write a chain file for each chain of theta, as `bnn.chain_job.run_job` does.
 
@@ -120,6 +121,8 @@ def write_chains(
         Numbers of the chains; 0, 1, ... if not given.
     n_records
         Records of the warm-up.
+    n_steps
+        Steps of the trajectories of each chain; None: they have none.
     """
     folder.mkdir(exist_ok=True)
     n_chains, n_draws, _ = theta.shape
@@ -136,6 +139,12 @@ def write_chains(
         }
         own["theta"] = (("chain", "draw", "param"), theta[index : index + 1])
         own["step_size"] = (("chain",), np.array([0.1]))
+        own["preconditioner"] = (("chain", "param"), np.ones((1, theta.shape[2])))
+        own["trajectory_length"] = (("chain",), np.array([1.57]))
+        if n_steps is not None:
+            own["n_steps"] = (("chain",), np.array([n_steps[index]]))
+        own["optimiser_iteration"] = (("optimiser_record",), np.array([0, 10]))
+        own["optimiser_log_density"] = (("chain", "optimiser_record"), np.array([[-9.0, -4.0]]))
         own["chain_id"] = (("chain",), np.array([chain], dtype=np.int64))
         own["warmup_explores"] = (("record",), np.zeros(n_records, dtype=np.int64))
         own["warmup_iteration"] = (("record",), 10 * np.arange(1, n_records + 1))

@@ -142,6 +142,11 @@ def test_log_density_belongs_to_theta(posterior):
     assert draws.theta.shape == (2, 20, posterior.layout.n_params)
     assert np.all((draws.acceptance_rate > 0) & (draws.acceptance_rate <= 1))
     assert draws.n_gradients == 15 + 60 + 40 + 1
+    climb = draws.optimiser
+    assert climb["iteration"].tolist() == list(range(15))
+    assert climb["log_density"].shape == (2, 15)
+    assert np.all(climb["log_density"][:, -1] > climb["log_density"][:, 0])
+    assert draws.n_steps is None, "mala has no trajectories"
 
 
 def test_the_tuning_is_frozen_before_the_first_kept_draw_and_streams_are_apart(posterior, monkeypatch):

@@ -112,6 +112,12 @@ def test_a_job_writes_the_draws_of_its_chains_and_all_that_is_needed(tmp_path):
         assert np.array_equal(variables[name], getattr(expected, name)), name
     assert np.array_equal(variables["diverging"], expected.n_diverging)
     assert np.array_equal(variables["step_size"], expected.step_size)
+    assert np.array_equal(variables["preconditioner"], expected.tuning.variance)
+    assert np.array_equal(variables["trajectory_length"], expected.tuning.trajectory)
+    n_steps = np.ceil(expected.tuning.trajectory / expected.step_size)
+    assert np.array_equal(variables["n_steps"], n_steps)
+    assert np.array_equal(variables["optimiser_iteration"], expected.optimiser["iteration"])
+    assert np.array_equal(variables["optimiser_log_density"], expected.optimiser["log_density"])
     assert variables["chain_id"].tolist() == [1, 3]
     assert np.array_equal(variables["warmup_log_density"], expected.warmup["log_density"])
     assert variables["warmup_explores"].tolist() == [1] * 4 + [0] * 12

@@ -428,9 +428,11 @@ def test_how_a_chain_ran_is_judged(judged, variable, value, verdict, words):
 
 def run_findings(**changes):
     summary = make_diagnostics("classification")
-    summary |= {name: value for name, value in changes.items() if name != "log_density_means"}
-    for chain, mean in zip(summary["chains"], changes.get("log_density_means", ()), strict=False):
-        chain["log_density_mean"] = mean
+    of_chains = {"log_density_means": "log_density_mean", "cut_short": "cut_short"}
+    summary |= {name: value for name, value in changes.items() if name not in of_chains}
+    for name, field in of_chains.items():
+        for chain, value in zip(summary["chains"], changes.get(name, ()), strict=False):
+            chain[field] = value
     return list(_findings_of_run(summary))
 
 
@@ -450,6 +452,23 @@ def test_a_chain_in_a_much_worse_mode_is_named():
         "differ by. It is kept; raise sampler.optimise_steps or sampler.explore so that chains leave such modes.",
     )
     assert run_findings(log_density_means=(None, float("nan"), -60.0, -59.0)) == []
+
+
+def test_trajectories_that_are_cut_short_are_named():
+    (finding,) = run_findings(cut_short=(False, True, True, False))
+    assert (finding.level, finding.name) == ("WARN", "cut_short")
+    assert finding.text.startswith("The trajectories of chain 1, 2 end after 12 steps")
+
+
+def test_steps_of_trajectories_are_reported_chain_by_chain(judged):
+    dataset = make_dataset("regression")
+    theta = independent_theta(dataset, n_chains=3, n_draws=100)
+    summary, _ = judged(theta, dataset, n_steps=(1024, 7, 1023))
+    assert [chain["n_steps"] for chain in summary["chains"]] == [1024, 7, 1023]
+    assert [chain["cut_short"] for chain in summary["chains"]] == [True, False, False]
+    assert "cut_short" in {finding["name"] for finding in summary["findings"]}
+    summary, _ = judged(theta, dataset)
+    assert {chain["n_steps"] for chain in summary["chains"]} == {None}
 
 
 def test_weights_are_information_only(judged):

@@ -81,6 +81,11 @@ def test_groups_variables_and_dimensions(saved, dataset):
     assert stats_group["diverging"].dtype == bool
     assert stats_group["seconds_warmup"].values.tolist() == [1.0, 2.0, 3.0]
     assert stats_group["n_gradients"].values.tolist() == [100, 100, 100]
+    assert stats_group["preconditioner"].dims == ("chain", "coordinate")
+    assert stats_group["trajectory_length"].values.tolist() == [1.57] * 3
+    assert "n_steps" not in stats_group, "mala has no trajectories"
+    assert saved["warmup_sample_stats"]["optimiser_lp"].dims == ("chain", "optimiser_step")
+    assert saved["warmup_sample_stats"]["optimiser_step"].values.tolist() == [0, 10]
     assert saved["warmup_sample_stats"]["draw"].values.tolist() == [10, 20, 30]
     assert saved["warmup_sample_stats"]["lp"].values[2].tolist() == [2.0, 2.0, 2.0]
     about = posterior.attrs

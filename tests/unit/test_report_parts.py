@@ -41,7 +41,7 @@ def kinds_of_findings() -> set[str]:
 
 def test_every_kind_of_finding_is_explained_and_has_a_remedy() -> None:
     kinds = {name for name in kinds_of_findings() if name in advice._MEANINGS or name in advice._CHANGES}
-    assert len(kinds) == len(advice._MEANINGS) == len(advice._CHANGES) == 13
+    assert len(kinds) == len(advice._MEANINGS) == len(advice._CHANGES) == 14
     assert set(advice._MEANINGS) == set(advice._CHANGES) == kinds
 
 
