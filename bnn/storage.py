@@ -4,6 +4,7 @@ NetCDF goes through h5netcdf without xarray: a chain's job reads and writes thes
 Nothing here can execute code from a file: there is no pickle, and NetCDF holds numbers and text.
 """
 
+import csv
 import json
 import math
 import os
@@ -247,6 +248,15 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     text = json.dumps(_jsonable(value), indent=1, allow_nan=False, ensure_ascii=False)
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def write_csv(path: str | os.PathLike[str], columns: Mapping[str, np.ndarray]) -> None:
+    """Write columns of equal length as a CSV file; numbers keep all their digits, what is not a number is empty."""
+    texts = [[str(item) if item == item else "" for item in column] for column in columns.values()]
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*texts, strict=True))
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:
