@@ -74,12 +74,12 @@ def checked_before_replacing(check: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str], *, check: bool = True) -> Iterator[Path]:
     """Yield a temporary path in the same folder; on success sync it to disk and rename it to `path`.
 
     On an error the temporary file is removed and `path` is left as it was: a reader never sees half a file. What a
     killed process left is removed, too: no two processes write one file at a time, for a job whose Snakemake is gone
-    ends before it replaces anything (`bnn.job.job_log`).
+    ends before it replaces anything (`bnn.job.job_log`), unless `check` says that something else keeps writers apart.
 
     Raises
     ------
@@ -98,8 +98,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             yield temporary
             with open(temporary, "rb+") as handle:
                 os.fsync(handle.fileno())
-            for check in _checks:
-                check()
+            for raise_if_late in _checks if check else ():
+                raise_if_late()
             os.replace(temporary, final)
             _sync_folder(final.parent)
         finally:
