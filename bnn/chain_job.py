@@ -5,6 +5,7 @@ all that was kept so far; and `lock`. They stay when the chains are finished: wi
 go on instead of beginning anew. Memory does not grow with the number of draws, which go to the disk as they come.
 """
 
+import itertools
 import json
 import os
 import time
@@ -118,9 +119,10 @@ def run_job(job: ChainJob, progress: Callable[[int], Progress], interruption: In
         )
         with quiet_overflow():
             run, records = _start_or_go_on(job, posterior, interruption)
+            seconds_before = sum(run.state.seconds)
             try:
                 _sample(job, run, records, progress, interruption)
-                _write_draws(job, posterior, run.summary(), records, interruption)
+                _write_draws(job, posterior, run.summary(), records, interruption, seconds_before)
             finally:
                 records.close()
 
@@ -154,11 +156,12 @@ def _start_or_go_on(
     except FileNotFoundError:
         pass  # never started, or killed before the first checkpoint
     except CheckpointError as error:
+        ending = _free_ending(checkpoint, draws)
         for path in (checkpoint, draws):
             if path.exists():
-                os.replace(path, path.with_name(f"{path.name}.refused"))
+                os.replace(path, f"{path}{ending}")
         print(
-            f"starting anew: the checkpoint {checkpoint} is refused, because {error}; it now ends in .refused"
+            f"starting anew: the checkpoint {checkpoint} is refused, because {error}; it now ends in {ending}"
         )
         state = None
     run = ChainRun(
@@ -170,6 +173,15 @@ def _start_or_go_on(
         on_evaluation=interruption.check_signal,
     )
     return run, records or RecordFile(draws, dtype)
+
+
+def _free_ending(*paths: Path) -> str:
+    """Return .refused, or .refused-2 and so on if files were set aside before: none is lost."""
+    for number in itertools.count(1):
+        ending = ".refused" + (f"-{number}" if number > 1 else "")
+        if not any(Path(f"{path}{ending}").exists() for path in paths):
+            return ending
+    raise AssertionError("there is a free number")
 
 
 def _sample(
@@ -238,9 +250,17 @@ class _Column:
 
 
 def _write_draws(
-    job: ChainJob, posterior: Posterior, run: RunSummary, records: RecordFile, interruption: Interruption
+    job: ChainJob,
+    posterior: Posterior,
+    run: RunSummary,
+    records: RecordFile,
+    interruption: Interruption,
+    seconds_before: float,
 ) -> None:
-    """Write the file of the chains, with all that is needed to read it alone."""
+    """Write the file of the chains, with all that is needed to read it alone.
+
+    `seconds_before` are those of the processes that were at work on these chains before this one.
+    """
     settings = job.sampler
     last = records.read(slice(settings.draws - 1, settings.draws))[0]
     shared = ("chain", "draw")
@@ -276,4 +296,5 @@ def _write_draws(
         "adjusted": int(run.adjusted),
     }
     attributes |= {f"seconds_{phase}": seconds for phase, seconds in run.seconds.items()}
+    attributes["seconds_last_process"] = sum(run.seconds.values()) - seconds_before
     write_netcdf(job.path, variables, attributes)

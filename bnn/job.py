@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import NamedTuple, Self, TextIO
+from typing import Self, TextIO
 
+from bnn.processes import Process, look
 from bnn.storage import checked_before_replacing
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -159,28 +160,6 @@ class Interruption:
         self._signal = number
 
 
-class _Process(NamedTuple):
-    """A process and who is above it; the time of its start tells it from a later one with its number."""
-
-    pid: int
-    parent: int
-    started: str
-
-    def lives(self) -> bool:
-        now = _look(self.pid)
-        return now is not None and now.started == self.started
-
-
-def _look(pid: int) -> _Process | None:
-    """Return a living process as /proc shows it; None if it has ended."""
-    try:
-        # The name in brackets may hold anything, so fields are counted from the last bracket.
-        fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
-    except OSError:
-        return None
-    return None if fields[0] in "ZX" else _Process(pid, int(fields[1]), fields[19])
-
-
 class _Starters:
     """The processes that started this one.
 
@@ -199,14 +178,14 @@ class _Starters:
             raise Interrupted("the Snakemake that started it is gone", _ORPHANED)
 
 
-def _starters(script: str) -> tuple[list[_Process], bool]:
+def _starters(script: str) -> tuple[list[Process], bool]:
     """Return the wrappers of this process and what started them, and whether that is gone already."""
-    found: list[_Process] = []
+    found: list[Process] = []
     pid = os.getppid()
     for _ in range(_MOST_WRAPPERS):
         if pid == 0:  # outside this container
             break
-        process = _look(pid)
+        process = look(pid)
         if process is None:
             return found, Path("/proc/self/stat").exists()  # without /proc nothing can be said
         try:

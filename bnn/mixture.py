@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr, ndtri
 
 from bnn.metrics import gaussian_log_density
 
@@ -63,7 +62,7 @@ class GaussianMixture:
         """Return the probability of a value of at most x; (..., obs) -> (..., obs)."""
         total = np.zeros(np.shape(x))
         for mean, scale in zip(self.means, self.scales, strict=True):
-            total += ndtr((x - mean) / scale)
+            total += _normal_cdf((x - mean) / scale)
         return total / len(self.scales)
 
     def intervals(self, levels: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
@@ -87,6 +86,8 @@ class GaussianMixture:
     def _quantiles(self, probability: np.ndarray) -> np.ndarray:
         """Return quantiles, (probability, obs), by bisection; those of one component are known."""
         if len(self.scales) == 1:
+            from scipy.special import ndtri
+
             return self.means + self.scales * ndtri(probability)[:, None]
         reach = _REACH * self.scales[:, None]
         shape = (len(probability), self.means.shape[1])
@@ -99,7 +100,13 @@ class GaussianMixture:
         return 0.5 * (low + high)
 
 
+def _normal_cdf(z: np.ndarray) -> np.ndarray:
+    from scipy.special import ndtr  # slow to import, and jobs on classes do without it
+
+    return np.asarray(ndtr(z))
+
+
 def _mean_absolute(mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
     z = mean / scale
     density = np.exp(-0.5 * z * z) / np.sqrt(2 * np.pi)
-    return np.asarray(2 * scale * density + mean * (2 * ndtr(z) - 1))
+    return np.asarray(2 * scale * density + mean * (2 * _normal_cdf(z) - 1))

@@ -6,6 +6,7 @@
 
 import os
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
@@ -36,26 +37,23 @@ class StoredPosterior(Protocol):
 class _Variable:
     """A variable of the file: a slice of it reads that slice alone, `values` reads all of it, once."""
 
-    def __init__(self, path: str, group: str, name: str, shape: tuple[int, ...]) -> None:
-        self._path, self._group, self._name = path, group, name
-        self._values: np.ndarray | None = None
-        self.shape = shape
+    def __init__(self, stored: Any) -> None:
+        self._stored = stored
+
+    @cached_property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self._stored.shape)
 
     @property
     def ndim(self) -> int:
         return len(self.shape)
 
-    @property
+    @cached_property
     def values(self) -> np.ndarray:
-        if self._values is None:
-            self._values = self[...]
-        return self._values
+        return self[...]
 
     def __getitem__(self, place: Any) -> np.ndarray:
-        import h5netcdf
-
-        with h5netcdf.File(self._path, "r") as file:
-            return np.asarray(file[self._group].variables[self._name][place])
+        return np.asarray(self._stored[place])
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         return np.array(self.values, dtype=dtype)
@@ -76,7 +74,7 @@ class _Group:
 
 
 class PosteriorFile:
-    """What is in a posterior.nc.
+    """What is in a posterior.nc, which stays open: to open it anew for each variable takes longer than to read one.
 
     Parameters
     ----------
@@ -95,14 +93,14 @@ class PosteriorFile:
         name = os.fspath(path)
         if not os.path.isfile(name):
             raise FileNotFoundError(f"there is no {name}")
-        with h5netcdf.File(name, "r") as file:
-            self._groups = {
-                key: _Group(
-                    {k: _Variable(name, key, k, tuple(v.shape)) for k, v in group.variables.items()},
-                    {k: _plain(v) for k, v in group.attrs.items()},
-                )
-                for key, group in file.groups.items()
-            }
+        self._file = h5netcdf.File(name, "r")
+        self._groups = {
+            key: _Group(
+                {k: _Variable(v) for k, v in group.variables.items()},
+                {k: _plain(v) for k, v in group.attrs.items()},
+            )
+            for key, group in self._file.groups.items()
+        }
 
     def __getitem__(self, key: str) -> _Group:
         """Return a group."""

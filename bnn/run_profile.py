@@ -1,14 +1,16 @@
 """Where the time of a run went, from the benchmark files that it left: `python -m bnn.run_profile results`.
 
 A job began as many seconds before its benchmark file was written as that file says it took. Chains say themselves how
-long they optimised and sampled; what is left of their jobs is starting Python, reading and writing.
+long their last process optimised and sampled (what was done before an interruption is no part of the run); what is
+left of their jobs is starting Python, reading and writing.
 """
 
 import argparse
 import csv
+import re
 import sys
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +19,8 @@ from bnn.storage import read_attributes
 PAUSE = 60.0
 """Seconds without any job that part one run from the next."""
 
-_PHASES = ("seconds_optimise", "seconds_explore", "seconds_warmup", "seconds_draws")
+_CHAINS = re.compile(r"sample_(chain|prior_(?P<factor>[^_]+))_(?P<chains>\d+(-\d+)?)")
+"""Name of the benchmark file of chains, under the prior of the config or under a scaled one"""
 
 
 class Job(NamedTuple):
@@ -62,21 +65,21 @@ def _read_job(path: Path, results: Path) -> Job:
     folder = path.parents[1]
     rule = path.stem
     inside = 0.0
-    if rule.startswith("sample_chain"):
-        chains = rule.removeprefix("sample_chain_")
-        rule = "sample_chain"
-        inside = _seconds_inside(folder / "chains" / f"chain_{chains}.nc", _PHASES)
+    if chains := _CHAINS.fullmatch(rule):
+        factor = chains["factor"]
+        rule = "sample_chain" if factor is None else "sample_scaled"
+        place = folder / ("chains" if factor is None else f"sensitivity/prior_{factor}")
+        inside = _seconds_inside(place / f"chain_{chains['chains']}.nc", "seconds_last_process")
     elif rule == "fit_baseline":
-        inside = _seconds_inside(folder / "baseline.nc", ("seconds_training",))
+        inside = _seconds_inside(folder / "baseline.nc", "seconds_training")
+    elif rule.startswith("predict_"):
+        rule = "predict"
     dataset = "" if folder == results else folder.name
     return Job(rule, dataset, path.stat().st_mtime - seconds, seconds, min(inside, seconds))
 
 
-def _seconds_inside(path: Path, names: Iterable[str]) -> float:
-    if not path.is_file():
-        return 0.0
-    attributes = read_attributes(path)
-    return sum(float(attributes.get(name, 0.0)) for name in names)
+def _seconds_inside(path: Path, name: str) -> float:
+    return float(read_attributes(path).get(name, 0.0)) if path.is_file() else 0.0
 
 
 def cores_used(jobs: Sequence[Job]) -> int:

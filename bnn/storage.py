@@ -4,6 +4,7 @@ NetCDF goes through h5netcdf without xarray: a chain's job reads and writes thes
 Nothing here can execute code from a file: there is no pickle, and NetCDF holds numbers and text.
 """
 
+import csv
 import json
 import math
 import os
@@ -73,12 +74,12 @@ def checked_before_replacing(check: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
-def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
+def atomic_path(path: str | os.PathLike[str], *, check: bool = True) -> Iterator[Path]:
     """Yield a temporary path in the same folder; on success sync it to disk and rename it to `path`.
 
     On an error the temporary file is removed and `path` is left as it was: a reader never sees half a file. What a
     killed process left is removed, too: no two processes write one file at a time, for a job whose Snakemake is gone
-    ends before it replaces anything (`bnn.job.job_log`).
+    ends before it replaces anything (`bnn.job.job_log`), unless `check` says that something else keeps writers apart.
 
     Raises
     ------
@@ -97,8 +98,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
             yield temporary
             with open(temporary, "rb+") as handle:
                 os.fsync(handle.fileno())
-            for check in _checks:
-                check()
+            for raise_if_late in _checks if check else ():
+                raise_if_late()
             os.replace(temporary, final)
             _sync_folder(final.parent)
         finally:
@@ -247,6 +248,15 @@ def write_json(path: str | os.PathLike[str], value: Any) -> None:
     text = json.dumps(_jsonable(value), indent=1, allow_nan=False, ensure_ascii=False)
     with atomic_path(path) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
+
+
+def write_csv(path: str | os.PathLike[str], columns: Mapping[str, np.ndarray]) -> None:
+    """Write columns of equal length as a CSV file; numbers keep all their digits, what is not a number is empty."""
+    texts = [[str(item) if item == item else "" for item in column] for column in columns.values()]
+    with atomic_path(path) as temporary, open(temporary, "w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows(zip(*texts, strict=True))
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:

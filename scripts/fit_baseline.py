@@ -1,7 +1,5 @@
 """Train the ordinary network, an ensemble of such and the linear model on the same rows as the chains."""
 
-import time
-
 from bnn.baseline import fit_references
 from bnn.datasets import Dataset
 from bnn.job import job_log
@@ -24,7 +22,6 @@ def main(data_path, out_path, settings):
     """
     dataset = Dataset.load(data_path)
     network = make_network(dataset, settings["network"])
-    began = time.perf_counter()
     variables, attributes = fit_references(
         dataset,
         network,
@@ -32,7 +29,6 @@ def main(data_path, out_path, settings):
         seed=settings["seed"],
         n_members=settings["n_members"],
     )
-    attributes["seconds_training"] = time.perf_counter() - began
     write_netcdf(out_path, variables, attributes)
     print(f"{dataset.name}: best epoch {attributes['best_epoch']} of {attributes['epochs']}")
 

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
 from bnn import metrics
 from bnn.datasets import Dataset
@@ -23,7 +22,7 @@ from bnn.evaluation.forecasts import (
 from bnn.evaluation.standout import standout_rows
 from bnn.posterior_file import PHASES, StoredPosterior
 from bnn.predictive import ClassSummary, TargetSummary
-from bnn.storage import atomic_path, write_json
+from bnn.storage import write_csv, write_json
 
 SPLITS = ("train", "test")
 
@@ -44,7 +43,7 @@ def evaluate(
     reference_attributes: Mapping[str, Any],
     *,
     rng: np.random.Generator,
-) -> tuple[dict[str, Any], pd.DataFrame]:
+) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Score all models.
 
     Parameters
@@ -63,7 +62,7 @@ def evaluate(
     scores
         What goes into metrics.json.
     predictions
-        What goes into predictions.csv, a row for each test row.
+        What goes into predictions.csv: columns with a number or text for each test row.
 
     Raises
     ------
@@ -128,14 +127,13 @@ def evaluate(
 
 def save(
     report: Mapping[str, Any],
-    predictions: pd.DataFrame,
+    predictions: Mapping[str, np.ndarray],
     *,
     json_path: str | os.PathLike[str],
     csv_path: str | os.PathLike[str],
 ) -> None:
     """Write what `evaluate` returned; a score that is not finite becomes null in the JSON file."""
-    with atomic_path(csv_path) as temporary:
-        predictions.to_csv(temporary, index=False)
+    write_csv(csv_path, predictions)
     write_json(json_path, report)
 
 
@@ -255,8 +253,8 @@ def _calibration(forecasts: Forecasts, y: np.ndarray, rng: np.random.Generator) 
 
 def predictions_table(
     dataset: Dataset, bnn: ClassSummary | TargetSummary, forecasts: Forecasts
-) -> pd.DataFrame:
-    """Return a line for each test row, with what every model predicts for it."""
+) -> dict[str, np.ndarray]:
+    """Return columns that say what every model predicts for each test row."""
     columns: dict[str, np.ndarray] = {"row": dataset.row_test}
     if isinstance(bnn, ClassSummary):
         names, y = np.array(dataset.class_names, dtype=str), dataset.y_test
@@ -270,7 +268,7 @@ def predictions_table(
         columns["bnn_entropy_total"] = bnn.total
         columns["bnn_entropy_aleatoric"] = bnn.aleatoric
         columns["bnn_mutual_information"] = bnn.epistemic
-        return pd.DataFrame(columns)
+        return columns
     columns["y"] = observed(dataset, "test")
     for model, forecast in forecasts.items():
         assert isinstance(forecast, TargetForecast)
@@ -282,4 +280,4 @@ def predictions_table(
             lower, upper = forecast.interval(level)
             columns |= {f"{model}_lower_{100 * level:.0f}": lower, f"{model}_upper_{100 * level:.0f}": upper}
         columns |= {f"{model}_pit": forecast.pit, f"{model}_nll": forecast.nll}
-    return pd.DataFrame(columns)
+    return columns

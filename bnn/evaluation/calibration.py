@@ -6,7 +6,6 @@ A band tells how far a perfectly calibrated model may be off by the chance of fe
 from typing import Any
 
 import numpy as np
-from scipy import stats
 
 from bnn.evaluation.forecasts import CURVE_LEVELS, TargetForecast
 from bnn.metrics import ECE_BINS, confidence_bins, coverage, mean_width, predicted_class
@@ -84,6 +83,8 @@ def target_calibration(forecast: TargetForecast, y: np.ndarray) -> dict[str, Any
     y
         Observed values, (obs,).
     """
+    from scipy import stats  # slow to import, and classes do without it
+
     n_rows = len(y)
     n_bins = 10 if n_rows >= _MANY_ROWS else 5
     edges = np.linspace(0.0, 1.0, n_bins + 1)

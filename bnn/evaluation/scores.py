@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from scipy.special import betaincinv
 
 from bnn import metrics
 from bnn.evaluation.forecasts import TargetForecast
@@ -41,6 +40,8 @@ def share_interval(share: float, n_rows: int, level: float) -> dict[str, float]:
     level
         What the interval holds at least, such as 0.95.
     """
+    from scipy.special import betaincinv  # slow to import, and not all that import this module need it
+
     hits, tail = round(share * n_rows), (1 - level) / 2
     lower = betaincinv(hits, n_rows - hits + 1, tail) if hits else 0.0
     upper = betaincinv(hits + 1, n_rows - hits, 1 - tail) if hits < n_rows else 1.0

@@ -247,6 +247,15 @@ def test_a_checkpoint_of_something_else_is_refused_and_set_aside(tmp_path, eager
     assert_same_draws(other, fresh)
 
 
+def test_what_was_set_aside_before_stays(tmp_path, eager, capsys):
+    job = half_done(tmp_path / "job")
+    (job.folder / "checkpoint.refused").write_text("an earlier one")
+    run(replace(job, code="other"))
+    assert "it now ends in .refused-2" in capsys.readouterr().out
+    assert (job.folder / "checkpoint.refused").read_text() == "an earlier one"
+    assert {"checkpoint.refused-2", "draws.refused-2"} <= {path.name for path in job.folder.iterdir()}
+
+
 def truncate(path: Path, n_bytes: int) -> None:
     os.truncate(path, path.stat().st_size - n_bytes)
 

@@ -45,7 +45,8 @@ def references(predictions):
 
 
 def evaluate(idata, dataset, baseline):
-    return assemble.evaluate(idata, dataset, baseline, ATTRIBUTES, rng=np.random.default_rng(4))
+    scores, columns = assemble.evaluate(idata, dataset, baseline, ATTRIBUTES, rng=np.random.default_rng(4))
+    return scores, pd.DataFrame(columns)
 
 
 def any_references(dataset):
@@ -94,7 +95,7 @@ def test_what_is_in_the_scores(evaluated, tmp_path):
         assert parts["total"] == pytest.approx(parts["aleatoric"] + parts["epistemic"], rel=1e-9)
     assert ("classification_report" in scores) == is_class
     json_path, csv_path = tmp_path / "metrics.json", tmp_path / "predictions.csv"
-    assemble.save(scores, table, json_path=json_path, csv_path=csv_path)
+    assemble.save(scores, dict(table.items()), json_path=json_path, csv_path=csv_path)
     # R² has no error where five rows drawn with replacement may be one row five times.
     assert read_json(json_path) == json.loads(json.dumps(scores).replace("NaN", "null"))
     pd.testing.assert_frame_equal(pd.read_csv(csv_path, float_precision="round_trip"), table)

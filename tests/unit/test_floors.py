@@ -36,11 +36,12 @@ class Design:
 DESIGN = Design(
     floors={
         0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode", "footprint"}
-        | {"tables", "mixing", "progress", "locks", "arviz_import"},
+        | {"tables", "mixing", "progress", "processes", "arviz_import"},
         1: {
             "datasets",
             "checkpoint",
             "job",
+            "locks",
             "network",
             "priors",
             "likelihoods",

@@ -27,7 +27,13 @@ def results(tmp_path: Path) -> Path:
     write_job(folder / "a" / "benchmarks" / "sample_chain_0-3.tsv", 2, 8)
     write_job(folder / "a" / "benchmarks" / "fit_baseline.tsv", 2, 4)
     write_job(folder / "benchmarks" / "overview.tsv", 10, 1)
-    phases = {"seconds_optimise": 1.0, "seconds_explore": 0.0, "seconds_warmup": 2.0, "seconds_draws": 3.0}
+    # It went on from a checkpoint: two seconds of its warm-up are those of an earlier process.
+    phases = {
+        "seconds_optimise": 1.0,
+        "seconds_warmup": 4.0,
+        "seconds_draws": 3.0,
+        "seconds_last_process": 6.0,
+    }
     (folder / "a" / "chains").mkdir()
     write_netcdf(folder / "a" / "chains" / "chain_0-3.nc", {"x": (("n",), np.zeros(1))}, phases)
     write_netcdf(folder / "a" / "baseline.nc", {"x": (("n",), np.zeros(1))}, {"seconds_training": 2.0})
@@ -71,6 +77,17 @@ def test_jobs_of_an_earlier_run_do_not_count(results: Path) -> None:
     assert "b" not in {job.dataset for job in read_jobs(results)}
     write_job(results / "b" / "benchmarks" / "plot.tsv", -10, 5)
     assert "b" in {job.dataset for job in read_jobs(results)}
+
+
+def test_chains_under_scaled_priors_and_predictions_are_lines_of_their_own(results: Path) -> None:
+    write_job(results / "a" / "benchmarks" / "sample_prior_0.5_0-1.tsv", 3, 4)
+    write_job(results / "a" / "benchmarks" / "predict_new_rows.tsv", 9, 1)
+    folder = results / "a" / "sensitivity" / "prior_0.5"
+    folder.mkdir(parents=True)
+    write_netcdf(folder / "chain_0-1.nc", {"x": (("n",), np.zeros(1))}, {"seconds_last_process": 2.5})
+    found = {job.rule: job.inside for job in read_jobs(results)}
+    assert found["sample_scaled"] == 2.5
+    assert found["predict"] == 0 and found["sample_chain"] == 6
 
 
 def test_a_chain_that_was_deleted_counts_as_none(results: Path) -> None:

@@ -9,15 +9,23 @@ from snakemake_interface_executor_plugins.settings import ExecMode
 
 from bnn.config import ConfigError, check_files, load
 from bnn.footprint import request_mb, summary, table_of
-from bnn.locks import clear_stale_locks
+from bnn.locks import NO_LOCKS, FolderLock
 from bnn.sourcecode import code_digest
 
 ROOT = Path(workflow.basedir)
 
-# A Snakemake that a job starts (on a cluster, in a container) is not the one that locks the folder. The file stays open,
-# and with it locked, until this Snakemake ends.
-if workflow.exec_mode == ExecMode.DEFAULT:
-    STALE_LOCKS = clear_stale_locks(".snakemake")
+# A Snakemake that a job starts (on a cluster, in a container) is not the one that locks the folder, and one that runs
+# nothing leaves locks alone.
+FOLDER_LOCK = FolderLock(".snakemake")
+if workflow.exec_mode == ExecMode.DEFAULT and not (
+    workflow.output_settings.dryrun or set(NO_LOCKS) & set(sys.argv)
+):
+    FOLDER_LOCK.enter()
+
+
+onstart:
+    FOLDER_LOCK.started()
+
 
 try:
     CONFIG = load(config)

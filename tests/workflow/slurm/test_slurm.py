@@ -57,11 +57,11 @@ def snakemake(folder: Path) -> list[str]:
 
 def wait_until_sampling(folder: Path, cluster: Cluster, process: subprocess.Popen[bytes]) -> str:
     """Return the id of the job of chain 0 once it has left a checkpoint behind it."""
-    checkpoint = folder / "results" / "iris" / "chains" / "chain_0.state"
+    checkpoint = folder / "results" / "iris" / "chains" / "chain_0.state" / "checkpoint"
     end = time.monotonic() + 120
     while time.monotonic() < end and process.poll() is None:
         running = [number for number, _, comment in cluster.jobs(state="RUNNING") if is_chain(comment, 0)]
-        if running and checkpoint.is_dir() and any(checkpoint.iterdir()):
+        if running and checkpoint.exists():
             return running[0]
         time.sleep(0.3)
     raise AssertionError(f"chain 0 was not seen running; jobs: {cluster.jobs()}")
