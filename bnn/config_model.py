@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
-_MAX_SEED = 2**32 - 1
+MAX_SEED = 2**32 - 1
 
 SOURCE_TASKS = {
     "iris": "classification",
@@ -72,18 +72,35 @@ class Section(Group):
 class Split(Section):
     """Which rows are held out as the test part."""
 
+    method: Literal["random", "time", "group", "column"] = Field(
+        "random",
+        description="random: rows by lot; time: the last ones; group: whole groups of rows by lot, such as all rows of "
+        "a patient; column: those that a column of the table names. `task: timeseries` splits by time in any case.",
+    )
+    column: str | None = Field(
+        None,
+        min_length=1,
+        description="The column of that method, which is then no feature: the time of each row (numbers, or dates such "
+        "as 2026-01-31; null: rows stand in order of time), its group, or its part.",
+    )
+    test_value: str = Field("test", description="What marks a test row in that column, for `method: column`.")
     test_size: float = Field(
-        0.2, gt=0, lt=1, description="Fraction of the rows that is held out for testing."
+        0.2,
+        gt=0,
+        lt=1,
+        description="Fraction of the rows that is held out for testing, of the groups for `method: group`; rows of the "
+        "same time as the first test row are test rows as well. `method: column` ignores it.",
     )
     stratify: bool = Field(
         True,
-        description="Keep the proportions of the classes in both parts; regression ignores it.",
+        description="Keep the proportions of the classes in both parts, for `method: random`; regression ignores it.",
     )
     seed: int | None = Field(
         None,
         ge=0,
-        le=_MAX_SEED,
-        description="Seed of the split (`random_state` of scikit-learn's `train_test_split`); null: `seed`.",
+        le=MAX_SEED,
+        description="Seed of the lot (`random_state` of scikit-learn's `train_test_split` and `GroupShuffleSplit`); "
+        "null: `seed`.",
     )
 
 
@@ -175,6 +192,13 @@ class Baseline(Section):
     )
     validation_size: float = Field(
         0.2, gt=0, lt=1, description="Fraction of the train part that only decides when to stop."
+    )
+    class_weight: Literal["none", "balanced"] = Field(
+        "none",
+        description="balanced: rare classes weigh as much as common ones in the training of the ordinary networks and "
+        "of the linear model, which then find more of their rows, and give probabilities that are too high for them. "
+        "The Bayesian network has no such weights, because its posterior is that of the rows as they are. Regression "
+        "ignores it.",
     )
 
 
@@ -334,7 +358,15 @@ class Evaluation(Section):
 class Settings(Section):
     """Settings that hold for all datasets, and that a dataset may override in part."""
 
-    seed: int = Field(42, ge=0, le=_MAX_SEED, description="Seed of everything random.")
+    seed: int = Field(42, ge=0, le=MAX_SEED, description="Seed of everything random.")
+    repeats: int = Field(
+        1,
+        ge=1,
+        le=1000,
+        description="Splits to run the dataset on, by lot with the seeds `split.seed`, `split.seed` + 1 and so on: "
+        "each is a run of its own, results/<dataset>.0, .1 and so on, and results/report.html shows the means over "
+        "splits with their standard errors.",
+    )
     split: Split = Field(default_factory=Split, description="Which rows are held out.")
     network: Network = Field(default_factory=Network, description="The network.")
     prior: Prior = Field(default_factory=Prior, description="Priors of weights and biases.")
@@ -344,6 +376,27 @@ class Settings(Section):
     diagnostics: Diagnostics = Field(default_factory=Diagnostics, description="Thresholds of the verdict.")
     evaluation: Evaluation = Field(
         default_factory=Evaluation, description="What is asked of the model beyond its scores."
+    )
+
+
+class Series(Section):
+    """How a time series becomes a table, for `task: timeseries`."""
+
+    lags: int = Field(
+        12,
+        ge=1,
+        le=10_000,
+        description="Last values of the target that a prediction is made from: features lag_1 (the latest known) to "
+        "lag_<lags>. Other columns are features with their value at the time of lag_1.",
+    )
+    horizon: int = Field(
+        1, ge=1, le=10_000, description="Steps from lag_1 to the value that is predicted (direct forecast)."
+    )
+    time: str | None = Field(
+        None,
+        min_length=1,
+        description="Column with the time of each row, increasing: numbers, or dates such as 2026-01-31. It is no "
+        "feature. null: rows are numbered. Rows are steps of one length, whatever their times.",
     )
 
 
@@ -388,7 +441,7 @@ class SyntheticSource(Group):
     )
     n: int = Field(60, ge=10, le=1_000_000, description="Number of rows.")
     noise: float = Field(0.3, gt=0, description="Standard deviation of the noise, in units of the target.")
-    seed: int = Field(0, ge=0, le=_MAX_SEED, description="Seed of the data.")
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="Seed of the data.")
 
     # By name, because a field that tells the kinds apart must have no validator.
     _numbers = field_validator("n", "noise", "seed", mode="before")(_read_yaml_value)
@@ -397,9 +450,11 @@ class SyntheticSource(Group):
 class DatasetSettings(Settings):
     """A dataset; its settings take the place of the shared ones, key by key."""
 
-    task: Literal["classification", "regression"] = Field(
-        description="classification: the target is a class; regression: it is a number."
+    task: Literal["classification", "regression", "timeseries"] = Field(
+        description="classification: the target is a class; regression: it is a number; timeseries: it is a number, to "
+        "be predicted from its own past, and the last rows are the test part."
     )
+    series: Series = Field(default_factory=Series, description="Past and horizon of a time series.")
     source: SklearnSource | CsvSource | SyntheticSource = Field(
         discriminator="kind", description="Where the data come from."
     )

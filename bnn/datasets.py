@@ -1,6 +1,5 @@
 """From a source to arrays ready for a network: split, and standardised with the train part alone."""
 
-import math
 import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -9,13 +8,12 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
+from bnn.splits import Rows, split_rows
 from bnn.storage import Variable, read_netcdf, write_netcdf
-from bnn.tables import DataError, Table, join, listing, read_csv
+from bnn.tables import DataError, Table, join, read_csv
 
 Task = Literal["classification", "regression"]
 
-MIN_TRAIN_ROWS = 5
-MIN_TEST_ROWS = 2
 _ARRAYS = {
     "x_train": ("train", "feature"),
     "y_train": ("train",),
@@ -142,8 +140,7 @@ def prepare(name: str, *, task: Task, source: Mapping[str, Any], split: Mapping[
     source
         `kind` and the keys of that kind, as in the config.
     split
-        `test_size`, `stratify` and `seed`, as in the config. Rows are dealt out by scikit-learn's
-        `train_test_split` with `random_state=seed`. A CSV source with a `test` file brings its own split; the
+        As in the config, see `bnn.splits.split_rows`. A CSV source with a `test` file brings its own split; the
         numbers of the test rows go on from those of the train rows.
 
     Raises
@@ -159,7 +156,8 @@ def prepare(name: str, *, task: Task, source: Mapping[str, Any], split: Mapping[
             row_train, row_test = np.arange(n_rows), np.arange(n_rows, len(table.y))
         with _naming(*([source["path"]] if "path" in source else [])):
             if not source.get("test"):
-                row_train, row_test = _split_rows(table, split)
+                rows = Rows(table.y, table.class_names, table.target_name, None)
+                row_train, row_test = split_rows(rows, split)
             (x_train, x_test), feature_mean, feature_scale = _standardised(
                 table, table.x, row_train, row_test
             )
@@ -222,52 +220,6 @@ def _mean_and_scale(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scale = values.std(axis=0)
     constant = (np.ptp(values, axis=0) == 0) | (scale == 0)
     return values.mean(axis=0), np.where(constant, 1.0, scale)
-
-
-def _split_rows(table: Table, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    from sklearn.model_selection import train_test_split
-
-    n_rows = len(table.y)
-    n_test = math.ceil(split["test_size"] * n_rows)
-    n_train = n_rows - n_test
-    sizes = (
-        f"split.test_size {split['test_size']} of {n_rows} rows gives {n_train} to train and {n_test} to test"
-    )
-    if n_train < MIN_TRAIN_ROWS or n_test < MIN_TEST_ROWS:
-        least = f"at least {MIN_TRAIN_ROWS} and {MIN_TEST_ROWS} are needed"
-        raise DataError(f"{sizes}, but {least}; add rows or change split.test_size")
-    n_classes = len(table.class_names)
-    stratify = n_classes > 0 and split["stratify"]
-    if stratify:
-        count = np.bincount(table.y, minlength=n_classes)
-        rare = [f"'{name}'" for name, size in zip(table.class_names, count, strict=True) if size < 2]
-        if rare:
-            raise DataError(
-                f"class {listing(rare)} has fewer than two rows, so it cannot be in both parts; add rows, "
-                "merge or remove the class, or set split.stratify: false"
-            )
-        if min(n_test, n_train) < n_classes:
-            raise DataError(
-                f"{sizes}, which is too few to have {n_classes} classes in both parts; add rows, change "
-                "split.test_size, or set split.stratify: false"
-            )
-    row_train, row_test = train_test_split(
-        np.arange(n_rows),
-        test_size=split["test_size"],
-        random_state=split["seed"],
-        stratify=table.y if stratify else None,
-    )
-    if n_classes:
-        absent = np.setdiff1d(np.arange(n_classes), table.y[row_train])
-        if absent.size:
-            names = listing([f"'{table.class_names[index]}'" for index in absent])
-            raise DataError(
-                f"class {names} has no row in the train part; set split.stratify: true, choose another "
-                "split.seed, or remove the class"
-            )
-    elif np.ptp(table.y[row_train]) == 0:
-        raise DataError(f"the target '{table.target_name}' is constant on the train part: nothing to learn")
-    return row_train, row_test
 
 
 def _read_sklearn(source: Mapping[str, Any], task: Task) -> Table:

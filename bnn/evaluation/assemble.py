@@ -16,6 +16,7 @@ from bnn.evaluation.forecasts import (
     check_rows,
     mixture_forecast,
     observed,
+    positive_class,
     posterior_forecast,
     posterior_summary,
     reference_mixture,
@@ -74,7 +75,7 @@ def evaluate(
     summaries = {split: posterior_summary(idata, dataset, split) for split in SPLITS}
     forecasts = {split: _forecasts(idata, dataset, references, split, summaries[split]) for split in SPLITS}
     models = _models(idata, dataset, forecasts)
-    errors, differences = _compare(models, forecasts["test"], observed(dataset, "test"), rng)
+    errors, differences = _compare(models, forecasts["test"], dataset, rng)
     for model, found in models.items():
         for split, entries in found.items():
             for name, entry in entries.items():
@@ -92,6 +93,9 @@ def evaluate(
         "target_name": dataset.target_name,
         "target_unit": dataset.target_unit,
         "class_names": list(dataset.class_names),
+        "positive_class": dataset.class_names[positive_class(dataset)]
+        if len(dataset.class_names) == 2
+        else None,
         "architecture": [int(size) for size in about["architecture"]],
         "n_params": int(about["n_params"]),
         "flags": flags(differences, models),
@@ -208,34 +212,39 @@ def _models(
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Return model -> split -> score -> {"value", "mcse"}."""
     models: dict[str, dict[str, dict[str, Any]]] = {}
+    positive = positive_class(dataset) if dataset.task == "classification" else 0
     for split, found in forecasts.items():
         y = observed(dataset, split)
         for model, forecast in found.items():
             entries: dict[str, Any]
             if model != "bnn":
-                entries = {n: {"value": value, "mcse": None} for n, value in _score(forecast, y).items()}
+                entries = {
+                    n: {"value": value, "mcse": None} for n, value in _score(forecast, y, positive).items()
+                }
             elif isinstance(forecast, TargetForecast):
                 entries = scores.posterior_target_scores(idata, split, y)
             else:
-                entries = scores.posterior_class_scores(idata, split, y)
+                entries = scores.posterior_class_scores(idata, split, y, positive=positive)
             models.setdefault(model, {})[split] = entries
     return models
 
 
-def _score(forecast: np.ndarray | TargetForecast, y: np.ndarray) -> scores.Scores:
+def _score(forecast: np.ndarray | TargetForecast, y: np.ndarray, positive: int) -> scores.Scores:
     if isinstance(forecast, TargetForecast):
         return scores.forecast_scores(forecast, y)
-    return scores.class_scores(forecast, y)
+    return scores.class_scores(forecast, y, positive=positive)
 
 
 def _compare(
-    models: Mapping[str, Any], forecasts: Forecasts, y: np.ndarray, rng: np.random.Generator
+    models: Mapping[str, Any], forecasts: Forecasts, dataset: Dataset, rng: np.random.Generator
 ) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, dict[str, float]]]]:
+    y = observed(dataset, "test")
+
     def replicate(model: str, weights: np.ndarray) -> bootstrap.Replicates:
         forecast = forecasts[model]
         if isinstance(forecast, TargetForecast):
             return bootstrap.target_replicates(forecast, y, weights)
-        return bootstrap.class_replicates(forecast, y, weights)
+        return bootstrap.class_replicates(forecast, y, weights, positive=positive_class(dataset))
 
     values = {
         model: {name: entry["value"] for name, entry in found["test"].items()}

@@ -108,6 +108,7 @@ def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
     """Build the contents of metrics.json."""
     if task == "classification":
         values = {"accuracy": 0.96667, "nll": 0.10312, "brier": 0.05812, "ece": 0.03213}
+        values |= {"balanced_accuracy": 0.94321, "auroc": 0.97531, "average_precision": 0.91357}
     else:
         values = {"rmse": 53.1277, "mae": 43.02, "r2": 0.4811, "nll": 5.4012, "crps": 30.0321}
         values |= {f"coverage_{level}": level / 100 - 0.011 for level in (50, 90, 95)}
@@ -135,6 +136,7 @@ def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
         "target_name": "species" if task == "classification" else "disease_progression",
         "target_unit": "" if task == "classification" else "points",
         "class_names": ["setosa", "versicolor", "virginica"] if task == "classification" else [],
+        "positive_class": None,
         "architecture": [4, 16, 3],
         "n_params": 131,
         "models": models,
@@ -379,7 +381,7 @@ def make_settings() -> dict[str, Any]:
         "task": "classification",
         "source": {"kind": "sklearn", "name": "iris"},
         "seed": 1,
-        "split": {"test_size": 0.2, "stratify": True, "seed": 42},
+        "split": {"method": "random", "test_size": 0.2, "stratify": True, "seed": 42},
         "network": {"hidden": [16], "activation": "tanh", "precision": "float64"},
         "prior": {"weights": {"scale": 2.0}},
         "sampler": {"kernel": "mala", "chains": 4, "warmup": 3000, "draws": 2000, "thin": 5}

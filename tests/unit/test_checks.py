@@ -46,7 +46,13 @@ SETTINGS = {
     "evaluation": {"prior_factors": [0.5, 0.95], "sensitivity_rerun": False},
 }
 TRAINING = BaselineSettings(
-    learning_rate=0.02, weight_decay=1e-4, batch_size=16, max_epochs=30, patience=30, validation_size=0.25
+    learning_rate=0.02,
+    weight_decay=1e-4,
+    batch_size=16,
+    max_epochs=30,
+    patience=30,
+    validation_size=0.25,
+    class_weight="none",
 )
 
 

@@ -50,7 +50,7 @@ diagnostics: {acceptance_min: 0.99} >> acceptance_min (0.99) must not be greater
 sampler: {chians: 4} >> sampler.chians: unknown key. Did you mean chains? Allowed here: kernel, chains, chains_per_job
 sampler: {Chains: 4} >> sampler.Chains: unknown key. Did you mean chains?
 sampler: {3: 4} >> sampler.3: unknown key. Allowed here: kernel, chains
-smpler: {} >> smpler: unknown key. Did you mean sampler? Allowed here: seed, split, network, prior,
+smpler: {} >> smpler: unknown key. Did you mean sampler? Allowed here: seed, repeats, split, network, prior,
 chains: 4 >> chains: unknown key. It belongs in sampler.chains or datasets.<name>.sampler.chains.
 task: 4 >> task: unknown key. It belongs in datasets.<name>.task.
 """
@@ -58,10 +58,10 @@ task: 4 >> task: unknown key. It belongs in datasets.<name>.task.
 # YAML of a dataset x >> part of the one message. SHORT says what begins with a $.
 DATASET_CASES = """
 $IRIS, sampler: {chians: 2} >> x.sampler.chians: unknown key. Did you mean chains? Allowed here: kernel, chains
-$IRIS, chains: 2 >> x.chains: unknown key. It belongs in sampler.chains. Allowed here: seed, split
+$IRIS, chains: 2 >> x.chains: unknown key. It belongs in sampler.chains. Allowed here: seed, repeats, split
 $IRIS, path: a >> x.path: unknown key. It belongs in source.path. Allowed here:
 $IRIS, sampler: 5 >> x.sampler: must be a group of keys (lines indented below it), not 5
-task: clasification, $SOURCE >> x.task: must be one of classification, regression, not 'clasification'
+task: clasification, $SOURCE >> x.task: must be one of classification, regression, timeseries, not 'clasification'
 $SOURCE >> x.task: is missing; it must be one of classification, regression
 task: regression >> x.source: is missing; it must be a group of keys (lines indented below it)
 task: regression, source: >> x.source: must be a group of keys (lines indented below it), not null
@@ -95,6 +95,25 @@ $IRIS, sampler: {init: prior, optimise_steps: 9} >> x.sampler.optimise_steps: ha
 $CSV, target: y, test: b.csv}, split: {test_size: 0.3} >> x.split.test_size: has no effect, because source.test names
 $IRIS, sampler: {kernel: mala, trajectory_length: 2} >> x.sampler.trajectory_length: has no effect on the kernel mala
 $IRIS, sampler: {langevin: {noise_scale: 1}} >> x.sampler.langevin: has no effect on the kernel auto; remove it
+$GAP}, baseline: {class_weight: balanced} >> x.baseline.class_weight: has no effect, because there are no classes
+$CSV, target: y}, split: {method: group} >> x.split.column: is needed for `method: group`: name a column of the table
+$CSV, target: y}, split: {method: column} >> x.split.column: is needed for `method: column`: name a column of the ta
+$CSV, target: y}, split: {column: part} >> x.split.column: has no effect on `method: random`; remove it, or set another
+$CSV, target: y}, split: {method: time, seed: 3} >> x.split.seed: has no effect on `method: time`; remove it, or set
+$CSV, target: y}, split: {method: time, test_value: a} >> x.split.test_value: has no effect on `method: time`; remove
+$CSV, target: y}, split: {method: column, column: c, test_size: 0.3} >> x.split.test_size: has no effect on `method: col
+$CSV, target: y}, split: {method: group, column: c, stratify: true} >> x.split.stratify: has no effect on `method: gr
+$CSV, target: y}, split: {method: group, column: y} >> x.split.column: 'y' is the target, which cannot be known before
+$CSV, target: y}, series: {lags: 2} >> x.series: has no effect on the task regression; remove it, or set `task: timeser
+$SERIES}, split: {method: random} >> x.split.method: has no effect, because a time series is split by time; remove it
+$SERIES}, split: {method: time, column: t} >> x.split.column: has no effect, because a time series is split by time; rem
+$SERIES}, series: {time: y} >> x.series.time: 'y' is the target, which cannot be known before; name another column
+$SERIES, test: b.csv} >> x.source.test: cannot be read as the end of a series; put all rows into source.path, and set
+$SERIES}, repeats: 3 >> x.repeats: has no effect, because a time series is split by time; remove it
+$CSV, target: y}, repeats: 3, split: {method: time} >> x.repeats: has no effect, because split.method time deals out no
+$CSV, target: y, test: b.csv}, repeats: 3 >> x.repeats: has no effect, because source.test names the test rows; remove
+$CSV, target: y}, repeats: 3, predict: [c.csv] >> x.predict: cannot be done together with repeats, because each split
+$IRIS, repeats: 3, seed: 4294967294 >> x.repeats: the seeds of the splits would exceed 4294967295; choose a smaller
 $IRIS, diagnostics: {ess_warn: 50} >> x.diagnostics: ess_fail (100) must not be greater than ess_warn (50)
 """
 SHORT = {
@@ -102,6 +121,7 @@ SHORT = {
     "$SOURCE": "source: {kind: sklearn, name: iris}",
     "$GAP": "task: regression, source: {kind: synthetic, name: gap",
     "$CSV": "task: regression, source: {kind: csv, path: a.csv",
+    "$SERIES": "task: timeseries, source: {kind: csv, path: a.csv, target: y",
 }
 
 
@@ -169,6 +189,11 @@ def test_long_values_are_cut() -> None:
         ({"sampler": {"kernel": "langevin_gradient"}}, {**IRIS, "sampler": {"langevin": {"noise_scale": 1}}}),
         ({"sampler": {"trajectory_length": 2}}, {**IRIS, "sampler": {"kernel": "mala"}}),
         ({}, {**IRIS, "sampler": {"kernel": "microcanonical", "trajectory_length": 2}}),
+        (
+            {"repeats": 3, "split": {"column": "c", "seed": 7}},
+            {**GAP, "split": {"method": "time", "stratify": False}},
+        ),
+        ({"baseline": {"class_weight": "balanced"}}, GAP),
     ],
 )
 def test_only_a_datasets_own_idle_keys_are_errors(shared: dict[str, Any], own: dict[str, Any]) -> None:

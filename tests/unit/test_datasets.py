@@ -18,7 +18,7 @@ from bnn.tables import Table
 
 IRIS = {"kind": "sklearn", "name": "iris"}
 GAP = {"kind": "synthetic", "name": "gap", "n": 80, "noise": 0.1, "seed": 0}
-SPLIT = {"test_size": 0.2, "stratify": False, "seed": 42}
+SPLIT = {"method": "random", "test_size": 0.2, "stratify": False, "seed": 42}
 STRATIFIED = {**SPLIT, "stratify": True}
 
 
@@ -67,7 +67,7 @@ def test_stratified_split_is_scikit_learns_too() -> None:
     rows = np.arange(len(y))
     row_train, row_test = train_test_split(rows, test_size=0.25, random_state=7, stratify=y)
     source = {"kind": "sklearn", "name": "breast_cancer"}
-    split = {"test_size": 0.25, "stratify": True, "seed": 7}
+    split = {"method": "random", "test_size": 0.25, "stratify": True, "seed": 7}
     found = prepare("cancer", task="classification", source=source, split=split)
     np.testing.assert_array_equal(found.row_train, row_train)
     np.testing.assert_array_equal(found.row_test, row_test)

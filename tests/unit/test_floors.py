@@ -36,8 +36,9 @@ class Design:
 DESIGN = Design(
     floors={
         0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode", "footprint"}
-        | {"tables", "verdict", "progress", "locks", "arviz_import"},
-        1: {"datasets", "checkpoint", "job", "network", "priors", "likelihoods", "mixture", "psis"},
+        | {"tables", "verdict", "progress", "locks", "arviz_import", "ranking", "repeats"},
+        1: {"datasets", "checkpoint", "job", "network", "priors", "likelihoods", "mixture", "psis"}
+        | {"splits", "times", "timeseries"},
         2: {"posterior", "posterior_file", "kernels"},
         3: {"adaptation", "coordinates", "optimize"},
         4: {"chain", "chain_state", "training", "baseline"},
@@ -47,6 +48,9 @@ DESIGN = Design(
         7: {"__main__"},
     },
     same_floor={
+        "datasets": {"splits", "timeseries"},
+        "splits": {"times"},
+        "timeseries": {"splits", "times"},
         "chain": {"chain_state"},
         "likelihoods": {"priors"},  # the prior of a sampled noise scale
         "baseline": {"training"},

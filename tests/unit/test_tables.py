@@ -10,7 +10,7 @@ import pytest
 from bnn.datasets import Dataset, Task, prepare
 from bnn.tables import DataError, listing
 
-SPLIT = {"test_size": 0.2, "stratify": False, "seed": 42}
+SPLIT = {"method": "random", "test_size": 0.2, "stratify": False, "seed": 42}
 STRATIFIED = {**SPLIT, "stratify": True}
 
 
