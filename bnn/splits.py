@@ -22,7 +22,9 @@ class Rows(NamedTuple):
     """() for regression"""
     target_name: str
     column: np.ndarray | None
-    """(row,): values of the column that the split names, as they stand in the table; None if it names none"""
+    """(row,): float64 or str, values of the column that the split names; None if it names none"""
+    first_row: int = 0
+    """Number of the first row in messages"""
 
 
 def split_rows(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -120,7 +122,7 @@ def _time(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]
     n_train = n_rows - math.ceil(split["test_size"] * n_rows)
     if rows.column is None:
         return np.arange(n_train), np.arange(n_train, n_rows)
-    times = read_times(split["column"], rows.column).values
+    times = read_times(split["column"], rows.column, first_row=rows.first_row).values
     order = np.argsort(times, kind="stable")
     # Rows of one moment belong together: those that the boundary would part are all test rows.
     n_train = int(np.searchsorted(times[order], times[order[n_train]], side="left"))
@@ -130,7 +132,7 @@ def _time(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]
 def _group(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.model_selection import GroupShuffleSplit
 
-    groups = _texts(rows, split["column"])
+    groups = _texts(rows)
     n_groups = len(set(groups))
     n_test = math.ceil(split["test_size"] * n_groups)
     if n_groups - n_test < 1:
@@ -144,7 +146,7 @@ def _group(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray
 
 
 def _column(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    texts, value = _texts(rows, split["column"]), split["test_value"]
+    texts, value = _texts(rows), split["test_value"].strip()
     is_test = np.array([text == value for text in texts])
     if not is_test.any():
         known = listing(sorted({f"'{shown(text)}'" for text in texts}))
@@ -155,12 +157,7 @@ def _column(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarra
     return np.flatnonzero(~is_test), np.flatnonzero(is_test)
 
 
-def _texts(rows: Rows, column: str) -> Sequence[str]:
+def _texts(rows: Rows) -> Sequence[str]:
+    """Return the cells as a person writes them: of a column of numbers 1, not 1.0."""
     assert rows.column is not None, "the config asks for a column"
-    texts = [str(cell).strip() for cell in rows.column]
-    for row in (index for index, text in enumerate(texts) if not text):
-        raise DataError(
-            f"column '{column}', row {row + 2}: the value is missing, and it says in which part the row goes; fill it "
-            "in, or remove the row"
-        )
-    return texts
+    return [f"{cell:.15g}" if isinstance(cell, float) else str(cell).strip() for cell in rows.column.tolist()]

@@ -21,7 +21,7 @@ class Times(NamedTuple):
     is_date: bool
 
 
-def read_times(column: str, cells: Sequence[object] | np.ndarray) -> Times:
+def read_times(column: str, cells: Sequence[object] | np.ndarray, *, first_row: int = 0) -> Times:
     """Read a column of times.
 
     Parameters
@@ -30,11 +30,13 @@ def read_times(column: str, cells: Sequence[object] | np.ndarray) -> Times:
         Its name.
     cells
         All numbers, or all dates such as 2026-01, 2026-01-31 and 2026-01-31T12:30:00; (row,).
+    first_row
+        Number of the first row in messages.
 
     Raises
     ------
     DataError
-        If a cell is neither, or empty; the message names its row as a spreadsheet counts (the header is row 1).
+        If a cell is neither, or empty; the message names its row.
     """
     texts = [str(cell).strip() for cell in cells]
     numbers, dates = ([_read(text, kind) for text in texts] for kind in (float, _seconds))
@@ -43,8 +45,8 @@ def read_times(column: str, cells: Sequence[object] | np.ndarray) -> Times:
     values = np.array(dates if is_date else numbers)
     for row in np.flatnonzero(np.isnan(values)):
         raise DataError(
-            f"column '{column}', row {row + 2}: '{shown(texts[row])}' is not a time; write all times as numbers, or "
-            "all as dates such as 2026-01-31 or 2026-01-31T12:30:00"
+            f"column '{column}', row {row + first_row}: '{shown(texts[row])}' is not a time; write all times as "
+            "numbers, or all as dates such as 2026-01-31 or 2026-01-31T12:30:00"
         )
     return Times(values, bool(is_date))
 

@@ -5,13 +5,14 @@ about which row goes where; no value is scaled or averaged.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from bnn.splits import MIN_TEST_ROWS, MIN_TRAIN_ROWS
-from bnn.tables import DataError
-from bnn.times import read_times
+from bnn.splits import MIN_TEST_ROWS, MIN_TRAIN_ROWS, Rows, check_target
+from bnn.tables import DataError, Table
+from bnn.times import Times, read_times
 
 
 class Windows(NamedTuple):
@@ -87,25 +88,70 @@ def split_windows(windows: Windows, test_size: float) -> tuple[np.ndarray, np.nd
     return row_train, row_test
 
 
-def series_times(column: str, cells: np.ndarray) -> tuple[np.ndarray, bool]:
+def series_times(column: str, cells: np.ndarray, *, first_row: int = 0) -> Times:
     """Read the times of a series, which must increase from row to row.
-
-    Returns
-    -------
-    values
-        Shape (row,): numbers, or seconds since 1970-01-01.
-    is_date
-        Which of the two.
 
     Raises
     ------
     DataError
         If a cell is no time, or does not come after the one above it; the message names its row.
     """
-    times = read_times(column, cells)
+    times = read_times(column, cells, first_row=first_row)
     for row in np.flatnonzero(np.diff(times.values) <= 0):
         raise DataError(
-            f"column '{column}', row {row + 3}: {cells[row + 1]} does not come after {cells[row]} in the row above; "
-            "put the rows in the order of time, one for each time"
+            f"column '{column}', row {row + 1 + first_row}: {cells[row + 1]} does not come after {cells[row]} in the "
+            "row above; put the rows in the order of time, one for each time"
         )
-    return times.values, times.is_date
+    return times
+
+
+class Forecasts(NamedTuple):
+    """What is known of the rows of a table beside the table, once a series has become one."""
+
+    train: np.ndarray
+    """Indices of its rows"""
+    test: np.ndarray
+    target: np.ndarray
+    """(row,): row of the series that is forecast"""
+    time: np.ndarray
+    """(row,): time of that, see `bnn.times.Times`"""
+    time_name: str
+    time_is_date: bool
+
+
+def as_forecasts(
+    table: Table, series: Mapping[str, Any], split: Mapping[str, Any]
+) -> tuple[Table, Forecasts]:
+    """Make the table that a network learns from: a row for each window, past values and what else is known as features.
+
+    Parameters
+    ----------
+    table
+        The series: a row for each time.
+    series
+        `lags` and `horizon`, as in the config.
+    split
+        `test_size`, and `column`: that of the times among those set aside, or None.
+
+    Raises
+    ------
+    DataError
+        If it is too short, its times do not increase, or a column has the name of a lag.
+    """
+    import pandas as pd
+
+    windows = make_windows(len(table.y), lags=series["lags"], horizon=series["horizon"])
+    lagged = lag_features(table.y, windows.origin, series["lags"])
+    for name in (name for name in table.feature_names if name in lagged):
+        raise DataError(f"column '{name}' has the name of a past value of the target; rename it")
+    known = table.x.iloc[windows.origin].reset_index(drop=True)
+    x = pd.concat([pd.DataFrame(lagged), known], axis=1)
+    train, test = split_windows(windows, split["test_size"])
+    y = table.y[windows.target]
+    check_target(Rows(y, (), table.target_name, None), train)
+    times = Times(np.arange(len(table.y), dtype=np.float64), is_date=False)
+    if (column := split["column"]) is not None:
+        times = series_times(column, table.aside[column], first_row=table.first_row)
+    name = "row" if column is None else column
+    found = Forecasts(train, test, windows.target, times.values[windows.target], name, times.is_date)
+    return table._replace(x=x, y=y), found

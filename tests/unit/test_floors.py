@@ -36,7 +36,8 @@ class Design:
 DESIGN = Design(
     floors={
         0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode", "footprint"}
-        | {"tables", "verdict", "progress", "locks", "arviz_import", "ranking", "repeats"},
+        | {"csv_files", "tidy", "columns", "tables", "synthetic", "sources"}
+        | {"verdict", "progress", "locks", "arviz_import", "ranking", "repeats"},
         1: {"datasets", "checkpoint", "job", "network", "priors", "likelihoods", "mixture", "psis"}
         | {"splits", "times", "timeseries"},
         2: {"posterior", "posterior_file", "kernels"},
@@ -48,6 +49,10 @@ DESIGN = Design(
         7: {"__main__"},
     },
     same_floor={
+        "tidy": {"csv_files"},  # errors, and what a missing value or a truth value looks like
+        "columns": {"csv_files", "tidy"},
+        "tables": {"csv_files", "tidy"},
+        "sources": {"tables", "tidy", "synthetic"},
         "datasets": {"splits", "timeseries"},
         "splits": {"times"},
         "timeseries": {"splits", "times"},

@@ -38,10 +38,10 @@ def test_a_series_that_is_too_short_is_refused() -> None:
 
 
 def test_times_must_increase() -> None:
-    values, is_date = series_times("month", np.array(["2026-01", "2026-02", "2026-03"]))
-    assert is_date
-    assert np.diff(values).tolist() == [31 * 86400, 28 * 86400]
+    times = series_times("month", np.array(["2026-01", "2026-02", "2026-03"]))
+    assert times.is_date
+    assert np.diff(times.values).tolist() == [31 * 86400, 28 * 86400]
     with pytest.raises(
-        DataError, match="column 'month', row 4: 2026-02 does not come after 2026-02 in the row above"
+        DataError, match="column 'm', row 4: 2026-02 does not come after 2026-02 in the row above"
     ):
-        series_times("month", np.array(["2026-01", "2026-02", "2026-02"]))
+        series_times("m", np.array(["2026-01", "2026-02", "2026-02"]), first_row=2)
