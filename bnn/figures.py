@@ -6,9 +6,16 @@ from typing import Any
 import numpy as np
 
 from bnn.datasets import Dataset
-from bnn.evaluation.forecasts import REFERENCES, observed, posterior_summary, reference_mixture
+from bnn.evaluation.forecasts import (
+    REFERENCES,
+    observed,
+    posterior_summary,
+    reference_mixture,
+    times_of,
+)
 from bnn.layout import ParameterLayout
 from bnn.plots import (
+    AlongTime,
     Band,
     ChainPredictions,
     ChainRun,
@@ -123,6 +130,28 @@ def rows_of_test(
         np.sqrt(summary.aleatoric),
         np.sqrt(summary.epistemic),
         axis_label(dataset.target_name, dataset.target_unit),
+    )
+
+
+def along_time(idata: StoredPosterior, dataset: Dataset) -> AlongTime | None:
+    """Return forecasts of the test rows along time, with the end of the training part; None of other tables."""
+    if dataset.time_train is None or dataset.time_test is None:
+        return None
+    before = slice(-max(1, len(dataset.y_test) // 3), None)
+    mean = posterior_summary(idata, dataset, "test").mean
+    lower, upper = central_intervals(idata["predictions"]["y"], (0.5, 0.9))
+    return AlongTime(
+        time=times_of(dataset.time_test, dataset),
+        y=observed(dataset, "test"),
+        mean=mean,
+        lower_50=lower[0],
+        upper_50=upper[0],
+        lower_90=lower[1],
+        upper_90=upper[1],
+        time_before=times_of(dataset.time_train[before], dataset),
+        y_before=observed(dataset, "train")[before],
+        time_label=axis_label(dataset.time_name, ""),
+        target_label=axis_label(dataset.target_name, dataset.target_unit),
     )
 
 

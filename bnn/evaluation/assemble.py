@@ -20,6 +20,7 @@ from bnn.evaluation.forecasts import (
     posterior_forecast,
     posterior_summary,
     reference_mixture,
+    times_of,
 )
 from bnn.evaluation.standout import standout_rows
 from bnn.posterior_file import PHASES, StoredPosterior
@@ -280,6 +281,9 @@ def predictions_table(
         columns["bnn_entropy_aleatoric"] = bnn.aleatoric
         columns["bnn_mutual_information"] = bnn.epistemic
         return pd.DataFrame(columns)
+    if dataset.time_test is not None:
+        times = times_of(dataset.time_test, dataset)
+        columns["time"] = np.datetime_as_string(times) if dataset.time_is_date else times
     columns["y"] = observed(dataset, "test")
     for model, forecast in forecasts.items():
         assert isinstance(forecast, TargetForecast)

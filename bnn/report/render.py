@@ -222,14 +222,29 @@ def _summary(metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     else:
         unit = f" in {metrics['target_unit']}" if metrics["target_unit"] else ""
         goal = f"Predicts {target}{unit}"
+    if settings["task"] == "timeseries":
+        horizon = settings["series"]["horizon"]
+        steps = f"{formatting.count(horizon)} step{'' if horizon == 1 else 's'}"
+        goal += f", {steps} ahead of the last value that is known,"
     n_train, n_test = formatting.count(metrics["n_train"]), formatting.count(metrics["n_test"])
     features = f"{formatting.count(metrics['n_features'])} feature{'' if metrics['n_features'] == 1 else 's'}"
     architecture = "–".join(str(size) for size in metrics["architecture"])
     return (
-        f"{goal} from {features}, with {n_train} training and {n_test} test rows. "
+        f"{goal} from {features}, with {n_train} training and {n_test} test rows{_division(settings)}. "
         f"Network {architecture}, {settings['network']['activation']}, "
         f"{formatting.count(metrics['n_params'])} parameters."
     )
+
+
+def _division(settings: Mapping[str, Any]) -> str:
+    """Say how rows were divided, where that was not by lot."""
+    split = settings["split"]
+    return {
+        "random": "",
+        "time": ", the test rows after the training rows in time",
+        "group": f", with no {split['column']} in both",
+        "column": f", as the column {split['column']} says",
+    }[split["method"]]
 
 
 def _tiles(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -381,7 +381,7 @@ def make_settings() -> dict[str, Any]:
         "task": "classification",
         "source": {"kind": "sklearn", "name": "iris"},
         "seed": 1,
-        "split": {"method": "random", "test_size": 0.2, "stratify": True, "seed": 42},
+        "split": {"method": "random", "column": None, "test_size": 0.2, "stratify": True, "seed": 42},
         "network": {"hidden": [16], "activation": "tanh", "precision": "float64"},
         "prior": {"weights": {"scale": 2.0}},
         "sampler": {"kernel": "mala", "chains": 4, "warmup": 3000, "draws": 2000, "thin": 5}
