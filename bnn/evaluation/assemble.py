@@ -283,7 +283,9 @@ def predictions_table(
         return pd.DataFrame(columns)
     if dataset.time_test is not None:
         times = times_of(dataset.time_test, dataset)
-        columns["time"] = np.datetime_as_string(times) if dataset.time_is_date else times
+        whole = not dataset.time_is_date and bool((times == np.floor(times)).all())
+        numbers = times.astype(np.int64) if whole else times
+        columns["time"] = np.datetime_as_string(times) if dataset.time_is_date else numbers
     columns["y"] = observed(dataset, "test")
     for model, forecast in forecasts.items():
         assert isinstance(forecast, TargetForecast)

@@ -9,7 +9,7 @@ from snakemake.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecMode
 
 from bnn.config import ConfigError, check_files, load, runs
-from bnn.footprint import request_mb, summary, table_of
+from bnn.footprint import request_mb, summary, table_of, with_lags
 from bnn.locks import clear_stale_locks
 from bnn.sourcecode import code_digest
 
@@ -60,7 +60,9 @@ def settings(*sections):
 @cache
 def table(dataset):
     """Return how large a table is, as far as its config and its first part tell."""
-    return table_of(DATASETS[dataset]["source"], DATASETS[dataset]["task"])
+    settings = DATASETS[dataset]
+    found = table_of(settings["source"], settings["task"])
+    return with_lags(found, settings["series"]["lags"]) if settings["task"] == "timeseries" else found
 
 
 if workflow.exec_mode == ExecMode.DEFAULT:
