@@ -10,13 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bnn.config_base import MAX_SEED
 from bnn.config_errors import ConfigError, Problem, find_problems
 from bnn.config_model import (
-    MAX_SEED,
     NAME_PATTERN,
-    SOURCE_TASKS,
     Config,
-    CsvSource,
     DatasetSettings,
     Langevin,
     Likelihood,
@@ -25,6 +23,7 @@ from bnn.config_model import (
     Settings,
     Split,
 )
+from bnn.config_sources import SOURCE_TASKS, FileSource, SklearnSource, SyntheticSource
 
 __all__ = ["Config", "ConfigError", "check_files", "load", "merge", "runs"]
 
@@ -98,7 +97,7 @@ def check_files(config: Config) -> None:
     errors = []
     for name, dataset in config.datasets.items():
         files: list[tuple[tuple[str, ...], str | None]] = [(("predict",), path) for path in dataset.predict]
-        if isinstance(dataset.source, CsvSource):
+        if isinstance(dataset.source, FileSource):
             files += [(("source", key), getattr(dataset.source, key)) for key in ("path", "test")]
         for keys, path in files:
             if path is not None and (fault := _fault_of_file(Path(path))):
@@ -118,7 +117,7 @@ def _fault_of_file(path: Path) -> str | None:
     if path.is_file():
         return None
     if path.is_dir():
-        return f"'{path}' is a folder; name a CSV file in it"
+        return f"'{path}' is a folder; name a file in it"
     neighbours = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, neighbours, n=1)
     hint = f"; did you mean '{path.parent / close[0]}'?" if close else ""
@@ -220,7 +219,7 @@ def _idle_split_keys(split: Split) -> Iterator[str]:
 
 def _unrepeatable(dataset: DatasetSettings) -> str:
     """Say why there is but one split of a dataset; "" if there are many."""
-    if isinstance(dataset.source, CsvSource) and dataset.source.test is not None:
+    if isinstance(dataset.source, FileSource) and dataset.source.test is not None:
         return "source.test names the test rows"
     if dataset.task == "timeseries":
         return "a time series is split by time"
@@ -253,7 +252,7 @@ def _contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterato
     wrote for this very dataset is a misunderstanding.
     """
     source = dataset.source
-    if not isinstance(source, CsvSource) and SOURCE_TASKS[source.name] != dataset.task:
+    if isinstance(source, SklearnSource | SyntheticSource) and SOURCE_TASKS[source.name] != dataset.task:
         needed = SOURCE_TASKS[source.name]
         yield Problem(("task",), f"must be {needed} for the {source.kind} dataset '{source.name}'")
     if dataset.task == "classification" and _keys(own, "likelihood"):
@@ -292,7 +291,7 @@ def _split_contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> I
     """Yield what is wrong with the splits that are asked for."""
     source, split, written = dataset.source, dataset.split, _keys(own, "split")
     is_series = dataset.task == "timeseries"
-    if isinstance(source, CsvSource) and source.test is not None:
+    if isinstance(source, FileSource) and source.test is not None:
         if is_series:
             reason = "cannot be read as the end of a series; put all rows into source.path, and set split.test_size"
             yield Problem(("source", "test"), reason)

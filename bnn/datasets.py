@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from bnn.columns import Column, Encoded, Encoding, fit
-from bnn.sources import read_source, read_test_file
+from bnn.sources import place_of, read_source, read_test_file, text_format
 from bnn.splits import Rows, split_rows
 from bnn.storage import Variable, read_netcdf, write_netcdf
 from bnn.tables import DataError, Table, join, naming
@@ -210,11 +210,15 @@ def prepare(
     is_class = task == "classification"
     missing = {key: value for key, value in settings.items() if key == "missing"}
     with naming(f"dataset '{name}'"):
-        aside = [split["column"]] if split.get("column") is not None else []
         is_series = task == "timeseries"
-        table = read_source(source, is_class=is_class, aside=aside, may_be_alone=is_series)
-        places = [source["path"]] if "path" in source else []
+        aside = [split["column"]] if split.get("column") is not None else []
+        table = read_source(source, is_class=is_class, aside=aside)
+        places = place_of(source)
         with naming(*places):
+            if not table.feature_names and not is_series:
+                raise DataError(
+                    f"there is no column beside the target '{table.target_name}': nothing to predict from"
+                )
             check(table.x, first_row=table.first_row, **missing)
         n_rows = len(table.y)
         if source.get("test"):
@@ -243,6 +247,7 @@ def prepare(
                     y_train, y_test = ((y - target_mean) / target_scale for y in (y_train, y_test))
                 for y in (y_train, y_test):
                     _check_finite(y[:, None], (table.target_name,))
+    beside: dict[str, Any] = text_format(source) | ({} if forecasts is None else _times(forecasts))
     return Dataset(
         name=name,
         task="regression" if task == "timeseries" else task,
@@ -261,8 +266,7 @@ def prepare(
         target_mean=target_mean,
         target_scale=target_scale,
         columns=_with_test_rows(encoding, test) + tuple(Column(name, "dropped") for name in table.dropped),
-        **{key: source[key] for key in ("separator", "decimal") if key in source},
-        **({} if forecasts is None else _times(forecasts)),
+        **beside,
     )
 
 

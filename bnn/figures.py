@@ -27,7 +27,7 @@ from bnn.plots import (
 )
 from bnn.posterior import make_network
 from bnn.posterior_file import StoredPosterior, stacked_theta
-from bnn.predictive import ClassSummary, central_intervals, make_predictor, predict_grid
+from bnn.predictive import ClassSummary, TargetSummary, central_intervals, make_predictor, predict_grid
 
 _GRID = np.linspace(-0.25, 1.25, 241)
 """Points of the band, in units of the range of the training data, which lies from 0 to 1."""
@@ -138,12 +138,13 @@ def along_time(idata: StoredPosterior, dataset: Dataset) -> AlongTime | None:
     if dataset.time_train is None or dataset.time_test is None:
         return None
     before = slice(-max(1, len(dataset.y_test) // 3), None)
-    mean = posterior_summary(idata, dataset, "test").mean
+    summary = posterior_summary(idata, dataset, "test")
+    assert isinstance(summary, TargetSummary), "a time series is a regression"
     lower, upper = central_intervals(idata["predictions"]["y"], (0.5, 0.9))
     return AlongTime(
         time=times_of(dataset.time_test, dataset),
         y=observed(dataset, "test"),
-        mean=mean,
+        mean=summary.mean,
         lower_50=lower[0],
         upper_50=upper[0],
         lower_90=lower[1],

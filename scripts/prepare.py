@@ -14,7 +14,7 @@ def main(out_path, name, settings):
     name
         Name of the dataset.
     settings
-        Sections `task`, `source`, `split` and `series` of its config.
+        Sections `task`, `source`, `split`, `columns` and `series` of its config.
     """
     dataset = prepare(name, **settings)
     dataset.save(out_path)

@@ -55,7 +55,7 @@ def test_groups_and_dates_are_read_from_the_file(tmp_path: Path) -> None:
 
 def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
     text = lines("a,part,y", [f"{i * i},x,{i}" for i in range(20)])
-    with pytest.raises(DataError, match="there is no column 'prt' .* did you mean 'part'"):
+    with pytest.raises(DataError, match=r"there is no column 'prt' .* did you mean 'part'"):
         made(tmp_path / "a.csv", text, method="group", column="prt")
     with pytest.raises(DataError, match="this source has no column 'part' to split by"):
         prepare(
@@ -67,7 +67,7 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 SERIES = {"lags": 3, "horizon": 2, "time": None}
-IN_TIME = {"method": "time", "stratify": False, "seed": None}
+IN_TIME: dict[str, Any] = {"method": "time", "stratify": False, "seed": None}
 
 
 def test_a_series_becomes_a_regression_on_its_own_past(tmp_path: Path) -> None:

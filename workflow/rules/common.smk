@@ -124,7 +124,7 @@ def report_labels(kind):
 def source_files(wildcards):
     """Return the files that a dataset is read from."""
     source = DATASETS[wildcards.dataset]["source"]
-    return [path for path in (source["path"], source["test"]) if path] if source["kind"] == "csv" else []
+    return [source[key] for key in ("path", "test") if source.get(key)]
 
 
 def chain_files(wildcards):
