@@ -39,7 +39,8 @@ class Column:
     name
         Its name in the table.
     kind
-        What it holds: "number", "boolean", "text"; "dropped": not asked, because the config drops it.
+        What it holds: "number", "boolean", "text"; "dropped": not asked, because the config drops it; "aside": it says
+        how rows are split, or their time.
     has_value
         Whether its numbers, or truth, are a feature (not so where they are constant).
     levels
@@ -57,7 +58,7 @@ class Column:
     """
 
     name: str
-    kind: Literal["number", "boolean", "text", "dropped"] = "number"
+    kind: Literal["number", "boolean", "text", "dropped", "aside"] = "number"
     has_value: bool = True
     levels: tuple[str, ...] = ()
     rare: tuple[str, ...] = ()

@@ -109,7 +109,8 @@ datasets:
 
 Each row of it becomes one to learn from: the target at a time, with the values up to `horizon` steps before as
 features. All statistics, such as those that standardise, are those of the train part, and the target of no train row
-lies after the time at which the first forecast of the test part is made.
+lies after the time at which the first forecast of the test part is made. A file of new rows to predict (`predict`) has
+the columns `lag_1` (the latest value) to `lag_12` and those of the other features, a row for each forecast.
 
 A key that cannot change anything for a dataset (the noise of a regression target, where the dataset has
 classes) is an error in that dataset's own settings, because it is a misunderstanding; among the shared

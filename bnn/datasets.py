@@ -265,7 +265,9 @@ def prepare(
         class_names=table.class_names,
         target_mean=target_mean,
         target_scale=target_scale,
-        columns=_with_test_rows(encoding, test) + tuple(Column(name, "dropped") for name in table.dropped),
+        columns=_with_test_rows(encoding, test)
+        + tuple(Column(name, "dropped") for name in table.dropped)
+        + tuple(Column(name, "aside", has_value=False) for name in table.aside),
         **beside,
     )
 

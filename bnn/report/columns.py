@@ -6,7 +6,13 @@ from typing import Any
 from bnn.report import formatting
 from bnn.report.table import Cell, Row, Table
 
-_KINDS = {"number": "number", "boolean": "true or false", "text": "text", "dropped": "not read"}
+_KINDS = {
+    "number": "number",
+    "boolean": "true or false",
+    "text": "text",
+    "dropped": "not read",
+    "aside": "no feature",
+}
 _MAX_COLUMNS = 200
 """Columns that are shown; a wide table of genes must not make the page heavy."""
 
@@ -63,7 +69,7 @@ def _missing(column: Mapping[str, Any]) -> int:
 
 
 def _count(column: Mapping[str, Any], name: str) -> Cell:
-    if column["kind"] == "dropped":
+    if column["kind"] in ("dropped", "aside"):
         return Cell("–")
     return Cell(formatting.count(column[name]), sort=column[name])
 
@@ -71,6 +77,8 @@ def _count(column: Mapping[str, Any], name: str) -> Cell:
 def _outcome(column: Mapping[str, Any]) -> str:
     if column["kind"] == "dropped":
         return "left out: source.drop names it"
+    if column["kind"] == "aside":
+        return "left out: rows are put in order, or split, by it"
     features = column["features"]
     n_values = len(features) - column["has_indicator"]
     parts = []

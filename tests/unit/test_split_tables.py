@@ -35,6 +35,7 @@ def test_a_column_that_splits_is_no_feature(tmp_path: Path) -> None:
     text = lines("a,part,y", [f"{i * i},{'test' if i % 4 == 0 else 'fit'},{i}" for i in range(20)])
     found = made(tmp_path / "a.csv", text, method="column", column="part")
     assert found.feature_names == ("a",)
+    assert found.encoding.unused == ("part",), "a file of new rows may have it"
     assert found.row_test.tolist() == [0, 4, 8, 12, 16]
 
 
