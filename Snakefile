@@ -22,6 +22,7 @@ rule all:
     input:
         "results/report.html",
         prediction_files(),
+        expand("results/{repeated}/repeats.json", repeated=REPEATS),
         # All that the README promises: what a user deleted is made again.
         expand(
             "results/{dataset}/{name}",

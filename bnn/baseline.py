@@ -77,9 +77,9 @@ def predict(dataset: Dataset, network: Network, theta: np.ndarray, x: np.ndarray
     return np.asarray(dataset.target_mean + dataset.target_scale * output[:, 0])
 
 
-def linear_predictions(dataset: Dataset) -> dict[str, np.ndarray]:
+def linear_predictions(dataset: Dataset, *, class_weight: str) -> dict[str, np.ndarray]:
     """Fit scikit-learn's logistic or ridge regression, its penalty chosen by cross-validation, and predict
-    like the network.
+    like the network. `class_weight` is that of `BaselineSettings`, for logistic regression.
 
     The noise scale of ridge regression is the residual standard deviation on train with as many degrees of
     freedom taken off as there are coefficients.
@@ -89,7 +89,9 @@ def linear_predictions(dataset: Dataset) -> dict[str, np.ndarray]:
         from sklearn.model_selection import GridSearchCV, StratifiedKFold
 
         folds = int(min(5, np.bincount(dataset.y_train).min()))
-        model = LogisticRegression(max_iter=5000)
+        model = LogisticRegression(
+            max_iter=5000, class_weight="balanced" if class_weight == "balanced" else None
+        )
         if folds >= 2:
             grid = {"C": np.logspace(-3, 3, 13)}
             model = GridSearchCV(model, grid, cv=StratifiedKFold(folds), scoring="neg_log_loss")
@@ -145,7 +147,8 @@ def fit_references(
     members, fits = network_predictions(dataset, network, settings, rngs)
     times.append(time.perf_counter())
     predictions = {f"baseline_{name}": values[0] for name, values in single.items()}
-    predictions |= {f"linear_{name}": values for name, values in linear_predictions(dataset).items()}
+    linear = linear_predictions(dataset, class_weight=settings.class_weight)
+    predictions |= {f"linear_{name}": values for name, values in linear.items()}
     times.append(time.perf_counter())
     # An average of probabilities is all that scores need; the mixture of normals needs its components.
     predictions |= {

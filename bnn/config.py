@@ -10,27 +10,30 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bnn.config_base import MAX_SEED
 from bnn.config_errors import ConfigError, Problem, find_problems
 from bnn.config_model import (
     NAME_PATTERN,
-    SOURCE_TASKS,
     Config,
-    CsvSource,
     DatasetSettings,
     Langevin,
     Likelihood,
     ParameterPrior,
     Sampler,
     Settings,
+    Split,
 )
+from bnn.config_sources import SOURCE_TASKS, FileSource, SklearnSource, SyntheticSource
 
-__all__ = ["Config", "ConfigError", "check_files", "load", "merge"]
+__all__ = ["Config", "ConfigError", "check_files", "load", "merge", "runs"]
 
 RESERVED_NAMES = ("logs", "benchmarks")
 """Folders that the workflow makes beside those of the datasets."""
 
 _ONE_STEP_KERNELS = ("mala", "langevin_gradient", "random_walk")
 """Kernels to which the length of a trajectory means nothing."""
+_BY_LOT = ("random", "group")
+"""Methods of splitting that a seed decides."""
 _OPTIMISER_KEYS = ("optimise_steps", "optimise_learning_rate")
 
 
@@ -94,7 +97,7 @@ def check_files(config: Config) -> None:
     errors = []
     for name, dataset in config.datasets.items():
         files: list[tuple[tuple[str, ...], str | None]] = [(("predict",), path) for path in dataset.predict]
-        if isinstance(dataset.source, CsvSource):
+        if isinstance(dataset.source, FileSource):
             files += [(("source", key), getattr(dataset.source, key)) for key in ("path", "test")]
         for keys, path in files:
             if path is not None and (fault := _fault_of_file(Path(path))):
@@ -114,7 +117,7 @@ def _fault_of_file(path: Path) -> str | None:
     if path.is_file():
         return None
     if path.is_dir():
-        return f"'{path}' is a folder; name a CSV file in it"
+        return f"'{path}' is a folder; name a file in it"
     neighbours = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, neighbours, n=1)
     hint = f"; did you mean '{path.parent / close[0]}'?" if close else ""
@@ -160,8 +163,7 @@ def _resolve(dataset: DatasetSettings) -> DatasetSettings:
 
     A rule runs again when its settings change: a shared key that has no effect on a dataset must not change them.
     """
-    split, sampler, prior = dataset.split, dataset.sampler, dataset.prior
-    seed = dataset.seed if split.seed is None else split.seed
+    sampler, prior = dataset.sampler, dataset.prior
     is_class = dataset.task == "classification"
     if sampler.kernel != "langevin_gradient":
         sampler = sampler.model_copy(update={"langevin": Langevin()})
@@ -175,14 +177,55 @@ def _resolve(dataset: DatasetSettings) -> DatasetSettings:
         for part in ("weights", "biases")
         if getattr(prior, part).family != "student_t"
     }
+    baseline = dataset.baseline if is_class else dataset.baseline.model_copy(update={"class_weight": "none"})
     return dataset.model_copy(
         update={
-            "split": split.model_copy(update={"seed": seed, "stratify": split.stratify and is_class}),
+            "baseline": baseline,
+            "split": _resolve_split(dataset),
+            "repeats": dataset.repeats if not _unrepeatable(dataset) else 1,
             "sampler": sampler,
             "prior": prior.model_copy(update=idle_df),
             "likelihood": Likelihood() if is_class else _without_idle_keys(dataset.likelihood),
         }
     )
+
+
+def _resolve_split(dataset: DatasetSettings) -> Split:
+    split = dataset.split
+    if dataset.task == "timeseries":
+        split = split.model_copy(update={"method": "time", "column": dataset.series.time})
+    elif split.method == "random":
+        split = split.model_copy(update={"column": None})
+    by_lot = split.method in _BY_LOT
+    seed = dataset.seed if split.seed is None else split.seed
+    idle = {name: Split.model_fields[name].default for name in _idle_split_keys(split) if name != "column"}
+    stratify = split.method == "random" and split.stratify and dataset.task == "classification"
+    return split.model_copy(update=idle | {"seed": seed if by_lot else None, "stratify": stratify})
+
+
+def _idle_split_keys(split: Split) -> Iterator[str]:
+    """Yield the keys that have no effect on a method of splitting, but for the seed, which is null then."""
+    if split.method != "random":
+        yield "stratify"
+    if split.method not in _BY_LOT:
+        yield "seed"
+    if split.method == "column":
+        yield "test_size"
+    else:
+        yield "test_value"
+    if split.method == "random":
+        yield "column"
+
+
+def _unrepeatable(dataset: DatasetSettings) -> str:
+    """Say why there is but one split of a dataset; "" if there are many."""
+    if isinstance(dataset.source, FileSource) and dataset.source.test is not None:
+        return "source.test names the test rows"
+    if dataset.task == "timeseries":
+        return "a time series is split by time"
+    if dataset.split.method not in _BY_LOT:
+        return f"split.method {dataset.split.method} deals out no rows by lot"
+    return ""
 
 
 def _without_idle_keys(likelihood: Likelihood) -> Likelihood:
@@ -209,23 +252,22 @@ def _contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterato
     wrote for this very dataset is a misunderstanding.
     """
     source = dataset.source
-    if not isinstance(source, CsvSource) and SOURCE_TASKS[source.name] != dataset.task:
+    if isinstance(source, SklearnSource | SyntheticSource) and SOURCE_TASKS[source.name] != dataset.task:
         needed = SOURCE_TASKS[source.name]
         yield Problem(("task",), f"must be {needed} for the {source.kind} dataset '{source.name}'")
     if dataset.task == "classification" and _keys(own, "likelihood"):
         reason = "has no effect, because only regression has noise; remove it, or set `task: regression`"
         yield Problem(("likelihood",), reason)
-    for name, what, remedy in _idle_noise_keys(dataset.likelihood) if dataset.task == "regression" else ():
+    for name, what, remedy in (
+        _idle_noise_keys(dataset.likelihood) if dataset.task != "classification" else ()
+    ):
         if name in _keys(own, "likelihood"):
             reason = f"has no effect on {what}; remove it, or {remedy}"
             yield Problem(("likelihood", name), reason)
-    if isinstance(source, CsvSource) and source.test is not None:
-        for name in _keys(own, "split"):
-            reason = "has no effect, because source.test names the test rows; remove one of the two"
-            yield Problem(("split", name), reason)
-    if dataset.task == "regression" and _keys(own, "split").get("stratify") is True:
-        reason = "has no effect, because only classes have proportions to keep; remove it"
-        yield Problem(("split", "stratify"), reason)
+    yield from _split_contradictions(own, dataset)
+    if dataset.task != "classification" and "class_weight" in _keys(own, "baseline"):
+        reason = "has no effect, because there are no classes; remove it"
+        yield Problem(("baseline", "class_weight"), reason)
     for part in ("weights", "biases"):
         family = getattr(dataset.prior, part).family
         if "df" in _keys(own, "prior", part) and family != "student_t":
@@ -243,6 +285,80 @@ def _contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterato
     if _keys(own, "sampler").get("trajectory_length") is not None and kernel in _ONE_STEP_KERNELS:
         reason = f"has no effect on the kernel {kernel}, which takes one step a move; remove it, or set `kernel: malt`"
         yield Problem(("sampler", "trajectory_length"), reason)
+
+
+def _split_contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterator[Problem]:
+    """Yield what is wrong with the splits that are asked for."""
+    source, split, written = dataset.source, dataset.split, _keys(own, "split")
+    is_series = dataset.task == "timeseries"
+    if isinstance(source, FileSource) and source.test is not None:
+        if is_series:
+            reason = "cannot be read as the end of a series; put all rows into source.path, and set split.test_size"
+            yield Problem(("source", "test"), reason)
+        for name in written:
+            reason = "has no effect, because source.test names the test rows; remove one of the two"
+            yield Problem(("split", name), reason)
+    elif is_series:
+        for name in written.keys() - {"test_size"}:
+            reason = "has no effect, because a time series is split by time; remove it"
+            reason += ", and name the column of times as series.time" if name == "column" else ""
+            if (name, written[name]) != ("method", "time"):
+                yield Problem(("split", name), reason)
+    else:
+        yield from _method_contradictions(written, split, dataset.task)
+    if not is_series and _keys(own, "series"):
+        reason = f"has no effect on the task {dataset.task}; remove it, or set `task: timeseries`"
+        yield Problem(("series",), reason)
+    if split.column is not None and split.column == getattr(source, "target", None):
+        place = ("series", "time") if is_series else ("split", "column")
+        reason = f"'{split.column}' is the target, which cannot be known before; name another column"
+        yield Problem(place, reason)
+    if (why := _unrepeatable(dataset)) and own.get("repeats", 1) != 1:
+        yield Problem(("repeats",), f"has no effect, because {why}; remove it")
+    if dataset.repeats > 1:
+        if dataset.predict:
+            reason = (
+                "cannot be done together with repeats, because each split has a network of its own; remove it, or give "
+                "the table a second dataset without repeats, and the files to predict to that one"
+            )
+            yield Problem(("predict",), reason)
+        first = dataset.seed if split.seed is None else split.seed
+        if first + dataset.repeats - 1 > MAX_SEED:
+            yield Problem(
+                ("repeats",), f"the seeds of the splits would exceed {MAX_SEED}; choose a smaller split.seed"
+            )
+
+
+def _method_contradictions(written: Mapping[str, Any], split: Split, task: str) -> Iterator[Problem]:
+    method = split.method
+    if method in ("group", "column") and split.column is None:
+        yield Problem(("split", "column"), f"is needed for `method: {method}`: name a column of the table")
+    for name in _idle_split_keys(split):
+        if name in written and not (name == "stratify" and written[name] is False):
+            yield Problem(
+                ("split", name), f"has no effect on `method: {method}`; remove it, or set another method"
+            )
+    if method == "random" and task == "regression" and written.get("stratify") is True:
+        reason = "has no effect, because only classes have proportions to keep; remove it"
+        yield Problem(("split", "stratify"), reason)
+
+
+def runs(config: Config) -> dict[str, DatasetSettings]:
+    """Return the settings of everything that is run, by the name of its folder.
+
+    A dataset is one run, or one for each of its `repeats`: `<dataset>.0`, `<dataset>.1` and so on, each with its own
+    seed of the split. No name of a dataset has a point.
+    """
+    found: dict[str, DatasetSettings] = {}
+    for name, dataset in config.datasets.items():
+        if dataset.repeats == 1:
+            found[name] = dataset
+            continue
+        for repeat in range(dataset.repeats):
+            assert dataset.split.seed is not None, "resolved, and by lot"
+            split = dataset.split.model_copy(update={"seed": dataset.split.seed + repeat})
+            found[f"{name}.{repeat}"] = dataset.model_copy(update={"split": split, "repeats": 1})
+    return found
 
 
 def _keys(own: Mapping[str, Any], *path: str) -> Mapping[str, Any]:

@@ -76,6 +76,42 @@ datasets:
     source: {kind: synthetic, name: gap, n: 120, noise: 0.3}
 ```
 
+Five splits of one table by lot, each a run of its own (`results/concrete.0` to `.4`), and their means with standard
+errors in `results/report.html` and `results/concrete/repeats.json`:
+
+```yaml
+datasets:
+  concrete:
+    task: regression
+    source: {kind: csv, path: data/concrete.csv, target: strength, target_unit: MPa}
+    repeats: 5
+```
+
+All rows of a patient on one side of the split; the other ways are under `split` below:
+
+```yaml
+datasets:
+  trial:
+    task: classification
+    source: {kind: csv, path: data/trial.csv, target: outcome}
+    split: {method: group, column: patient}
+```
+
+A time series, where the last fifth is forecast a year ahead from the last twelve months:
+
+```yaml
+datasets:
+  sales:
+    task: timeseries
+    source: {kind: csv, path: data/sales.csv, target: units}
+    series: {lags: 12, horizon: 12, time: month}
+```
+
+Each row of it becomes one to learn from: the target at a time, with the values up to `horizon` steps before as
+features. All statistics, such as those that standardise, are those of the train part, and the target of no train row
+lies after the time at which the first forecast of the test part is made. A file of new rows to predict (`predict`) has
+the columns `lag_1` (the latest value) to `lag_12` and those of the other features, a row for each forecast.
+
 A key that cannot change anything for a dataset (the noise of a regression target, where the dataset has
 classes) is an error in that dataset's own settings, because it is a misunderstanding; among the shared
 settings it is fine.
@@ -103,17 +139,18 @@ def tables_text() -> str:
     """Return the page that explains every key."""
     schema = Config.model_json_schema()
     parts = [_INTRODUCTION, "## Settings\n\nFor all datasets, or within a dataset for that one.\n"]
-    top: Schema = {"properties": {"seed": schema["properties"]["seed"]}}
+    sections = {name: resolve(schema["properties"][name], schema) for name in Settings.model_fields}
+    single = [name for name, section in sections.items() if "properties" not in section]
+    top: Schema = {"properties": {name: schema["properties"][name] for name in single}}
     parts.append(_table(_rows(top, schema, "")))
-    for name in Settings.model_fields:
-        section = resolve(schema["properties"][name], schema)
+    for name, section in sections.items():
         if "properties" in section:
             table = _table(_rows(section, schema, f"{name}."))
             parts.append(f"### `{name}`\n\n{section['description']}\n\n{table}")
     dataset = schema["$defs"]["DatasetSettings"]
     parts.append("## Keys of a dataset\n\n`task` and `source`, and any of the settings above.\n")
-    top = {"properties": {"task": dataset["properties"]["task"]}, "required": ["task"]}
-    parts.append(_table(_rows(top, schema, "")))
+    own = {name: dataset["properties"][name] for name in ("task", "series")}
+    parts.append(_table(_rows({"properties": own, "required": ["task"]}, schema, "")))
     source = dataset["properties"]["source"]
     for kind, reference in source["discriminator"]["mapping"].items():
         section = resolve({"$ref": reference}, schema)

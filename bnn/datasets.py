@@ -1,21 +1,22 @@
 """From a source to arrays ready for a network: split, and standardised with the train part alone."""
 
-import math
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
 
+from bnn.columns import Column, Encoded, Encoding, fit
+from bnn.sources import place_of, read_source, read_test_file, text_format
+from bnn.splits import Rows, split_rows
 from bnn.storage import Variable, read_netcdf, write_netcdf
-from bnn.tables import DataError, Table, join, listing, read_csv
+from bnn.tables import DataError, Table, join, naming
+from bnn.tidy import check
+from bnn.timeseries import Forecasts, as_forecasts
 
 Task = Literal["classification", "regression"]
 
-MIN_TRAIN_ROWS = 5
-MIN_TEST_ROWS = 2
 _ARRAYS = {
     "x_train": ("train", "feature"),
     "y_train": ("train",),
@@ -26,7 +27,7 @@ _ARRAYS = {
     "feature_mean": ("feature",),
     "feature_scale": ("feature",),
 }
-_TEXTS = ("name", "task", "target_name", "target_unit")
+_TEXTS = ("name", "task", "target_name", "target_unit", "separator", "decimal", "time_name")
 _NUMBERS = ("target_mean", "target_scale")
 
 
@@ -41,7 +42,8 @@ class Dataset:
     task
         "classification" or "regression".
     x_train, x_test
-        Features, shape (row, feature), float64, standardised: (original - feature_mean) / feature_scale.
+        Features, shape (row, feature), float64, standardised: (original - feature_mean) / feature_scale, where the
+        original of a text or a missing value is a zero or a one.
     y_train, y_test
         Target, shape (row,): class index (int64), or float64 standardised like the features.
     row_train, row_test
@@ -49,14 +51,22 @@ class Dataset:
     feature_names
         One per feature.
     feature_mean, feature_scale
-        Mean and standard deviation (divisor n) of the train part in original units; the scale is 1 where a
-        feature is constant.
+        Mean and standard deviation (divisor n) of the train part in original units; the scale of zeros and ones that
+        stand for texts, truth or missing values is 1.
     target_name, target_unit
         For labels; the unit is "" where unknown.
     class_names
         Name of each class index; () for regression.
     target_mean, target_scale
         Regression: original = target_mean + target_scale * standardised. Classification: 0 and 1.
+    columns
+        What became of each column of the table; None: every feature is a column of numbers.
+    separator, decimal
+        How a CSV file of new rows is written.
+    time_train, time_test
+        Of a time series: time of the target of each row, shape (row,), float64, increasing; None of other tables.
+    time_name, time_is_date
+        What the times are called, and whether they are seconds since 1970-01-01 or numbers of the table.
 
     Raises
     ------
@@ -80,8 +90,17 @@ class Dataset:
     class_names: tuple[str, ...]
     target_mean: float
     target_scale: float
+    columns: tuple[Column, ...] | None = None
+    separator: str = ","
+    decimal: str = "."
+    time_train: np.ndarray | None = None
+    time_test: np.ndarray | None = None
+    time_name: str = ""
+    time_is_date: bool = False
 
     def __post_init__(self) -> None:
+        if self.columns is None:
+            object.__setattr__(self, "columns", tuple(Column(name) for name in self.feature_names))
         sizes = {"train": len(self.x_train), "test": len(self.x_test), "feature": len(self.feature_names)}
         for name, dims in _ARRAYS.items():
             array = getattr(self, name)
@@ -92,6 +111,8 @@ class Dataset:
                 )
             if not np.isfinite(array).all():
                 raise ValueError(f"dataset {self.name!r}: {name} holds a value that is not finite")
+        if self.encoding.feature_names != self.feature_names:
+            raise ValueError(f"dataset {self.name!r}: its columns do not become its features")
         if not ((self.feature_scale > 0).all() and self.target_scale > 0 and np.isfinite(self.target_scale)):
             raise ValueError(f"dataset {self.name!r}: a scale is not a positive number")
         if self.task == "regression":
@@ -111,13 +132,33 @@ class Dataset:
         """Outputs that a network needs: the number of classes, or 1."""
         return len(self.class_names) if self.task == "classification" else 1
 
+    @property
+    def content(self) -> dict[str, Any]:
+        """All that draws depend on, by name."""
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name not in ("columns", "separator", "decimal") and not name.startswith("time_")
+        }
+
+    @property
+    def encoding(self) -> Encoding:
+        """How columns of the table became features, for new rows."""
+        return Encoding(self.columns or (), self.feature_mean, self.feature_scale)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to a NetCDF file."""
         variables: dict[str, Variable] = {name: (dims, getattr(self, name)) for name, dims in _ARRAYS.items()}
         variables["feature_name"] = (("feature",), np.array(self.feature_names, dtype=str))
+        columns = [column.to_json() for column in self.columns or ()]
+        variables["column"] = (("column",), np.array(columns, dtype=str))
+        for part in ("train", "test"):
+            if (times := getattr(self, f"time_{part}")) is not None:
+                variables[f"time_{part}"] = ((part,), times)
         if self.class_names:
             variables["class_name"] = (("class",), np.array(self.class_names, dtype=str))
-        write_netcdf(path, variables, {name: getattr(self, name) for name in (*_TEXTS, *_NUMBERS)})
+        attributes = {name: getattr(self, name) for name in (*_TEXTS, *_NUMBERS)}
+        write_netcdf(path, variables, attributes | {"time_is_date": int(self.time_is_date)})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -127,220 +168,152 @@ class Dataset:
         fields |= {name: attributes[name] for name in (*_TEXTS, *_NUMBERS)}
         for name in ("feature_name", "class_name"):
             fields[f"{name}s"] = tuple(variables[name].tolist()) if name in variables else ()
+        fields |= {name: variables.get(name) for name in ("time_train", "time_test")}
+        fields["time_is_date"] = bool(attributes["time_is_date"])
+        fields["columns"] = tuple(Column.from_json(text) for text in variables["column"].tolist())
         return cls(**fields)
 
 
-def prepare(name: str, *, task: Task, source: Mapping[str, Any], split: Mapping[str, Any]) -> Dataset:
-    """Read a source, split it and standardise it.
+def prepare(
+    name: str,
+    *,
+    task: Task | Literal["timeseries"],
+    source: Mapping[str, Any],
+    split: Mapping[str, Any],
+    columns: Mapping[str, Any] | None = None,
+    series: Mapping[str, Any] | None = None,
+) -> Dataset:
+    """Read a source, split it and make its columns what a network takes.
 
     Parameters
     ----------
     name
         Name of the dataset.
     task
-        "classification" or "regression".
+        "classification", "regression", or "timeseries", which becomes a regression.
     source
         `kind` and the keys of that kind, as in the config.
     split
-        `test_size`, `stratify` and `seed`, as in the config. Rows are dealt out by scikit-learn's
-        `train_test_split` with `random_state=seed`. A CSV source with a `test` file brings its own split; the
+        As in the config, see `bnn.splits.split_rows`. A source with a `test` file brings its own split; the
         numbers of the test rows go on from those of the train rows.
+    columns
+        `missing` and `min_frequency`, as in the config; None: their defaults.
+    series
+        `lags` and `horizon` of a time series, as in the config; its column of times is the one that `split` names.
 
     Raises
     ------
     DataError
         If the data cannot be used; the message names the dataset, the place and the remedy.
     """
-    with _naming(f"dataset '{name}'"):
-        table = SOURCES[source["kind"]](source, task)
+    settings = columns or {}
+    is_class = task == "classification"
+    missing = {key: value for key, value in settings.items() if key == "missing"}
+    with naming(f"dataset '{name}'"):
+        is_series = task == "timeseries"
+        aside = [split["column"]] if split.get("column") is not None else []
+        table = read_source(source, is_class=is_class, aside=aside)
+        places = place_of(source)
+        with naming(*places):
+            if not table.feature_names and not is_series:
+                raise DataError(
+                    f"there is no column beside the target '{table.target_name}': nothing to predict from"
+                )
+            check(table.x, first_row=table.first_row, **missing)
         n_rows = len(table.y)
         if source.get("test"):
-            table = join(table, _read_csv({**source, "path": source["test"]}, task, must_vary=False))
+            test_table = read_test_file(source, is_class=is_class)
+            with naming(source["test"]):
+                check(test_table.x, first_row=test_table.first_row, is_test=True, **missing)
+            table = join(table, test_table)
             row_train, row_test = np.arange(n_rows), np.arange(n_rows, len(table.y))
-        with _naming(*([source["path"]] if "path" in source else [])):
-            if not source.get("test"):
-                row_train, row_test = _split_rows(table, split)
-            (x_train, x_test), feature_mean, feature_scale = _standardised(
-                table, table.x, row_train, row_test
-            )
+        with naming(*places):
+            forecasts = None
+            if is_series:
+                assert series is not None, "a time series has lags and a horizon"
+                table, forecasts = as_forecasts(table, series, split)
+                row_train, row_test = forecasts.train, forecasts.test
+            elif not source.get("test"):
+                row_train, row_test = split_rows(_rows(table, split), split)
+            encoding = fit(table.x, row_train, **settings)
+            train, test = (encoding.transform(table.x, rows) for rows in (row_train, row_test))
+            for part in (train, test):
+                _check_finite(part.x, encoding.feature_names)
             y_train, y_test = table.y[row_train], table.y[row_test]
             target_mean, target_scale = 0.0, 1.0
-            if task == "regression":
-                (y_train, y_test), mean, scale = _standardised(table, table.y, row_train, row_test)
-                target_mean, target_scale = float(mean), float(scale)
+            if not is_class:
+                target_mean, target_scale = _mean_and_scale(y_train)
+                with np.errstate(over="ignore"):
+                    y_train, y_test = ((y - target_mean) / target_scale for y in (y_train, y_test))
+                for y in (y_train, y_test):
+                    _check_finite(y[:, None], (table.target_name,))
+    beside: dict[str, Any] = text_format(source) | ({} if forecasts is None else _times(forecasts))
     return Dataset(
         name=name,
-        task=task,
-        x_train=x_train,
+        task="regression" if task == "timeseries" else task,
+        x_train=train.x,
         y_train=y_train,
-        x_test=x_test,
+        x_test=test.x,
         y_test=y_test,
-        row_train=row_train,
-        row_test=row_test,
-        feature_names=table.feature_names,
-        feature_mean=feature_mean,
-        feature_scale=feature_scale,
+        row_train=row_train if forecasts is None else forecasts.target[row_train],
+        row_test=row_test if forecasts is None else forecasts.target[row_test],
+        feature_names=encoding.feature_names,
+        feature_mean=encoding.mean,
+        feature_scale=encoding.scale,
         target_name=table.target_name,
         target_unit=table.target_unit,
         class_names=table.class_names,
         target_mean=target_mean,
         target_scale=target_scale,
+        columns=_with_test_rows(encoding, test)
+        + tuple(Column(name, "dropped") for name in table.dropped)
+        + tuple(Column(name, "aside", has_value=False) for name in table.aside),
+        **beside,
     )
 
 
-@contextmanager
-def _naming(*places: str) -> Iterator[None]:
-    """Put places, such as a file, before the message of a DataError."""
-    try:
-        yield
-    except DataError as error:
-        raise DataError(": ".join([*places, str(error)])) from error
+def _rows(table: Table, split: Mapping[str, Any]) -> Rows:
+    """Return what a split needs to know of a table."""
+    column = None
+    if (name := split.get("column")) is not None:
+        if name not in table.aside:
+            raise DataError(f"this source has no column '{name}' to split by; set another split.method")
+        column = table.aside[name]
+    return Rows(table.y, table.class_names, table.target_name, column, table.first_row)
 
 
-def _standardised(
-    table: Table, values: np.ndarray, row_train: np.ndarray, row_test: np.ndarray
-) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
-    """Return both parts of features or target, and the mean and scale of the train part that standardise them."""
-    mean, scale = _mean_and_scale(values[row_train])
-    # A test row may lie so many training scales away that the quotient overflows: that is an error, not a warning.
-    with np.errstate(over="ignore"):
-        parts = (values[row_train] - mean) / scale, (values[row_test] - mean) / scale
-    for part in parts:
-        far = np.flatnonzero(~np.isfinite(part.reshape(len(part), -1)).all(axis=0))
-        if far.size:
-            column = table.target_name if part.ndim == 1 else table.feature_names[far[0]]
-            raise DataError(
-                f"column '{column}' holds a value that is too far from the others to be standardised; correct or "
-                "remove it"
-            )
-    return parts, mean, scale
+def _times(forecasts: Forecasts) -> dict[str, Any]:
+    """Return what a dataset holds of the times of its rows."""
+    return {
+        "time_train": forecasts.time[forecasts.train],
+        "time_test": forecasts.time[forecasts.test],
+        "time_name": forecasts.time_name,
+        "time_is_date": forecasts.time_is_date,
+    }
 
 
-def _mean_and_scale(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation over rows, a scale of 1 where all rows are equal."""
-    # Rounding gives equal rows a tiny standard deviation, so they are told by their range.
-    scale = values.std(axis=0)
-    constant = (np.ptp(values, axis=0) == 0) | (scale == 0)
-    return values.mean(axis=0), np.where(constant, 1.0, scale)
-
-
-def _split_rows(table: Table, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
-    from sklearn.model_selection import train_test_split
-
-    n_rows = len(table.y)
-    n_test = math.ceil(split["test_size"] * n_rows)
-    n_train = n_rows - n_test
-    sizes = (
-        f"split.test_size {split['test_size']} of {n_rows} rows gives {n_train} to train and {n_test} to test"
-    )
-    if n_train < MIN_TRAIN_ROWS or n_test < MIN_TEST_ROWS:
-        least = f"at least {MIN_TRAIN_ROWS} and {MIN_TEST_ROWS} are needed"
-        raise DataError(f"{sizes}, but {least}; add rows or change split.test_size")
-    n_classes = len(table.class_names)
-    stratify = n_classes > 0 and split["stratify"]
-    if stratify:
-        count = np.bincount(table.y, minlength=n_classes)
-        rare = [f"'{name}'" for name, size in zip(table.class_names, count, strict=True) if size < 2]
-        if rare:
-            raise DataError(
-                f"class {listing(rare)} has fewer than two rows, so it cannot be in both parts; add rows, "
-                "merge or remove the class, or set split.stratify: false"
-            )
-        if min(n_test, n_train) < n_classes:
-            raise DataError(
-                f"{sizes}, which is too few to have {n_classes} classes in both parts; add rows, change "
-                "split.test_size, or set split.stratify: false"
-            )
-    row_train, row_test = train_test_split(
-        np.arange(n_rows),
-        test_size=split["test_size"],
-        random_state=split["seed"],
-        stratify=table.y if stratify else None,
-    )
-    if n_classes:
-        absent = np.setdiff1d(np.arange(n_classes), table.y[row_train])
-        if absent.size:
-            names = listing([f"'{table.class_names[index]}'" for index in absent])
-            raise DataError(
-                f"class {names} has no row in the train part; set split.stratify: true, choose another "
-                "split.seed, or remove the class"
-            )
-    elif np.ptp(table.y[row_train]) == 0:
-        raise DataError(f"the target '{table.target_name}' is constant on the train part: nothing to learn")
-    return row_train, row_test
-
-
-def _read_sklearn(source: Mapping[str, Any], task: Task) -> Table:
-    """Read a dataset of scikit-learn; its class indices stay, so that stratified splits reproduce."""
-    import sklearn.datasets
-
-    name = source["name"]
-    # Diabetes comes scaled over all rows, which would leak the test part; the original units are an option.
-    options = {"scaled": False} if name == "diabetes" else {}
-    bunch = getattr(sklearn.datasets, f"load_{name}")(**options)
-    is_class = task == "classification"
-    return Table(
-        x=np.asarray(bunch.data, dtype=np.float64),
-        y=bunch.target.astype(np.int64 if is_class else np.float64),
-        feature_names=tuple(str(item) for item in bunch.feature_names),
-        target_name=SKLEARN_TARGETS[name],
-        target_unit="",
-        class_names=tuple(str(item) for item in bunch.target_names) if is_class else (),
+def _with_test_rows(encoding: Encoding, test: Encoded) -> tuple[Column, ...]:
+    """Return the columns with what the test rows hold."""
+    return tuple(
+        replace(
+            column,
+            n_missing_test=test.n_missing.get(column.name, 0),
+            n_unseen_test=sum(test.unseen.get(column.name, {}).values()),
+        )
+        for column in encoding.columns
     )
 
 
-SKLEARN_TARGETS = {
-    "iris": "species",
-    "wine": "cultivar",
-    "breast_cancer": "diagnosis",
-    "diabetes": "disease progression",
-}
-"""Name of the target of each dataset that comes with scikit-learn."""
+def _check_finite(values: np.ndarray, names: Sequence[str]) -> None:
+    """Raise DataError if a standardised value, (row, column), overflowed."""
+    far = np.flatnonzero(~np.isfinite(values).all(axis=0))
+    if far.size:
+        raise DataError(
+            f"column '{names[far[0]]}' holds a value that is too far from the others to be standardised; correct or "
+            "remove it"
+        )
 
 
-def gap(n: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draw y = sin(x) + 0.3 x + noise with x uniform on [-5, -3] and [3, 5]: no data between.
-
-    Parameters
-    ----------
-    n
-        Number of rows.
-    noise
-        Standard deviation of the Gaussian noise.
-    rng
-        Source of randomness.
-
-    Returns
-    -------
-    x
-        Shape (n, 1).
-    y
-        Shape (n,).
-    """
-    x = rng.choice([-1.0, 1.0], size=n) * rng.uniform(3.0, 5.0, size=n)
-    return x[:, None], np.sin(x) + 0.3 * x + noise * rng.standard_normal(n)
-
-
-SYNTHETIC: dict[str, Callable[[int, float, np.random.Generator], tuple[np.ndarray, np.ndarray]]] = {
-    "gap": gap
-}
-"""Generators of artificial regression data: (rows, noise, rng) -> x (row, feature), y (row,)."""
-
-
-def _read_synthetic(source: Mapping[str, Any], task: Task) -> Table:
-    x, y = SYNTHETIC[source["name"]](source["n"], source["noise"], np.random.default_rng(source["seed"]))
-    names = ("x",) if x.shape[1] == 1 else tuple(f"x{index + 1}" for index in range(x.shape[1]))
-    return Table(x, y, names, target_name="y", target_unit="", class_names=())
-
-
-def _read_csv(source: Mapping[str, Any], task: Task, *, must_vary: bool = True) -> Table:
-    target, unit, is_class = source["target"], source["target_unit"], task == "classification"
-    return read_csv(source["path"], target=target, target_unit=unit, is_class=is_class, must_vary=must_vary)
-
-
-SOURCES: dict[str, Callable[[Mapping[str, Any], Task], Table]] = {
-    "sklearn": _read_sklearn,
-    "csv": _read_csv,
-    "synthetic": _read_synthetic,
-}
-"""Readers by kind of source: (keys of the source, task) -> table."""
+def _mean_and_scale(y: np.ndarray) -> tuple[float, float]:
+    """Return mean and standard deviation of a target, 1 where that is too small to be a number."""
+    return float(y.mean()), float(y.std()) or 1.0

@@ -6,9 +6,16 @@ from typing import Any
 import numpy as np
 
 from bnn.datasets import Dataset
-from bnn.evaluation.forecasts import REFERENCES, observed, posterior_summary, reference_mixture
+from bnn.evaluation.forecasts import (
+    REFERENCES,
+    observed,
+    posterior_summary,
+    reference_mixture,
+    times_of,
+)
 from bnn.layout import ParameterLayout
 from bnn.plots import (
+    AlongTime,
     Band,
     ChainPredictions,
     ChainRun,
@@ -20,7 +27,7 @@ from bnn.plots import (
 )
 from bnn.posterior import make_network
 from bnn.posterior_file import StoredPosterior, stacked_theta
-from bnn.predictive import ClassSummary, central_intervals, make_predictor, predict_grid
+from bnn.predictive import ClassSummary, TargetSummary, central_intervals, make_predictor, predict_grid
 
 _GRID = np.linspace(-0.25, 1.25, 241)
 """Points of the band, in units of the range of the training data, which lies from 0 to 1."""
@@ -123,6 +130,29 @@ def rows_of_test(
         np.sqrt(summary.aleatoric),
         np.sqrt(summary.epistemic),
         axis_label(dataset.target_name, dataset.target_unit),
+    )
+
+
+def along_time(idata: StoredPosterior, dataset: Dataset) -> AlongTime | None:
+    """Return forecasts of the test rows along time, with the end of the training part; None of other tables."""
+    if dataset.time_train is None or dataset.time_test is None:
+        return None
+    before = slice(-max(1, len(dataset.y_test) // 3), None)
+    summary = posterior_summary(idata, dataset, "test")
+    assert isinstance(summary, TargetSummary), "a time series is a regression"
+    lower, upper = central_intervals(idata["predictions"]["y"], (0.5, 0.9))
+    return AlongTime(
+        time=times_of(dataset.time_test, dataset),
+        y=observed(dataset, "test"),
+        mean=summary.mean,
+        lower_50=lower[0],
+        upper_50=upper[0],
+        lower_90=lower[1],
+        upper_90=upper[1],
+        time_before=times_of(dataset.time_train[before], dataset),
+        y_before=observed(dataset, "train")[before],
+        time_label=axis_label(dataset.time_name, ""),
+        target_label=axis_label(dataset.target_name, dataset.target_unit),
     )
 
 

@@ -74,6 +74,11 @@ def table_of(source: Mapping[str, Any], task: str) -> Table:
     return Table(train.rows + test.rows, train.features, train.outputs)
 
 
+def with_lags(series: Table, lags: int) -> Table:
+    """Return the extent of the table that a time series becomes, a column of times counted if it has one."""
+    return series._replace(features=series.features + lags)
+
+
 def _table_of_csv(path: Path, target: str, task: str) -> Table:
     try:
         with path.open("rb") as file:
@@ -126,7 +131,7 @@ def peak_mb(rule: str, table: Table, settings: Mapping[str, Any]) -> float:
     rows, features = table.rows, table.features
     draws = sampler["chains"] * sampler["draws"]
     points, weights = draws * rows, draws * n_parameters(table, settings)
-    regression = settings["task"] == "regression"
+    regression = settings["task"] != "classification"
     columns = rows * (features + 1)
     # Bytes on top of the base, by what holds them.
     extra = {

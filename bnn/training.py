@@ -29,6 +29,8 @@ class BaselineSettings:
         Epochs without a better validation loss after which training stops.
     validation_size
         Part of the training rows set aside for early stopping and for the noise scale, in (0, 1).
+    class_weight
+        "none", or "balanced": a row of a class weighs as much as that class is rarer than the others.
     """
 
     learning_rate: float
@@ -37,6 +39,7 @@ class BaselineSettings:
     max_epochs: int
     patience: int
     validation_size: float
+    class_weight: str
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,12 @@ def validation_rows(y: np.ndarray, *, size: float, stratify: bool, rng: np.rando
     return rows
 
 
+def balanced_weights(y: np.ndarray) -> np.ndarray:
+    """Return weights of rows under which all classes weigh the same, their mean 1; class indices (obs,) -> (obs,)."""
+    classes, index, count = np.unique(y, return_inverse=True, return_counts=True)
+    return np.asarray(len(y) / (len(classes) * count[index]))
+
+
 def _starting_weights(network: Network, layout: ParameterLayout, rng: np.random.Generator) -> np.ndarray:
     """Return weights of variance 1/inputs and zero biases (LeCun et al. 1998), shape (param,)."""
     blocks = {
@@ -102,6 +111,8 @@ class _Training:
         else:
             self._likelihood = Categorical(n_classes)
         self._columns, self._target = network.columns(x), self._likelihood.encode(y)
+        is_weighted = n_classes is not None and settings.class_weight == "balanced"
+        self._weight = balanced_weights(y) if is_weighted else None
         self.layout = ParameterLayout(network.parameter_shapes)
         shapes = self.layout.shapes.values()
         decays = np.concatenate(
@@ -110,10 +121,12 @@ class _Training:
         self._decay = settings.weight_decay * decays
 
     def loss(self, theta: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        """Return the mean negative log likelihood, (network,); theta (network, param), rows (network, row)."""
+        """Return the weighted mean negative log likelihood, (network,); theta (network, param), rows (network, row)."""
         parameters = self.layout.unpack(theta)
         output = self._network.forward_layers(parameters, self._inputs(rows))[-1]
-        return -self._likelihood.pointwise(output, self._targets(rows), parameters).mean(axis=1)
+        pointwise = self._likelihood.pointwise(output, self._targets(rows), parameters)
+        weight = None if self._weight is None else self._weight[rows]
+        return -np.average(pointwise, axis=1, weights=weight)
 
     def epoch(
         self, adam: AdamState, theta: np.ndarray, rows: np.ndarray, rngs: Sequence[np.random.Generator]
@@ -130,6 +143,8 @@ class _Training:
         parameters = self.layout.unpack(theta)
         outputs = self._network.forward_layers(parameters, self._inputs(rows))
         _, output_grad, _ = self._likelihood.total_and_grad(outputs[-1], self._targets(rows), parameters)
+        if self._weight is not None:
+            output_grad *= self._weight[rows][:, None]
         grad = np.zeros_like(theta)
         self.layout.add_to(grad, self._network.backward(parameters, outputs, output_grad))
         return -grad / rows.shape[1]

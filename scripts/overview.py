@@ -5,13 +5,15 @@ from bnn.report import render_overview, write_page
 from bnn.storage import read_json
 
 
-def main(diagnostics_paths, metrics_paths, checks_paths, out_path):
+def main(diagnostics_paths, metrics_paths, checks_paths, repeats_paths, out_path):
     """Write results/report.html.
 
     Parameters
     ----------
     diagnostics_paths, metrics_paths, checks_paths
         Verdict, scores and model checks of each dataset, in the order of the rows.
+    repeats_paths
+        Means over splits of each dataset that was repeated.
     out_path
         Where the page goes.
     """
@@ -20,7 +22,7 @@ def main(diagnostics_paths, metrics_paths, checks_paths, out_path):
         diagnostics, metrics, checks = (read_json(path) for path in paths)
         # What the checks raise stands with what the scores raise.
         entries.append((diagnostics, metrics | {"flags": metrics["flags"] + checks["flags"]}))
-    write_page(out_path, render_overview(entries))
+    write_page(out_path, render_overview(entries, [read_json(path) for path in repeats_paths]))
 
 
 if "snakemake" in globals():
@@ -29,5 +31,6 @@ if "snakemake" in globals():
             snakemake.input.diagnostics,
             snakemake.input.metrics,
             snakemake.input.checks,
+            snakemake.input.repeats,
             snakemake.output[0],
         )

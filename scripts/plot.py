@@ -51,6 +51,7 @@ def main(
         arrays=figures.check_arrays(checks, read_netcdf(arrays_path)[0]),
         diagnostics=read_netcdf(diagnostics_path)[0],
         thresholds=settings["diagnostics"],
+        along_time=figures.along_time(idata, dataset),
         test=figures.rows_of_test(idata, dataset, baseline),
         band=figures.band(
             idata,

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from bnn import metrics
+from bnn.columns import Column
 from bnn.datasets import Dataset
 from bnn.evaluation import bootstrap, calibration, scores
 from bnn.evaluation.forecasts import (
@@ -15,9 +16,11 @@ from bnn.evaluation.forecasts import (
     check_rows,
     mixture_forecast,
     observed,
+    positive_class,
     posterior_forecast,
     posterior_summary,
     reference_mixture,
+    times_of,
 )
 from bnn.evaluation.standout import standout_rows
 from bnn.posterior_file import PHASES, StoredPosterior
@@ -73,7 +76,7 @@ def evaluate(
     summaries = {split: posterior_summary(idata, dataset, split) for split in SPLITS}
     forecasts = {split: _forecasts(idata, dataset, references, split, summaries[split]) for split in SPLITS}
     models = _models(idata, dataset, forecasts)
-    errors, differences = _compare(models, forecasts["test"], observed(dataset, "test"), rng)
+    errors, differences = _compare(models, forecasts["test"], dataset, rng)
     for model, found in models.items():
         for split, entries in found.items():
             for name, entry in entries.items():
@@ -88,9 +91,13 @@ def evaluate(
         "n_test": len(dataset.y_test),
         "n_features": len(dataset.feature_names),
         "feature_names": list(dataset.feature_names),
+        "columns": [_column(column) for column in dataset.columns or ()],
         "target_name": dataset.target_name,
         "target_unit": dataset.target_unit,
         "class_names": list(dataset.class_names),
+        "positive_class": dataset.class_names[positive_class(dataset)]
+        if len(dataset.class_names) == 2
+        else None,
         "architecture": [int(size) for size in about["architecture"]],
         "n_params": int(about["n_params"]),
         "flags": flags(differences, models),
@@ -123,6 +130,18 @@ def evaluate(
             for split, found in forecasts.items()
         }
     return report, predictions_table(dataset, summaries["test"], forecasts["test"])
+
+
+def _column(column: Column) -> dict[str, Any]:
+    """Return what metrics.json says of a column of the table."""
+    about = ("name", "kind", "fill", "n_missing", "n_missing_test", "n_unseen_test")
+    return {
+        **{name: getattr(column, name) for name in about},
+        "n_levels": len(column.levels) + len(column.rare),
+        "n_rare": len(column.rare),
+        "has_indicator": column.has_indicator,
+        "features": list(column.features),
+    }
 
 
 def save(
@@ -206,34 +225,39 @@ def _models(
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Return model -> split -> score -> {"value", "mcse"}."""
     models: dict[str, dict[str, dict[str, Any]]] = {}
+    positive = positive_class(dataset) if dataset.task == "classification" else 0
     for split, found in forecasts.items():
         y = observed(dataset, split)
         for model, forecast in found.items():
             entries: dict[str, Any]
             if model != "bnn":
-                entries = {n: {"value": value, "mcse": None} for n, value in _score(forecast, y).items()}
+                entries = {
+                    n: {"value": value, "mcse": None} for n, value in _score(forecast, y, positive).items()
+                }
             elif isinstance(forecast, TargetForecast):
                 entries = scores.posterior_target_scores(idata, split, y)
             else:
-                entries = scores.posterior_class_scores(idata, split, y)
+                entries = scores.posterior_class_scores(idata, split, y, positive=positive)
             models.setdefault(model, {})[split] = entries
     return models
 
 
-def _score(forecast: np.ndarray | TargetForecast, y: np.ndarray) -> scores.Scores:
+def _score(forecast: np.ndarray | TargetForecast, y: np.ndarray, positive: int) -> scores.Scores:
     if isinstance(forecast, TargetForecast):
         return scores.forecast_scores(forecast, y)
-    return scores.class_scores(forecast, y)
+    return scores.class_scores(forecast, y, positive=positive)
 
 
 def _compare(
-    models: Mapping[str, Any], forecasts: Forecasts, y: np.ndarray, rng: np.random.Generator
+    models: Mapping[str, Any], forecasts: Forecasts, dataset: Dataset, rng: np.random.Generator
 ) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, dict[str, float]]]]:
+    y = observed(dataset, "test")
+
     def replicate(model: str, weights: np.ndarray) -> bootstrap.Replicates:
         forecast = forecasts[model]
         if isinstance(forecast, TargetForecast):
             return bootstrap.target_replicates(forecast, y, weights)
-        return bootstrap.class_replicates(forecast, y, weights)
+        return bootstrap.class_replicates(forecast, y, weights, positive=positive_class(dataset))
 
     values = {
         model: {name: entry["value"] for name, entry in found["test"].items()}
@@ -269,6 +293,11 @@ def predictions_table(
         columns["bnn_entropy_aleatoric"] = bnn.aleatoric
         columns["bnn_mutual_information"] = bnn.epistemic
         return columns
+    if dataset.time_test is not None:
+        times = times_of(dataset.time_test, dataset)
+        whole = not dataset.time_is_date and bool((times == np.floor(times)).all())
+        numbers = times.astype(np.int64) if whole else times
+        columns["time"] = np.datetime_as_string(times) if dataset.time_is_date else numbers
     columns["y"] = observed(dataset, "test")
     for model, forecast in forecasts.items():
         assert isinstance(forecast, TargetForecast)

@@ -11,7 +11,7 @@ import numpy as np
 
 from bnn import metrics
 from bnn.evaluation.forecasts import TargetForecast
-from bnn.evaluation.scores import LEVELS
+from bnn.evaluation.scores import LEVELS, prevalence_scores
 
 N_REPLICATES = 2000
 LEVEL = 0.95
@@ -36,7 +36,9 @@ def row_weights(n_rows: int, n_replicates: int, rng: np.random.Generator) -> Ite
         yield np.stack([np.bincount(row, minlength=n_rows) for row in chosen]) / n_rows
 
 
-def class_replicates(probability: np.ndarray, y: np.ndarray, weights: np.ndarray) -> Replicates:
+def class_replicates(
+    probability: np.ndarray, y: np.ndarray, weights: np.ndarray, *, positive: int
+) -> Replicates:
     """Return the scores of classes under each set of weights.
 
     Parameters
@@ -47,6 +49,8 @@ def class_replicates(probability: np.ndarray, y: np.ndarray, weights: np.ndarray
         Class indices, (obs,).
     weights
         Shape (replicate, obs).
+    positive
+        As in `bnn.evaluation.scores.class_scores`.
     """
     own = probability[np.arange(len(y)), y]
     correct = metrics.predicted_class(probability) == y
@@ -60,6 +64,7 @@ def class_replicates(probability: np.ndarray, y: np.ndarray, weights: np.ndarray
         "nll": _weighted(weights, nll),
         "brier": weights @ ((probability - one_hot) ** 2).sum(axis=1),
         "ece": np.abs(weights @ gaps).sum(axis=1),
+        **prevalence_scores(probability, y, weights, positive),
     }
 
 

@@ -57,6 +57,17 @@ def observed(dataset: Dataset, split: str) -> np.ndarray:
     return y if dataset.task == "classification" else dataset.target_mean + dataset.target_scale * y
 
 
+def times_of(values: np.ndarray, dataset: Dataset) -> np.ndarray:
+    """Return times of a time series as they are read: numbers, or datetime64 where they are dates."""
+    return values.astype("datetime64[s]") if dataset.time_is_date else values
+
+
+def positive_class(dataset: Dataset) -> int:
+    """Return the class that precision is of where there are two: the rarer one of the training rows, else the last."""
+    count = np.bincount(dataset.y_train, minlength=dataset.n_outputs)
+    return int(np.flatnonzero(count == count.min())[-1])
+
+
 def posterior_summary(idata: StoredPosterior, dataset: Dataset, split: str) -> ClassSummary | TargetSummary:
     """Return the predictive distribution of every row of a split, and how its spread splits; original units."""
     group = idata[PREDICTIONS[split]]

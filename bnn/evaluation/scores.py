@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bnn import metrics
+from bnn import metrics, ranking
 from bnn.evaluation.forecasts import TargetForecast
 from bnn.posterior_file import PREDICTIONS, StoredPosterior
 from bnn.predictive import intervals_of_sorted
@@ -48,14 +48,52 @@ def share_interval(share: float, n_rows: int, level: float) -> dict[str, float]:
     return {"lower": float(lower), "upper": float(upper)}
 
 
-def class_scores(probability: np.ndarray, y: np.ndarray) -> Scores:
-    """Return all scores of class probabilities; (obs, class) and class indices (obs,)."""
-    return {
+def class_scores(probability: np.ndarray, y: np.ndarray, *, positive: int) -> Scores:
+    """Return all scores of class probabilities; (obs, class) and class indices (obs,).
+
+    `positive` is the class that is to be found where there are two, see `bnn.ranking.class_ranking`.
+    """
+    found = {
         "accuracy": metrics.accuracy(probability, y),
         "nll": metrics.nll(probability, y),
         "brier": metrics.brier(probability, y),
         "ece": metrics.ece(probability, y),
     }
+    once = np.ones((1, len(y)))
+    return found | {
+        name: float(values[0]) for name, values in prevalence_scores(probability, y, once, positive).items()
+    }
+
+
+def prevalence_scores(
+    probability: np.ndarray, y: np.ndarray, weights: np.ndarray, positive: int
+) -> dict[str, np.ndarray]:
+    """Return the scores that a model does not win by betting on the commonest class, under each set of weights.
+
+    Parameters
+    ----------
+    probability
+        Shape (obs, class).
+    y
+        Class indices, (obs,).
+    weights
+        Shape (replicate, obs).
+    positive
+        As in `class_scores`.
+
+    Returns
+    -------
+    dict
+        Score -> (replicate,).
+    """
+    finite = np.isfinite(probability).all()
+    predicted = metrics.predicted_class(probability)
+    found = {
+        name: ranking.class_ranking(score, probability, y, weights, positive=positive)
+        for name, score in (("auroc", ranking.auroc), ("average_precision", ranking.average_precision))
+    }
+    balanced = ranking.balanced_accuracy(predicted, y, weights)
+    return {"balanced_accuracy": balanced if finite else np.full(len(weights), np.nan)} | found
 
 
 def target_scores(
@@ -112,15 +150,17 @@ def forecast_scores(forecast: TargetForecast, y: np.ndarray) -> Scores:
     )
 
 
-def posterior_class_scores(idata: StoredPosterior, split: str, y: np.ndarray) -> dict[str, Any]:
-    """Return score -> {"value", "mcse"} of the Bayesian network; y (obs,) class indices."""
+def posterior_class_scores(
+    idata: StoredPosterior, split: str, y: np.ndarray, *, positive: int
+) -> dict[str, Any]:
+    """Return score -> {"value", "mcse"} of the Bayesian network; y and positive as in `class_scores`."""
     probability = idata[PREDICTIONS[split]]["probability"]
     blocks = jackknife_blocks(*probability.shape[:2])
     parts = [
         block_means(np.asarray(probability[:, :, start : start + _ROWS_AT_ONCE]), blocks)
         for start in range(0, len(y), _ROWS_AT_ONCE)
     ]
-    return _with_mcse([class_scores(mean, y) for mean in np.concatenate(parts, axis=1)])
+    return _with_mcse([class_scores(mean, y, positive=positive) for mean in np.concatenate(parts, axis=1)])
 
 
 def posterior_target_scores(idata: StoredPosterior, split: str, y: np.ndarray) -> dict[str, Any]:

@@ -19,10 +19,12 @@ from bnn.plots.chains import (
 )
 from bnn.plots.checks import loo_pareto_k, out_of_distribution, predictive_checks, prior_sensitivity
 from bnn.plots.predictions import (
+    AlongTime,
     Band,
     ClassificationTest,
     RegressionTest,
     band_along_feature,
+    intervals_along_time,
     observed_predicted,
     prediction_intervals,
     target_uncertainty,
@@ -31,6 +33,7 @@ from bnn.plots.predictions import (
 from bnn.plots.sampler import LogDensityTrace, convergence, log_density_rank, log_density_trace
 
 __all__ = [
+    "AlongTime",
     "Band",
     "ChainPredictions",
     "ChainRun",
@@ -46,6 +49,7 @@ __all__ = [
     "coverage",
     "energy",
     "figure_names",
+    "intervals_along_time",
     "log_density_rank",
     "log_density_trace",
     "loo_pareto_k",
@@ -81,8 +85,10 @@ class CheckArrays:
     loo_rows: np.ndarray
 
 
-def figure_names(task: str, n_features: int) -> tuple[str, ...]:
+def figure_names(task: str, n_features: int, *, is_series: bool = False) -> tuple[str, ...]:
     """Names (without suffix) of the figures that `plot_dataset` writes, in the order in which they are read.
+
+    A time series is a regression whose rows have times.
 
     Raises
     ------
@@ -92,7 +98,8 @@ def figure_names(task: str, n_features: int) -> tuple[str, ...]:
     if task == "classification":
         predictions: tuple[str, ...] = ("reliability", "uncertainty")
     elif task == "regression":
-        predictions = (("band",) if n_features == 1 else ()) + ("prediction_intervals", "observed_predicted")
+        predictions = ("along_time",) * is_series + ("band",) * (n_features == 1)
+        predictions += ("prediction_intervals", "observed_predicted")
         predictions += ("pit", "coverage", "uncertainty")
     else:
         raise ValueError(f"task is {task!r}, but must be 'classification' or 'regression'")
@@ -120,6 +127,7 @@ def plot_dataset(
     metrics: Mapping[str, Any],
     checks: Mapping[str, Any],
     arrays: CheckArrays,
+    along_time: AlongTime | None = None,
 ) -> dict[str, Path]:
     """Write every figure that applies to a dataset as `<folder>/<name>.svg`.
 
@@ -147,6 +155,8 @@ def plot_dataset(
         Contents of metrics.json and checks.json.
     arrays
         Of checks.nc.
+    along_time
+        Forecasts of a time series; else None.
 
     Returns
     -------
@@ -159,6 +169,8 @@ def plot_dataset(
         draw["reliability"] = lambda path: reliability(path, calibration)
         draw["uncertainty"] = lambda path: uncertainty(path, test.aleatoric, test.epistemic, correct)
     else:
+        if along_time is not None:
+            draw["along_time"] = lambda path: intervals_along_time(path, along_time)
         if band is not None:
             draw["band"] = lambda path: band_along_feature(path, band)
         draw["prediction_intervals"] = lambda path: prediction_intervals(path, test)

@@ -11,6 +11,7 @@ from bnn.plots.canvas import (
     INK,
     MAX_MARKERS,
     MODELS,
+    MUTED,
     ORANGE,
     SKY,
     VERMILLION,
@@ -89,6 +90,37 @@ class Band:
     x_train: np.ndarray
     y_train: np.ndarray
     feature_label: str
+    target_label: str
+
+
+@dataclass(frozen=True)
+class AlongTime:
+    """Forecasts of the test rows of a time series in the order of time, in original units: (obs,) each.
+
+    Attributes
+    ----------
+    time
+        When each value was observed: numbers, or datetime64.
+    y
+        Observed values.
+    mean, lower_50, upper_50, lower_90, upper_90
+        Predicted mean of the BNN, and ends of its central intervals for a new observation.
+    time_before, y_before
+        The last training rows, for the eye.
+    time_label, target_label
+        Labels of the axes.
+    """
+
+    time: np.ndarray
+    y: np.ndarray
+    mean: np.ndarray
+    lower_50: np.ndarray
+    upper_50: np.ndarray
+    lower_90: np.ndarray
+    upper_90: np.ndarray
+    time_before: np.ndarray
+    y_before: np.ndarray
+    time_label: str
     target_label: str
 
 
@@ -173,6 +205,32 @@ def prediction_intervals(path: PathLike, test: RegressionTest) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
     legend_above(figure, n_columns=2)
     save(figure, path, title)
+
+
+@styled
+def intervals_along_time(path: PathLike, series: AlongTime) -> None:
+    """Draw the BNN's mean and 50 % and 90 % intervals along time, and what was observed before and then."""
+    figure, axes = new_figure(height=3.6)
+    y = series.y
+    inside = (y >= series.lower_90) & (y <= series.upper_90)
+    for low, high, share in ((series.lower_90, series.upper_90, 90), (series.lower_50, series.upper_50, 50)):
+        label = f"BNN, {share} % interval"
+        band = axes.fill_between(series.time, low, high, color=SKY, alpha=0.35, linewidth=0, label=label)
+        band.set_rasterized(len(y) > MAX_MARKERS)
+    is_long = len(y) > 4 * MAX_MARKERS
+    before = (series.time_before, series.y_before, MUTED, "before, training rows")
+    for time, values, colour, label in ((series.time, series.mean, BLUE, "BNN, mean"), before):
+        axes.plot(time, values, color=colour, linewidth=1.0, label=label, rasterized=is_long)
+    label = f"observed, inside ({np.count_nonzero(inside)} rows)"
+    points(axes, series.time[inside], y[inside], color=INK, marker="o", markersize=1.8, label=label)
+    label = f"observed, outside ({np.count_nonzero(~inside)} rows)"
+    points(axes, series.time[~inside], y[~inside], color=VERMILLION, marker="X", markersize=5, label=label)
+    axes.set(xlabel=series.time_label, ylabel=series.target_label)
+    axes.margins(x=0.01)
+    for tick in axes.get_xticklabels():
+        tick.set(rotation=30, ha="right")
+    legend_above(figure, n_columns=2)
+    save(figure, path, "Forecasts of the test rows along time")
 
 
 @styled

@@ -31,6 +31,13 @@ class FigureText:
 
 
 CAPTIONS = {
+    "along_time": Caption(
+        "predictions",
+        "How does the forecast go along with what came?",
+        "Test rows in the order of time, each forecast from what was known so many steps before. Half of the dots "
+        "should lie in the dark band and nine in ten in the light one, at any time: crosses in a row are a stretch of "
+        "time that the training rows, whose end is drawn grey, did not prepare the model for.",
+    ),
     "band": Caption(
         "predictions",
         "How sure is it between and beyond the data?",
@@ -177,6 +184,7 @@ def figure_texts(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> 
         f"{formatting.count(worst['ess_bulk_min'])}"
     )
     shows = {
+        "along_time": f"Forecasts with their intervals along time, and observed values. {result}.",
         "band": "Predicted mean with bands for half and nine tenths of new observations, over the training data.",
         "prediction_intervals": f"90 % intervals and observed values, sorted by prediction. {result}.",
         "observed_predicted": f"Observed against predicted values of all models. {result}.",

@@ -58,8 +58,19 @@ def scores(metrics: Mapping[str, Any], split: str, *, trusted: bool = True) -> T
     doubt = "" if trusted else ": not to be trusted, the chains have not converged"
     caption = f"{split.capitalize()} rows ({formatting.count(metrics[f'n_{split}'])}){doubt}"
     columns = ("Metric", *(MODELS.get(model, model) for model in models), "Monte Carlo error, BNN")
-    return Table(
-        f"comparison-{split}", caption, columns, tuple(rows), notes=missing_note(rows, _SCORE_MISSING)
+    notes = missing_note(rows, _SCORE_MISSING) + _of_which_class(metrics)
+    return Table(f"comparison-{split}", caption, columns, tuple(rows), notes=notes)
+
+
+def _of_which_class(metrics: Mapping[str, Any]) -> tuple[str, ...]:
+    """Say what the scores mean that are of one class."""
+    if metrics["task"] != "classification":
+        return ()
+    if metrics["positive_class"] is not None:
+        return (f"Average precision is of the rarer class, {metrics['positive_class']}.",)
+    return (
+        "AUROC and average precision set each class against the rest, and are means over classes: all count alike, "
+        "however rare.",
     )
 
 

@@ -13,8 +13,10 @@ from markupsafe import Markup
 
 from bnn.report import advice, comparison, convergence, formatting, rows, sentences
 from bnn.report import checks as check_tables
+from bnn.report import columns as column_tables
 from bnn.report.captions import figure_texts
 from bnn.report.overview import Entry, cautions, model_labels, overview_rows, tally
+from bnn.report.repeats import over_splits
 from bnn.report.scatter import HEIGHT, WIDTH, scatter
 from bnn.report.table import METRICS, Table, headline, score, share_bound
 from bnn.storage import atomic_path
@@ -97,7 +99,9 @@ def render_dataset(
             flags=[flag for flag in metrics["flags"] if flag["raised"]],
             check_flags=[flag for flag in checks["flags"] if flag["raised"]],
             advice=advice.explain(diagnostics["findings"]),
-            change=advice.as_yaml(metrics["dataset"], advice.changes(diagnostics, settings)),
+            change=advice.as_yaml(
+                metrics["dataset"].partition(".")[0], advice.changes(diagnostics, settings)
+            ),
             tiles=_tiles(diagnostics, metrics),
             summary=_summary(metrics, settings),
             tables=_tables(diagnostics, metrics, checks),
@@ -128,19 +132,22 @@ def render_tables(
     }
 
 
-def render_overview(entries: Sequence[Entry]) -> str:
+def render_overview(entries: Sequence[Entry], repeats: Sequence[Mapping[str, Any]] = ()) -> str:
     """Render the page over all datasets, to lie beside the folders of the datasets.
 
     Parameters
     ----------
     entries
         Contents of diagnostics.json and metrics.json of each dataset, in the order of the rows.
+    repeats
+        Contents of repeats.json of each dataset that was run on several splits.
     """
     found = overview_rows(entries)
     template = _environment().get_template("overview.html.j2")
     return template.render(
         title="Bayesian neural networks",
         rows=found,
+        repeats=over_splits(repeats),
         models=model_labels(),
         tally=tally(entries),
         cautions=cautions(entries),
@@ -187,6 +194,7 @@ def _tables(
     is_class = metrics["task"] == "classification"
     detail = comparison.classes if is_class else comparison.intervals
     return {
+        "columns": column_tables.columns(metrics),
         "uncertainty": comparison.uncertainty(metrics),
         "calibration": comparison.calibration(metrics),
         "detail_test": detail(metrics, "test"),
@@ -216,14 +224,29 @@ def _summary(metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
     else:
         unit = f" in {metrics['target_unit']}" if metrics["target_unit"] else ""
         goal = f"Predicts {target}{unit}"
+    if settings["task"] == "timeseries":
+        horizon = settings["series"]["horizon"]
+        steps = f"{formatting.count(horizon)} step{'' if horizon == 1 else 's'}"
+        goal += f", {steps} ahead of the last value that is known,"
     n_train, n_test = formatting.count(metrics["n_train"]), formatting.count(metrics["n_test"])
     features = f"{formatting.count(metrics['n_features'])} feature{'' if metrics['n_features'] == 1 else 's'}"
     architecture = "–".join(str(size) for size in metrics["architecture"])
     return (
-        f"{goal} from {features}, with {n_train} training and {n_test} test rows. "
+        f"{goal} from {features}, with {n_train} training and {n_test} test rows{_division(settings)}. "
         f"Network {architecture}, {settings['network']['activation']}, "
         f"{formatting.count(metrics['n_params'])} parameters."
     )
+
+
+def _division(settings: Mapping[str, Any]) -> str:
+    """Say how rows were divided, where that was not by lot."""
+    split = settings["split"]
+    return {
+        "random": "",
+        "time": ", the test rows after the training rows in time",
+        "group": f", with no {split['column']} in both",
+        "column": f", as the column {split['column']} says",
+    }[split["method"]]
 
 
 def _tiles(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -272,11 +295,9 @@ def _timings(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> list
 
 
 def _seeds(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
-    seed, split = settings["seed"], settings["split"]["seed"]
-    seeds = [
-        ("Everything random", seed),
-        ("Split into training and test rows", seed if split is None else split),
-    ]
+    seeds = [("Everything random", settings["seed"])]
+    if settings["split"]["seed"] is not None:  # of a split by lot
+        seeds.append(("Split into training and test rows", settings["split"]["seed"]))
     if settings["source"].get("seed") is not None:
         seeds.append(("Artificial data", settings["source"]["seed"]))
     return [(label, str(value)) for label, value in seeds]
@@ -288,7 +309,11 @@ def _config(dataset: str, settings: Mapping[str, Any]) -> str:
     What a dataset may not override for its task may stand among the shared settings: all go there but what can
     stand with a dataset only.
     """
-    own = ("task", "source", "predict")
+    own = ("task", "source", "series", "predict")
     shared = {key: value for key, value in settings.items() if key not in own}
-    whole = shared | {"datasets": {dataset: {key: settings[key] for key in own if key in settings}}}
+    of_dataset = {key: settings[key] for key in own if key in settings}
+    if settings["task"] != "timeseries":
+        of_dataset.pop("series", None)
+    # A split of several is run again alone, and so needs no number behind its name.
+    whole = shared | {"datasets": {dataset.partition(".")[0]: of_dataset}}
     return yaml.safe_dump(whole, sort_keys=False, allow_unicode=True, width=88)

@@ -37,8 +37,12 @@ class Metric:
 
 
 _LESS = "lower is better"
+_CHANCE = "higher is better, chance is"
 METRICS = {
     "accuracy": Metric("Accuracy", "higher is better", 1, is_share=True),
+    "balanced_accuracy": Metric("Balanced accuracy", f"{_CHANCE} one over the classes", 1, is_share=True),
+    "auroc": Metric("AUROC", f"{_CHANCE} one half", 1),
+    "average_precision": Metric("Average precision", f"{_CHANCE} the share of the class", 1),
     "rmse": Metric("RMSE", _LESS, -1, has_unit=True),
     "mae": Metric("MAE", _LESS, -1, has_unit=True),
     "r2": Metric("R²", "higher is better", 1),

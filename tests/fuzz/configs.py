@@ -17,6 +17,7 @@ SOURCES: list[tuple[str, dict[str, Any]]] = [
     ("regression", {"kind": "sklearn", "name": "diabetes"}),
     ("regression", {"kind": "synthetic", "name": "gap"}),
     ("regression", {"kind": "csv", "path": "mine.csv", "target": "price"}),
+    ("timeseries", {"kind": "csv", "path": "mine.csv", "target": "price"}),
 ]
 # Named here and not drawn: they decide what a dataset is, and which file is read.
 _CHOSEN = ("datasets", "source", "task")
@@ -105,6 +106,8 @@ def datasets(draw: Callable[..., Any]) -> dict[str, Any]:
     """A dataset with some settings of its own; their parts may contradict one another."""
     task, source = draw(st.sampled_from(SOURCES))
     own = draw(st.one_of(st.just({}), values(SCHEMA)))
+    if "repeats" in own:  # each is a run: a graph of many datasets must stay small
+        own["repeats"] = 1 + own["repeats"] % 2
     return {**own, "task": task, "source": dict(source)}
 
 

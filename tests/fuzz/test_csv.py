@@ -229,7 +229,7 @@ def test_a_file_is_read_right_or_refused(
     path = tmp_path_factory.getbasetemp() / "fuzz.csv"
     path.write_bytes(data)
     source = {"kind": "csv", "path": str(path), "target": target, "target_unit": ""}
-    split = {"test_size": 0.25, "stratify": False, "seed": 1}
+    split = {"method": "random", "test_size": 0.25, "stratify": False, "seed": 1}
     try:
         with within():
             found = prepare("mine", task=task, source=source, split=split)
@@ -280,7 +280,7 @@ def test_a_sound_file_is_accepted_however_it_is_written(
     blank = ("," * (len(rows[0]) - 1) + newline) * padding
     path.write_bytes((text_of(rows, newline=newline, quoting=quoting) + blank).encode(encoding))
     source = {"kind": "csv", "path": str(path), "target": target, "target_unit": ""}
-    split = {"test_size": 0.3, "stratify": task == "classification", "seed": 1}
+    split = {"method": "random", "test_size": 0.3, "stratify": task == "classification", "seed": 1}
     with within():
         found = prepare("mine", task=task, source=source, split=split)
     assert_same(found, rows, target)
@@ -294,7 +294,10 @@ def test_bytes_that_are_no_table_are_refused(data: bytes, tmp_path_factory: pyte
     source = {"kind": "csv", "path": str(path), "target": "y", "target_unit": ""}
     with within(), pytest.raises(DataError, match=re.escape(str(path))):
         prepare(
-            "mine", task="regression", source=source, split={"test_size": 0.2, "stratify": False, "seed": 1}
+            "mine",
+            task="regression",
+            source=source,
+            split={"method": "random", "test_size": 0.2, "stratify": False, "seed": 1},
         )
 
 
@@ -311,6 +314,6 @@ def test_a_large_file_is_read_in_time(tmp_path: Path) -> None:
                 "mine",
                 task="regression",
                 source=source,
-                split={"test_size": 0.2, "stratify": False, "seed": 1},
+                split={"method": "random", "test_size": 0.2, "stratify": False, "seed": 1},
             )
         assert found.x_train.shape == (n_rows * 4 // 5, n_features)

@@ -111,10 +111,18 @@ def make_diagnostics(task: str, verdict: str = "PASS", dataset: str = "iris") ->
     }
 
 
+def make_column(name: str, kind: str = "number", **changes: Any) -> dict[str, Any]:
+    """Build what metrics.json says of a column."""
+    counts = dict.fromkeys(("n_missing", "n_missing_test", "n_unseen_test", "n_levels", "n_rare"), 0)
+    about = {"fill": None, "has_indicator": False, "features": [name]}
+    return {"name": name, "kind": kind, **counts, **about, **changes}
+
+
 def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
     """Build the contents of metrics.json."""
     if task == "classification":
         values = {"accuracy": 0.96667, "nll": 0.10312, "brier": 0.05812, "ece": 0.03213}
+        values |= {"balanced_accuracy": 0.94321, "auroc": 0.97531, "average_precision": 0.91357}
     else:
         values = {"rmse": 53.1277, "mae": 43.02, "r2": 0.4811, "nll": 5.4012, "crps": 30.0321}
         values |= {f"coverage_{level}": level / 100 - 0.011 for level in (50, 90, 95)}
@@ -139,9 +147,11 @@ def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
         "n_test": 30,
         "n_features": 4,
         "feature_names": list("abcd"),
+        "columns": [make_column(name) for name in "abcd"],
         "target_name": "species" if task == "classification" else "disease_progression",
         "target_unit": "" if task == "classification" else "points",
         "class_names": ["setosa", "versicolor", "virginica"] if task == "classification" else [],
+        "positive_class": None,
         "architecture": [4, 16, 3],
         "n_params": 131,
         "models": models,
@@ -386,7 +396,7 @@ def make_settings() -> dict[str, Any]:
         "task": "classification",
         "source": {"kind": "sklearn", "name": "iris"},
         "seed": 1,
-        "split": {"test_size": 0.2, "stratify": True, "seed": 42},
+        "split": {"method": "random", "column": None, "test_size": 0.2, "stratify": True, "seed": 42},
         "network": {"hidden": [16], "activation": "tanh", "precision": "float64"},
         "prior": {"weights": {"scale": 2.0}},
         "sampler": {"kernel": "mala", "chains": 4, "warmup": 3000, "draws": 2000, "thin": 5}

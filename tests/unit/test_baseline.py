@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import yaml
 
+from bnn import training
 from bnn.baseline import fit_references, linear_predictions, network_predictions, predict
 from bnn.config import load
 from bnn.datasets import prepare
@@ -13,16 +14,22 @@ from bnn.layout import ParameterLayout
 from bnn.network import Network
 from bnn.posterior import make_network
 from bnn.seeding import Stream, chain_rng
-from bnn.training import BaselineSettings, validation_rows
+from bnn.training import BaselineSettings, balanced_weights, validation_rows
 from bnn.training import train as train_networks
 
 ROOT = Path(__file__).parents[2]
 
 SETTINGS = BaselineSettings(
-    learning_rate=0.01, weight_decay=1e-4, batch_size=32, max_epochs=400, patience=60, validation_size=0.2
+    learning_rate=0.01,
+    weight_decay=1e-4,
+    batch_size=32,
+    max_epochs=400,
+    patience=60,
+    validation_size=0.2,
+    class_weight="none",
 )
 NETWORK = {"hidden": [8], "activation": "tanh", "precision": "float64", "engine": "numpy"}
-SPLIT = {"test_size": 0.2, "stratify": False, "seed": 42}
+SPLIT = {"method": "random", "test_size": 0.2, "stratify": False, "seed": 42}
 
 
 def train(network, x, y, *, rng, **settings):
@@ -124,6 +131,7 @@ def test_weights_decay_and_biases_do_not():
         {"batch_size": 16},
         {"max_epochs": 4},
         {"validation_size": 0.3},
+        {"class_weight": "balanced"},
     ],
     ids=lambda fields: next(iter(fields)),
 )
@@ -136,6 +144,39 @@ def test_every_setting_changes_the_fit(iris, fields):
 
     base = changed(max_epochs=5)
     assert not np.array_equal(theta(base), theta(BaselineSettings(**{**base.__dict__, **fields})))
+
+
+def test_balanced_classes_weigh_the_same_in_the_loss_of_all_references():
+    """One class in twelve, overlapping the other: with balanced weights it is found as often as the common one."""
+    rng = np.random.default_rng(4)
+    y = np.repeat([0, 1], [550, 50])
+    x = rng.normal(1.2 * y, 1.0)[:, None]
+    weights = balanced_weights(y)
+    assert weights.mean() == pytest.approx(1)
+    assert weights[y == 0].sum() == pytest.approx(weights[y == 1].sum())
+    network = Network((1, 4, 2), activation="tanh", dtype="float64")
+    recall = {}
+    for class_weight in ("none", "balanced"):
+        settings = changed(max_epochs=60, class_weight=class_weight)
+        fit = train(network, x, y, n_classes=2, settings=settings, rng=np.random.default_rng(0))
+        output = network.forward(ParameterLayout(network.parameter_shapes).unpack(fit.theta[None]), x)[0]
+        guess = output.argmax(axis=0)
+        recall[class_weight] = [np.mean(guess[y == k] == k) for k in (0, 1)]
+    assert recall["none"][1] < 0.3
+    assert recall["balanced"] == [pytest.approx(0.72, abs=0.08)] * 2, "both near P(noise < half the distance)"
+
+
+def test_the_gradient_of_weighted_classes_is_that_of_their_weighted_loss():
+    rng = np.random.default_rng(2)
+    y = np.array([0, 0, 0, 0, 0, 1])
+    x = rng.normal(size=(6, 2))
+    network = Network((2, 3, 2), activation="tanh", dtype="float64")
+    run = training._Training(network, x, y, 2, changed(class_weight="balanced"))
+    theta, rows = rng.normal(size=(1, run.layout.n_params)), np.arange(6)[None]
+    grad = run._loss_grad(theta, rows)[0]
+    step = 1e-6 * np.eye(run.layout.n_params)
+    numeric = [(run.loss(theta + h, rows) - run.loss(theta - h, rows))[0] / 2e-6 for h in step]
+    assert grad == pytest.approx(numeric, abs=1e-8)
 
 
 def test_validation_rows_are_stratified_and_refuse_to_take_all():
@@ -176,7 +217,7 @@ def test_regression_is_in_target_units_with_a_noise_scale_from_rows_not_fitted(d
 def test_linear_reference_is_scikit_learns(diabetes, iris):
     from sklearn.linear_model import LinearRegression
 
-    linear = linear_predictions(diabetes)
+    linear = linear_predictions(diabetes, class_weight="none")
     plain = LinearRegression().fit(diabetes.x_train, diabetes.y_train).predict(diabetes.x_test)
     plain = diabetes.target_mean + diabetes.target_scale * plain
     # A ridge penalty chosen by cross-validation moves the least-squares predictions by little.
@@ -185,7 +226,7 @@ def test_linear_reference_is_scikit_learns(diabetes, iris):
     residual = linear["train_mean"] - diabetes.target_mean - diabetes.target_scale * diabetes.y_train
     n, p = diabetes.x_train.shape
     assert linear["noise_scale"] == pytest.approx(np.sqrt(np.sum(residual**2) / (n - p - 1)))
-    probability = linear_predictions(iris)["test_probability"]
+    probability = linear_predictions(iris, class_weight="none")["test_probability"]
     assert probability.shape == (30, 3)
     assert (probability.argmax(axis=1) == iris.y_test).mean() > 0.9
 

@@ -32,8 +32,8 @@ def test_a_replicate_is_the_score_of_the_rows_it_drew(rng):
     counts = np.bincount(rng.integers(0, n, size=n), minlength=n)
     rows, weights = np.repeat(np.arange(n), counts), counts[None] / n
     probability, y = some_classes(rng, n)
-    found = bootstrap.class_replicates(probability, y, weights)
-    for name, value in scores.class_scores(probability[rows], y[rows]).items():
+    found = bootstrap.class_replicates(probability, y, weights, positive=1)
+    for name, value in scores.class_scores(probability[rows], y[rows], positive=1).items():
         assert found[name][0] == pytest.approx(value, rel=1e-9), name
     forecast, y = some_targets(rng, n)
     found = bootstrap.target_replicates(forecast, y, weights)
@@ -74,9 +74,12 @@ def test_error_of_an_accuracy_is_binomial(rng):
     n = 300
     probability = np.tile([0.7, 0.3], (n, 1))
     y = (rng.random(n) < 0.25).astype(int)
-    value = {"bnn": scores.class_scores(probability, y)}
+    value = {"bnn": scores.class_scores(probability, y, positive=1)}
     errors, _ = bootstrap.compare(
-        value, lambda _, weights: bootstrap.class_replicates(probability, y, weights), n_rows=n, rng=rng
+        value,
+        lambda _, weights: bootstrap.class_replicates(probability, y, weights, positive=1),
+        n_rows=n,
+        rng=rng,
     )
     share = value["bnn"]["accuracy"]
     assert errors["bnn"]["accuracy"] == pytest.approx(math.sqrt(share * (1 - share) / n), rel=0.08)
@@ -87,9 +90,12 @@ def test_an_ece_has_a_difference_but_no_interval_that_ranks_models(rng):
     n = 60
     y = (rng.random(n) < 0.5).astype(int)
     probability = {"bnn": np.full((n, 2), 0.5), "baseline": np.eye(2)[y]}
-    values = {model: scores.class_scores(p, y) for model, p in probability.items()}
+    values = {model: scores.class_scores(p, y, positive=1) for model, p in probability.items()}
     _, found = bootstrap.compare(
-        values, lambda m, weights: bootstrap.class_replicates(probability[m], y, weights), n_rows=n, rng=rng
+        values,
+        lambda m, weights: bootstrap.class_replicates(probability[m], y, weights, positive=1),
+        n_rows=n,
+        rng=rng,
     )
     ece = found["baseline"]["ece"]
     assert ece["value"] == values["bnn"]["ece"] - values["baseline"]["ece"] and ece["se"] > 0
@@ -106,7 +112,7 @@ def test_interval_of_a_share_is_the_exact_binomial_one(hits):
 
 def test_an_impossible_row_is_not_hidden(rng):
     probability, y = np.array([[1.0, 0.0], [0.5, 0.5], [0.5, 0.5]]), np.array([1, 0, 1])
-    found = bootstrap.class_replicates(probability, y, np.array([[1 / 3] * 3, [0.0, 0.5, 0.5]]))
+    found = bootstrap.class_replicates(probability, y, np.array([[1 / 3] * 3, [0.0, 0.5, 0.5]]), positive=1)
     assert found["nll"][0] == math.inf
     assert found["nll"][1] == pytest.approx(math.log(2))
     assert math.isnan(bootstrap.standard_error(found["nll"]))

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from bnn.config import RESERVED_NAMES, ConfigError, check_files, load, merge
+from bnn.config import RESERVED_NAMES, ConfigError, check_files, load, merge, runs
 from bnn.config_model import Sampler, Settings
 from bnn.kernels import make_kernel
 
@@ -74,6 +74,41 @@ def test_stratify_is_off_for_regression() -> None:
     config = load({"split": {"stratify": True}, "datasets": {"iris": IRIS, "gap": GAP}})
     assert config.datasets["iris"].split.stratify
     assert not config.datasets["gap"].split.stratify
+
+
+def test_keys_that_have_no_effect_on_a_split_do_not_change_it() -> None:
+    shared = {"split": {"seed": 7, "column": "c", "test_value": "x", "test_size": 0.3}, "repeats": 4}
+    source = {"kind": "csv", "path": "a.csv", "target": "y"}
+
+    def resolved(task: str, **own: Any) -> dict[str, Any]:
+        dataset = load({**shared, "datasets": {"x": {"task": task, "source": source, **own}}}).datasets["x"]
+        return dataset.split.model_dump() | {"repeats": dataset.repeats}
+
+    by_lot = {
+        "method": "random",
+        "column": None,
+        "test_value": "test",
+        "test_size": 0.3,
+        "stratify": True,
+        "seed": 7,
+    }
+    assert resolved("classification") == by_lot | {"repeats": 4}
+    in_time = {"method": "time", "stratify": False, "seed": None, "repeats": 1}
+    assert resolved("regression", split={"method": "time"}) == by_lot | in_time | {"column": "c"}
+    assert resolved("timeseries", series={"time": "t"}) == by_lot | in_time | {"column": "t"}
+    by_column = {"method": "column", "column": "c", "test_value": "x", "test_size": 0.2}
+    assert resolved("regression", split={"method": "column"}) == in_time | by_column
+
+
+def test_a_repeated_dataset_is_a_run_for_each_seed_of_the_split() -> None:
+    config = load({"seed": 5, "datasets": {"iris": {**IRIS, "repeats": 3}, "gap": GAP}})
+    found = runs(config)
+    assert list(found) == ["iris.0", "iris.1", "iris.2", "gap"]
+    assert [run.split.seed for run in found.values()] == [5, 6, 7, 5]
+    assert {run.seed for run in found.values()} == {5}, "what is not the split stays"
+    alone = load({"seed": 5, "datasets": {"iris": IRIS, "gap": GAP}}).datasets
+    assert found["iris.0"] == alone["iris"], "the first is what it would be alone"
+    assert found["gap"] == alone["gap"]
 
 
 def test_another_prior_family_keeps_the_scale_and_ignores_df() -> None:
@@ -157,7 +192,7 @@ def test_missing_files_are_all_reported(tmp_path: Path, monkeypatch: pytest.Monk
         "did you mean 'data/houses.csv'?"
     )
     assert far == f"datasets.far.source.path: there is no file 'nowhere/a.csv' (paths start from {tmp_path})"
-    assert folder == "datasets.folder.source.path: 'data' is a folder; name a CSV file in it"
+    assert folder == "datasets.folder.source.path: 'data' is a folder; name a file in it"
 
 
 def test_importing_the_config_is_light() -> None:

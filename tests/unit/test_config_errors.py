@@ -50,7 +50,7 @@ diagnostics: {acceptance_min: 0.99} >> acceptance_min (0.99) must not be greater
 sampler: {chians: 4} >> sampler.chians: unknown key. Did you mean chains? Allowed here: kernel, chains, chains_per_job
 sampler: {Chains: 4} >> sampler.Chains: unknown key. Did you mean chains?
 sampler: {3: 4} >> sampler.3: unknown key. Allowed here: kernel, chains
-smpler: {} >> smpler: unknown key. Did you mean sampler? Allowed here: seed, split, network, prior,
+smpler: {} >> smpler: unknown key. Did you mean sampler? Allowed here: seed, repeats, split, columns,
 chains: 4 >> chains: unknown key. It belongs in sampler.chains or datasets.<name>.sampler.chains.
 task: 4 >> task: unknown key. It belongs in datasets.<name>.task.
 """
@@ -58,16 +58,16 @@ task: 4 >> task: unknown key. It belongs in datasets.<name>.task.
 # YAML of a dataset x >> part of the one message. SHORT says what begins with a $.
 DATASET_CASES = """
 $IRIS, sampler: {chians: 2} >> x.sampler.chians: unknown key. Did you mean chains? Allowed here: kernel, chains
-$IRIS, chains: 2 >> x.chains: unknown key. It belongs in sampler.chains. Allowed here: seed, split
+$IRIS, chains: 2 >> x.chains: unknown key. It belongs in sampler.chains. Allowed here: seed, repeats, split
 $IRIS, path: a >> x.path: unknown key. It belongs in source.path. Allowed here:
 $IRIS, sampler: 5 >> x.sampler: must be a group of keys (lines indented below it), not 5
-task: clasification, $SOURCE >> x.task: must be one of classification, regression, not 'clasification'
+task: clasification, $SOURCE >> x.task: must be one of classification, regression, timeseries, not 'clasification'
 $SOURCE >> x.task: is missing; it must be one of classification, regression
 task: regression >> x.source: is missing; it must be a group of keys (lines indented below it)
 task: regression, source: >> x.source: must be a group of keys (lines indented below it), not null
 task: regression, source: iris >> x.source: must be a group of keys (lines indented below it), not 'iris'
-task: regression, source: {} >> x.source.kind: is missing; it must be one of csv, sklearn, synthetic
-task: regression, source: {kind: sql} >> x.source.kind: must be one of csv, sklearn, synthetic, not 'sql'
+task: regression, source: {} >> x.source.kind: is missing; it must be one of csv, openml, parquet, sklearn, synthetic, tsv, url
+task: regression, source: {kind: sql} >> x.source.kind: must be one of csv, openml, parquet, sklearn, synthetic, tsv, url, not 'sql'
 task: regression, source: {kind: sklearn} >> x.source.name: is missing; it must be one of iris, wine, breast
 task: regression, source: {kind: sklearn, name: irs} >> x.source.name: must be one of iris, wine, breast_cancer,
 task: regression, source: {kind: csv, path: a} >> source.target: is missing; it must be text that is not empty
@@ -80,6 +80,20 @@ $CSV, target: y, target_unit: 1} >> x.source.target_unit: must be text, not 1 (p
 $CSV, target: [a]} >> x.source.target: must be text that is not empty, not ["a"]
 $CSV, target: y, name: x} >> x.source.name: unknown key. Allowed here: kind, path, test, target, target_unit
 $CSV, target: y, taget_unit: x} >> x.source.taget_unit: unknown key. Did you mean target_unit?
+$CSV, target: [a, b]} >> x.source.target: must be one column, not 2: make a dataset for each, here with `target: a` and
+$CSV, target: y, drop: a} >> x.source.drop: must be a list of texts, each not empty, not 'a'
+$CSV, target: y, drop: [y]} >> x.source: drop must not name the target 'y'
+$CSV, target: y, drop: [a], categorical: [a]} >> x.source: drop and categorical both name a; remove it from one of them
+$CSV, target: y, separator: ";;"} >> x.source.separator: must be text that is one character, not ';;'
+$CSV, target: y, separator: "x"} >> x.source: separator cannot be 'x'; use one such as ',', ';', '|' or
+$CSV, target: y, decimal: ","} >> x.source: separator and decimal must not both be ','
+$OPENML, name: iris} >> x.source: give either id, or name and version: a name alone may mean another table tomorrow
+$OPENML, id: 61, name: iris, version: 1} >> x.source: give either id, or name and version
+$URL, url: "ftp://a.org/b.csv"} >> x.source.url: must be an address that begins with https:// or http://, not 'ftp://
+$URL, url: "https://me:secret@a.org/b.csv"} >> x.source.url: must hold no user name and no password
+$URL, url: "https://a.org/b.csv.GZ"} >> x.source.url: names an archive (.gz), and only a CSV file itself can be read
+$URL, url: "https://a.org/b.csv", sha256: abc} >> x.source.sha256: must be text that is 64 hexadecimal digits, not 'abc'
+$IRIS, columns: {missing: ignore} >> x.columns.missing: must be one of error, impute, not 'ignore'
 $GAP, n: true} >> x.source.n: must be a whole number from 10 to 1000000, not true
 $GAP, noise: 0} >> x.source.noise: must be a number greater than 0, not 0
 task: regression, $SOURCE >> x.task: must be classification for the sklearn dataset 'iris'
@@ -95,13 +109,35 @@ $IRIS, sampler: {init: prior, optimise_steps: 9} >> x.sampler.optimise_steps: ha
 $CSV, target: y, test: b.csv}, split: {test_size: 0.3} >> x.split.test_size: has no effect, because source.test names
 $IRIS, sampler: {kernel: mala, trajectory_length: 2} >> x.sampler.trajectory_length: has no effect on the kernel mala
 $IRIS, sampler: {langevin: {noise_scale: 1}} >> x.sampler.langevin: has no effect on the kernel auto; remove it
+$GAP}, baseline: {class_weight: balanced} >> x.baseline.class_weight: has no effect, because there are no classes
+$CSV, target: y}, split: {method: group} >> x.split.column: is needed for `method: group`: name a column of the table
+$CSV, target: y}, split: {method: column} >> x.split.column: is needed for `method: column`: name a column of the ta
+$CSV, target: y}, split: {column: part} >> x.split.column: has no effect on `method: random`; remove it, or set another
+$CSV, target: y}, split: {method: time, seed: 3} >> x.split.seed: has no effect on `method: time`; remove it, or set
+$CSV, target: y}, split: {method: time, test_value: a} >> x.split.test_value: has no effect on `method: time`; remove
+$CSV, target: y}, split: {method: column, column: c, test_size: 0.3} >> x.split.test_size: has no effect on `method: col
+$CSV, target: y}, split: {method: group, column: c, stratify: true} >> x.split.stratify: has no effect on `method: gr
+$CSV, target: y}, split: {method: group, column: y} >> x.split.column: 'y' is the target, which cannot be known before
+$CSV, target: y}, series: {lags: 2} >> x.series: has no effect on the task regression; remove it, or set `task: timeser
+$SERIES}, split: {method: random} >> x.split.method: has no effect, because a time series is split by time; remove it
+$SERIES}, split: {method: time, column: t} >> x.split.column: has no effect, because a time series is split by time; rem
+$SERIES}, series: {time: y} >> x.series.time: 'y' is the target, which cannot be known before; name another column
+$SERIES, test: b.csv} >> x.source.test: cannot be read as the end of a series; put all rows into source.path, and set
+$SERIES}, repeats: 3 >> x.repeats: has no effect, because a time series is split by time; remove it
+$CSV, target: y}, repeats: 3, split: {method: time} >> x.repeats: has no effect, because split.method time deals out no
+$CSV, target: y, test: b.csv}, repeats: 3 >> x.repeats: has no effect, because source.test names the test rows; remove
+$CSV, target: y}, repeats: 3, predict: [c.csv] >> x.predict: cannot be done together with repeats, because each split
+$IRIS, repeats: 3, seed: 4294967294 >> x.repeats: the seeds of the splits would exceed 4294967295; choose a smaller
 $IRIS, diagnostics: {ess_warn: 50} >> x.diagnostics: ess_fail (100) must not be greater than ess_warn (50)
 """
 SHORT = {
     "$IRIS": "task: classification, source: {kind: sklearn, name: iris}",
     "$SOURCE": "source: {kind: sklearn, name: iris}",
     "$GAP": "task: regression, source: {kind: synthetic, name: gap",
+    "$OPENML": "task: classification, source: {kind: openml",
+    "$URL": f"task: regression, source: {{kind: url, target: y, sha256: {'a' * 64}",
     "$CSV": "task: regression, source: {kind: csv, path: a.csv",
+    "$SERIES": "task: timeseries, source: {kind: csv, path: a.csv, target: y",
 }
 
 
@@ -169,6 +205,11 @@ def test_long_values_are_cut() -> None:
         ({"sampler": {"kernel": "langevin_gradient"}}, {**IRIS, "sampler": {"langevin": {"noise_scale": 1}}}),
         ({"sampler": {"trajectory_length": 2}}, {**IRIS, "sampler": {"kernel": "mala"}}),
         ({}, {**IRIS, "sampler": {"kernel": "microcanonical", "trajectory_length": 2}}),
+        (
+            {"repeats": 3, "split": {"column": "c", "seed": 7}},
+            {**GAP, "split": {"method": "time", "stratify": False}},
+        ),
+        ({"baseline": {"class_weight": "balanced"}}, GAP),
     ],
 )
 def test_only_a_datasets_own_idle_keys_are_errors(shared: dict[str, Any], own: dict[str, Any]) -> None:

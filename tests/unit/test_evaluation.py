@@ -25,6 +25,7 @@ from tests.unit.synthetic_chains import (
 
 ATTRIBUTES = {"seconds": 0.75, "seconds_ensemble": 1.5, "best_epoch": 3, "n_params": 13}
 MODELS = ["bnn", "baseline", "ensemble", "linear"]
+CLASS_SCORES = ["accuracy", "nll", "brier", "ece", "balanced_accuracy", "auroc", "average_precision"]
 REGRESSION_SCORES = ["rmse", "mae", "r2", "nll", "nll_gaussian", "crps"]
 REGRESSION_SCORES += [f"{name}_{level}" for level in (50, 90, 95) for name in ("coverage", "width")]
 
@@ -72,7 +73,7 @@ def evaluated(request, tmp_path):
 def test_what_is_in_the_scores(evaluated, tmp_path):
     dataset, _, _, scores, table = evaluated
     is_class = dataset.task == "classification"
-    names = ["accuracy", "nll", "brier", "ece"] if is_class else REGRESSION_SCORES
+    names = CLASS_SCORES if is_class else REGRESSION_SCORES
     assert list(scores["models"]) == MODELS
     for model, splits in scores["models"].items():
         for found in splits.values():
@@ -344,7 +345,7 @@ def test_errors_are_as_large_as_the_scatter_between_runs(persistence):
         arrays["log_density_y"] = stats.norm.logpdf(y, mean, 1.0)
         idata: Any = {"predictions": arrays}
         found = scoring.posterior_target_scores(idata, "test", y)
-        classes = scoring.posterior_class_scores(idata, "test", y_class)
+        classes = scoring.posterior_class_scores(idata, "test", y_class, positive=1)
         kept = {
             name: found[name]
             for name in ("rmse", "mae", "nll", "nll_gaussian", "crps", "width_50", "width_95")

@@ -27,7 +27,7 @@ def table(folder: Path, x: np.ndarray, y: np.ndarray, task: Any = "regression") 
     path = folder / "table.csv"
     path.write_text("\n".join([header, *rows, ""]))
     source = {"kind": "csv", "path": str(path), "test": None, "target": "y", "target_unit": ""}
-    split = {"test_size": 0.25, "stratify": True, "seed": 1}
+    split = {"method": "random", "test_size": 0.25, "stratify": True, "seed": 1}
     return prepare("toy", task=task, source=source, split=split)
 
 

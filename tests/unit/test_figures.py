@@ -29,6 +29,7 @@ def one_feature():
         x_train=dataset.x_train[:, :1],
         x_test=dataset.x_test[:, :1],
         feature_names=("length",),
+        columns=None,
         feature_mean=dataset.feature_mean[:1],
         feature_scale=dataset.feature_scale[:1],
     )
@@ -181,3 +182,21 @@ def test_no_band_with_classes_or_several_features(tmp_path):
             "rng": np.random.default_rng(0),
         }
         assert figures.band(posterior_of(folder, dataset), dataset, {}, **settings) is None
+
+
+def test_forecasts_along_time_have_the_end_of_the_training_part_before_them(tmp_path):
+    dataset = make_dataset("regression")
+    n_train, n_test = len(dataset.y_train), len(dataset.y_test)
+    times = 86400.0 * np.arange(n_train + n_test)
+    dataset = dataclasses.replace(
+        dataset, time_train=times[:n_train], time_test=times[n_train:], time_name="day", time_is_date=True
+    )
+    idata = posterior_of(tmp_path, dataset)
+    found = figures.along_time(idata, dataset)
+    assert found is not None
+    assert found.time[0] == np.datetime64("1970-01-01") + n_train
+    assert found.time_before[-1] == found.time[0] - np.timedelta64(1, "D")
+    assert np.array_equal(found.y, observed(dataset, "test"))
+    assert np.array_equal(found.y_before, observed(dataset, "train")[-len(found.y_before) :])
+    assert ((found.lower_90 < found.lower_50) & (found.upper_50 < found.upper_90)).all()
+    assert figures.along_time(idata, make_dataset("regression")) is None

@@ -73,6 +73,14 @@ def make_regression(
     return plots.RegressionTest(y, models, mean - 1.645, mean + 1.645, *parts, label)
 
 
+def make_along_time(rng: np.random.Generator, n_rows: int = 40, dates: bool = False) -> plots.AlongTime:
+    time = np.arange(n_rows + 10).astype("datetime64[D]") if dates else np.arange(n_rows + 10.0)
+    mean = np.sin(np.arange(n_rows) / 5)
+    ends = (mean - 0.5, mean + 0.5, mean - 1, mean + 1)
+    y = mean + 0.6 * rng.normal(size=n_rows)
+    return plots.AlongTime(time[10:], y, mean, *ends, time[:10], np.zeros(10), "month", "spots [n]")
+
+
 def make_band(rng: np.random.Generator) -> plots.Band:
     x = np.linspace(-3, 3, 50)
     ends = (np.sin(x) - 0.5, np.sin(x) + 0.5, np.sin(x) - 1, np.sin(x) + 1)
@@ -166,6 +174,7 @@ def write_task(
     rng: np.random.Generator,
     test: plots.ClassificationTest | plots.RegressionTest,
     band: plots.Band | None,
+    along_time: plots.AlongTime | None = None,
 ) -> dict[str, Path]:
     """Write every figure of one task."""
     n_rows = len(test.y)
@@ -183,13 +192,16 @@ def write_task(
         metrics=make_metrics(rng, test),
         checks=checks,
         arrays=arrays,
+        along_time=along_time,
     )
 
 
 def write_all(folder: Path, rng: np.random.Generator, n_rows: int = 40) -> dict[str, Path]:
     """Write every figure of both tasks."""
     written = write_task(folder, rng, make_classification(rng, n_rows), None)
-    of_targets = write_task(folder / "regression", rng, make_regression(rng, n_rows), make_band(rng))
+    of_targets = write_task(
+        folder / "regression", rng, make_regression(rng, n_rows), make_band(rng), make_along_time(rng, n_rows)
+    )
     # Figures that both tasks have are those of the classification, but for the one that differs.
     return of_targets | written | {"target_uncertainty": of_targets["uncertainty"]}
 
@@ -210,6 +222,14 @@ def test_plot_dataset_writes_the_figures_that_apply(
         assert {path.stem for path in written.values()} == set(written)
     with pytest.raises(ValueError, match="'ranking'"):
         plots.figure_names("ranking", 1)
+
+
+def test_a_time_series_has_a_figure_along_time_and_dates_are_dates(
+    tmp_path: Path, rng: np.random.Generator
+) -> None:
+    written = write_task(tmp_path, rng, make_regression(rng), None, make_along_time(rng, dates=True))
+    assert tuple(written) == plots.figure_names("regression", 4, is_series=True)
+    assert any(text.startswith("1970-0") for text in texts(written["along_time"]))
 
 
 def test_same_data_give_the_same_bytes_whatever_matplotlibrc_says(
@@ -285,6 +305,7 @@ def test_trace_of_a_long_run_stays_small(tmp_path: Path, rng: np.random.Generato
         ("chain_agreement", ["All chains: predicted yield [kg]", "Chain minus all chains", "chain 0"]),
         ("uncertainty", ["Aleatoric: expected entropy [nats]", "Epistemic: mutual information [nats]"]),
         ("prediction_intervals", ["Test rows, sorted by predicted mean", "yield [kg]", "BNN, 90 % interval"]),
+        ("along_time", ["month", "spots [n]", "BNN, 90 % interval", "BNN, mean", "before, training rows"]),
         ("observed_predicted", ["Predicted yield [kg]", "Observed yield [kg]", "observed = predicted"]),
         ("band", ["dose [mg]", "yield [kg]", "BNN, 50 % interval", "training data"]),
     ],

@@ -283,7 +283,7 @@ def test_what_the_checks_raise_reaches_the_overview(tmp_path: Path) -> None:
     for path, content in zip(paths, contents, strict=True):
         write_json(path, content)
     script = runpy.run_path(str(Path(__file__).parents[2] / "scripts" / "overview.py"))
-    script["main"](*([path] for path in paths), tmp_path / "report.html")
+    script["main"](*([path] for path in paths), [], tmp_path / "report.html")
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert page.count("Leave-one-out is not to be trusted here.") == 1
     assert given["flags"][0]["text"] not in page

@@ -70,7 +70,7 @@ class Chain:
         folder.mkdir()
         (folder / "chain_script.py").write_text(SCRIPT)
         source = {"kind": "synthetic", "name": "gap", "n": 60, "noise": 0.3, "seed": 0}
-        split = {"test_size": 0.2, "seed": 1, "stratify": False}
+        split = {"method": "random", "test_size": 0.2, "seed": 1, "stratify": False}
         prepare("gap", task="regression", source=source, split=split).save(folder / "data.nc")
 
     def command(self, draws: int, every: float) -> list[str]:

@@ -1,5 +1,6 @@
 # Checks the config before any job starts, and holds what the rules share. No science here.
 import json
+import re
 import sys
 from functools import cache
 from pathlib import Path
@@ -7,8 +8,8 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecMode
 
-from bnn.config import ConfigError, check_files, load
-from bnn.footprint import request_mb, summary, table_of
+from bnn.config import ConfigError, check_files, load, runs
+from bnn.footprint import request_mb, summary, table_of, with_lags
 from bnn.locks import NO_LOCKS, FolderLock
 from bnn.sourcecode import code_digest
 
@@ -33,11 +34,23 @@ try:
 except ConfigError as error:
     raise WorkflowError(str(error))
 
-DATASETS = {name: dataset.model_dump(mode="json") for name, dataset in CONFIG.datasets.items()}
+# A dataset that is repeated is several of these: <name>.0, <name>.1 and so on.
+DATASETS = {name: run.model_dump(mode="json") for name, run in runs(CONFIG).items()}
+REPEATS = {
+    name: [f"{name}.{repeat}" for repeat in range(dataset.repeats)]
+    for name, dataset in CONFIG.datasets.items()
+    if dataset.repeats > 1
+}
+
+
+def any_of(names):
+    """Return a pattern of exactly these names; it matches nothing if there is none."""
+    return "|".join(re.escape(name) for name in names) or "(?!)"
 
 
 wildcard_constraints:
-    dataset="|".join(DATASETS),
+    dataset=any_of(DATASETS),
+    repeated=any_of(REPEATS),
     chains=r"\d+(-\d+)?",
     factor=r"[0-9.e+-]+",
 
@@ -55,7 +68,9 @@ def settings(*sections):
 @cache
 def table(dataset):
     """Return how large a table is, as far as its config and its first part tell."""
-    return table_of(DATASETS[dataset]["source"], DATASETS[dataset]["task"])
+    settings = DATASETS[dataset]
+    found = table_of(settings["source"], settings["task"])
+    return with_lags(found, settings["series"]["lags"]) if settings["task"] == "timeseries" else found
 
 
 if workflow.exec_mode == ExecMode.DEFAULT:
@@ -117,7 +132,7 @@ def report_labels(kind):
 def source_files(wildcards):
     """Return the files that a dataset is read from."""
     source = DATASETS[wildcards.dataset]["source"]
-    return [path for path in (source["path"], source["test"]) if path] if source["kind"] == "csv" else []
+    return [source[key] for key in ("path", "test") if source.get(key)]
 
 
 def chain_files(wildcards):
@@ -130,10 +145,8 @@ def chain_files(wildcards):
 
 
 def names_that_keep(*parts):
-    """Return a pattern of the datasets whose posterior.nc keeps these parts; it matches nothing if there is none."""
-    return (
-        "|".join(name for name, dataset in DATASETS.items() if dataset["sampler"]["keep"] in parts) or "(?!)"
-    )
+    """Return a pattern of the datasets whose posterior.nc keeps these parts."""
+    return any_of(name for name, dataset in DATASETS.items() if dataset["sampler"]["keep"] in parts)
 
 
 def whole_posterior(wildcards):
@@ -158,6 +171,11 @@ def rerun_files(wildcards):
         for factor in factors
         for name in names
     ]
+
+
+def files_of_repeats(name):
+    """Return a function of the wildcards: the files of this name of all splits of a dataset that is repeated."""
+    return lambda wildcards: [f"results/{run}/{name}" for run in REPEATS[wildcards.repeated]]
 
 
 def file_to_predict(wildcards):

@@ -39,12 +39,37 @@ rule report:
         "../../scripts/report.py"
 
 
+rule repeats:
+    input:
+        metrics=files_of_repeats("metrics.json"),
+        diagnostics=files_of_repeats("diagnostics.json"),
+    output:
+        "results/{repeated}/repeats.json",
+    log:
+        "results/{repeated}/logs/repeats.log",
+    benchmark:
+        "results/{repeated}/benchmarks/repeats.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 250 * attempt,
+        runtime=minutes(10),
+    params:
+        code=code("repeats.py"),
+    message:
+        "Taking means over the splits of {wildcards.repeated}"
+    script:
+        "../../scripts/repeats.py"
+
+
 rule overview:
     input:
         reports=expand("results/{dataset}/report.html", dataset=DATASETS),
         metrics=expand("results/{dataset}/metrics.json", dataset=DATASETS),
         diagnostics=expand("results/{dataset}/diagnostics.json", dataset=DATASETS),
         checks=expand("results/{dataset}/checks.json", dataset=DATASETS),
+        repeats=expand("results/{repeated}/repeats.json", repeated=REPEATS),
     output:
         report(
             "results/report.html",

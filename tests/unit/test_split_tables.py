@@ -1,0 +1,151 @@
+"""Tables from files, split in time, by group and by a column, and series made into tables."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bnn.datasets import Dataset, prepare
+from bnn.tables import DataError
+
+SPLIT = {
+    "method": "random",
+    "column": None,
+    "test_value": "test",
+    "test_size": 0.2,
+    "stratify": False,
+    "seed": 1,
+}
+
+
+def made(
+    path: Path, text: str, *, task: Any = "regression", series: Any = None, target: str = "y", **split: Any
+) -> Dataset:
+    path.write_text(text, encoding="utf-8")
+    source = {"kind": "csv", "path": str(path), "target": target}
+    return prepare("mine", task=task, source=source, split=SPLIT | split, series=series)
+
+
+def lines(header: str, rows: list[str]) -> str:
+    return "\n".join([header, *rows]) + "\n"
+
+
+def test_a_column_that_splits_is_no_feature(tmp_path: Path) -> None:
+    text = lines("a,part,y", [f"{i * i},{'test' if i % 4 == 0 else 'fit'},{i}" for i in range(20)])
+    found = made(tmp_path / "a.csv", text, method="column", column="part")
+    assert found.feature_names == ("a",)
+    assert found.encoding.unused == ("part",), "a file of new rows may have it"
+    assert found.row_test.tolist() == [0, 4, 8, 12, 16]
+
+
+def test_a_part_that_is_a_number_is_named_as_it_is_written(tmp_path: Path) -> None:
+    text = lines("a,fold,y", [f"{i * i},{i % 4},{i}" for i in range(20)])
+    found = made(tmp_path / "a.csv", text, method="column", column="fold", test_value="2")
+    assert found.row_test.tolist() == [2, 6, 10, 14, 18]
+
+
+def test_groups_and_dates_are_read_from_the_file(tmp_path: Path) -> None:
+    text = lines("a,who,y", [f"{i * i},p{i % 5},{i}" for i in range(20)])
+    found = made(tmp_path / "a.csv", text, method="group", column="who")
+    assert len({row % 5 for row in found.row_test}) == 1
+    text = lines("a,day,y", [f"{i * i},2026-01-{20 - i:02d},{i}" for i in range(20)])
+    found = made(tmp_path / "b.csv", text, method="time", column="day")
+    assert found.row_test.tolist() == [3, 2, 1, 0]
+
+
+def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
+    text = lines("a,part,y", [f"{i * i},x,{i}" for i in range(20)])
+    with pytest.raises(DataError, match=r"there is no column 'prt' .* did you mean 'part'"):
+        made(tmp_path / "a.csv", text, method="group", column="prt")
+    with pytest.raises(DataError, match="this source has no column 'part' to split by"):
+        prepare(
+            "gap",
+            task="regression",
+            split=SPLIT | {"method": "group", "column": "part"},
+            source={"kind": "synthetic", "name": "gap", "n": 30, "noise": 0.1, "seed": 0},
+        )
+
+
+SERIES = {"lags": 3, "horizon": 2, "time": None}
+IN_TIME: dict[str, Any] = {"method": "time", "stratify": False, "seed": None}
+
+
+def test_a_series_becomes_a_regression_on_its_own_past(tmp_path: Path) -> None:
+    values = 10 * np.sin(np.arange(60)) + np.arange(60)
+    text = lines("y", [repr(float(value)) for value in values])
+    found = made(tmp_path / "a.csv", text, task="timeseries", series=SERIES, **IN_TIME)
+    assert (found.task, found.feature_names) == ("regression", ("lag_1", "lag_2", "lag_3"))
+    assert found.time_test is not None
+    assert found.row_test.tolist() == found.time_test.tolist() == list(range(48, 60)), (
+        "numbered as in the file"
+    )
+    original = found.feature_mean + found.feature_scale * found.x_test
+    for features, row in zip(original, found.row_test, strict=True):
+        assert features == pytest.approx(values[[row - 2, row - 3, row - 4]])
+    assert found.target_mean + found.target_scale * found.y_test == pytest.approx(values[found.row_test])
+
+
+def test_nothing_of_the_test_part_reaches_the_train_part(tmp_path: Path) -> None:
+    """Another end of the series changes no train row, no statistic and no feature of the train part."""
+    values = np.sin(np.arange(60.0))
+    found = []
+    for end in (0.0, 1e6):
+        changed = values.copy()
+        changed[48:] += end
+        text = lines("y", [repr(float(value)) for value in changed])
+        found.append(made(tmp_path / "a.csv", text, task="timeseries", series=SERIES, **IN_TIME))
+    first, second = found
+    for name in ("x_train", "y_train", "row_train", "feature_mean", "feature_scale"):
+        assert np.array_equal(getattr(first, name), getattr(second, name)), name
+    assert (first.target_mean, first.target_scale) == (second.target_mean, second.target_scale)
+    assert first.row_train.max() == first.row_test.min() - SERIES["horizon"], (
+        "known when the first forecast is made"
+    )
+
+
+def test_other_columns_enter_with_what_is_known_at_the_time(tmp_path: Path) -> None:
+    rows = [
+        f"2026-{1 + i // 28:02d}-{1 + i % 28:02d},{100 + i},{(i * 7) % 5},{'ab'[i % 2]}" for i in range(60)
+    ]
+    series = SERIES | {"time": "day"}
+    found = made(
+        tmp_path / "a.csv",
+        lines("day,load,y,kind", rows),
+        task="timeseries",
+        series=series,
+        **IN_TIME,
+        column="day",
+    )
+    assert found.feature_names == ("lag_1", "lag_2", "lag_3", "load", "kind=a", "kind=b")
+    load = found.feature_mean[3] + found.feature_scale[3] * found.x_test[:, 3]
+    assert load == pytest.approx(100 + found.row_test - 2), "at the origin, two steps before"
+    assert (found.time_name, found.time_is_date) == ("day", True)
+    path = tmp_path / "data.nc"
+    found.save(path)
+    again = Dataset.load(path)
+    assert again.time_test is not None and found.time_test is not None
+    assert np.array_equal(again.time_test, found.time_test)
+    assert (again.time_name, again.time_is_date) == ("day", True)
+
+
+@pytest.mark.parametrize(
+    ("text", "series", "message"),
+    [
+        (
+            lines("y", ["1", "2", "3"]),
+            SERIES,
+            "a series of 3 rows is too short for series.lags 3 and series.horizon 2",
+        ),
+        (
+            lines("lag_1,y", [f"{i},{i % 7}" for i in range(40)]),
+            SERIES,
+            "column 'lag_1' has the name of a past value",
+        ),
+        (lines("y", ["1", "x", "3"]), SERIES, "row 3: 'x' is not a number"),
+        (lines("y", ["1"] * 35 + ["2"] * 4), SERIES, "the target 'y' is constant on the train part"),
+    ],
+)
+def test_what_is_wrong_with_a_series_is_named(tmp_path: Path, text: str, series: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        made(tmp_path / "a.csv", text, task="timeseries", series=series, **IN_TIME)
