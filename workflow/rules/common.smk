@@ -7,7 +7,7 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecMode
 
-from bnn.config import ConfigError, check_files, load
+from bnn.config import ConfigError, chain_settings, check_files, load
 from bnn.footprint import request_mb, summary, table_of
 from bnn.locks import clear_stale_locks
 from bnn.sourcecode import code_digest
@@ -68,13 +68,8 @@ def minutes(first):
 
 
 def sampler_settings(wildcards):
-    """Return what chains depend on: not how many there are or run side by side, so that more can be added later, not how
-    often they write down where they stand, and not what is kept of them in the end."""
-    chosen = settings("seed", "network", "prior", "likelihood", "sampler")(wildcards)
-    sampler = dict(chosen["sampler"])
-    for name in ("chains", "chains_per_job", "checkpoint_seconds", "keep"):
-        del sampler[name]
-    return chosen | {"sampler": sampler}
+    """Return what the chains of a dataset depend on."""
+    return chain_settings(DATASETS[wildcards.dataset])
 
 
 def scaled_sampler_settings(wildcards):
