@@ -80,7 +80,7 @@ class ChainJob:
         sampler = {name: value for name, value in self.settings["sampler"].items() if name != "draws"}
         return {
             "config": content_digest({**self.settings, "sampler": sampler, "chains": list(self.chains)}),
-            "data": content_digest(vars(self.dataset)),
+            "data": content_digest(self.dataset.content),
             "code": self.code,
         }
 

@@ -25,6 +25,9 @@ SOURCE_TASKS = {
     "breast_cancer": "classification",
     "diabetes": "regression",
     "gap": "regression",
+    "sine": "regression",
+    "friedman1": "regression",
+    "two_moons": "classification",
 }
 """Task of each source that has a name."""
 

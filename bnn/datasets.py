@@ -2,15 +2,17 @@
 
 import math
 import os
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Self
 
 import numpy as np
 
+from bnn.columns import Column, Encoded, Encoding, fit
+from bnn.sources import read_source, read_test_file
 from bnn.storage import Variable, read_netcdf, write_netcdf
-from bnn.tables import DataError, Table, join, listing, read_csv
+from bnn.tables import DataError, Table, join, listing, naming
+from bnn.tidy import check
 
 Task = Literal["classification", "regression"]
 
@@ -26,7 +28,7 @@ _ARRAYS = {
     "feature_mean": ("feature",),
     "feature_scale": ("feature",),
 }
-_TEXTS = ("name", "task", "target_name", "target_unit")
+_TEXTS = ("name", "task", "target_name", "target_unit", "separator", "decimal")
 _NUMBERS = ("target_mean", "target_scale")
 
 
@@ -41,7 +43,8 @@ class Dataset:
     task
         "classification" or "regression".
     x_train, x_test
-        Features, shape (row, feature), float64, standardised: (original - feature_mean) / feature_scale.
+        Features, shape (row, feature), float64, standardised: (original - feature_mean) / feature_scale, where the
+        original of a text or a missing value is a zero or a one.
     y_train, y_test
         Target, shape (row,): class index (int64), or float64 standardised like the features.
     row_train, row_test
@@ -49,14 +52,18 @@ class Dataset:
     feature_names
         One per feature.
     feature_mean, feature_scale
-        Mean and standard deviation (divisor n) of the train part in original units; the scale is 1 where a
-        feature is constant.
+        Mean and standard deviation (divisor n) of the train part in original units; the scale of zeros and ones that
+        stand for texts, truth or missing values is 1.
     target_name, target_unit
         For labels; the unit is "" where unknown.
     class_names
         Name of each class index; () for regression.
     target_mean, target_scale
         Regression: original = target_mean + target_scale * standardised. Classification: 0 and 1.
+    columns
+        What became of each column of the table; None: every feature is a column of numbers.
+    separator, decimal
+        How a CSV file of new rows is written.
 
     Raises
     ------
@@ -80,8 +87,13 @@ class Dataset:
     class_names: tuple[str, ...]
     target_mean: float
     target_scale: float
+    columns: tuple[Column, ...] | None = None
+    separator: str = ","
+    decimal: str = "."
 
     def __post_init__(self) -> None:
+        if self.columns is None:
+            object.__setattr__(self, "columns", tuple(Column(name) for name in self.feature_names))
         sizes = {"train": len(self.x_train), "test": len(self.x_test), "feature": len(self.feature_names)}
         for name, dims in _ARRAYS.items():
             array = getattr(self, name)
@@ -92,6 +104,8 @@ class Dataset:
                 )
             if not np.isfinite(array).all():
                 raise ValueError(f"dataset {self.name!r}: {name} holds a value that is not finite")
+        if self.encoding.feature_names != self.feature_names:
+            raise ValueError(f"dataset {self.name!r}: its columns do not become its features")
         if not ((self.feature_scale > 0).all() and self.target_scale > 0 and np.isfinite(self.target_scale)):
             raise ValueError(f"dataset {self.name!r}: a scale is not a positive number")
         if self.task == "regression":
@@ -111,10 +125,26 @@ class Dataset:
         """Outputs that a network needs: the number of classes, or 1."""
         return len(self.class_names) if self.task == "classification" else 1
 
+    @property
+    def content(self) -> dict[str, Any]:
+        """All that draws depend on, by name."""
+        return {
+            name: value
+            for name, value in vars(self).items()
+            if name not in ("columns", "separator", "decimal")
+        }
+
+    @property
+    def encoding(self) -> Encoding:
+        """How columns of the table became features, for new rows."""
+        return Encoding(self.columns or (), self.feature_mean, self.feature_scale)
+
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write everything to a NetCDF file."""
         variables: dict[str, Variable] = {name: (dims, getattr(self, name)) for name, dims in _ARRAYS.items()}
         variables["feature_name"] = (("feature",), np.array(self.feature_names, dtype=str))
+        columns = [column.to_json() for column in self.columns or ()]
+        variables["column"] = (("column",), np.array(columns, dtype=str))
         if self.class_names:
             variables["class_name"] = (("class",), np.array(self.class_names, dtype=str))
         write_netcdf(path, variables, {name: getattr(self, name) for name in (*_TEXTS, *_NUMBERS)})
@@ -127,11 +157,19 @@ class Dataset:
         fields |= {name: attributes[name] for name in (*_TEXTS, *_NUMBERS)}
         for name in ("feature_name", "class_name"):
             fields[f"{name}s"] = tuple(variables[name].tolist()) if name in variables else ()
+        fields["columns"] = tuple(Column.from_json(text) for text in variables["column"].tolist())
         return cls(**fields)
 
 
-def prepare(name: str, *, task: Task, source: Mapping[str, Any], split: Mapping[str, Any]) -> Dataset:
-    """Read a source, split it and standardise it.
+def prepare(
+    name: str,
+    *,
+    task: Task,
+    source: Mapping[str, Any],
+    split: Mapping[str, Any],
+    columns: Mapping[str, Any] | None = None,
+) -> Dataset:
+    """Read a source, split it and make its columns what a network takes.
 
     Parameters
     ----------
@@ -143,85 +181,93 @@ def prepare(name: str, *, task: Task, source: Mapping[str, Any], split: Mapping[
         `kind` and the keys of that kind, as in the config.
     split
         `test_size`, `stratify` and `seed`, as in the config. Rows are dealt out by scikit-learn's
-        `train_test_split` with `random_state=seed`. A CSV source with a `test` file brings its own split; the
+        `train_test_split` with `random_state=seed`. A source with a `test` file brings its own split; the
         numbers of the test rows go on from those of the train rows.
+    columns
+        `missing` and `min_frequency`, as in the config; None: their defaults.
 
     Raises
     ------
     DataError
         If the data cannot be used; the message names the dataset, the place and the remedy.
     """
-    with _naming(f"dataset '{name}'"):
-        table = SOURCES[source["kind"]](source, task)
+    settings = columns or {}
+    is_class = task == "classification"
+    missing = {key: value for key, value in settings.items() if key == "missing"}
+    with naming(f"dataset '{name}'"):
+        table = read_source(source, is_class=is_class)
+        places = [source["path"]] if "path" in source else []
+        with naming(*places):
+            check(table.x, first_row=table.first_row, **missing)
         n_rows = len(table.y)
         if source.get("test"):
-            table = join(table, _read_csv({**source, "path": source["test"]}, task, must_vary=False))
+            test_table = read_test_file(source, is_class=is_class)
+            with naming(source["test"]):
+                check(test_table.x, first_row=test_table.first_row, is_test=True, **missing)
+            table = join(table, test_table)
             row_train, row_test = np.arange(n_rows), np.arange(n_rows, len(table.y))
-        with _naming(*([source["path"]] if "path" in source else [])):
+        with naming(*places):
             if not source.get("test"):
                 row_train, row_test = _split_rows(table, split)
-            (x_train, x_test), feature_mean, feature_scale = _standardised(
-                table, table.x, row_train, row_test
-            )
+            encoding = fit(table.x, row_train, **settings)
+            train, test = (encoding.transform(table.x, rows) for rows in (row_train, row_test))
+            for part in (train, test):
+                _check_finite(part.x, encoding.feature_names)
             y_train, y_test = table.y[row_train], table.y[row_test]
             target_mean, target_scale = 0.0, 1.0
-            if task == "regression":
-                (y_train, y_test), mean, scale = _standardised(table, table.y, row_train, row_test)
-                target_mean, target_scale = float(mean), float(scale)
+            if not is_class:
+                target_mean, target_scale = _mean_and_scale(y_train)
+                with np.errstate(over="ignore"):
+                    y_train, y_test = ((y - target_mean) / target_scale for y in (y_train, y_test))
+                for y in (y_train, y_test):
+                    _check_finite(y[:, None], (table.target_name,))
     return Dataset(
         name=name,
         task=task,
-        x_train=x_train,
+        x_train=train.x,
         y_train=y_train,
-        x_test=x_test,
+        x_test=test.x,
         y_test=y_test,
         row_train=row_train,
         row_test=row_test,
-        feature_names=table.feature_names,
-        feature_mean=feature_mean,
-        feature_scale=feature_scale,
+        feature_names=encoding.feature_names,
+        feature_mean=encoding.mean,
+        feature_scale=encoding.scale,
         target_name=table.target_name,
         target_unit=table.target_unit,
         class_names=table.class_names,
         target_mean=target_mean,
         target_scale=target_scale,
+        columns=_with_test_rows(encoding, test) + tuple(Column(name, "dropped") for name in table.dropped),
+        **{key: source[key] for key in ("separator", "decimal") if key in source},
     )
 
 
-@contextmanager
-def _naming(*places: str) -> Iterator[None]:
-    """Put places, such as a file, before the message of a DataError."""
-    try:
-        yield
-    except DataError as error:
-        raise DataError(": ".join([*places, str(error)])) from error
+def _with_test_rows(encoding: Encoding, test: Encoded) -> tuple[Column, ...]:
+    """Return the columns with what the test rows hold."""
+    return tuple(
+        replace(
+            column,
+            n_missing_test=test.n_missing.get(column.name, 0),
+            n_unseen_test=sum(test.unseen.get(column.name, {}).values()),
+        )
+        for column in encoding.columns
+    )
 
 
-def _standardised(
-    table: Table, values: np.ndarray, row_train: np.ndarray, row_test: np.ndarray
-) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray, np.ndarray]:
-    """Return both parts of features or target, and the mean and scale of the train part that standardise them."""
-    mean, scale = _mean_and_scale(values[row_train])
-    # A test row may lie so many training scales away that the quotient overflows: that is an error, not a warning.
-    with np.errstate(over="ignore"):
-        parts = (values[row_train] - mean) / scale, (values[row_test] - mean) / scale
-    for part in parts:
-        far = np.flatnonzero(~np.isfinite(part.reshape(len(part), -1)).all(axis=0))
-        if far.size:
-            column = table.target_name if part.ndim == 1 else table.feature_names[far[0]]
-            raise DataError(
-                f"column '{column}' holds a value that is too far from the others to be standardised; correct or "
-                "remove it"
-            )
-    return parts, mean, scale
+def _check_finite(values: np.ndarray, names: Sequence[str]) -> None:
+    """Raise DataError if a standardised value, (row, column), overflowed."""
+    far = np.flatnonzero(~np.isfinite(values).all(axis=0))
+    if far.size:
+        raise DataError(
+            f"column '{names[far[0]]}' holds a value that is too far from the others to be standardised; correct or "
+            "remove it"
+        )
 
 
-def _mean_and_scale(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return mean and standard deviation over rows, a scale of 1 where all rows are equal."""
-    # Rounding gives equal rows a tiny standard deviation, so they are told by their range.
-    scale = values.std(axis=0)
-    constant = (np.ptp(values, axis=0) == 0) | (scale == 0)
-    return values.mean(axis=0), np.where(constant, 1.0, scale)
+def _mean_and_scale(y: np.ndarray) -> tuple[float, float]:
+    """Return mean and standard deviation of a target, 1 where that is too small to be a number."""
+    return float(y.mean()), float(y.std()) or 1.0
 
 
 def _split_rows(table: Table, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -268,79 +314,3 @@ def _split_rows(table: Table, split: Mapping[str, Any]) -> tuple[np.ndarray, np.
     elif np.ptp(table.y[row_train]) == 0:
         raise DataError(f"the target '{table.target_name}' is constant on the train part: nothing to learn")
     return row_train, row_test
-
-
-def _read_sklearn(source: Mapping[str, Any], task: Task) -> Table:
-    """Read a dataset of scikit-learn; its class indices stay, so that stratified splits reproduce."""
-    import sklearn.datasets
-
-    name = source["name"]
-    # Diabetes comes scaled over all rows, which would leak the test part; the original units are an option.
-    options = {"scaled": False} if name == "diabetes" else {}
-    bunch = getattr(sklearn.datasets, f"load_{name}")(**options)
-    is_class = task == "classification"
-    return Table(
-        x=np.asarray(bunch.data, dtype=np.float64),
-        y=bunch.target.astype(np.int64 if is_class else np.float64),
-        feature_names=tuple(str(item) for item in bunch.feature_names),
-        target_name=SKLEARN_TARGETS[name],
-        target_unit="",
-        class_names=tuple(str(item) for item in bunch.target_names) if is_class else (),
-    )
-
-
-SKLEARN_TARGETS = {
-    "iris": "species",
-    "wine": "cultivar",
-    "breast_cancer": "diagnosis",
-    "diabetes": "disease progression",
-}
-"""Name of the target of each dataset that comes with scikit-learn."""
-
-
-def gap(n: int, noise: float, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Draw y = sin(x) + 0.3 x + noise with x uniform on [-5, -3] and [3, 5]: no data between.
-
-    Parameters
-    ----------
-    n
-        Number of rows.
-    noise
-        Standard deviation of the Gaussian noise.
-    rng
-        Source of randomness.
-
-    Returns
-    -------
-    x
-        Shape (n, 1).
-    y
-        Shape (n,).
-    """
-    x = rng.choice([-1.0, 1.0], size=n) * rng.uniform(3.0, 5.0, size=n)
-    return x[:, None], np.sin(x) + 0.3 * x + noise * rng.standard_normal(n)
-
-
-SYNTHETIC: dict[str, Callable[[int, float, np.random.Generator], tuple[np.ndarray, np.ndarray]]] = {
-    "gap": gap
-}
-"""Generators of artificial regression data: (rows, noise, rng) -> x (row, feature), y (row,)."""
-
-
-def _read_synthetic(source: Mapping[str, Any], task: Task) -> Table:
-    x, y = SYNTHETIC[source["name"]](source["n"], source["noise"], np.random.default_rng(source["seed"]))
-    names = ("x",) if x.shape[1] == 1 else tuple(f"x{index + 1}" for index in range(x.shape[1]))
-    return Table(x, y, names, target_name="y", target_unit="", class_names=())
-
-
-def _read_csv(source: Mapping[str, Any], task: Task, *, must_vary: bool = True) -> Table:
-    target, unit, is_class = source["target"], source["target_unit"], task == "classification"
-    return read_csv(source["path"], target=target, target_unit=unit, is_class=is_class, must_vary=must_vary)
-
-
-SOURCES: dict[str, Callable[[Mapping[str, Any], Task], Table]] = {
-    "sklearn": _read_sklearn,
-    "csv": _read_csv,
-    "synthetic": _read_synthetic,
-}
-"""Readers by kind of source: (keys of the source, task) -> table."""

@@ -7,7 +7,7 @@ hole in their midst (k nearest neighbours, Loftsgaarden & Quesenberry 1965).
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,13 +15,14 @@ import numpy as np
 import pandas as pd
 from scipy.spatial import cKDTree
 
+from bnn.columns import Encoded
 from bnn.datasets import Dataset
 from bnn.metrics import predicted_class
 from bnn.posterior_file import PosteriorFile, stacked_theta
 from bnn.predictive import Predictor, class_summary, make_predictor, predict_draws, predict_grid
 from bnn.seeding import Stream, chain_rng
 from bnn.storage import atomic_path, read_json
-from bnn.tables import DataError, read_features
+from bnn.tables import DataError, listing, naming, read_features
 
 LEVELS = (0.5, 0.9, 0.95)
 """What the central intervals of a real target hold."""
@@ -56,8 +57,9 @@ def predict_file(
     results
         Folder of the dataset, `results/<dataset>`, which holds data.nc, posterior.nc and diagnostics.json.
     path
-        A header line with the names of all features, in any order, and a row of numbers for each prediction. The column
-        of the target may be there and is ignored.
+        A header line with the names of all columns that the network uses, in any order, and a row for each prediction,
+        written like the table that it was trained on. Other columns of that table, such as the target, may be there
+        and are ignored.
     out_path
         Where the predictions go; the file appears whole or not at all.
 
@@ -84,21 +86,48 @@ def predict_file(
             f"{path}: the predictions would replace the file of the rows; name another place for them"
         )
     dataset, idata = Dataset.load(folder / "data.nc"), PosteriorFile(folder / "posterior.nc")
-    features = read_features(str(path), dataset.feature_names, ignored=dataset.target_name)
+    encoding = dataset.encoding
+    features = read_features(
+        str(path),
+        encoding.kinds,
+        ignored=(dataset.target_name, *encoding.unused),
+        separator=dataset.separator,
+        decimal=dataset.decimal,
+    )
+    with naming(str(path)):
+        encoded = encoding.transform(features.x, first_row=features.first_row)
     theta, layout = stacked_theta(idata)
     predictor = make_predictor(dataset, **json.loads(idata["posterior"].attrs["settings"]), layout=layout)
     rng = chain_rng(int(idata["posterior"].attrs["seed"]), Stream.NEW_ROWS)
-    x = (features.x - dataset.feature_mean) / dataset.feature_scale
-    table = predictions(dataset, predictor, theta, x, rng)
+    table = predictions(dataset, predictor, theta, encoded.x, rng)
     with atomic_path(out_path) as temporary:
         table.to_csv(temporary, index=False)
     n_far = int(table["far"].sum())
-    rows = "1 row" if len(table) == 1 else f"{len(table)} rows"
-    notes = [f"{rows} predicted, {n_far} of them far from the training rows"]
-    if features.has_ignored:
-        notes.append(f"the column '{dataset.target_name}' is the target: it was ignored")
+    notes = [f"{_rows(len(table))} predicted, {n_far} of them far from the training rows"]
+    notes += _notes(dataset, encoded, features.ignored)
     verdict, doubts = _verdict(folder)
     return Said(notes + verdict, doubts)
+
+
+def _notes(dataset: Dataset, encoded: Encoded, ignored: Sequence[str]) -> list[str]:
+    """Say what of the file was ignored, filled in, or never seen before."""
+    notes = []
+    if dataset.target_name in ignored:
+        notes.append(f"the column '{dataset.target_name}' is the target: it was ignored")
+    if unused := [name for name in ignored if name != dataset.target_name]:
+        notes.append(f"columns that the network does not use were ignored: {listing(unused)}")
+    for name, count in encoded.n_missing.items():
+        notes.append(f"column '{name}': {_rows(count)} without a value, filled in as in training")
+    for name, counts in encoded.unseen.items():
+        texts = listing([f"'{text}'" for text in counts])
+        notes.append(
+            f"column '{name}': {_rows(sum(counts.values()))} with a text that no training row has ({texts})"
+        )
+    return notes
+
+
+def _rows(count: int) -> str:
+    return "1 row" if count == 1 else f"{count} rows"
 
 
 def _verdict(folder: Path) -> Said:

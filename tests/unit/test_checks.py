@@ -166,6 +166,7 @@ def test_prior_checks_of_a_linear_network_are_those_of_its_prior():
         x_train=dataset.x_train[:, :1],
         x_test=dataset.x_test[:, :1],
         feature_names=("length",),
+        columns=None,
         feature_mean=dataset.feature_mean[:1],
         feature_scale=dataset.feature_scale[:1],
     )
@@ -384,6 +385,7 @@ def toy_networks():
         y_train=x[:60],
         y_test=x[60:],
         feature_names=("length",),
+        columns=None,
         feature_mean=np.array([3.0]),
         feature_scale=np.array([2.0]),
     )

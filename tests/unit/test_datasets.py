@@ -12,9 +12,10 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from bnn import datasets
-from bnn.datasets import Dataset, Task, gap, prepare
-from bnn.tables import Table
+from bnn import sources, synthetic
+from bnn.datasets import Dataset, Task, prepare
+from bnn.synthetic import GENERATORS, Generator, gap
+from bnn.tables import DataError, Table
 
 IRIS = {"kind": "sklearn", "name": "iris"}
 GAP = {"kind": "synthetic", "name": "gap", "n": 80, "noise": 0.1, "seed": 0}
@@ -130,13 +131,13 @@ def test_standardised_values_go_back_to_the_source() -> None:
 
 
 @pytest.mark.parametrize("value", ["0.1", "0", "1e9", "-3.3"])
-def test_a_constant_feature_has_scale_1(tmp_path: Path, csv_rows: list[list[str]], value: str) -> None:
+def test_a_constant_feature_is_left_out(tmp_path: Path, csv_rows: list[list[str]], value: str) -> None:
     for row in csv_rows[1:]:
         row[0] = value
     found = read(write(tmp_path / "a.csv", text_of(csv_rows)))
-    assert found.feature_scale[0] == 1
-    np.testing.assert_allclose(found.x_train[:, 0], 0, atol=1e-6)
-    assert found.feature_scale[1] != 1
+    assert found.feature_names == ("b",) and found.x_train.shape[1] == found.x_test.shape[1] == 1
+    assert found.columns is not None
+    assert [(column.name, column.features) for column in found.columns] == [("a", ()), ("b", ("b",))]
 
 
 def test_a_scale_that_underflows_is_1(tmp_path: Path, csv_rows: list[list[str]]) -> None:
@@ -229,7 +230,7 @@ def test_a_generator_of_two_features_names_both(monkeypatch: pytest.MonkeyPatch)
         x = rng.normal(size=(n, 2))
         return x, x.sum(axis=1)
 
-    monkeypatch.setitem(datasets.SYNTHETIC, "plane", plane)
+    monkeypatch.setitem(synthetic.GENERATORS, "plane", Generator(plane))
     found = prepare("plane", task="regression", source={**GAP, "name": "plane"}, split=SPLIT)
     assert found.feature_names == ("x1", "x2")
 
@@ -237,10 +238,11 @@ def test_a_generator_of_two_features_names_both(monkeypatch: pytest.MonkeyPatch)
 def test_every_named_source_of_the_config_can_be_read() -> None:
     from bnn.config_model import SOURCE_TASKS
 
-    assert set(SOURCE_TASKS) == set(datasets.SKLEARN_TARGETS) | set(datasets.SYNTHETIC)
+    assert set(SOURCE_TASKS) == set(sources.SKLEARN_TARGETS) | set(GENERATORS)
     for name, task in SOURCE_TASKS.items():
-        kind = "synthetic" if name in datasets.SYNTHETIC else "sklearn"
-        table: Table = datasets.SOURCES[kind]({**GAP, "name": name}, task)  # type: ignore[arg-type]
+        kind = "synthetic" if name in GENERATORS else "sklearn"
+        source = {**GAP, "kind": kind, "name": name}
+        table: Table = sources.read_source(source, is_class=task == "classification")
         assert bool(table.class_names) == (task == "classification")
         assert table.x.shape == (len(table.y), len(table.feature_names))
 
@@ -278,5 +280,5 @@ def test_a_test_file_is_the_test_part_and_columns_go_by_name(tmp_path: Path) -> 
     ],
 )
 def test_a_test_file_that_does_not_fit_is_refused(tmp_path: Path, test: str, message: str) -> None:
-    with pytest.raises(datasets.DataError, match=message):
+    with pytest.raises(DataError, match=message):
         read_two(tmp_path, TWO_CLASSES, test, task="classification")

@@ -29,6 +29,7 @@ def one_feature():
         x_train=dataset.x_train[:, :1],
         x_test=dataset.x_test[:, :1],
         feature_names=("length",),
+        columns=None,
         feature_mean=dataset.feature_mean[:1],
         feature_scale=dataset.feature_scale[:1],
     )

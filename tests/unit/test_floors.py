@@ -38,7 +38,8 @@ class Design:
 DESIGN = Design(
     floors={
         0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode", "footprint"}
-        | {"tables", "verdict", "progress", "locks", "arviz_import"},
+        | {"csv_files", "tidy", "columns", "tables", "synthetic", "sources"}
+        | {"verdict", "progress", "locks", "arviz_import"},
         1: {"datasets", "checkpoint", "job", "network", "priors", "likelihoods", "mixture", "psis"},
         2: {"posterior", "posterior_file", "kernels"},
         3: {"adaptation", "coordinates", "optimize"},
@@ -50,6 +51,10 @@ DESIGN = Design(
         8: {"estimator"},
     },
     same_floor={
+        "tidy": {"csv_files"},  # errors, and what a missing value or a truth value looks like
+        "columns": {"csv_files", "tidy"},
+        "tables": {"csv_files", "tidy"},
+        "sources": {"tables", "tidy", "synthetic"},
         "chain": {"chain_state"},
         "likelihoods": {"priors"},  # the prior of a sampled noise scale
         "baseline": {"training"},

@@ -265,8 +265,9 @@ def test_missing_files_are_named(tmp_path, capsys):
 def test_features_come_in_the_order_asked_for(tmp_path):
     path = tmp_path / "rows.csv"
     path.write_text("b,target,a\n1,x,2\n3,,4\n", encoding="utf-8")
-    found = read_features(str(path), ("a", "b"), ignored="target")
-    assert found.x.tolist() == [[2.0, 1.0], [4.0, 3.0]] and found.has_ignored
+    found = read_features(str(path), {"a": "number", "b": "number"}, ignored=["target"])
+    assert found.x.to_numpy().tolist() == [[2.0, 1.0], [4.0, 3.0]] and found.ignored == ("target",)
+    assert found.x.columns.tolist() == ["a", "b"]
 
 
 def test_a_table_of_many_rows_is_predicted_in_parts(tmp_path, monkeypatch):
@@ -288,6 +289,7 @@ def test_draws_of_another_network_than_the_settings_say_are_refused(tmp_path):
         x_train=dataset.x_train[:, :1],
         x_test=dataset.x_test[:, :1],
         feature_names=("length",),
+        columns=None,
         feature_mean=dataset.feature_mean[:1],
         feature_scale=dataset.feature_scale[:1],
     )

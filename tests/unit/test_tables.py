@@ -108,7 +108,7 @@ def fault(rows: list[list[str]], **cells: str) -> list[list[str]]:
 @pytest.mark.parametrize(
     ("cells", "message"),
     [
-        ({"a5": "tall"}, "column 'a', row 5: 'tall' is not a number; features must be numbers"),
+        ({"a5": "tall"}, "column 'a', row 5: 'tall' is not a number, but other cells of the column are"),
         ({"b11": "1_000"}, "column 'b', row 11: '1_000' is not a number"),
         ({"a2": ""}, "column 'a', row 2: the value is missing; fill it in"),
         (
@@ -164,8 +164,8 @@ def test_a_bad_cell_is_named(
         ),
         ("a\u202eb,y\n1,2\n", "holds a character that cannot be seen (U+202E)"),
         (f"{'a' * 501},y\n1,2\n", "row 1: the name of column 1 has 501 characters, more than 500"),
-        (f"a,y\n{'z' * 1000},2\n", f"'{'z' * 57}...' is not a number"),
-        ("a,y\n1\x1b[31m,2\n", "row 2: '1\\x1b[31m' is not a number"),
+        (f"a,y\n{'z' * 1000},2\n1,3\n", f"'{'z' * 57}...' is not a number"),
+        ("a,y\n1\x1b[31m,2\n1,3\n", "row 2: '1\\x1b[31m' is not a number"),
         ("a,y\n1,2\n2,3\n3,4\n", "gives 2 to train and 1 to test, but at least 5 and 2 are needed"),
     ],
 )
@@ -185,11 +185,13 @@ def test_a_missing_file_a_folder_and_a_wrong_encoding_are_explained(tmp_path: Pa
         read(tmp_path)
     latin = tmp_path / "latin.csv"
     latin.write_bytes("größe,y\n1,2\n".encode("latin-1"))
-    with pytest.raises(DataError, match="not UTF-8 text; save it again as 'CSV UTF-8'"):
+    with pytest.raises(
+        DataError, match=r"not UTF-8 text \(line 1, from byte 3 on\); save it again as 'CSV UTF-8'"
+    ):
         read(latin)
     wide = tmp_path / "wide.csv"
     wide.write_bytes("a,y\n1,2\n".encode("utf-16"))
-    with pytest.raises(DataError, match="not UTF-8 text"):
+    with pytest.raises(DataError, match="not UTF-8 text but UTF-16"):
         read(wide)
 
 

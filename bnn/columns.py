@@ -1,0 +1,430 @@
+"""From the columns of a table to the inputs of a network: what is learned about each column, on training rows alone.
+
+Numbers are standardised. True and false become 1 and 0. Texts become a 1 in the column of their level and 0 elsewhere,
+rare levels sharing one. Missing values are an error, or take the median or the most frequent value, with a 1 in a column
+that says so. Zeros and ones are centred but not scaled: a level of five rows among ten thousand would otherwise be
+forty standard deviations away from all others, and no prior on weights could be right for it and for a number.
+
+scikit-learn's ColumnTransformer learns all that; what it has learned is kept as plain numbers and texts, which a file
+can hold without executable code and which transform new rows exactly as it would.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+
+import numpy as np
+
+from bnn.csv_files import BOOLEAN, DataError, Kind, shown
+from bnn.tidy import Missing, floats, missing_error
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from sklearn.compose import ColumnTransformer
+
+MAX_LEVELS = 250
+"""Levels of a text column that become a feature each, at most."""
+
+_BLOCK_CELLS = 1_000_000
+
+
+@dataclass(frozen=True)
+class Column:
+    """What was learned about a column.
+
+    Attributes
+    ----------
+    name
+        Its name in the table.
+    kind
+        What it holds: "number", "boolean", "text"; "dropped": not asked, because the config drops it.
+    has_value
+        Whether its numbers, or truth, are a feature (not so where they are constant).
+    levels
+        Texts that are a feature each, sorted.
+    rare
+        Texts that share a feature, sorted.
+    has_indicator
+        Whether it is a feature that the value is missing.
+    fill
+        What stands for a missing value: a number (1 and 0 for true and false) or a text; None: nothing, it is an error.
+    n_missing, n_missing_test
+        Missing values in the training and in the test rows.
+    n_unseen_test
+        Test rows whose text is none of the levels, and not rare.
+    """
+
+    name: str
+    kind: Literal["number", "boolean", "text", "dropped"] = "number"
+    has_value: bool = True
+    levels: tuple[str, ...] = ()
+    rare: tuple[str, ...] = ()
+    has_indicator: bool = False
+    fill: float | str | None = None
+    n_missing: int = 0
+    n_missing_test: int = 0
+    n_unseen_test: int = 0
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """Names of the features that it becomes; () if it is left out."""
+        if self.kind == "text":
+            names = [f"{self.name}={level}" for level in self.levels]
+            names += [f"{self.name}=(rare)"] * bool(self.rare)
+        else:
+            names = [self.name] * (self.has_value and self.kind != "dropped")
+        return (*names, *[f"{self.name} is missing"] * self.has_indicator)
+
+    def to_json(self) -> str:
+        """Return it as text."""
+        return json.dumps(asdict(self), ensure_ascii=False)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return what `to_json` wrote."""
+        found = json.loads(text)
+        return cls(
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
+        )
+
+
+class Encoded(NamedTuple):
+    """Rows as a network takes them."""
+
+    x: np.ndarray
+    """(row, feature) float64"""
+    n_missing: Mapping[str, int]
+    """Column -> rows whose value was missing, where there are any"""
+    unseen: Mapping[str, Mapping[str, int]]
+    """Column -> text that no training row has -> rows with it"""
+
+
+@dataclass(frozen=True, eq=False)
+class Encoding:
+    """How a table becomes the inputs of a network.
+
+    Parameters
+    ----------
+    columns
+        All columns of the table.
+    mean, scale
+        Of each feature on the training rows, (feature,): a network takes (feature - mean) / scale. The scale is the
+        standard deviation (divisor n) of a number, 1 of zeros and ones.
+    """
+
+    columns: tuple[Column, ...]
+    mean: np.ndarray
+    scale: np.ndarray
+
+    @property
+    def feature_names(self) -> tuple[str, ...]:
+        """A name for each feature."""
+        return tuple(name for column in self.columns for name in column.features)
+
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        """Columns that new rows must have, and what a CSV file of them may hold there."""
+        kinds: dict[str, Kind] = {"number": "number", "boolean": "any", "text": "text"}
+        return {column.name: kinds[column.kind] for column in self.columns if column.features}
+
+    @property
+    def unused(self) -> tuple[str, ...]:
+        """Columns of the table that are no features, which new rows need not have."""
+        return tuple(column.name for column in self.columns if not column.features)
+
+    def transform(
+        self, frame: "pd.DataFrame", rows: np.ndarray | slice = slice(None), *, first_row: int = 0
+    ) -> Encoded:
+        """Turn tidy columns into standardised features.
+
+        Parameters
+        ----------
+        frame
+            The columns, as `tidy` makes them; any order, and others may be there.
+        rows
+            Which rows to take.
+        first_row
+            Number of the first row in messages.
+
+        Raises
+        ------
+        DataError
+            If a value is missing where the training rows had none, or a column holds another kind of thing; the message
+            names column and row.
+        """
+        n_rows = len(np.arange(len(frame))[rows])
+        x = np.empty((n_rows, len(self.mean)))
+        n_missing: dict[str, int] = {}
+        unseen: dict[str, dict[str, int]] = {}
+        place = 0
+        for column in self.columns:
+            if not column.features:
+                continue
+            if column.kind == "text":
+                values, is_missing, strange = _levels(column, frame[column.name], rows, first_row)
+                if strange:
+                    unseen[column.name] = strange
+            else:
+                values, is_missing = _numbers(column, frame[column.name], rows, first_row)
+            if count := int(is_missing.sum()):
+                n_missing[column.name] = count
+            for feature in (*values, *[is_missing] * column.has_indicator):
+                # A row may lie so many scales away that the quotient overflows: the caller sees it.
+                with np.errstate(over="ignore"):
+                    x[:, place] = (feature - self.mean[place]) / self.scale[place]
+                place += 1
+        return Encoded(x, n_missing, unseen)
+
+
+def fit(
+    frame: "pd.DataFrame",
+    rows: np.ndarray | slice = slice(None),
+    *,
+    missing: Missing = "error",
+    min_frequency: int = 1,
+) -> Encoding:
+    """Learn from training rows how to turn a table into inputs.
+
+    Parameters
+    ----------
+    frame
+        The columns, as `tidy` makes them.
+    rows
+        The training rows.
+    missing
+        "impute": missing values are filled in, and have a feature that says so; "error": `check` has refused them.
+    min_frequency
+        Levels of texts in fewer training rows share one feature.
+
+    Raises
+    ------
+    DataError
+        If a column has too many levels, nothing is left to predict from, or two features get one name.
+    """
+    columns: list[Column] = []
+    scaling: list[tuple[float, float]] = []
+    for names in _blocks(list(frame.columns), len(frame)):
+        # Each block alone, so that the copies that are made on the way stay small.
+        for column, stats in _fit_block(frame[names].iloc[rows], missing, min_frequency):
+            columns.append(column)
+            scaling += stats
+    mean, scale = np.array(scaling, dtype=np.float64).reshape(-1, 2).T
+    found = Encoding(tuple(columns), mean.copy(), scale.copy())
+    names = found.feature_names
+    if not names:
+        raise DataError(
+            "no column is left to predict from: each is constant on the training rows; add columns or rows"
+        )
+    if len(set(names)) < len(names):
+        twice = next(name for index, name in enumerate(names) if name in names[:index])
+        raise DataError(f"two features would get the name '{shown(twice)}'; rename a column")
+    return found
+
+
+def _blocks(names: list[str], n_rows: int) -> Iterator[list[str]]:
+    size = max(1, _BLOCK_CELLS // max(n_rows, 1))
+    for start in range(0, len(names), size):
+        yield names[start : start + size]
+
+
+def _fit_block(
+    frame: "pd.DataFrame", missing: Missing, min_frequency: int
+) -> Iterator[tuple[Column, list[tuple[float, float]]]]:
+    """Yield each column, and mean and scale of its features."""
+    found = {name: _look(name, frame[name], missing) for name in frame.columns}
+    transformer = make_transformer(found.values(), missing=missing, min_frequency=min_frequency)
+    if transformer is None:
+        yield from ((column, []) for column in found.values())
+        return
+    transformer.fit(plain(frame))
+    fitted = {name: (part, list(of)) for name, part, of in transformer.transformers_ if name != "remainder"}
+    indicators = _scaling(*fitted["indicators"]) if "indicators" in fitted else {}
+    for name, column in found.items():
+        stats: list[tuple[float, float]] = []
+        part, names = fitted.get(f"{column.kind}s", (None, []))
+        if name in names:
+            place = names.index(name)
+            if missing == "impute":
+                value = part["impute"].statistics_[place]
+                column = replace(column, fill=str(value) if column.kind == "text" else float(value))
+            if column.kind == "text":
+                column, stats = _with_levels(column, part, place)
+            else:
+                stats = [_scaling(part, names)[name]]
+        if name in indicators:
+            stats.append(indicators[name])
+        yield column, stats
+
+
+def _look(name: str, column: "pd.Series", missing: Missing) -> Column:
+    """Return what can be told of a column before anything is learned: what it holds, and whether that varies."""
+    import pandas as pd
+
+    is_missing = column.isna().to_numpy()
+    n_missing = int(is_missing.sum())
+    kind: Literal["number", "boolean", "text"] = "number"
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        kind = "text"
+        codes = column.cat.codes.to_numpy()
+        varies = np.unique(codes[codes >= 0]).size > 1
+    else:
+        if isinstance(column.dtype, pd.BooleanDtype):
+            kind = "boolean"
+        values = floats(column)
+        present = values[~is_missing] if n_missing else values
+        varies = present.size > 0 and np.ptp(present) > 0
+    has_indicator = missing == "impute" and 0 < n_missing < len(column)
+    return Column(name, kind, has_value=bool(varies), has_indicator=has_indicator, n_missing=n_missing)
+
+
+def make_transformer(
+    columns: "Sequence[Column] | Any", *, missing: Missing, min_frequency: int
+) -> "ColumnTransformer | None":
+    """Return the transformer, not yet fitted, of columns of which is known what they hold; None if none varies.
+
+    Parameters
+    ----------
+    columns
+        Columns of which `kind`, `has_value` and `has_indicator` are set.
+    missing, min_frequency
+        As for `fit`.
+    """
+    from sklearn.compose import ColumnTransformer
+    from sklearn.impute import MissingIndicator, SimpleImputer
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import OneHotEncoder, StandardScaler
+
+    centre = ("scale", StandardScaler(with_std=False))
+    encode = OneHotEncoder(
+        min_frequency=min_frequency, handle_unknown="infrequent_if_exist", sparse_output=False
+    )
+    of_kind: dict[str, tuple[str, list[tuple[str, Any]]]] = {
+        "number": ("median", [("scale", StandardScaler())]),
+        "boolean": ("most_frequent", [centre]),
+        "text": ("most_frequent", [("encode", encode), centre]),
+    }
+    columns = list(columns)
+    parts = []
+    for kind, (strategy, steps) in of_kind.items():
+        names = [column.name for column in columns if column.kind == kind and column.has_value]
+        impute = [("impute", SimpleImputer(strategy=strategy))] if missing == "impute" else []
+        if names:
+            parts.append((f"{kind}s", Pipeline([*impute, *steps]), names))
+    names = [column.name for column in columns if column.has_indicator]
+    if names:
+        parts.append(("indicators", Pipeline([("find", MissingIndicator(features="all")), centre]), names))
+    return ColumnTransformer(parts) if parts else None
+
+
+def plain(frame: "pd.DataFrame") -> "pd.DataFrame":
+    """Return tidy columns as scikit-learn takes them: float64, and texts as objects, both with NaN where missing."""
+    import pandas as pd
+
+    columns = {}
+    for name in frame.columns:
+        column = frame[name]
+        is_text = isinstance(column.dtype, pd.CategoricalDtype)
+        columns[name] = column.astype(object).to_numpy() if is_text else floats(column)
+    return pd.DataFrame(columns, copy=False)
+
+
+def _scaling(part: Any, names: Sequence[str]) -> dict[str, tuple[float, float]]:
+    scaler = part["scale"]
+    scale = np.ones(len(names)) if scaler.scale_ is None else scaler.scale_
+    return {name: (float(a), float(b)) for name, a, b in zip(names, scaler.mean_, scale, strict=True)}
+
+
+def _with_levels(column: Column, part: Any, place: int) -> tuple[Column, list[tuple[float, float]]]:
+    """Return the column with its levels, and mean and scale of each."""
+    encoder, scaler = part["encode"], part["scale"]
+    counts = []
+    for index, categories in enumerate(encoder.categories_):
+        infrequent = encoder.infrequent_categories_[index]
+        rare = set() if infrequent is None else set(infrequent)
+        levels = tuple(str(level) for level in categories if level not in rare)
+        counts.append(len(levels) + bool(rare))
+        if index == place:
+            column = replace(column, levels=levels, rare=tuple(sorted(map(str, rare))))
+    first = sum(counts[:place])
+    if counts[place] > MAX_LEVELS:
+        raise DataError(
+            f"column '{column.name}' holds {counts[place]} different texts, and at most {MAX_LEVELS} can become a "
+            f"feature each; merge rare ones (columns.min_frequency), or drop the column (source.drop: [{column.name}])"
+        )
+    if counts[place] == 1:  # all levels are rare
+        return replace(column, levels=(), rare=(), has_value=False), []
+    return column, [(float(mean), 1.0) for mean in scaler.mean_[first : first + counts[place]]]
+
+
+def _levels(
+    column: Column, series: "pd.Series", rows: np.ndarray | slice, first_row: int
+) -> tuple[list[np.ndarray], np.ndarray, dict[str, int]]:
+    """Return a 0/1 array for each feature of a text, where the text is missing, and counts of texts without one."""
+    import pandas as pd
+
+    if not isinstance(series.dtype, pd.CategoricalDtype):
+        raise _other_kind(column, series, first_row)
+    levels = [str(level) for level in series.cat.categories]
+    codes = series.cat.codes.to_numpy()[rows]
+    is_missing = codes == -1
+    n_own = len(column.levels)
+    index = {level: place for place, level in enumerate(column.levels)}
+    index |= dict.fromkeys(column.rare, n_own)
+    unknown = n_own if column.rare else -1
+    # The last entry is that of the code -1, a missing value.
+    target = np.array([index.get(level, unknown) for level in levels] + [-1])
+    if is_missing.any():
+        _check_fill(column, is_missing, rows, first_row)
+        target[-1] = index.get(str(column.fill), -1)
+    places = target[codes]
+    used = np.bincount(codes[~is_missing], minlength=len(levels))
+    strange = {
+        level: int(used[code]) for code, level in enumerate(levels) if used[code] and level not in index
+    }
+    if not column.has_value:
+        return [], is_missing, {}
+    return [places == place for place in range(n_own + bool(column.rare))], is_missing, strange
+
+
+def _numbers(
+    column: Column, series: "pd.Series", rows: np.ndarray | slice, first_row: int
+) -> tuple[list[np.ndarray], np.ndarray]:
+    """Return the values, or truth as 1 and 0, with missing ones filled in; and where they were missing."""
+    import pandas as pd
+
+    wanted = pd.BooleanDtype if column.kind == "boolean" else np.dtype
+    if not isinstance(series.dtype, wanted) and not series.isna().all():
+        raise _other_kind(column, series, first_row)
+    values = floats(series)[rows]
+    is_missing = np.isnan(values)
+    if is_missing.any():
+        _check_fill(column, is_missing, rows, first_row)
+        if column.has_value:
+            values = np.where(is_missing, column.fill, values).astype(np.float64)
+    return [values] * column.has_value, is_missing
+
+
+def _check_fill(column: Column, is_missing: np.ndarray, rows: np.ndarray | slice, first_row: int) -> None:
+    if column.fill is None and not column.has_indicator:
+        place = (
+            np.arange(len(is_missing))[is_missing]
+            if isinstance(rows, slice)
+            else np.asarray(rows)[is_missing]
+        )
+        raise missing_error(column.name, int(place.min()), len(place), first_row)
+
+
+def _other_kind(column: Column, series: "pd.Series", first_row: int) -> DataError:
+    place = int(np.flatnonzero(series.notna().to_numpy())[0])
+    cell = series.iloc[place]
+    if column.kind == "boolean" and isinstance(cell, str):
+        place = next(
+            i for i, item in enumerate(series) if isinstance(item, str) and item.lower() not in BOOLEAN
+        )
+        cell = series.iloc[place]
+    expected = {"number": "a number", "boolean": "true or false", "text": "a text"}[column.kind]
+    return DataError(
+        f"column '{column.name}', row {place + first_row}: '{shown(str(cell))}' is not {expected}, which it was in the "
+        "training table"
+    )

@@ -1,0 +1,214 @@
+"""Columns of any table as one of three kinds (numbers, true or false, texts), and those that no network should be given."""
+
+import re
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from bnn.csv_files import BOOLEAN, LARGEST, DataError, fault_of_name, shown
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Missing = Literal["error", "impute"]
+
+_DATE = re.compile(
+    r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{2,4}|\d{1,2}[ -][A-Za-z]{3,9}[ -,]+\d{2,4}"
+    r"|[A-Za-z]{3,9} \d{1,2},? \d{4})([T ]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?"
+)
+_ROW_NUMBER = re.compile(r"(.*[_ .-])?id|index|rownames|unnamed.*|row[_ ]?(number|nr|no)?", re.IGNORECASE)
+
+
+def missing_error(name: str, place: int, count: int, first_row: int) -> DataError:
+    """Return the error for a value that is missing, the first of some in the column."""
+    more = f" (and in {count - 1} more rows of the column)" if count > 1 else ""
+    return DataError(
+        f"column '{name}', row {place + first_row}: the value is missing{more}; fill it in, remove row or column, or set "
+        "columns.missing: impute"
+    )
+
+
+def check(
+    frame: "pd.DataFrame", *, missing: Missing = "error", first_row: int = 0, is_test: bool = False
+) -> None:
+    """Refuse columns that no network should be given.
+
+    Parameters
+    ----------
+    frame
+        The columns, as `tidy` makes them: those of all rows, because no statistics come from here.
+    missing
+        As for `fit`.
+    first_row
+        Number of the first row in messages.
+    is_test
+        Whether nothing will be learned from these rows, so that a column may be all missing or all different.
+
+    Raises
+    ------
+    DataError
+        If a value is missing that must not be; a column has no value at all, holds dates, or texts that are nearly all
+        different, or numbers the rows. The message names column and row.
+    """
+    import pandas as pd
+
+    for name in frame.columns:
+        column = frame[name]
+        is_missing = column.isna().to_numpy()
+        rows = np.flatnonzero(is_missing)
+        if rows.size == len(frame) and not (is_test and missing == "impute"):
+            raise DataError(
+                f"column '{name}' has no value in any row; remove it, or set source.drop: [{name}]"
+            )
+        if rows.size and missing == "error":
+            raise missing_error(name, int(rows[0]), rows.size, first_row)
+        if is_test:
+            continue
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            _check_texts(name, column, first_row)
+        elif _ROW_NUMBER.fullmatch(name) and column.dtype == np.float64:
+            _check_row_numbers(name, column.to_numpy())
+
+
+def _check_texts(name: str, column: "pd.Series", first_row: int) -> None:
+    codes = column.cat.codes.to_numpy()
+    first = int(np.flatnonzero(codes >= 0)[0])
+    levels = [str(level) for level in column.cat.categories]
+    cell = levels[codes[first]]
+    place = f"column '{name}', row {first + first_row}"
+    if all(_DATE.fullmatch(level) for level in levels[:100]):
+        raise DataError(
+            f"{place}: '{shown(cell)}' is a date or a time, and features must be numbers or categories; make columns of "
+            f"what matters of it (year, month, days since a day), or drop it (source.drop: [{name}])"
+        )
+    n_used = np.unique(codes[codes >= 0]).size
+    if n_used > len(codes) / 2:
+        raise DataError(
+            f"{place}: '{shown(cell)}' is not a number, and the column has {n_used} different texts in {len(codes)} "
+            "rows: a name or an id says nothing about new rows; drop it (source.drop: "
+            f"[{name}]), or, if it is meant as a number, write it without unit, sign of percent or thousands"
+        )
+    for code, level in enumerate(levels):
+        if fault := fault_of_name(level):
+            row = int(np.flatnonzero(codes == code)[0]) + first_row
+            raise DataError(f"column '{name}', row {row}: the text {fault}; correct it")
+
+
+def _check_row_numbers(name: str, values: np.ndarray) -> None:
+    present = values[~np.isnan(values)]
+    if len(present) > 2 and (present == np.round(present)).all() and np.unique(present).size == len(present):
+        raise DataError(
+            f"column '{name}' numbers the rows, which says nothing about new ones; drop it (source.drop: [{name}]), or "
+            "rename it if it is a quantity"
+        )
+
+
+def tidy(frame: "pd.DataFrame", *, first_row: int = 0) -> "pd.DataFrame":
+    """Return any columns as the kinds that `check`, `fit` and `transform` take.
+
+    Parameters
+    ----------
+    frame
+        Columns of numbers, truth values, texts, or categories; missing values as NaN or None. It is not changed.
+    first_row
+        Number of the first row in messages.
+
+    Returns
+    -------
+    DataFrame
+        Columns of float64 with NaN, `boolean`, or categories of sorted texts (words such as yes and no are truth
+        values); names are texts.
+
+    Raises
+    ------
+    DataError
+        If a column holds several kinds of things, dates, or something else; numbers that are infinite or too large; or
+        if two columns have one name.
+    """
+    import pandas as pd
+
+    columns: dict[str, Any] = {}
+    for place, label in enumerate(frame.columns):
+        name = str(label)
+        if fault := fault_of_name(name):
+            raise DataError(f"the name of column {place + 1} {fault}; rename it")
+        if name in columns:
+            raise DataError(f"column '{shown(name)}' appears more than once; rename or remove one")
+        columns[name] = _tidy_column(name, frame.iloc[:, place], first_row)
+    return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)), copy=False)
+
+
+def _tidy_column(name: str, column: "pd.Series", first_row: int) -> Any:
+    import pandas as pd
+    from pandas.api import types
+
+    dtype = column.dtype
+    if types.is_bool_dtype(dtype) and not isinstance(dtype, pd.CategoricalDtype):
+        return pd.array(column, dtype="boolean")
+    if types.is_numeric_dtype(dtype) and not types.is_complex_dtype(dtype):
+        return _tidy_numbers(name, floats(column), first_row)
+    present = column[column.notna().to_numpy()]
+    if isinstance(dtype, pd.CategoricalDtype):
+        return _tidy_texts(column.astype(object))
+    kinds = {_kind_of(value) for value in present}
+    if kinds == {"text"}:
+        return _tidy_texts(column)
+    if kinds == {"boolean"}:
+        return pd.array(column.astype(object).where(column.notna(), None), dtype="boolean")
+    if kinds <= {"number"}:
+        return _tidy_numbers(name, column.astype(float).to_numpy(), first_row)
+    row = int(np.flatnonzero(column.notna().to_numpy())[0])
+    if "date" in kinds:
+        raise DataError(
+            f"column '{name}', row {row + first_row}: '{shown(str(column.iloc[row]))}' is a date or a time, and features "
+            "must be numbers or categories; make columns of what matters of it (year, month, days since a day), or drop it"
+        )
+    counts = {kind: sum(_kind_of(value) == kind for value in present) for kind in kinds}
+    least = min(sorted(counts), key=counts.__getitem__)
+    row = next(i for i, value in enumerate(column) if not pd.isna(value) and _kind_of(value) == least)
+    raise DataError(
+        f"column '{name}', row {row + first_row}: '{shown(str(column.iloc[row]))}' is a {least} in a column of "
+        f"{' and '.join(sorted(f'{kind}s' for kind in kinds))}; a column must hold one kind of thing"
+    )
+
+
+def _kind_of(value: Any) -> str:
+    if isinstance(value, str):
+        return "text"
+    if isinstance(value, bool | np.bool_):
+        return "boolean"
+    if isinstance(value, int | float | np.integer | np.floating) or type(value).__name__ == "Decimal":
+        return "number"
+    if (
+        hasattr(value, "isoformat")
+        or isinstance(value, np.datetime64 | np.timedelta64)
+        or hasattr(value, "total_seconds")
+    ):
+        return "date"
+    return "thing"
+
+
+def floats(column: "pd.Series") -> np.ndarray:
+    """Return numbers, or truth as 1 and 0, as float64 with NaN where missing."""
+    return column.to_numpy(dtype=np.float64, na_value=np.nan)
+
+
+def _tidy_numbers(name: str, values: np.ndarray, first_row: int) -> np.ndarray:
+    large = np.flatnonzero(np.abs(values) > LARGEST)
+    if large.size:
+        row = int(large[0])
+        raise DataError(
+            f"column '{name}', row {row + first_row}: {values[row]} is infinite or too large; correct it"
+        )
+    return values
+
+
+def _tidy_texts(column: "pd.Series") -> Any:
+    import pandas as pd
+
+    texts = pd.Categorical(column.map(str, na_action="ignore").astype(object))
+    levels = [str(level) for level in texts.categories]
+    if levels and {level.lower() for level in levels} <= set(BOOLEAN):
+        truth = np.array([BOOLEAN[level.lower()] for level in levels])
+        return pd.arrays.BooleanArray(truth[texts.codes], texts.codes == -1)
+    return texts
