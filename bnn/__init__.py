@@ -3,17 +3,21 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bnn.estimator import BNNClassifier as BNNClassifier
-    from bnn.estimator import BNNRegressor as BNNRegressor
+    from bnn.estimators.classifier import BNNClassifier as BNNClassifier
+    from bnn.estimators.regressor import BNNRegressor as BNNRegressor
 
 __version__ = "0.1.0"
 __all__ = ["BNNClassifier", "BNNRegressor"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the estimators when they are asked for: a job of the workflow does without scikit-learn (PEP 562)."""
-    if name in __all__:
-        from bnn import estimator
+    """Import an estimator when it is asked for: a job of the workflow does without scikit-learn (PEP 562)."""
+    if name == "BNNClassifier":
+        from bnn.estimators.classifier import BNNClassifier
 
-        return getattr(estimator, name)
+        return BNNClassifier
+    if name == "BNNRegressor":
+        from bnn.estimators.regressor import BNNRegressor
+
+        return BNNRegressor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

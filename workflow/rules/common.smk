@@ -7,12 +7,17 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecMode
 
+# The package lies beside the folder of the workflow, and need not be installed; as a module from another place than this
+# machine's disk, the workflow uses the installed one.
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
+if (ROOT / "bnn").is_dir() and str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+import bnn
 from bnn.config import ConfigError, chain_settings, check_files, load
 from bnn.footprint import request_mb, summary, table_of
 from bnn.locks import clear_stale_locks
 from bnn.sourcecode import code_digest
-
-ROOT = Path(workflow.basedir)
 
 # A Snakemake that a job starts (on a cluster, in a container) is not the one that locks the folder. The file stays open,
 # and with it locked, until this Snakemake ends.
@@ -36,7 +41,7 @@ wildcard_constraints:
 
 def code(script):
     """Return a digest of a script and the bnn modules that it uses: a rule runs again when, and only when, they change."""
-    return code_digest(ROOT / "scripts" / script, ROOT / "bnn")
+    return code_digest(Path(workflow.source_path(f"../../scripts/{script}")), Path(bnn.__file__).parent)
 
 
 def settings(*sections):
@@ -102,9 +107,10 @@ def report_labels(kind):
 
 
 def source_files(wildcards):
-    """Return the files that a dataset is read from."""
+    """Return the files that a dataset is read from: the user's, so a module's prefix does not apply to them."""
     source = DATASETS[wildcards.dataset]["source"]
-    return [path for path in (source["path"], source["test"]) if path] if source["kind"] == "csv" else []
+    paths = [source["path"], source["test"]] if source["kind"] == "csv" else []
+    return [local(path) for path in paths if path]
 
 
 def chain_files(wildcards):
@@ -155,7 +161,7 @@ def file_to_predict(wildcards):
             f"datasets.{wildcards.dataset}.predict names no file {wildcards.file}.csv: add it there, or run "
             f"`python -m bnn predict results/{wildcards.dataset} {wildcards.file}.csv`"
         )
-    return known[wildcards.file]
+    return local(known[wildcards.file])
 
 
 def prediction_files():
