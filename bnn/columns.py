@@ -1,16 +1,17 @@
 """From the columns of a table to the inputs of a network: what is learned about each column, on training rows alone.
 
-Numbers are standardised. True and false become 1 and 0. Texts become a 1 in the column of their level and 0 elsewhere,
-rare levels sharing one. Missing values are an error, or take the median or the most frequent value, with a 1 in a column
-that says so. Zeros and ones are centred but not scaled: a level of five rows among ten thousand would otherwise be
-forty standard deviations away from all others, and no prior on weights could be right for it and for a number.
+Numbers are standardised. True and false become 1 and 0. Texts become a 1 in the column of their level and 0
+elsewhere, rare levels sharing one. Missing values are an error, or take the median or the most frequent value, with a 1
+in a column that says so. Zeros and ones are centred but not scaled: a level of five rows among ten thousand would
+otherwise be forty standard deviations away from all others, and no prior on weights could be right for it and for a
+number.
 
 scikit-learn's ColumnTransformer learns all that; what it has learned is kept as plain numbers and texts, which a file
 can hold without executable code and which transform new rows exactly as it would.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
@@ -84,9 +85,8 @@ class Column:
     def from_json(cls, text: str) -> Self:
         """Return what `to_json` wrote."""
         found = json.loads(text)
-        return cls(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in found.items()}
-        )
+        lists = {name: tuple(found[name]) for name in ("levels", "rare")}
+        return cls(**{**found, **lists})
 
 
 class Encoded(NamedTuple):
@@ -211,13 +211,13 @@ def fit(
             scaling += stats
     mean, scale = np.array(scaling, dtype=np.float64).reshape(-1, 2).T
     found = Encoding(tuple(columns), mean.copy(), scale.copy())
-    names = found.feature_names
-    if not names:
+    features = found.feature_names
+    if not features:
         raise DataError(
             "no column is left to predict from: each is constant on the training rows; add columns or rows"
         )
-    if len(set(names)) < len(names):
-        twice = next(name for index, name in enumerate(names) if name in names[:index])
+    if len(set(features)) < len(features):
+        twice = next(name for index, name in enumerate(features) if name in features[:index])
         raise DataError(f"two features would get the name '{shown(twice)}'; rename a column")
     return found
 
@@ -279,7 +279,7 @@ def _look(name: str, column: "pd.Series", missing: Missing) -> Column:
 
 
 def make_transformer(
-    columns: "Sequence[Column] | Any", *, missing: Missing, min_frequency: int
+    columns: Iterable[Column], *, missing: Missing, min_frequency: int
 ) -> "ColumnTransformer | None":
     """Return the transformer, not yet fitted, of columns of which is known what they hold; None if none varies.
 
@@ -401,7 +401,7 @@ def _numbers(
     if is_missing.any():
         _check_fill(column, is_missing, rows, first_row)
         if column.has_value:
-            values = np.where(is_missing, column.fill, values).astype(np.float64)
+            values = np.where(is_missing, float(column.fill or 0.0), values)
     return [values] * column.has_value, is_missing
 
 

@@ -13,9 +13,7 @@ from typing import Any
 from bnn.config_errors import ConfigError, Problem, find_problems
 from bnn.config_model import (
     NAME_PATTERN,
-    SOURCE_TASKS,
     Config,
-    CsvSource,
     DatasetSettings,
     Langevin,
     Likelihood,
@@ -23,6 +21,7 @@ from bnn.config_model import (
     Sampler,
     Settings,
 )
+from bnn.config_sources import SOURCE_TASKS, FileSource, SklearnSource, SyntheticSource
 
 __all__ = ["Config", "ConfigError", "chain_settings", "check_files", "load", "merge"]
 
@@ -105,7 +104,7 @@ def check_files(config: Config) -> None:
     errors = []
     for name, dataset in config.datasets.items():
         files: list[tuple[tuple[str, ...], str | None]] = [(("predict",), path) for path in dataset.predict]
-        if isinstance(dataset.source, CsvSource):
+        if isinstance(dataset.source, FileSource):
             files += [(("source", key), getattr(dataset.source, key)) for key in ("path", "test")]
         for keys, path in files:
             if path is not None and (fault := _fault_of_file(Path(path))):
@@ -125,7 +124,7 @@ def _fault_of_file(path: Path) -> str | None:
     if path.is_file():
         return None
     if path.is_dir():
-        return f"'{path}' is a folder; name a CSV file in it"
+        return f"'{path}' is a folder; name a file in it"
     neighbours = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, neighbours, n=1)
     hint = f"; did you mean '{path.parent / close[0]}'?" if close else ""
@@ -220,7 +219,7 @@ def _contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterato
     wrote for this very dataset is a misunderstanding.
     """
     source = dataset.source
-    if not isinstance(source, CsvSource) and SOURCE_TASKS[source.name] != dataset.task:
+    if isinstance(source, SklearnSource | SyntheticSource) and SOURCE_TASKS[source.name] != dataset.task:
         needed = SOURCE_TASKS[source.name]
         yield Problem(("task",), f"must be {needed} for the {source.kind} dataset '{source.name}'")
     if dataset.task == "classification" and _keys(own, "likelihood"):
@@ -230,7 +229,7 @@ def _contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterato
         if name in _keys(own, "likelihood"):
             reason = f"has no effect on {what}; remove it, or {remedy}"
             yield Problem(("likelihood", name), reason)
-    if isinstance(source, CsvSource) and source.test is not None:
+    if isinstance(source, FileSource) and source.test is not None:
         for name in _keys(own, "split"):
             reason = "has no effect, because source.test names the test rows; remove one of the two"
             yield Problem(("split", name), reason)

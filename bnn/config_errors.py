@@ -78,13 +78,19 @@ def allowed_values(node: Schema) -> str:
     if "const" in node:
         return str(node["const"])
     if node["type"] == "array":
-        return f"at most {node['maxItems']}, each {allowed_values(node['items'])}, such as [16] or [32, 16]"
+        limit = f"at most {node['maxItems']}, " if "maxItems" in node else ""
+        example = ", such as [16] or [32, 16]" if node["items"].get("type") == "integer" else ""
+        return f"{limit}each {allowed_values(node['items'])}{example}"
     least, most = node.get("minimum"), node.get("maximum")
     if least is not None:
         return f"{least:.12g} or more" if most is None else f"from {least:.12g} to {most:.12g}"
     above, below = node.get("exclusiveMinimum"), node.get("exclusiveMaximum")
     if above is not None:
         return f"greater than {above:.12g}" + ("" if below is None else f" and less than {below:.12g}")
+    if node.get("maxLength") == 1:
+        return "one character"
+    if "pattern" in node and node.get("pattern", "").endswith("{64}$"):
+        return "64 hexadecimal digits"
     return "not empty" if node.get("minLength") else ""
 
 

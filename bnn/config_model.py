@@ -1,75 +1,15 @@
 """The typed model of the config: every key, its default, what it allows and what it means."""
 
-import os
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    PlainSerializer,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
-from pydantic_core import PydanticCustomError
+from pydantic import Field, PlainSerializer, field_validator, model_validator
+
+from bnn.config_base import MAX_SEED, Section, expanded
+from bnn.config_sources import AnySource
 
 NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
-_MAX_SEED = 2**32 - 1
-
-SOURCE_TASKS = {
-    "iris": "classification",
-    "wine": "classification",
-    "breast_cancer": "classification",
-    "diabetes": "regression",
-    "gap": "regression",
-    "sine": "regression",
-    "friedman1": "regression",
-    "two_moons": "classification",
-}
-"""Task of each source that has a name."""
-
-
-def _read_yaml_value(cls: type[BaseModel], value: Any, info: ValidationInfo) -> Any:
-    """Tell true from 1 (Python takes one for the other), and read 1e4 (text in YAML 1.1) as a whole number."""
-    annotation = cls.model_fields[str(info.field_name)].annotation
-    items = value if isinstance(value, list) else [value]
-    if any(isinstance(item, bool) is not (annotation is bool) for item in items):
-        raise PydanticCustomError("boolean", "true or false where another value belongs, or the reverse")
-    if annotation is int and isinstance(value, str) and re.fullmatch(r"\d+(\.\d*)?[eE]\+?\d+", value):
-        return float(value)
-    return value
-
-
-def _expanded(path: str) -> str:
-    """Return a path with the values of its environment variables."""
-    expanded = os.path.expandvars(path)
-    if unset := re.search(r"\$(\w+|\{\w+\})", expanded):
-        raise ValueError(f"the environment variable {unset[1].strip('{}')} is not set")
-    if set(expanded) & set("{}\n\0"):
-        # Snakemake would take braces for a wildcard, and depend on another file than the one that is read.
-        raise ValueError("a path must hold no braces and no line breaks; rename the file or its folder")
-    return expanded
-
-
-class Group(BaseModel):
-    """A group of keys: unknown keys are errors, and nothing changes after loading."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _accept_empty_group(cls, value: Any) -> Any:
-        """Take `sampler:` with nothing below it, which YAML reads as null, for no keys."""
-        return {} if value is None else value
-
-
-class Section(Group):
-    """A group of settings."""
-
-    _numbers = field_validator("*", mode="before")(_read_yaml_value)
 
 
 class Split(Section):
@@ -85,8 +25,24 @@ class Split(Section):
     seed: int | None = Field(
         None,
         ge=0,
-        le=_MAX_SEED,
+        le=MAX_SEED,
         description="Seed of the split (`random_state` of scikit-learn's `train_test_split`); null: `seed`.",
+    )
+
+
+class Columns(Section):
+    """How columns become features; what is learned about them is learned on the training rows alone."""
+
+    missing: Literal["error", "impute"] = Field(
+        "error",
+        description="Missing values of features. error: they are refused; impute: numbers get the median and texts the "
+        "most frequent one, and a feature says where that was done.",
+    )
+    min_frequency: int = Field(
+        1,
+        ge=1,
+        description="Texts that stand in fewer training rows share one feature; each other text gets one of its own, "
+        "which is 1 in its rows and 0 elsewhere.",
     )
 
 
@@ -337,8 +293,9 @@ class Evaluation(Section):
 class Settings(Section):
     """Settings that hold for all datasets, and that a dataset may override in part."""
 
-    seed: int = Field(42, ge=0, le=_MAX_SEED, description="Seed of everything random.")
+    seed: int = Field(42, ge=0, le=MAX_SEED, description="Seed of everything random.")
     split: Split = Field(default_factory=Split, description="Which rows are held out.")
+    columns: Columns = Field(default_factory=Columns, description="How columns become features.")
     network: Network = Field(default_factory=Network, description="The network.")
     prior: Prior = Field(default_factory=Prior, description="Priors of weights and biases.")
     likelihood: Likelihood = Field(default_factory=Likelihood, description="Noise of a regression target.")
@@ -350,62 +307,13 @@ class Settings(Section):
     )
 
 
-class SklearnSource(Group):
-    """A dataset that comes with scikit-learn (no download)."""
-
-    kind: Literal["sklearn"] = Field(description="A dataset that comes with scikit-learn.")
-    name: Literal["iris", "wine", "breast_cancer", "diabetes"] = Field(
-        description="Which one: iris, wine and breast_cancer are classification, diabetes is regression."
-    )
-
-
-class CsvSource(Group):
-    """A CSV file of your own with a header line; every column but the target is a numeric feature."""
-
-    kind: Literal["csv"] = Field(description="A CSV file.")
-    path: str = Field(
-        min_length=1,
-        description="The file, relative to the folder in which Snakemake runs; $NAME stands for an environment "
-        "variable.",
-    )
-    test: str | None = Field(
-        None,
-        min_length=1,
-        description="A file of test rows; `split` is then not used, and `path` has train rows only.",
-    )
-    target: str = Field(min_length=1, description="Name of the column to predict.")
-    target_unit: str = Field("", description="Unit of a regression target, for tables and figures.")
-
-    @field_validator("path", "test")
-    @classmethod
-    def _expand_variables(cls, value: str | None) -> str | None:
-        return None if value is None else _expanded(value)
-
-
-class SyntheticSource(Group):
-    """Artificial data whose truth is known."""
-
-    kind: Literal["synthetic"] = Field(description="Artificial data.")
-    name: Literal["gap"] = Field(
-        description="Which one. gap: regression on one feature, with a hole in the data."
-    )
-    n: int = Field(60, ge=10, le=1_000_000, description="Number of rows.")
-    noise: float = Field(0.3, gt=0, description="Standard deviation of the noise, in units of the target.")
-    seed: int = Field(0, ge=0, le=_MAX_SEED, description="Seed of the data.")
-
-    # By name, because a field that tells the kinds apart must have no validator.
-    _numbers = field_validator("n", "noise", "seed", mode="before")(_read_yaml_value)
-
-
 class DatasetSettings(Settings):
     """A dataset; its settings take the place of the shared ones, key by key."""
 
     task: Literal["classification", "regression"] = Field(
         description="classification: the target is a class; regression: it is a number."
     )
-    source: SklearnSource | CsvSource | SyntheticSource = Field(
-        discriminator="kind", description="Where the data come from."
-    )
+    source: AnySource = Field(discriminator="kind", description="Where the data come from.")
     predict: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], PlainSerializer(list)] = Field(
         (),
         description="CSV files of new rows to predict, relative to the folder in which Snakemake runs: a header line "
@@ -415,8 +323,8 @@ class DatasetSettings(Settings):
     @field_validator("predict")
     @classmethod
     def _check_files(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
-        expanded = tuple(_expanded(path) for path in paths)
-        names = [Path(path).stem for path in expanded]
+        files = tuple(expanded(path) for path in paths)
+        names = [Path(path).stem for path in files]
         if len(set(names)) != len(names):
             raise ValueError(f"the names of the files {names} must differ: predictions are named after them")
         if bad := [name for name in names if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_. -]*", name)]:
@@ -424,7 +332,7 @@ class DatasetSettings(Settings):
                 f"the name of the file '{bad[0]}' cannot become that of its predictions: use letters of a-z and A-Z, "
                 "digits, spaces and _ . -"
             )
-        return expanded
+        return files
 
 
 class Config(Settings):

@@ -55,7 +55,7 @@ def read_columns(
     *,
     separator: str = ",",
     decimal: str = ".",
-    remedy: str = "check source.path (it starts from the folder of the run)",
+    is_source: bool = True,
 ) -> "pd.DataFrame":
     """Read the columns of a CSV file: a header line, and rows of as many cells.
 
@@ -69,8 +69,8 @@ def read_columns(
         What stands between cells.
     decimal
         What stands before the fraction of a number, "." or ",".
-    remedy
-        What to do if there is no such file.
+    is_source
+        Whether the config names the file, so that it may be mended there.
 
     Returns
     -------
@@ -86,11 +86,12 @@ def read_columns(
     """
     import pandas as pd
 
+    remedy = "check source.path (it starts from the folder of the run)" if is_source else "check its name"
     rows = _rows(Path(path), separator, remedy)
     header = next(rows)
     if not any(header) and not any(any(map(str.strip, row)) for row in rows):
         raise DataError(_EMPTY)
-    _check_header(header, separator)
+    _check_header(header, separator, or_set=", or set source.separator" if is_source else "")
     kinds = choose(header)
     columns = [
         None if kinds[name] == "skip" else _Column(name, kinds[name], decimal=decimal) for name in header
@@ -178,14 +179,14 @@ def _first_row_of_another_encoding(path: Path) -> str:
     return ""
 
 
-def _check_header(header: Sequence[str], separator: str) -> None:
+def _check_header(header: Sequence[str], separator: str, or_set: str) -> None:
     if not any(header):
         raise DataError("row 1 is empty; the header line must come first")
     for mark, name in _SEPARATORS.items() if len(header) == 1 else ():
         if mark in header[0] and mark != separator:
             raise DataError(
                 f"the cells seem to be separated by {name}; save the file with "
-                f"{_SEPARATORS.get(separator, repr(separator))}, or set source.separator"
+                f"{_SEPARATORS.get(separator, repr(separator))}{or_set}"
             )
     for number, name in enumerate(header, start=1):
         if fault := fault_of_name(name):

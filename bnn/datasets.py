@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import numpy as np
 
 from bnn.columns import Column, Encoded, Encoding, fit
-from bnn.sources import read_source, read_test_file
+from bnn.sources import place_of, read_source, read_test_file, text_format
 from bnn.storage import Variable, read_netcdf, write_netcdf
 from bnn.tables import DataError, Table, join, listing, naming
 from bnn.tidy import check
@@ -199,8 +199,12 @@ def prepare(
     missing = {key: value for key, value in settings.items() if key == "missing"}
     with naming(f"dataset '{name}'"):
         table = read_source(source, is_class=is_class)
-        places = [source["path"]] if "path" in source else []
+        places = place_of(source)
         with naming(*places):
+            if not table.feature_names:
+                raise DataError(
+                    f"there is no column beside the target '{table.target_name}': nothing to predict from"
+                )
             check(table.x, first_row=table.first_row, **missing)
         n_rows = len(table.y)
         if source.get("test"):
@@ -242,7 +246,7 @@ def prepare(
         target_mean=target_mean,
         target_scale=target_scale,
         columns=_with_test_rows(encoding, test) + tuple(Column(name, "dropped") for name in table.dropped),
-        **{key: source[key] for key in ("separator", "decimal") if key in source},
+        **text_format(source),
     )
 
 

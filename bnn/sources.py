@@ -1,13 +1,20 @@
 """Where tables come from: files, datasets of scikit-learn and OpenML, addresses, and artificial data."""
 
+import tempfile
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bnn import synthetic
-from bnn.tables import Table, read_csv
-from bnn.tidy import tidy
+from bnn.downloads import cache_folder, fetch
+from bnn.storage import atomic_path
+from bnn.tables import DataError, Table, check_names, make_table, naming, read_csv
+from bnn.tidy import as_texts, tidy
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Source = Mapping[str, Any]
 """`kind` and the keys of that kind, as in the config."""
@@ -35,13 +42,150 @@ def read_source(source: Source, *, is_class: bool, aside: Sequence[str] = ()) ->
 
 def read_test_file(source: Source, *, is_class: bool, aside: Sequence[str] = ()) -> Table:
     """Read the file of test rows that a source names, like its file of training rows."""
-    return _read_csv({**source, "path": source["test"]}, is_class, aside, must_vary=False)
+    read = _read_parquet if source["kind"] == "parquet" else _read_csv
+    return read({**source, "path": source["test"]}, is_class, aside, must_vary=False)
+
+
+def place_of(source: Source) -> list[str]:
+    """Return what messages call the file of a source, if it has one."""
+    return [str(source[key]) for key in ("path", "url") if key in source]
+
+
+def text_format(source: Source) -> dict[str, str]:
+    """Return `separator` and `decimal` of a CSV file that is written like the source."""
+    if source["kind"] == "tsv":
+        return {"separator": "\t"}
+    return {key: source[key] for key in ("separator", "decimal") if key in source}
 
 
 def _read_csv(source: Source, is_class: bool, aside: Sequence[str], *, must_vary: bool = True) -> Table:
-    options = ("target", "target_unit", "separator", "decimal", "drop", "categorical")
-    chosen = {name: source[name] for name in options if name in source}
+    options = ("target", "target_unit", "drop", "categorical")
+    chosen = {name: source[name] for name in options if name in source} | text_format(source)
     return read_csv(source["path"], is_class=is_class, must_vary=must_vary, aside=aside, **chosen)
+
+
+def _read_url(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
+    path = fetch(source["url"], sha256=source["sha256"], max_bytes=source["max_mb"] * 1_000_000)
+    try:
+        return _read_csv({**source, "path": str(path)}, is_class, aside)
+    except DataError as error:
+        raise DataError(str(error).replace(str(path), source["url"], 1)) from error
+
+
+def _read_parquet(source: Source, is_class: bool, aside: Sequence[str], *, must_vary: bool = True) -> Table:
+    path = source["path"]
+    with naming(path):
+        try:
+            import pyarrow.lib
+            import pyarrow.parquet
+        except ImportError as error:
+            raise DataError(
+                'reading Parquet needs a library: pip install "bnn[parquet]", or save the table as CSV'
+            ) from error
+        try:
+            frame = pyarrow.parquet.read_table(path).to_pandas(ignore_metadata=True)
+        except FileNotFoundError:
+            raise DataError(
+                "there is no such file; check source.path (it starts from the folder of the run)"
+            ) from None
+        except OSError as error:
+            raise DataError(f"the file cannot be read: {error.strerror or error}") from error
+        except pyarrow.lib.ArrowException as error:
+            raise DataError(f"this is no Parquet file that can be read ({_first_line(error)})") from error
+        return _of_frame(frame, source, is_class, aside, must_vary=must_vary)
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]
+
+
+def _of_frame(
+    frame: "pd.DataFrame", source: Source, is_class: bool, aside: Sequence[str], *, must_vary: bool = True
+) -> Table:
+    """Make a table of columns that came with types of their own; rows are counted from 1."""
+    import pandas as pd
+
+    target, drop, categorical = source["target"], source.get("drop", ()), source.get("categorical", ())
+    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
+    if len(frame) == 0:
+        raise DataError("the table has no rows")
+    check_names(list(frame.columns), target, drop=drop, categorical=categorical, aside=aside)
+    texts = {*categorical, *aside} | ({target} if is_class else set())
+    frame = frame.drop(columns=list(dict.fromkeys(drop)))
+    found = tidy(frame.drop(columns=[name for name in frame.columns if name in texts]), first_row=1)
+    columns = {
+        name: as_texts(frame[name]) if name in texts else found[name] for name in dict.fromkeys(frame.columns)
+    }
+    if not is_class and found[target].dtype != np.float64:
+        raise DataError(
+            f"column '{target}' holds no numbers: the target of a regression must be a number; for classes set "
+            "`task: classification`"
+        )
+    table = make_table(
+        pd.DataFrame(columns, index=pd.RangeIndex(len(frame)), copy=False),
+        target=target,
+        is_class=is_class,
+        must_vary=must_vary,
+        aside=aside,
+        first_row=1,
+    )
+    return table._replace(target_unit=source.get("target_unit", ""), dropped=tuple(drop))
+
+
+def _read_openml(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
+    from sklearn.datasets import fetch_openml
+
+    which = (
+        {"data_id": source["id"]}
+        if source.get("id")
+        else {"name": source["name"], "version": source["version"]}
+    )
+    label = f"OpenML {source.get('id') or '{name} version {version}'.format(**source)}"
+    with naming(label):
+        try:
+            with warnings.catch_warnings():
+                # That it tries again, and that a dataset has newer versions: this one was asked for.
+                warnings.simplefilter("ignore")
+                bunch = fetch_openml(
+                    **which,
+                    data_home=cache_folder(),
+                    as_frame=True,
+                    parser="pandas",
+                    n_retries=RETRIES,
+                    delay=RETRY_SECONDS,
+                )
+        except OSError as error:
+            raise _unreachable("openml.org", error) from error
+        except ValueError as error:
+            raise DataError(f"the table cannot be had: {_first_line(error)}") from error
+        targets = list(bunch.target_names)
+        if not source.get("target") and len(targets) != 1:
+            raise DataError(
+                f"OpenML names {len(targets)} target columns ({', '.join(map(str, targets))}), and a network predicts "
+                "one: set source.target, and source.drop for the others"
+                if targets
+                else "OpenML names no target column; set source.target"
+            )
+        chosen = {**source, "target": source.get("target") or str(targets[0])}
+        return _of_frame(bunch.frame, chosen, is_class, aside)
+
+
+RETRIES = 3
+RETRY_SECONDS = 1.0
+"""How often, and after what time, scikit-learn tries to fetch something again."""
+
+
+def _unreachable(server: str, error: OSError) -> DataError:
+    code = getattr(error, "code", None)
+    if code and code < 500:
+        return DataError(
+            f"{server} answers {code} {getattr(error, 'reason', '')}; check the name or number of the table"
+        )
+    reason = getattr(error, "reason", None) or error
+    return DataError(
+        f"{server} cannot be reached ({reason}): is there a network here? Run this where there is one: the table is "
+        "then kept for later runs"
+    )
 
 
 def _read_sklearn(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
@@ -50,6 +194,8 @@ def _read_sklearn(source: Source, is_class: bool, aside: Sequence[str]) -> Table
     import sklearn.datasets
 
     name = source["name"]
+    if name == "california_housing":
+        return _read_california_housing()
     # Diabetes comes scaled over all rows, which would leak the test part; the original units are an option.
     options = {"scaled": False} if name == "diabetes" else {}
     bunch = getattr(sklearn.datasets, f"load_{name}")(**options)
@@ -63,13 +209,35 @@ def _read_sklearn(source: Source, is_class: bool, aside: Sequence[str]) -> Table
     )
 
 
+def _read_california_housing() -> Table:
+    """Read what scikit-learn downloads from a CSV file in the cache: its own cache is a pickle, which is not kept."""
+    import pandas as pd
+    from sklearn.datasets import fetch_california_housing
+
+    path = cache_folder() / "california_housing.csv"
+    target = SKLEARN_TARGETS["california_housing"]
+    if not path.is_file():
+        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                bunch = fetch_california_housing(data_home=folder, n_retries=RETRIES, delay=RETRY_SECONDS)
+            except OSError as error:
+                raise _unreachable("the server of california_housing", error) from error
+        frame = pd.DataFrame(bunch.data, columns=bunch.feature_names)
+        frame[target] = bunch.target
+        with atomic_path(path) as temporary:
+            frame.to_csv(temporary, index=False)
+    return read_csv(str(path), target=target, target_unit="100,000 USD", is_class=False)
+
+
 SKLEARN_TARGETS = {
     "iris": "species",
     "wine": "cultivar",
     "breast_cancer": "diagnosis",
     "diabetes": "disease progression",
+    "california_housing": "MedHouseVal",
 }
-"""Name of the target of each dataset that comes with scikit-learn."""
+"""Name of the target of each dataset of scikit-learn."""
 
 
 def _read_synthetic(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
@@ -83,6 +251,10 @@ def _read_synthetic(source: Source, is_class: bool, aside: Sequence[str]) -> Tab
 
 SOURCES: dict[str, Callable[[Source, bool, Sequence[str]], Table]] = {
     "csv": _read_csv,
+    "tsv": _read_csv,
+    "parquet": _read_parquet,
+    "url": _read_url,
+    "openml": _read_openml,
     "sklearn": _read_sklearn,
     "synthetic": _read_synthetic,
 }

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bnn.csv_files import LARGEST, MISSING, DataError, Kind, fault_of_name, listing, read_columns, shown
+from bnn.csv_files import DataError, Kind, fault_of_name, listing, read_columns, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "DataError",
     "Table",
+    "check_names",
     "join",
     "listing",
     "make_table",
@@ -113,11 +114,14 @@ def read_csv(
     """
 
     def choose(header: Sequence[str]) -> Mapping[str, Kind]:
-        _check_names(header, target, drop=drop, categorical=categorical, aside=aside)
+        check_names(header, target, drop=drop, categorical=categorical, aside=aside)
         kinds: dict[str, Kind] = dict.fromkeys(header, "any")
-        kinds |= dict.fromkeys(drop, "skip") | dict.fromkeys((*categorical, *aside), "text")
-        kinds[target] = "text" if is_class else "number"
-        return kinds
+        for name in header:
+            if name in drop:
+                kinds[name] = "skip"
+            elif name in categorical or name in aside:
+                kinds[name] = "text"
+        return {**kinds, target: "text" if is_class else "number"}
 
     with naming(path):
         try:
@@ -145,7 +149,7 @@ def _with_task(error: DataError, target: str) -> DataError:
     )
 
 
-def _check_names(
+def check_names(
     names: Sequence[str],
     target: str,
     *,
@@ -153,7 +157,7 @@ def _check_names(
     categorical: Sequence[str] = (),
     aside: Sequence[str] = (),
 ) -> None:
-    """Raise DataError if a column that is asked for is not there, or nothing is left to predict from."""
+    """Raise DataError if a column that is asked for is not there."""
     asked = [("target", "", target)]
     asked += [
         (role, f" (source.{role})", name)
@@ -169,8 +173,6 @@ def _check_names(
             raise DataError(
                 f"there is no {what} '{shown(name)}'{key} (the columns are {listing(names)}){hint}"
             )
-    if set(names) <= {target, *drop, *aside}:
-        raise DataError(f"there is no column beside the target '{target}': nothing to predict from")
 
 
 def make_table(
@@ -276,7 +278,8 @@ def _joined(name: str, train: "pd.Series", test: "pd.Series") -> "pd.Series":
             test = pd.Series(np.full(len(test), None, dtype=object)).astype(train.dtype)
         else:
             raise DataError(
-                f"column '{name}' holds {kinds[0]} in the train file and {kinds[1]} in the test file; make them the same"
+                f"column '{name}' holds {kinds[0]} in the train file and {kinds[1]} in the test file; make them the "
+                "same"
             )
     return pd.concat([train, test], ignore_index=True)
 
@@ -346,7 +349,7 @@ def read_features(
 
     found: list[str] = []
     with naming(path):
-        frame = read_columns(path, choose, separator=separator, decimal=decimal, remedy="check its name")
+        frame = read_columns(path, choose, separator=separator, decimal=decimal, is_source=False)
     return Features(frame[list(kinds)], tuple(found))
 
 

@@ -1,4 +1,4 @@
-"""Columns of any table as one of three kinds (numbers, true or false, texts), and those that no network should be given."""
+"""Columns of any table as one of three kinds: numbers, truth values, texts; and those that no network should get."""
 
 import re
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,8 +23,8 @@ def missing_error(name: str, place: int, count: int, first_row: int) -> DataErro
     """Return the error for a value that is missing, the first of some in the column."""
     more = f" (and in {count - 1} more rows of the column)" if count > 1 else ""
     return DataError(
-        f"column '{name}', row {place + first_row}: the value is missing{more}; fill it in, remove row or column, or set "
-        "columns.missing: impute"
+        f"column '{name}', row {place + first_row}: the value is missing{more}; fill it in, remove row or column, or "
+        "set columns.missing: impute"
     )
 
 
@@ -77,10 +77,7 @@ def _check_texts(name: str, column: "pd.Series", first_row: int) -> None:
     cell = levels[codes[first]]
     place = f"column '{name}', row {first + first_row}"
     if all(_DATE.fullmatch(level) for level in levels[:100]):
-        raise DataError(
-            f"{place}: '{shown(cell)}' is a date or a time, and features must be numbers or categories; make columns of "
-            f"what matters of it (year, month, days since a day), or drop it (source.drop: [{name}])"
-        )
+        raise _date_error(name, first + first_row, cell)
     n_used = np.unique(codes[codes >= 0]).size
     if n_used > len(codes) / 2:
         raise DataError(
@@ -92,6 +89,13 @@ def _check_texts(name: str, column: "pd.Series", first_row: int) -> None:
         if fault := fault_of_name(level):
             row = int(np.flatnonzero(codes == code)[0]) + first_row
             raise DataError(f"column '{name}', row {row}: the text {fault}; correct it")
+
+
+def _date_error(name: str, row: int, cell: str) -> DataError:
+    return DataError(
+        f"column '{name}', row {row}: '{shown(cell)}' is a date or a time, and features must be numbers or categories; "
+        f"make columns of what matters of it (year, month, days since a day), or drop it (source.drop: [{name}])"
+    )
 
 
 def _check_row_numbers(name: str, values: np.ndarray) -> None:
@@ -159,10 +163,7 @@ def _tidy_column(name: str, column: "pd.Series", first_row: int) -> Any:
         return _tidy_numbers(name, column.astype(float).to_numpy(), first_row)
     row = int(np.flatnonzero(column.notna().to_numpy())[0])
     if "date" in kinds:
-        raise DataError(
-            f"column '{name}', row {row + first_row}: '{shown(str(column.iloc[row]))}' is a date or a time, and features "
-            "must be numbers or categories; make columns of what matters of it (year, month, days since a day), or drop it"
-        )
+        raise _date_error(name, row + first_row, str(column.iloc[row]))
     counts = {kind: sum(_kind_of(value) == kind for value in present) for kind in kinds}
     least = min(sorted(counts), key=counts.__getitem__)
     row = next(i for i, value in enumerate(column) if not pd.isna(value) and _kind_of(value) == least)
@@ -212,3 +213,14 @@ def _tidy_texts(column: "pd.Series") -> Any:
         truth = np.array([BOOLEAN[level.lower()] for level in levels])
         return pd.arrays.BooleanArray(truth[texts.codes], texts.codes == -1)
     return texts
+
+
+def as_texts(column: "pd.Series") -> Any:
+    """Return a column of anything as categories of texts, whole numbers without a fraction."""
+    import pandas as pd
+
+    def text(value: Any) -> str:
+        is_whole = isinstance(value, float | np.floating) and float(value).is_integer()
+        return str(int(value) if is_whole else value)
+
+    return pd.Categorical(column.astype(object).map(text, na_action="ignore").astype(object))

@@ -14,9 +14,9 @@ def main(out_path, name, settings):
     name
         Name of the dataset.
     settings
-        Sections `task`, `source` and `split` of its config.
+        Sections `task`, `source`, `split` and `columns` of its config.
     """
-    dataset = prepare(name, task=settings["task"], source=settings["source"], split=settings["split"])
+    dataset = prepare(name, **settings)
     dataset.save(out_path)
     print(f"{name}: {len(dataset.y_train)} training and {len(dataset.y_test)} test rows")
 

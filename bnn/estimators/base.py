@@ -62,8 +62,8 @@ class BNN(BaseEstimator):
     ) -> Self:
         name = type(self).__name__
         with self._own_words():
-            check(frame, missing=self.missing)
-            self._encoding = columns.fit(frame, missing=self.missing)
+            check(frame, missing=settings["columns"]["missing"])
+            self._encoding = columns.fit(frame, **settings["columns"])
             dataset = without_test_rows(
                 name,
                 frame,

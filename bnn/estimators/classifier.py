@@ -9,7 +9,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from bnn.estimators.base import BNN
-from bnn.estimators.parameters import MISSING, NETWORK, PRIOR, SAMPLER
+from bnn.estimators.parameters import COLUMNS, NETWORK, PRIOR, SAMPLER
 from bnn.metrics import predicted_class
 from bnn.predictive import ClassSummary
 
@@ -40,7 +40,7 @@ class BNNClassifier(ClassifierMixin, BNN):
         What to do with missing values: refuse them; or fill in the median or the most frequent value, with a feature
         that says so.
     settings : dict, default=None
-        Other keys of the sections network, prior, likelihood, sampler and diagnostics of the config, nested as there:
+        Other keys of the sections columns, network, prior, likelihood, sampler and diagnostics of the config, nested as there:
         `{"sampler": {"explore": 2000}, "network": {"engine": "numba", "precision": "float32"}}`. For large tables,
         `{"sampler": {"keep": "weights"}}` leaves the predictions of all draws for all rows out of `inference_data_`.
     random_state : int, RandomState instance or None, default=None
@@ -92,7 +92,7 @@ class BNNClassifier(ClassifierMixin, BNN):
         warmup: int = SAMPLER.warmup,
         draws: int = SAMPLER.draws,
         thin: int = SAMPLER.thin,
-        missing: str = MISSING,
+        missing: str = COLUMNS.missing,
         settings: Mapping[str, Any] | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,

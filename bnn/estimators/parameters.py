@@ -2,18 +2,18 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 
 from bnn import config
 from bnn.config_errors import ConfigError
-from bnn.config_model import Likelihood, Network, ParameterPrior, Sampler
+from bnn.config_model import Columns, Likelihood, Network, ParameterPrior, Sampler
 from bnn.report.advice import changes
 from bnn.report.convergence import worst
-from bnn.tidy import Missing
 
-NETWORK, PRIOR, LIKELIHOOD, SAMPLER = Network(), ParameterPrior(), Likelihood(), Sampler()
+COLUMNS, NETWORK, PRIOR = Columns(), Network(), ParameterPrior()
+LIKELIHOOD, SAMPLER = Likelihood(), Sampler()
 """Sections of the config that hold the defaults of parameters."""
 
 _PATHS: Mapping[str, tuple[str, ...]] = {
@@ -26,20 +26,18 @@ _PATHS: Mapping[str, tuple[str, ...]] = {
     "warmup": ("sampler", "warmup"),
     "draws": ("sampler", "draws"),
     "thin": ("sampler", "thin"),
+    "missing": ("columns", "missing"),
     "random_state": ("seed",),
 }
 """Parameter -> the key of the config that it sets."""
 
-_SECTIONS = ("network", "prior", "likelihood", "sampler", "diagnostics")
+_SECTIONS = ("columns", "network", "prior", "likelihood", "sampler", "diagnostics")
 """Sections of the config that `settings` may hold; the others are about what an estimator does not do."""
 
 _IDLE = {
     ("sampler", "chains_per_job"): "n_jobs says how many processes share the chains",
     ("sampler", "checkpoint_seconds"): "an estimator writes no checkpoints",
 }
-
-MISSING: Missing = "error"
-"""What becomes of missing values if nobody says."""
 
 
 class Names:
@@ -93,7 +91,7 @@ def resolve(
     if not isinstance(extra, Mapping | None):
         raise ValueError(f"settings must be a mapping of sections of the config, not {extra!r}")
     keys = {key: _plain(value) for key, value in (extra or {}).items()}
-    if faults := list(_faults(names, parameters, keys, task)):
+    if faults := list(_faults(names, keys, task)):
         raise ValueError("; ".join(faults))
     for parameter, path in names.paths.items():
         keys = config.merge(keys, _nested(path, _plain(parameters[parameter])))
@@ -107,12 +105,8 @@ def resolve(
     return loaded.datasets[name].model_dump(mode="json")
 
 
-def _faults(
-    names: Names, parameters: Mapping[str, Any], extra: Mapping[str, Any], task: str
-) -> Iterator[str]:
-    """Yield what is wrong with parameters that the config does not know, and with what `settings` must not hold."""
-    if parameters["missing"] not in get_args(Missing):
-        yield f"missing: must be {' or '.join(get_args(Missing))}, not {parameters['missing']!r}"
+def _faults(names: Names, extra: Mapping[str, Any], task: str) -> Iterator[str]:
+    """Yield what `settings` must not hold."""
     for section in extra:
         if section not in _SECTIONS:
             yield f"settings: {section!r} means nothing to an estimator; choose from {', '.join(_SECTIONS)}"

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
 from bnn.estimators.base import BNN
-from bnn.estimators.parameters import LIKELIHOOD, MISSING, NETWORK, PRIOR, SAMPLER
+from bnn.estimators.parameters import COLUMNS, LIKELIHOOD, NETWORK, PRIOR, SAMPLER
 from bnn.predictive import TargetSummary, predict_grid
 from bnn.seeding import Stream, chain_rng
 
@@ -42,7 +42,7 @@ class BNNRegressor(RegressorMixin, BNN):
         What to do with missing values: refuse them; or fill in the median or the most frequent value, with a feature
         that says so.
     settings : dict, default=None
-        Other keys of the sections network, prior, likelihood, sampler and diagnostics of the config, nested as there:
+        Other keys of the sections columns, network, prior, likelihood, sampler and diagnostics of the config, nested as there:
         `{"sampler": {"explore": 2000}, "network": {"engine": "numba", "precision": "float32"}}`. For large tables,
         `{"sampler": {"keep": "weights"}}` leaves the predictions of all draws for all rows out of `inference_data_`.
     random_state : int, RandomState instance or None, default=None
@@ -93,7 +93,7 @@ class BNNRegressor(RegressorMixin, BNN):
         warmup: int = SAMPLER.warmup,
         draws: int = SAMPLER.draws,
         thin: int = SAMPLER.thin,
-        missing: str = MISSING,
+        missing: str = COLUMNS.missing,
         settings: Mapping[str, Any] | None = None,
         random_state: Any = None,
         n_jobs: int | None = None,

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from bnn import metrics
+from bnn.columns import Column
 from bnn.datasets import Dataset
 from bnn.evaluation import bootstrap, calibration, scores
 from bnn.evaluation.forecasts import (
@@ -89,6 +90,7 @@ def evaluate(
         "n_test": len(dataset.y_test),
         "n_features": len(dataset.feature_names),
         "feature_names": list(dataset.feature_names),
+        "columns": [_column(column) for column in dataset.columns or ()],
         "target_name": dataset.target_name,
         "target_unit": dataset.target_unit,
         "class_names": list(dataset.class_names),
@@ -124,6 +126,18 @@ def evaluate(
             for split, found in forecasts.items()
         }
     return report, predictions_table(dataset, summaries["test"], forecasts["test"])
+
+
+def _column(column: Column) -> dict[str, Any]:
+    """Return what metrics.json says of a column of the table."""
+    about = ("name", "kind", "fill", "n_missing", "n_missing_test", "n_unseen_test")
+    return {
+        **{name: getattr(column, name) for name in about},
+        "n_levels": len(column.levels) + len(column.rare),
+        "n_rare": len(column.rare),
+        "has_indicator": column.has_indicator,
+        "features": list(column.features),
+    }
 
 
 def save(

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from bnn.report import advice, comparison, convergence, formatting, rows, sentences
 from bnn.report import checks as check_tables
+from bnn.report import columns as column_tables
 from bnn.report.captions import figure_texts
 from bnn.report.overview import Entry, cautions, model_labels, overview_rows, tally
 from bnn.report.scatter import HEIGHT, WIDTH, scatter
@@ -187,6 +188,7 @@ def _tables(
     is_class = metrics["task"] == "classification"
     detail = comparison.classes if is_class else comparison.intervals
     return {
+        "columns": column_tables.columns(metrics),
         "uncertainty": comparison.uncertainty(metrics),
         "calibration": comparison.calibration(metrics),
         "detail_test": detail(metrics, "test"),

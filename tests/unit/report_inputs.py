@@ -104,6 +104,13 @@ def make_diagnostics(task: str, verdict: str = "PASS", dataset: str = "iris") ->
     }
 
 
+def make_column(name: str, kind: str = "number", **changes: Any) -> dict[str, Any]:
+    """Build what metrics.json says of a column."""
+    counts = dict.fromkeys(("n_missing", "n_missing_test", "n_unseen_test", "n_levels", "n_rare"), 0)
+    about = {"fill": None, "has_indicator": False, "features": [name]}
+    return {"name": name, "kind": kind, **counts, **about, **changes}
+
+
 def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
     """Build the contents of metrics.json."""
     if task == "classification":
@@ -132,6 +139,7 @@ def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
         "n_test": 30,
         "n_features": 4,
         "feature_names": list("abcd"),
+        "columns": [make_column(name) for name in "abcd"],
         "target_name": "species" if task == "classification" else "disease_progression",
         "target_unit": "" if task == "classification" else "points",
         "class_names": ["setosa", "versicolor", "virginica"] if task == "classification" else [],

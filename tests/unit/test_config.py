@@ -157,7 +157,7 @@ def test_missing_files_are_all_reported(tmp_path: Path, monkeypatch: pytest.Monk
         "did you mean 'data/houses.csv'?"
     )
     assert far == f"datasets.far.source.path: there is no file 'nowhere/a.csv' (paths start from {tmp_path})"
-    assert folder == "datasets.folder.source.path: 'data' is a folder; name a CSV file in it"
+    assert folder == "datasets.folder.source.path: 'data' is a folder; name a file in it"
 
 
 def test_importing_the_config_is_light() -> None:

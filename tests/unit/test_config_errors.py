@@ -50,7 +50,7 @@ diagnostics: {acceptance_min: 0.99} >> acceptance_min (0.99) must not be greater
 sampler: {chians: 4} >> sampler.chians: unknown key. Did you mean chains? Allowed here: kernel, chains, chains_per_job
 sampler: {Chains: 4} >> sampler.Chains: unknown key. Did you mean chains?
 sampler: {3: 4} >> sampler.3: unknown key. Allowed here: kernel, chains
-smpler: {} >> smpler: unknown key. Did you mean sampler? Allowed here: seed, split, network, prior,
+smpler: {} >> smpler: unknown key. Did you mean sampler? Allowed here: seed, split, columns, network,
 chains: 4 >> chains: unknown key. It belongs in sampler.chains or datasets.<name>.sampler.chains.
 task: 4 >> task: unknown key. It belongs in datasets.<name>.task.
 """
@@ -66,8 +66,8 @@ $SOURCE >> x.task: is missing; it must be one of classification, regression
 task: regression >> x.source: is missing; it must be a group of keys (lines indented below it)
 task: regression, source: >> x.source: must be a group of keys (lines indented below it), not null
 task: regression, source: iris >> x.source: must be a group of keys (lines indented below it), not 'iris'
-task: regression, source: {} >> x.source.kind: is missing; it must be one of csv, sklearn, synthetic
-task: regression, source: {kind: sql} >> x.source.kind: must be one of csv, sklearn, synthetic, not 'sql'
+task: regression, source: {} >> x.source.kind: is missing; it must be one of csv, openml, parquet, sklearn, synthetic, tsv, url
+task: regression, source: {kind: sql} >> x.source.kind: must be one of csv, openml, parquet, sklearn, synthetic, tsv, url, not 'sql'
 task: regression, source: {kind: sklearn} >> x.source.name: is missing; it must be one of iris, wine, breast
 task: regression, source: {kind: sklearn, name: irs} >> x.source.name: must be one of iris, wine, breast_cancer,
 task: regression, source: {kind: csv, path: a} >> source.target: is missing; it must be text that is not empty
@@ -80,6 +80,20 @@ $CSV, target: y, target_unit: 1} >> x.source.target_unit: must be text, not 1 (p
 $CSV, target: [a]} >> x.source.target: must be text that is not empty, not ["a"]
 $CSV, target: y, name: x} >> x.source.name: unknown key. Allowed here: kind, path, test, target, target_unit
 $CSV, target: y, taget_unit: x} >> x.source.taget_unit: unknown key. Did you mean target_unit?
+$CSV, target: [a, b]} >> x.source.target: must be one column, not 2: make a dataset for each, here with `target: a` and
+$CSV, target: y, drop: a} >> x.source.drop: must be a list of texts, each not empty, not 'a'
+$CSV, target: y, drop: [y]} >> x.source: drop must not name the target 'y'
+$CSV, target: y, drop: [a], categorical: [a]} >> x.source: drop and categorical both name a; remove it from one of them
+$CSV, target: y, separator: ";;"} >> x.source.separator: must be text that is one character, not ';;'
+$CSV, target: y, separator: "x"} >> x.source: separator cannot be 'x'; use one such as ',', ';', '|' or
+$CSV, target: y, decimal: ","} >> x.source: separator and decimal must not both be ','
+$OPENML, name: iris} >> x.source: give either id, or name and version: a name alone may mean another table tomorrow
+$OPENML, id: 61, name: iris, version: 1} >> x.source: give either id, or name and version
+$URL, url: "ftp://a.org/b.csv"} >> x.source.url: must be an address that begins with https:// or http://, not 'ftp://
+$URL, url: "https://me:secret@a.org/b.csv"} >> x.source.url: must hold no user name and no password
+$URL, url: "https://a.org/b.csv.GZ"} >> x.source.url: names an archive (.gz), and only a CSV file itself can be read
+$URL, url: "https://a.org/b.csv", sha256: abc} >> x.source.sha256: must be text that is 64 hexadecimal digits, not 'abc'
+$IRIS, columns: {missing: ignore} >> x.columns.missing: must be one of error, impute, not 'ignore'
 $GAP, n: true} >> x.source.n: must be a whole number from 10 to 1000000, not true
 $GAP, noise: 0} >> x.source.noise: must be a number greater than 0, not 0
 task: regression, $SOURCE >> x.task: must be classification for the sklearn dataset 'iris'
@@ -101,6 +115,8 @@ SHORT = {
     "$IRIS": "task: classification, source: {kind: sklearn, name: iris}",
     "$SOURCE": "source: {kind: sklearn, name: iris}",
     "$GAP": "task: regression, source: {kind: synthetic, name: gap",
+    "$OPENML": "task: classification, source: {kind: openml",
+    "$URL": f"task: regression, source: {{kind: url, target: y, sha256: {'a' * 64}",
     "$CSV": "task: regression, source: {kind: csv, path: a.csv",
 }
 

@@ -280,7 +280,7 @@ def test_wrong_parameters_are_all_named(table: tuple[pd.DataFrame, pd.Series]) -
     ("estimator", "settings", "expected"),
     [
         (BNNRegressor, {"sampler": {"draws": 5}}, "sampler.draws is the parameter draws"),
-        (BNNRegressor, {"split": {}}, "'split' means nothing to an estimator; choose from network, prior"),
+        (BNNRegressor, {"split": {}}, "'split' means nothing to an estimator; choose from columns, network, prior"),
         (BNNRegressor, {"sampler": {"chains_per_job": 2}}, "n_jobs says how many"),
         (
             BNNRegressor,
@@ -380,7 +380,7 @@ def test_what_cannot_be_learned_from_is_refused(table: tuple[pd.DataFrame, pd.Se
         BNNRegressor().fit(X, np.full(50, 3.0))
     with pytest.raises(ValueError, match="two classes at least"):
         BNNClassifier().fit(X, ["a"] * 50)
-    with pytest.raises(ValueError, match="missing: must be error or impute, not 'drop'"):
+    with pytest.raises(ValueError, match="missing: must be one of error, impute, not 'drop'"):
         BNNClassifier(missing="drop").fit(X, ["a", "b"] * 25)
 
 

@@ -38,7 +38,7 @@ class Design:
 DESIGN = Design(
     floors={
         0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode", "footprint"}
-        | {"csv_files", "tidy", "columns", "tables", "synthetic", "sources"}
+        | {"csv_files", "tidy", "columns", "tables", "synthetic", "sources", "downloads"}
         | {"verdict", "progress", "locks", "arviz_import"},
         1: {"datasets", "checkpoint", "job", "network", "priors", "likelihoods", "mixture", "psis"},
         2: {"posterior", "posterior_file", "kernels"},
@@ -46,14 +46,24 @@ DESIGN = Design(
         4: {"chain", "chain_state", "training", "baseline"},
         5: {"chain_job", "predictive", "inference_data", "diagnostics", "plots"},
         6: {"evaluation", "checks", "new_rows", "figures"}
-        | {"config", "config_model", "config_errors", "config_docs", "report", "run_profile"},
+        | {
+            "config",
+            "config_base",
+            "config_model",
+            "config_sources",
+            "config_errors",
+            "config_docs",
+            "report",
+            "run_profile",
+        },
         7: {"__main__", "estimators"},
     },
     same_floor={
         "tidy": {"csv_files"},  # errors, and what a missing value or a truth value looks like
         "columns": {"csv_files", "tidy"},
         "tables": {"csv_files", "tidy"},
-        "sources": {"tables", "tidy", "synthetic"},
+        "sources": {"tables", "tidy", "synthetic", "downloads", "storage"},
+        "downloads": {"csv_files"},
         "chain": {"chain_state"},
         "likelihoods": {"priors"},  # the prior of a sampled noise scale
         "baseline": {"training"},
@@ -61,7 +71,9 @@ DESIGN = Design(
         "inference_data": {"predictive"},  # predictions are made and stored a batch of draws at a time
         "diagnostics": {"inference_data"},  # names of groups and phases
         "figures": {"evaluation", "checks"},  # figures and tables show the same summaries
-        "config": {"config_errors", "config_model"},
+        "config_sources": {"config_base"},
+        "config_model": {"config_base", "config_sources"},
+        "config": {"config_errors", "config_model", "config_sources"},
         "config_docs": {"config_errors", "config_model"},
     },
     # A kernel sees a callable log density and gradient; tests give it Gaussians. It knows nothing of networks.

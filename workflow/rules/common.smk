@@ -109,8 +109,7 @@ def report_labels(kind):
 def source_files(wildcards):
     """Return the files that a dataset is read from: the user's, so a module's prefix does not apply to them."""
     source = DATASETS[wildcards.dataset]["source"]
-    paths = [source["path"], source["test"]] if source["kind"] == "csv" else []
-    return [local(path) for path in paths if path]
+    return [local(source[key]) for key in ("path", "test") if source.get(key)]
 
 
 def chain_files(wildcards):

@@ -14,7 +14,7 @@ rule prepare:
         mem_mb=memory("prepare"),
         runtime=minutes(10),
     params:
-        settings=settings("task", "source", "split"),
+        settings=settings("task", "source", "split", "columns"),
         code=code("prepare.py"),
     message:
         "Reading and splitting {wildcards.dataset}"

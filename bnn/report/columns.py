@@ -1,0 +1,100 @@
+"""Table of what became of each column of the data."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from bnn.report import formatting
+from bnn.report.table import Cell, Row, Table
+
+_KINDS = {"number": "number", "boolean": "true or false", "text": "text", "dropped": "not read"}
+_MAX_COLUMNS = 200
+"""Columns that are shown; a wide table of genes must not make the page heavy."""
+
+
+def columns(metrics: Mapping[str, Any]) -> Table:
+    """Kind, missing values, levels and outcome of each column; those of which something special is to say come first.
+
+    Parameters
+    ----------
+    metrics
+        Content of metrics.json.
+    """
+    found = metrics["columns"]
+    order = sorted(range(len(found)), key=lambda index: _is_plain(found[index]))
+    n_left = len(found) - _MAX_COLUMNS
+    notes = []
+    if n_left > 0:
+        notes.append("Numbers without missing values beyond these are left out; metrics.json has all.")
+    if any(column["n_unseen_test"] for column in found):
+        notes.append(
+            "Unseen: test rows with a text that no training row has; the network sees none of its levels."
+        )
+    rows = [
+        Row(
+            column["name"],
+            "",
+            (
+                Cell(_KINDS[column["kind"]]),
+                *(_count(column, name) for name in ("n_missing", "n_missing_test")),
+                Cell(formatting.count(column["n_levels"]) if column["kind"] == "text" else "–"),
+                _count(column, "n_unseen_test") if column["kind"] == "text" else Cell("–"),
+                Cell(_outcome(column)),
+            ),
+        )
+        for column in (found[index] for index in order[:_MAX_COLUMNS])
+    ]
+    return Table(
+        "columns",
+        "What became of each column",
+        ("Column", "Holds", "Training", "Test", "Levels", "Unseen", "Outcome"),
+        tuple(rows),
+        groups=(("", 2), ("Missing values", 2), ("Texts", 2), ("", 1)),
+        notes=tuple(notes),
+        sortable=len(rows) > 1,
+    )
+
+
+def _is_plain(column: Mapping[str, Any]) -> bool:
+    return column["kind"] == "number" and bool(column["features"]) and not _missing(column)
+
+
+def _missing(column: Mapping[str, Any]) -> int:
+    return int(column["n_missing"] + column["n_missing_test"])
+
+
+def _count(column: Mapping[str, Any], name: str) -> Cell:
+    if column["kind"] == "dropped":
+        return Cell("–")
+    return Cell(formatting.count(column[name]), sort=column[name])
+
+
+def _outcome(column: Mapping[str, Any]) -> str:
+    if column["kind"] == "dropped":
+        return "left out: source.drop names it"
+    features = column["features"]
+    n_values = len(features) - column["has_indicator"]
+    parts = []
+    if n_values == 0:
+        parts.append(
+            "left out: every text is rare"
+            if column["kind"] == "text" and column["n_levels"] > 1
+            else "left out: constant on the training rows"
+        )
+    elif column["kind"] == "number":
+        parts.append("standardised")
+    elif column["kind"] == "boolean":
+        parts.append("1 if true, else 0")
+    else:
+        parts.append(f"{formatting.count(n_values)} features of 0 and 1")
+        if column["n_rare"]:
+            parts.append(f"{formatting.count(column['n_rare'])} rare levels share one")
+    if _missing(column) and n_values:
+        fill = column["fill"]
+        if column["kind"] == "boolean":
+            fill = "true" if fill else "false"
+        parts.append(
+            f"missing values become {formatting.number(fill) if column['kind'] == 'number' else fill}"
+        )
+    if column["has_indicator"]:
+        parts.append("a feature says where it is missing")
+    return "; ".join(parts)
