@@ -25,7 +25,7 @@ from bnn.config_model import (
 )
 from bnn.config_sources import SOURCE_TASKS, FileSource, SklearnSource, SyntheticSource
 
-__all__ = ["Config", "ConfigError", "check_files", "load", "merge", "runs"]
+__all__ = ["Config", "ConfigError", "chain_settings", "check_files", "load", "merge", "runs"]
 
 RESERVED_NAMES = ("logs", "benchmarks")
 """Folders that the workflow makes beside those of the datasets."""
@@ -84,6 +84,17 @@ def load(raw: Any) -> Config:
     if errors:
         raise ConfigError(errors)
     return Config.model_validate({**shared, "datasets": resolved})
+
+
+def chain_settings(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what chains depend on, of the resolved settings of a dataset, as plain values.
+
+    That is not how many there are or run side by side, so that more can be added later, not how often they write down
+    where they stand, and not what is kept of them in the end.
+    """
+    chosen = {name: dataset[name] for name in ("seed", "network", "prior", "likelihood", "sampler")}
+    idle = ("chains", "chains_per_job", "checkpoint_seconds", "keep")
+    return chosen | {"sampler": {k: v for k, v in dataset["sampler"].items() if k not in idle}}
 
 
 def check_files(config: Config) -> None:

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from bnn.storage import Variable, read_netcdf, write_netcdf
 from bnn.tables import DataError, Table, join, naming
 from bnn.tidy import check
 from bnn.timeseries import Forecasts, as_forecasts
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Task = Literal["classification", "regression"]
 
@@ -290,6 +293,65 @@ def _times(forecasts: Forecasts) -> dict[str, Any]:
         "time_name": forecasts.time_name,
         "time_is_date": forecasts.time_is_date,
     }
+
+
+def without_test_rows(
+    name: str,
+    frame: "pd.DataFrame",
+    y: np.ndarray,
+    *,
+    task: Task,
+    encoding: Encoding,
+    target_name: str,
+    class_names: tuple[str, ...],
+) -> Dataset:
+    """Return a table in memory, all of whose rows are to be trained on: its test part is empty.
+
+    Parameters
+    ----------
+    name
+        Name of the dataset.
+    frame
+        The columns, as `tidy` makes them.
+    y
+        Target, shape (row,): class index (int64), or float64 in original units.
+    task
+        "classification" or "regression".
+    encoding
+        What `columns.fit` learned from these rows.
+    target_name, class_names
+        As in `Dataset`.
+
+    Raises
+    ------
+    DataError
+        If a value lies too far from the others to be standardised.
+    """
+    x = encoding.transform(frame).x
+    _check_finite(x, encoding.feature_names)
+    target_mean, target_scale = 0.0, 1.0
+    if task == "regression":
+        target_mean, target_scale = _mean_and_scale(y)
+        y = (y - target_mean) / target_scale
+    return Dataset(
+        name=name,
+        task=task,
+        x_train=x,
+        y_train=y,
+        row_train=np.arange(len(x)),
+        x_test=x[:0],
+        y_test=y[:0],
+        row_test=np.arange(0),
+        feature_names=encoding.feature_names,
+        feature_mean=encoding.mean,
+        feature_scale=encoding.scale,
+        target_name=target_name,
+        target_unit="",
+        class_names=class_names,
+        target_mean=target_mean,
+        target_scale=target_scale,
+        columns=encoding.columns,
+    )
 
 
 def _with_test_rows(encoding: Encoding, test: Encoded) -> tuple[Column, ...]:

@@ -174,6 +174,8 @@ def summarise(
     pointwise: dict[str, Variable] = {}
     for split in PREDICTIONS:
         rows = dataset.row_train if split == "train" else dataset.row_test
+        if not len(rows):  # all rows were given to train on, as an estimator's are
+            continue
         found = _of_predictions(idata, split)
         predictions[split] = _prediction_summary(found, rows, thresholds)
         pointwise |= _pointwise(split, found, rows)

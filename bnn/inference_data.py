@@ -184,6 +184,19 @@ def load(path: str | os.PathLike[str]) -> "InferenceData":
     return az.from_netcdf(str(path), engine="h5netcdf")
 
 
+def in_memory(idata: az.InferenceData) -> az.InferenceData:
+    """Return an InferenceData with all its arrays in memory, which needs its file no more and can be pickled.
+
+    Groups without rows, such as the predictions of a test part that there is not, are left out.
+    """
+    groups: dict[str, Any] = {}
+    for name in idata.groups():
+        with idata[name] as group:  # which closes its file
+            if group.sizes.get("obs_id") != 0:
+                groups[name] = group.load()
+    return az.InferenceData(**groups)
+
+
 def _read_chains(paths: Sequence[Path]) -> _Chains:
     if not paths:
         raise ValueError("there is no chain file: combine needs one at least")

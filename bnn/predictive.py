@@ -365,17 +365,48 @@ def predict_grid(
     """
     if not isinstance(predictor.likelihood, RegressionLikelihood):
         raise ValueError("a class has no mean and no intervals along a grid")
-    shape = theta.shape[:2]
-    flat = theta.reshape(-1, theta.shape[-1])
     parts: list[TargetSummary] = []
     ends: list[tuple[np.ndarray, np.ndarray]] = []
-    for rows in _row_blocks(len(x), 8 * len(flat)):
-        blocks = list(predictor.stream(flat, x[rows]))
-        mean = np.concatenate([block.value for block in blocks]).reshape(*shape, -1)
-        noise_sd = np.concatenate([np.asarray(block.noise_sd) for block in blocks]).reshape(*shape, -1)
+    for mean, noise_sd in _target_blocks(predictor, theta, x):
         new = mean + noise_sd * predictor.likelihood.sample_noise(mean.shape, rng)
         parts.append(target_summary(mean, noise_sd if predictor.noise_varies else noise_sd[..., 0]))
         ends.append(central_intervals(new, levels))
     summary = TargetSummary(*(np.concatenate(column) for column in zip(*parts, strict=True)))
     lower, upper = (np.concatenate(column, axis=1) for column in zip(*ends, strict=True))
     return GridPrediction(summary, tuple(levels), lower, upper)
+
+
+def predict_rows(predictor: Predictor, theta: np.ndarray, x: np.ndarray) -> ClassSummary | TargetSummary:
+    """Return the predictive distribution of each row, a block of rows at a time.
+
+    Parameters
+    ----------
+    predictor
+        Network, likelihood and units.
+    theta
+        Shape (chain, draw, param).
+    x
+        Standardised inputs, shape (obs, input), one row at least.
+    """
+    parts: list[ClassSummary | TargetSummary] = []
+    if predictor.is_regression:
+        for mean, noise_sd in _target_blocks(predictor, theta, x):
+            parts.append(target_summary(mean, noise_sd if predictor.noise_varies else noise_sd[..., 0]))
+    else:
+        bytes_per_row = 8 * theta[..., 0].size * predictor.network.sizes[-1]
+        for rows in _row_blocks(len(x), bytes_per_row):
+            parts.append(class_summary(predict_draws(predictor, theta, x[rows])))
+    return type(parts[0])(*(np.concatenate(column) for column in zip(*parts, strict=True)))
+
+
+def _target_blocks(
+    predictor: Predictor, theta: np.ndarray, x: np.ndarray
+) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield mean (chain, draw, obs) and noise_sd, of that shape or (chain, draw, 1), for blocks of the rows."""
+    shape = theta.shape[:2]
+    flat = theta.reshape(-1, theta.shape[-1])
+    for rows in _row_blocks(len(x), 8 * len(flat)):
+        blocks = list(predictor.stream(flat, x[rows]))
+        mean = np.concatenate([block.value for block in blocks]).reshape(*shape, -1)
+        noise_sd = np.concatenate([np.asarray(block.noise_sd) for block in blocks]).reshape(*shape, -1)
+        yield mean, noise_sd

@@ -1,6 +1,5 @@
 """Progress of a long job: a line now and then in its log, and a bar where a person watches a terminal."""
 
-import sys
 import time
 from collections.abc import Callable
 from typing import TextIO
@@ -19,19 +18,29 @@ class Progress:
     total
         Steps of the whole job.
     log
-        Where lines go.
+        Where lines go; None for no lines.
     terminal
         Where a bar goes if it is a terminal; None for no bar.
+    always
+        Whether the bar goes there even if it is no terminal: a notebook shows one as well.
     """
 
-    def __init__(self, label: str, total: int, *, log: TextIO, terminal: TextIO | None = None) -> None:
+    def __init__(
+        self,
+        label: str,
+        total: int,
+        *,
+        log: TextIO | None,
+        terminal: TextIO | None = None,
+        always: bool = False,
+    ) -> None:
         self.label = label
         self.total = total
         self.log = log
         self.done = self._first = 0
         self._start = self._last_line = self._last_look = time.monotonic()
         self._bar = None
-        if terminal is not None and terminal.isatty():
+        if terminal is not None and (always or terminal.isatty()):
             from tqdm import tqdm
 
             # As wide as the terminal, and on one line for all jobs: bars that move the cursor garble the rest.
@@ -55,7 +64,8 @@ class Progress:
             self._bar.set_postfix_str(f"{phase} {details()}", refresh=False)
             self._bar.update(self.done - self._bar.n)
             self._last_look = now
-        if now - self._last_line >= _SECONDS_BETWEEN_LINES or self.done == self.total:
+        is_time = now - self._last_line >= _SECONDS_BETWEEN_LINES or self.done == self.total
+        if self.log is not None and is_time:
             seconds_left = (now - self._start) / (self.done - self._first) * (self.total - self.done)
             share = f"{self.done}/{self.total}"
             print(
@@ -75,7 +85,7 @@ class Silent(Progress):
     """A progress that shows nothing, for callers with a display of their own."""
 
     def __init__(self) -> None:
-        super().__init__("", 0, log=sys.stderr)
+        super().__init__("", 0, log=None)
 
     def advance(self, phase: str, details: Callable[[], str]) -> None:
         """Count one step."""

@@ -26,15 +26,16 @@ class Import(NamedTuple):
 class _Source(NamedTuple):
     imports: tuple[Import, ...]
     is_metadata: bool
-    """Nothing but a docstring and constants such as `__version__`."""
+    """Nothing that runs on import but a docstring, constants such as `__version__`, and imports for type checkers."""
 
 
 def module_files(script: Path, package: Path) -> tuple[Path, ...]:
     """Files of a package that a script imports, directly or through other modules of the package.
 
-    Imports inside functions count; those under `if TYPE_CHECKING:` do not, because they never run. Each
-    `__init__.py` on the way to a module counts, because Python runs it. The one of the package itself is left out
-    while it holds only a docstring and constants: a new version number alone must not rerun every chain. When a
+    Imports inside functions count; those under `if TYPE_CHECKING:` do not, because they never run, nor do those of a
+    module's `__getattr__`, which run if somebody asks a package for what it imports late (PEP 562). Each `__init__.py`
+    on the way to a module counts, because Python runs it. The one of the package itself is left out while it holds
+    only a docstring, constants and such late imports: a new version number alone must not rerun every chain. When a
     subpackage is imported, its files that are not Python (templates, style sheets) count as well.
 
     Parameters
@@ -91,7 +92,7 @@ def code_digest(script: Path, package: Path) -> str:
     return digest.hexdigest()
 
 
-def read_imports(path: Path, module: str | None = None, *, type_checking: bool = False) -> tuple[Import, ...]:
+def read_imports(path: Path, module: str | None = None, *, all_of_them: bool = False) -> tuple[Import, ...]:
     """Import statements of a file, anywhere in it, with relative ones made absolute.
 
     Parameters
@@ -100,15 +101,15 @@ def read_imports(path: Path, module: str | None = None, *, type_checking: bool =
         A Python file.
     module
         Dotted name of the file's module, which relative imports need; None for a script.
-    type_checking
-        Whether to list those under `if TYPE_CHECKING:` too.
+    all_of_them
+        Whether to list those under `if TYPE_CHECKING:`, and those of a module's `__getattr__`, too.
 
     Raises
     ------
     ValueError
         If the file is not valid Python, or a relative import leads out of the package.
     """
-    return tuple(_imports(_parse(path), path, module, type_checking))
+    return tuple(_imports(_parse(path), path, module, all_of_them))
 
 
 def _read_source(path: Path, module: str | None) -> _Source:
@@ -130,8 +131,8 @@ def _parse(path: Path) -> ast.Module:
         raise ValueError(f"{path}, line {error.lineno}: not valid Python: {error.msg}") from error
 
 
-def _imports(tree: ast.Module, path: Path, module: str | None, type_checking: bool) -> Iterator[Import]:
-    waiting: list[ast.AST] = [tree]
+def _imports(tree: ast.Module, path: Path, module: str | None, all_of_them: bool) -> Iterator[Import]:
+    waiting: list[ast.AST] = [node for node in tree.body if all_of_them or not _is_late(node)]
     while waiting:
         node = waiting.pop()
         if isinstance(node, ast.Import):
@@ -140,7 +141,7 @@ def _imports(tree: ast.Module, path: Path, module: str | None, type_checking: bo
         elif isinstance(node, ast.ImportFrom):
             base = _absolute(node, path, module) if node.level else str(node.module)
             yield Import(base, tuple(alias.name for alias in node.names), node.lineno)
-        elif isinstance(node, ast.If) and _is_type_checking(node.test) and not type_checking:
+        elif isinstance(node, ast.If) and _is_type_checking(node.test) and not all_of_them:
             waiting += node.orelse
         else:
             waiting += ast.iter_child_nodes(node)
@@ -161,13 +162,23 @@ def _is_type_checking(test: ast.expr) -> bool:
     return name == "TYPE_CHECKING"
 
 
+def _is_late(node: ast.stmt) -> bool:
+    """Return whether this is the function of a module that is called for names which it does not hold."""
+    return isinstance(node, ast.FunctionDef) and node.name == "__getattr__"
+
+
 def _is_metadata(tree: ast.Module) -> bool:
     def holds_nothing(node: ast.stmt) -> bool:
+        if isinstance(node, ast.ImportFrom):
+            return node.module == "typing"
+        if isinstance(node, ast.If):
+            return _is_type_checking(node.test) and not node.orelse
         if isinstance(node, ast.Assign):
             names = [target.id for target in node.targets if isinstance(target, ast.Name)]
             named = len(names) == len(node.targets) and all(name.startswith("__") for name in names)
-            return named and isinstance(node.value, ast.Constant)
-        return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            values = node.value.elts if isinstance(node.value, ast.List) else [node.value]
+            return named and all(isinstance(value, ast.Constant) for value in values)
+        return _is_late(node) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
 
     return all(holds_nothing(node) for node in tree.body)
 

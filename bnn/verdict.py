@@ -50,7 +50,7 @@ def judge(summary: Mapping[str, Any]) -> tuple[str, list[Finding]]:
         for name, label in (("log_density", "the log density"), ("noise_scale", "the noise scale")):
             if summary[name] is not None:
                 findings += _findings_of_scalar(label, summary[name], summary)
-        for split in ("train", "test"):
+        for split in summary["predictions"]:
             findings += _findings_of_predictions(split, summary)
     if not findings:
         return "PASS", [Finding("PASS", _what_was_reached(summary), "reached")]

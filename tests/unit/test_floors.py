@@ -31,6 +31,8 @@ class Design:
     """Third party -> the only units that may import it."""
     forbidden: frozenset[str] = frozenset()
     """Third parties that nothing may import."""
+    late: frozenset[str] = frozenset()
+    """Units that the package itself may import when it is asked for a name in them (PEP 562)."""
 
 
 DESIGN = Design(
@@ -55,7 +57,7 @@ DESIGN = Design(
             "report",
             "run_profile",
         },
-        7: {"__main__"},
+        7: {"__main__", "estimators"},
     },
     same_floor={
         "tidy": {"csv_files"},  # errors, and what a missing value or a truth value looks like
@@ -113,6 +115,7 @@ DESIGN = Design(
         ]
         + ["stan", "pystan", "cmdstanpy", "nutpie", "edward", "bde", "seaborn"]
     ),
+    late=frozenset({"estimators"}),
 )
 
 
@@ -131,7 +134,7 @@ def find_violations(package: Path, scripts: Path | None, design: Design) -> list
             )
             continue
         graph[module] = set()
-        for item in read_imports(path, module, type_checking=True):
+        for item in read_imports(path, module, all_of_them=True):
             place = f"{path}, line {item.line}: {module}"
             for target in _targets(item, modules):
                 if target.split(".")[0] != package.name:
@@ -142,8 +145,17 @@ def find_violations(package: Path, scripts: Path | None, design: Design) -> list
         found += _hidden_imports(path)
     if scripts is not None:
         for path in sorted(scripts.glob("*.py")):
-            for item in read_imports(path, type_checking=True):
+            for item in read_imports(path, all_of_them=True):
                 top = item.module.split(".")[0]
+                names = [
+                    name
+                    for name in item.names
+                    if item.module == package.name and f"{top}.{name}" not in modules
+                ]
+                if names:
+                    found.append(
+                        f"{path}, line {item.line}: a script imports modules, not {', '.join(names)}"
+                    )
                 if top != package.name and top not in sys.stdlib_module_names:
                     found.append(
                         f"{path}, line {item.line}: a script imports {package.name} and the standard library, not {top}"
@@ -195,6 +207,8 @@ def _inside(place: str, module: str, target: str, floor_of: Mapping[str, int], d
         if allowed is None or is_registry or target.rsplit(".", 1)[1] in allowed:
             return []
         return [f"{place} imports {target}; within {unit} only {', '.join(sorted(allowed))} may be imported"]
+    if not unit and other in design.late:
+        return []
     if not unit:
         return [
             f"{place} imports {target}; the package itself imports nothing, so that each job loads only what it needs"
@@ -230,6 +244,22 @@ def test_every_import_of_the_package_keeps_to_its_floor() -> None:
     assert find_violations(ROOT / "bnn", ROOT / "scripts", DESIGN) == []
 
 
+def test_the_package_offers_the_estimators_and_imports_them_late() -> None:
+    """`from bnn import BNNClassifier` works, and `import bnn` alone imports nothing heavy."""
+    code = (
+        "import sys, bnn\n"
+        "assert not {'numpy', 'sklearn', 'arviz', 'pydantic'} & set(sys.modules)\n"
+        "from bnn import BNNClassifier, BNNRegressor\n"
+        "assert all(name.__module__.startswith('bnn.estimators.') for name in (BNNClassifier, BNNRegressor))\n"
+        "try:\n    bnn.nothing\n"
+        "except AttributeError as error:\n    print(error)"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert answer.stdout.strip() == "module 'bnn' has no attribute 'nothing'"
+
+
 def test_the_table_names_nothing_that_is_gone() -> None:
     """A unit that was removed leaves the table, too."""
     there = {_unit(_dotted(path, ROOT / "bnn")) for path in (ROOT / "bnn").rglob("*.py")}
@@ -256,9 +286,10 @@ TOY = Design(
     siblings={"kernels": {"base"}},
     reserved={"arviz": {"high"}},
     forbidden=frozenset({"torch"}),
+    late=frozenset({"beside"}),
 )
 TOY_FILES = {
-    "__init__.py": '__version__ = "1"\n',
+    "__init__.py": '__version__ = "1"\ndef __getattr__(name):\n    from toy import beside\n',
     "low.py": "import math\n",
     "other.py": "",
     "middle.py": "from toy import low\nfrom . import __version__\n",
@@ -338,6 +369,16 @@ def test_checker_finds_a_circle(tmp_path: Path) -> None:
     found = find_violations(package, None, design)
     assert len(found) == 1
     assert "in a circle: toy.parts.a" in found[0] or "in a circle: toy.parts.b" in found[0]
+
+
+def test_checker_finds_a_script_that_imports_what_the_package_imports_late(tmp_path: Path) -> None:
+    """The digest of its code would not see it."""
+    scripts = tmp_path / "scripts"
+    scripts.mkdir()
+    (scripts / "run.py").write_text("from toy import low, y\n")
+    found = find_violations(_toy(tmp_path, {}), scripts, TOY)
+    assert len(found) == 1
+    assert "a script imports modules, not y" in found[0]
 
 
 def test_checker_finds_a_script_that_does_more_than_call_the_package(tmp_path: Path) -> None:

@@ -167,11 +167,34 @@ def test_a_script_that_is_missing(package: Path) -> None:
         code_digest(package.parent / "gone.py", package)
 
 
+LATE = """
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    from pkg.d import name
+__version__ = "1"
+__all__ = ["name"]
+def __getattr__(key):
+    from pkg import d
+    return getattr(d, key)
+"""
+
+
+def test_what_the_package_imports_late_does_not_count(package: Path) -> None:
+    """A name that is imported when somebody asks the package for it changes no job that asks for a module."""
+    script = _script(package, "import pkg.c\n")
+    before = code_digest(script, package)
+    (package / "__init__.py").write_text(LATE)
+    assert module_files(script, package) == (package / "c.py",)
+    assert code_digest(script, package) == before
+    listed = read_imports(package / "__init__.py", "pkg", all_of_them=True)
+    assert {item.module for item in listed} == {"typing", "pkg.d", "pkg"}
+
+
 def test_read_imports_lists_type_checking_on_request(package: Path) -> None:
     """The test of the floors wants them; a digest does not."""
     path = package / "typed.py"
     assert {item.module for item in read_imports(path, "pkg.typed")} == {"typing", "pkg.c"}
-    everything = read_imports(path, "pkg.typed", type_checking=True)
+    everything = read_imports(path, "pkg.typed", all_of_them=True)
     assert ("pkg", ("d",), 3) in everything
 
 

@@ -8,7 +8,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PYTHON = sorted(path for name in ("bnn", "scripts") for path in (ROOT / name).rglob("*.py"))
-WORKFLOW = [ROOT / "Snakefile", *sorted((ROOT / "workflow").rglob("*.smk"))]
+WORKFLOW = [ROOT / "Snakefile", ROOT / "workflow/Snakefile", *sorted((ROOT / "workflow").rglob("*.smk"))]
 TEMPLATES = sorted((ROOT / "bnn").rglob("*.j2"))
 
 MODULES = {

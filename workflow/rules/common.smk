@@ -8,12 +8,17 @@ from pathlib import Path
 from snakemake.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecMode
 
-from bnn.config import ConfigError, check_files, load, runs
+# The package lies beside the folder of the workflow, and need not be installed; as a module from another place than this
+# machine's disk, the workflow uses the installed one.
+ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
+if (ROOT / "bnn").is_dir() and str(ROOT) not in sys.path:
+    sys.path.insert(0, str(ROOT))
+
+import bnn
+from bnn.config import ConfigError, chain_settings, check_files, load, runs
 from bnn.footprint import request_mb, summary, table_of, with_lags
 from bnn.locks import NO_LOCKS, FolderLock
 from bnn.sourcecode import code_digest
-
-ROOT = Path(workflow.basedir)
 
 # A Snakemake that a job starts (on a cluster, in a container) is not the one that locks the folder, and one that runs
 # nothing leaves locks alone.
@@ -57,7 +62,7 @@ wildcard_constraints:
 
 def code(script):
     """Return a digest of a script and the bnn modules that it uses: a rule runs again when, and only when, they change."""
-    return code_digest(ROOT / "scripts" / script, ROOT / "bnn")
+    return code_digest(Path(workflow.source_path(f"../../scripts/{script}")), Path(bnn.__file__).parent)
 
 
 def settings(*sections):
@@ -91,13 +96,8 @@ def minutes(first):
 
 
 def sampler_settings(wildcards):
-    """Return what chains depend on: not how many there are or run side by side, so that more can be added later, not how
-    often they write down where they stand, and not what is kept of them in the end."""
-    chosen = settings("seed", "network", "prior", "likelihood", "sampler")(wildcards)
-    sampler = dict(chosen["sampler"])
-    for name in ("chains", "chains_per_job", "checkpoint_seconds", "keep"):
-        del sampler[name]
-    return chosen | {"sampler": sampler}
+    """Return what the chains of a dataset depend on."""
+    return chain_settings(DATASETS[wildcards.dataset])
 
 
 def scaled_sampler_settings(wildcards):
@@ -130,9 +130,9 @@ def report_labels(kind):
 
 
 def source_files(wildcards):
-    """Return the files that a dataset is read from."""
+    """Return the files that a dataset is read from: the user's, so a module's prefix does not apply to them."""
     source = DATASETS[wildcards.dataset]["source"]
-    return [source[key] for key in ("path", "test") if source.get(key)]
+    return [local(source[key]) for key in ("path", "test") if source.get(key)]
 
 
 def chain_files(wildcards):
@@ -186,7 +186,7 @@ def file_to_predict(wildcards):
             f"datasets.{wildcards.dataset}.predict names no file {wildcards.file}.csv: add it there, or run "
             f"`python -m bnn predict results/{wildcards.dataset} {wildcards.file}.csv`"
         )
-    return known[wildcards.file]
+    return local(known[wildcards.file])
 
 
 def prediction_files():

@@ -1,0 +1,194 @@
+"""What the estimators share: data in, a sampled posterior, and what its draws predict."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, validate_data
+
+from bnn import columns
+from bnn.csv_files import DataError
+from bnn.datasets import Task, without_test_rows
+from bnn.estimators.fitting import fit
+from bnn.estimators.parameters import Names, in_own_words, resolve, warning
+from bnn.predictive import ClassSummary, TargetSummary, predict_rows
+from bnn.seeding import Stream, chain_rng
+from bnn.tidy import check, tidy
+
+
+class BNN(BaseEstimator):
+    """A Bayesian neural network behind the interface of scikit-learn.
+
+    It is another way into what the workflow runs, not another sampler: the same settings, data and seed give the same
+    draws, bit for bit.
+    """
+
+    _task: Task
+
+    # What the parameters mean is said where they are listed, in the classes of the two tasks.
+    missing: Any
+    settings: Mapping[str, Any] | None
+    random_state: Any
+    n_jobs: int | None
+    verbose: bool
+
+    def _settings(self) -> dict[str, Any]:
+        """Return all settings, resolved; `random_state` becomes a seed, drawn from it if it is not a number."""
+        parameters = self.get_params(deep=False)
+        if self.random_state is None or isinstance(self.random_state, np.random.RandomState):
+            generator = check_random_state(self.random_state)
+            parameters["random_state"] = int(generator.randint(np.iinfo(np.int32).max))
+        return resolve(type(self).__name__, parameters, self.settings, task=self._task)
+
+    @property
+    def _names(self) -> Names:
+        return Names(list(self.get_params(deep=False)))
+
+    def _fit(
+        self,
+        frame: pd.DataFrame,
+        y: np.ndarray,
+        settings: dict[str, Any],
+        *,
+        target_name: str,
+        class_names: tuple[str, ...] = (),
+    ) -> Self:
+        name = type(self).__name__
+        with self._own_words():
+            check(frame, missing=settings["columns"]["missing"])
+            self._encoding = columns.fit(frame, **settings["columns"])
+            dataset = without_test_rows(
+                name,
+                frame,
+                y,
+                task=self._task,
+                encoding=self._encoding,
+                target_name=target_name,
+                class_names=class_names,
+            )
+        found = fit(dataset, settings, n_jobs=self.n_jobs, verbose=bool(self.verbose))
+        self.inference_data_ = found.idata
+        self.diagnostics_ = in_own_words(found.diagnostics, self._names)
+        self.seed_ = settings["seed"]
+        self._theta, self._predictor = found.theta, found.predictor
+        if text := warning(name, self.diagnostics_, settings, self._names):
+            warnings.warn(text, ConvergenceWarning, stacklevel=3)
+        return self
+
+    def _data(self, X: Any, y: Any) -> tuple[pd.DataFrame, np.ndarray, str]:
+        """Return features as `tidy` makes them, the target as it is, and its name."""
+        target_name = str(getattr(y, "name", None) or "y")
+        is_number = self._task == "regression"
+        if isinstance(X, pd.DataFrame):
+            # scikit-learn's own check would refuse columns of texts; of the target it knows more than this module.
+            validate_data(self, X, y, skip_check_array=True)
+            _, y = check_X_y(np.zeros((len(X), 1)), y, y_numeric=is_number, ensure_min_samples=2)
+            return self._tidy(X), y, target_name
+        finite = "allow-nan" if self._imputes else True
+        x, y = validate_data(
+            self, X, y, dtype=np.float64, y_numeric=is_number, ensure_all_finite=finite, ensure_min_samples=2
+        )
+        return self._tidy(x), y, target_name
+
+    def _tidy(self, X: pd.DataFrame | np.ndarray) -> pd.DataFrame:
+        if not isinstance(X, pd.DataFrame):
+            X = pd.DataFrame(X, columns=self._column_names(), copy=False)
+        with self._own_words():
+            return tidy(X)
+
+    def _column_names(self) -> list[str]:
+        given = getattr(self, "feature_names_in_", None)
+        return [f"x{index}" for index in range(self.n_features_in_)] if given is None else list(given)
+
+    @property
+    def _imputes(self) -> bool:
+        return bool(self.missing == "impute")
+
+    @contextmanager
+    def _own_words(self) -> Iterator[None]:
+        """Say in terms of this estimator what the code of the workflow says in terms of the config."""
+        try:
+            yield
+        except DataError as error:
+            raise ValueError(self._names.translated(str(error))) from None
+
+    def _x(self, X: Any) -> np.ndarray:
+        """Return new rows as the network takes them, shape (obs, input)."""
+        check_is_fitted(self)
+        if isinstance(X, pd.DataFrame):
+            validate_data(self, X, skip_check_array=True, reset=False)
+            check_array(np.zeros((len(X), 1)))  # which has a message for a table without rows
+        else:
+            finite = "allow-nan" if self._imputes else True
+            X = validate_data(self, X, dtype=np.float64, ensure_all_finite=finite, reset=False)
+        frame = self._tidy(X)
+        with self._own_words():
+            encoded = self._encoding.transform(frame)
+        for name, levels in encoded.unseen.items():
+            shown = ", ".join(repr(level) for level in list(levels)[:5])
+            warnings.warn(
+                f"column '{name}': {sum(levels.values())} rows hold a text that no row of the fit has, such as "
+                f"{shown}; they are taken for none of the known ones",
+                stacklevel=4,
+            )
+        return encoded.x
+
+    def _predictive(self, X: ArrayLike) -> ClassSummary | TargetSummary:
+        x = self._x(X)
+        return predict_rows(self._predictor, self._theta, x)
+
+    def sample_posterior(
+        self,
+        X: ArrayLike,
+        n_samples: int | None = None,
+        *,
+        observations: bool = False,
+        random_state: int | None = None,
+    ) -> np.ndarray:
+        """Return what draws of the posterior predict, each a network of its own.
+
+        Parameters
+        ----------
+        X : array-like of shape (n_rows, n_features)
+            Rows.
+        n_samples : int, default=None
+            How many draws, spread evenly over all chains; None for all.
+        observations : bool, default=False
+            Whether to draw a new observation from each prediction: a target with its noise, or a class.
+        random_state : int, default=None
+            Seed of those observations; None for that of the fit.
+
+        Returns
+        -------
+        ndarray of shape (n_samples, n_rows) or (n_samples, n_rows, n_classes)
+            The mean of the target in its own unit, or the probabilities of the classes in the order of `classes_`;
+            observations have the first shape.
+
+        Raises
+        ------
+        ValueError
+            If there are fewer draws than are asked for.
+        """
+        x = self._x(X)
+        theta = self._theta.reshape(-1, self._theta.shape[-1])
+        if n_samples is not None:
+            if not 1 <= n_samples <= len(theta):
+                raise ValueError(f"n_samples={n_samples}: choose from 1 to {len(theta)}, the draws there are")
+            theta = theta[np.linspace(0, len(theta) - 1, n_samples).round().astype(np.int64)]
+        rng = chain_rng(self.seed_ if random_state is None else random_state, Stream.NEW_ROWS)
+        blocks = self._predictor.stream(theta, x)
+        values = [self._predictor.sample(block, rng) if observations else block.value for block in blocks]
+        return np.concatenate(values)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.required = True
+        tags.input_tags.allow_nan = self._imputes
+        return tags

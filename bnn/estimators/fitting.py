@@ -1,0 +1,124 @@
+"""Sampling a posterior within one process: the steps of the workflow one after the other, for a table in memory.
+
+Chains, predictions and figures of convergence come from what the jobs of the workflow call. Like those they hand over
+draws as files, here in a temporary folder: memory does not grow with the draws until the end.
+"""
+
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from sklearn.utils.parallel import Parallel, delayed
+from threadpoolctl import threadpool_limits
+
+from bnn import diagnostics, inference_data
+from bnn.chain_job import ChainJob, run_job
+from bnn.config import chain_settings
+from bnn.datasets import Dataset
+from bnn.job import Interruption
+from bnn.posterior_file import stacked_theta
+from bnn.predictive import Predictor, make_predictor
+from bnn.progress import Progress, Silent
+from bnn.seeding import Stream, chain_rng
+from bnn.storage import read_json, write_json
+
+if TYPE_CHECKING:
+    from bnn.inference_data import InferenceData
+
+_NEVER = 1e9
+"""Seconds between checkpoints: there is nothing to go on from in a folder that goes away."""
+
+
+class Fit(NamedTuple):
+    """A sampled posterior."""
+
+    idata: "InferenceData"
+    """In memory; it holds what `sampler.keep` says"""
+    theta: np.ndarray
+    """(chain, draw, param)"""
+    predictor: Predictor
+    diagnostics: dict[str, Any]
+    """Content of a diagnostics.json"""
+
+
+def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, verbose: bool) -> Fit:
+    """Sample the posterior of a table and judge its chains.
+
+    Parameters
+    ----------
+    dataset
+        The table; its test part may be empty.
+    settings
+        All settings of a dataset, resolved, as plain values.
+    n_jobs
+        Processes, as joblib counts them; chains that share one run side by side. The draws do not depend on it.
+    verbose
+        Whether to show how far the chains are.
+
+    Raises
+    ------
+    FloatingPointError
+        If a chain finds no start point where the log density is finite.
+    OSError
+        If the temporary folder is full or cannot be written.
+    """
+    n_chains = settings["sampler"]["chains"]
+    with tempfile.TemporaryDirectory(prefix="bnn-") as name, Parallel(n_jobs=n_jobs) as parallel:
+        folder = Path(name)
+        batches = np.array_split(np.arange(n_chains), min(n_chains, parallel.n_jobs))
+        jobs = [
+            ChainJob(
+                dataset=dataset,
+                chains=tuple(batch.tolist()),
+                settings=chain_settings(settings),
+                code="",
+                path=folder / f"chain_{batch[0]}.nc",
+                folder=folder / f"chain_{batch[0]}.state",
+                checkpoint_seconds=_NEVER,
+            )
+            for batch in batches
+        ]
+        parallel(delayed(_sample)(job, verbose) for job in jobs)
+        whole, part, judged = folder / "posterior.nc", folder / "part.nc", folder / "diagnostics.json"
+        files = [job.path for job in jobs]
+        _combine(whole, dataset, files, settings, keep="both")
+        idata = inference_data.load(whole)
+        summary, _ = diagnostics.summarise(idata, dataset, thresholds=settings["diagnostics"])
+        write_json(judged, summary)
+        theta, layout = stacked_theta(idata)
+        if settings["sampler"]["keep"] != "both":
+            _combine(part, dataset, files, settings, keep=settings["sampler"]["keep"])
+            idata = inference_data.load(part)
+        sections = {name: settings[name] for name in ("network", "likelihood")}
+        predictor = make_predictor(dataset, **sections, layout=layout)
+        return Fit(inference_data.in_memory(idata), theta, predictor, read_json(judged))
+
+
+def _sample(job: ChainJob, verbose: bool) -> None:
+    """Run the chains of a job in this process, which nobody asks to stop in another way than by an exception."""
+    numbers = "-".join(str(chain) for chain in sorted({job.chains[0], job.chains[-1]}))
+    label = f"{job.dataset.name} chain {numbers}"
+
+    def progress(total: int) -> Progress:
+        return Progress(label, total, log=None, terminal=sys.stderr, always=True) if verbose else Silent()
+
+    # One thread, as the workflow gives a chain: matrices are small, and sums do not depend on the machine's cores.
+    with threadpool_limits(limits=1):
+        run_job(job, progress, Interruption())
+
+
+def _combine(
+    path: Path, dataset: Dataset, files: Sequence[Path], settings: Mapping[str, Any], *, keep: str
+) -> None:
+    inference_data.combine(
+        path,
+        dataset,
+        files,
+        network=settings["network"],
+        likelihood=settings["likelihood"],
+        keep=keep,
+        rng=chain_rng(settings["seed"], Stream.PREDICTIVE),
+    )

@@ -1,0 +1,432 @@
+"""The estimators: the same draws as the workflow's, and at home in scikit-learn and pandas."""
+
+import inspect
+import json
+import os
+import pickle
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import joblib
+import numpy as np
+import pandas as pd
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_iris
+from sklearn.exceptions import ConvergenceWarning, NotFittedError
+from sklearn.model_selection import GridSearchCV, cross_val_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import PolynomialFeatures
+
+from bnn import BNNClassifier, BNNRegressor
+from bnn import config as bnn_config
+from bnn.estimators.parameters import Names
+from bnn.posterior_file import PosteriorFile
+from scripts import combine, diagnose, prepare, sample_chain
+
+ROOT = Path(__file__).parents[2]
+SETTINGS: dict[str, Any] = {"sampler": {"optimise_steps": 60, "optimise_learning_rate": 0.05}}
+QUICK: dict[str, Any] = {"hidden": (3,), "chains": 2, "warmup": 20, "draws": 20, "random_state": 7} | {
+    "settings": SETTINGS
+}
+# Twenty draws do not converge, and the estimators say so.
+pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+
+
+@pytest.fixture(scope="module")
+def table() -> tuple[pd.DataFrame, pd.Series]:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"length": rng.normal(size=50), "width": rng.normal(5, 2, size=50)})
+    return X, pd.Series(2 * X["length"] - X["width"] + 0.3 * rng.normal(size=50), name="price")
+
+
+@pytest.fixture(scope="module")
+def mixed(table: tuple[pd.DataFrame, pd.Series]) -> pd.DataFrame:
+    rng = np.random.default_rng(1)
+    return table[0].assign(
+        colour=rng.choice(["red", "green", "blue"], 50),
+        sold=rng.random(50) > 0.5,
+        size=pd.Categorical(rng.choice(["S", "M"], 50)),
+    )
+
+
+@pytest.fixture(scope="module")
+def regressor(table: tuple[pd.DataFrame, pd.Series]) -> BNNRegressor:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return BNNRegressor(**QUICK).fit(*table)
+
+
+@pytest.fixture(scope="module")
+def classifier(table: tuple[pd.DataFrame, pd.Series]) -> BNNClassifier:
+    X, y = table
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        return BNNClassifier(**QUICK).fit(X, np.where(y > -5, "dear", "cheap"))
+
+
+_CHECKS = """
+import json, sys, warnings
+from sklearn.utils.estimator_checks import check_estimator
+import bnn
+warnings.simplefilter("ignore")
+estimator = getattr(bnn, sys.argv[1])(**json.loads(sys.argv[2]))
+results = check_estimator(estimator, on_fail=None, on_skip=None)
+print(json.dumps([(r["check_name"], r["status"], r["expected_to_fail"], str(r["exception"])) for r in results]))
+"""
+
+
+@pytest.mark.parametrize(("name", "n_least"), [("BNNClassifier", 55), ("BNNRegressor", 52)])
+def test_every_check_of_scikit_learn_passes(name: str, n_least: int) -> None:
+    """None is skipped (one is, unless SciPy is told of the array API before it is imported), none expected to fail."""
+    parameters = {**QUICK, "hidden": [4]}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", _CHECKS, name, json.dumps(parameters)],
+        cwd=ROOT,
+        env={**os.environ, "SCIPY_ARRAY_API": "1"},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    assert [result for result in results if result[1:3] != ["passed", False]] == []
+    assert len(results) >= n_least
+
+
+def workflow(folder: Path, X: pd.DataFrame, y: Any, task: str, settings: dict[str, Any]) -> PosteriorFile:
+    """Run the scripts of the workflow on a table as CSV, one job a chain, and return its posterior.nc."""
+    table = X.assign(target=np.asarray(y))
+    table.to_csv(folder / "train.csv", index=False)
+    table.tail(5).to_csv(folder / "test.csv", index=False)
+    source = {"kind": "csv", "path": str(folder / "train.csv"), "test": str(folder / "test.csv")}
+    own = {"task": task, "source": source | {"target": "target"}, **settings}
+    resolved = bnn_config.load({"datasets": {"toy": own}}).datasets["toy"].model_dump(mode="json")
+    prepare.main(folder / "data.nc", "toy", resolved)
+    chains = []
+    for chain in range(resolved["sampler"]["chains"]):
+        chains.append(folder / f"chain_{chain}.nc")
+        chosen = bnn_config.chain_settings(resolved)
+        state = folder / f"chain_{chain}.state"
+        sample_chain.main(folder / "data.nc", chains[-1], [chain], chosen, "code", state, 30.0, None)
+    posterior = folder / "posterior.nc"
+    combine.main(folder / "data.nc", chains, posterior, None, resolved, "both")
+    diagnose.main(
+        folder / "data.nc", posterior, folder / "diagnostics.json", folder / "d.nc", resolved["diagnostics"]
+    )
+    return PosteriorFile(posterior)
+
+
+@pytest.mark.parametrize("likelihood", ["gaussian", "heteroscedastic"])
+def test_a_regressor_draws_what_the_workflow_draws(
+    tmp_path: Path, mixed: pd.DataFrame, table: tuple[pd.DataFrame, pd.Series], likelihood: str
+) -> None:
+    """Bit for bit: weights, log densities, predictions of the training rows, and new observations."""
+    sampler = {"chains": 3, "warmup": 20, "draws": 10, "optimise_steps": 60, "optimise_learning_rate": 0.05}
+    settings = {"seed": 7, "network": {"hidden": [3]}, "sampler": sampler} | {
+        "likelihood": {"family": likelihood}
+    }
+    stored = workflow(tmp_path, mixed, table[1], "regression", settings)
+    model = BNNRegressor(**QUICK | {"chains": 3, "draws": 10}, likelihood=likelihood).fit(mixed, table[1])
+    same(stored, model)
+    own = json.loads((tmp_path / "diagnostics.json").read_text())
+    assert model.diagnostics_["log_density"] == own["log_density"]
+    assert model.diagnostics_["predictions"]["train"] == own["predictions"]["train"]
+
+
+def test_a_classifier_draws_what_the_workflow_draws(tmp_path: Path) -> None:
+    X, y = load_iris(return_X_y=True, as_frame=True)
+    y = y.map({0: "setosa", 1: "versicolor", 2: "virginica"})
+    prior = {"learned_scales": "ard"}
+    sampler = {"chains": 2, "warmup": 20, "draws": 20, "optimise_steps": 60, "optimise_learning_rate": 0.05}
+    settings = {"seed": 7, "network": {"hidden": [3]}, "sampler": sampler, "prior": prior}
+    stored = workflow(tmp_path, X, y, "classification", settings)
+    model = BNNClassifier(**{**QUICK, "settings": {**SETTINGS, "prior": prior}}).fit(X, y)
+    same(stored, model)
+
+
+def same(stored: PosteriorFile, model: Any) -> None:
+    """Compare the groups of a posterior.nc and of an estimator that are about training rows."""
+    idata = model.inference_data_
+    groups = ("posterior", "sample_stats", "posterior_predictive", "log_likelihood")
+    for group in groups:
+        timed = {"seconds_optimise", "seconds_explore", "seconds_warmup", "seconds_draws"}
+        names = set(idata[group].data_vars) - timed - {"n_gradients"}
+        assert names
+        for name in names:
+            np.testing.assert_array_equal(idata[group][name].values, stored[group][name].values)
+
+
+def test_the_draws_do_not_depend_on_the_number_of_processes(
+    table: tuple[pd.DataFrame, pd.Series], regressor: BNNRegressor
+) -> None:
+    other = BNNRegressor(**QUICK, n_jobs=2).fit(*table)
+    np.testing.assert_array_equal(other.predict(table[0]), regressor.predict(table[0]))
+
+
+def test_defaults_are_those_of_the_config() -> None:
+    """Shown in the signature and in the docstring, and stated in the config alone."""
+    defaults = bnn_config.Config(datasets={}).model_dump(mode="json")  # type: ignore[call-arg]
+    for estimator in (BNNClassifier, BNNRegressor):
+        parameters = inspect.signature(estimator).parameters
+        described = inspect.cleandoc(str(estimator.__doc__))
+        for name, path in Names(list(parameters)).paths.items():
+            if name == "random_state":  # None, as everywhere in scikit-learn
+                continue
+            expected: Any = defaults
+            for key in path:
+                expected = expected[key]
+            default = parameters[name].default
+            assert (list(default) if isinstance(default, tuple) else default) == expected, name
+        for name, parameter in parameters.items():
+            shown = json.dumps(parameter.default) if isinstance(parameter.default, str) else parameter.default
+            line = next(line for line in described.splitlines() if line.startswith(f"{name} : "))
+            assert line.endswith(f"default={shown}"), line
+
+
+def test_predictions_have_an_uncertainty(
+    table: tuple[pd.DataFrame, pd.Series], regressor: BNNRegressor
+) -> None:
+    X, y = table
+    mean, sd = regressor.predict(X, return_std=True)
+    np.testing.assert_array_equal(mean, regressor.predict(X))
+    drawn = regressor.sample_posterior(X)
+    assert drawn.shape == (40, 50)
+    np.testing.assert_allclose(drawn.mean(axis=0), mean)
+    noise = regressor.inference_data_["posterior"]["noise_scale"].values * y.std(ddof=0)
+    np.testing.assert_allclose(sd**2, drawn.var(axis=0) + np.mean(noise**2))
+    narrow, wide = (regressor.predict_interval(X, coverage) for coverage in (0.5, 0.9))
+    assert wide.shape == (50, 2)
+    assert (wide[:, 0] < narrow[:, 0]).all() and (narrow[:, 1] < wide[:, 1]).all()
+    inside = (wide[:, 0] <= y) & (y <= wide[:, 1])
+    assert inside.mean() > 0.6
+    assert regressor.score(X, y) > 0.8
+    far = X + 10 * X.std()
+    assert (regressor.predict(far, return_std=True)[1] > sd).mean() > 0.9
+    for coverage in (0, 1, 90):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            regressor.predict_interval(X, coverage)
+
+
+def test_draws_of_the_posterior(
+    table: tuple[pd.DataFrame, pd.Series], regressor: BNNRegressor, classifier: BNNClassifier
+) -> None:
+    X = table[0][:4]
+    all_of_them = regressor.sample_posterior(X)
+    some = regressor.sample_posterior(X, 4)
+    np.testing.assert_array_equal(some, all_of_them[[0, 13, 26, 39]])
+    observed = regressor.sample_posterior(X, observations=True)
+    assert observed.shape == (40, 4) and not np.array_equal(observed, all_of_them)
+    np.testing.assert_array_equal(observed, regressor.sample_posterior(X, observations=True))
+    other = regressor.sample_posterior(X, observations=True, random_state=1)
+    assert not np.array_equal(observed, other)
+    probability = classifier.sample_posterior(X, 5)
+    assert probability.shape == (5, 4, 2)
+    np.testing.assert_allclose(
+        classifier.sample_posterior(X).mean(axis=0), classifier.predict_proba(X), rtol=1e-12
+    )
+    assert set(classifier.sample_posterior(X, observations=True).ravel()) <= {"cheap", "dear"}
+    for n_samples in (0, 41):
+        with pytest.raises(ValueError, match="choose from 1 to 40"):
+            regressor.sample_posterior(X, n_samples)
+
+
+def test_a_run_without_convergence_says_so_and_what_to_change(table: tuple[pd.DataFrame, pd.Series]) -> None:
+    with pytest.warns(ConvergenceWarning) as caught:
+        model = BNNRegressor(**QUICK).fit(*table)
+    (said,) = [str(item.message) for item in caught if item.category is ConvergenceWarning]
+    figures = model.diagnostics_
+    assert figures["verdict"] == "FAIL"
+    assert said.startswith("BNNRegressor: verdict FAIL: largest R-hat ")
+    assert f"{figures['predictions']['train']['rhat_max']:.3f}" in said or "R-hat" in figures["reasons"][0]
+    assert "smallest bulk ESS" in said and "thin=" in said
+    assert caught[0].filename == __file__
+    for text in (said, *figures["reasons"]):
+        assert "sampler." not in text and "diagnostics." not in text
+    assert "test" not in figures["predictions"]
+
+
+def test_a_run_that_converged_is_quiet() -> None:
+    x = np.random.default_rng(3).normal(size=(40, 1))
+    y = x[:, 0] + np.random.default_rng(4).normal(size=40)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = BNNRegressor(hidden=(), warmup=300, draws=400, random_state=1).fit(x, y)
+    assert model.diagnostics_["verdict"] == "PASS"
+
+
+def test_every_reason_is_told_in_words_of_the_estimator() -> None:
+    names = Names(["draws", "prior_scale"])
+    text = (
+        "raise sampler.draws or sampler.explore, or lower the scale in prior.weights (diagnostics.rhat_warn)."
+    )
+    limit = 'settings["diagnostics"]["rhat_warn"]'
+    expected = f'raise draws or settings["sampler"]["explore"], or lower prior_scale ({limit}).'
+    assert names.translated(text) == expected
+
+
+def test_wrong_parameters_are_all_named(table: tuple[pd.DataFrame, pd.Series]) -> None:
+    bad = BNNRegressor(hidden=(0,), draws=-1, likelihood="normal", random_state=-1)
+    with pytest.raises(ValueError) as caught:
+        bad.fit(*table)
+    for start in ("hidden: must be", "draws: must be", "likelihood: must be", "random_state: must be"):
+        assert start in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "settings", "expected"),
+    [
+        (BNNRegressor, {"sampler": {"draws": 5}}, "sampler.draws is the parameter draws"),
+        (BNNRegressor, {"split": {}}, "'split' means nothing to an estimator; choose from columns, network, prior"),
+        (BNNRegressor, {"sampler": {"chains_per_job": 2}}, "n_jobs says how many"),
+        (
+            BNNRegressor,
+            {"sampler": {"explor": 2}},
+            'settings["sampler"]["explor"]: unknown key. Did you mean',
+        ),
+        (BNNRegressor, {"prior": {"weights": {"df": 3}}}, "has no effect on the family normal"),
+        (BNNRegressor, [("sampler", {})], "must be a mapping"),
+        (BNNClassifier, {"likelihood": {"noise": 1}}, "only regression has noise"),
+    ],
+)
+def test_wrong_settings_are_explained(
+    table: tuple[pd.DataFrame, pd.Series], estimator: Any, settings: Any, expected: str
+) -> None:
+    X, y = table
+    with pytest.raises(ValueError) as caught:
+        estimator(settings=settings).fit(X, y > 0 if estimator is BNNClassifier else y)
+    assert expected in str(caught.value)
+
+
+def test_settings_reach_the_sampler(table: tuple[pd.DataFrame, pd.Series]) -> None:
+    sampler = {**SETTINGS["sampler"], "keep": "weights", "explore": 5}
+    model = BNNRegressor(**{**QUICK, "settings": {"sampler": sampler}}).fit(*table)
+    assert "posterior_predictive" not in model.inference_data_.groups()
+    assert model.diagnostics_["n_warmup"] == 25
+    assert np.isfinite(model.predict(table[0])).all()
+
+
+def test_parameters_of_numpy_are_taken(
+    table: tuple[pd.DataFrame, pd.Series], regressor: BNNRegressor
+) -> None:
+    """Grids are often made of them."""
+    parameters = {**QUICK, "hidden": np.array([3]), "draws": np.int64(20), "random_state": np.int64(7)}
+    model = BNNRegressor(**parameters).fit(*table)
+    np.testing.assert_array_equal(model.predict(table[0]), regressor.predict(table[0]))
+
+
+def test_a_random_state_gives_a_seed(table: tuple[pd.DataFrame, pd.Series]) -> None:
+    states = [np.random.RandomState(0), np.random.RandomState(0), None]
+    first, second, third = (BNNRegressor(**{**QUICK, "random_state": state}).fit(*table) for state in states)
+    assert first.seed_ == second.seed_ != third.seed_
+    np.testing.assert_array_equal(first.predict(table[0]), second.predict(table[0]))
+
+
+def test_frames_with_texts_truth_and_gaps(table: tuple[pd.DataFrame, pd.Series], mixed: pd.DataFrame) -> None:
+    X = mixed.assign(width=mixed["width"].where(mixed["width"] > 4))
+    model = BNNRegressor(**QUICK, missing="impute").fit(X, table[1])
+    assert list(model.feature_names_in_) == list(X.columns)
+    inputs = list(model.inference_data_["posterior"]["input"].values)
+    assert {"colour=red", "size=M", "sold", "width is missing"} <= set(inputs)
+    expected = model.predict(X)
+    # The order of columns is that of the fit, and checked.
+    with pytest.raises(ValueError, match="feature names should match"):
+        model.predict(X[X.columns[::-1]])
+    with pytest.warns(UserWarning, match=r"column 'colour': 50 rows hold a text .* such as 'violet'"):
+        model.predict(X.assign(colour="violet"))
+    np.testing.assert_array_equal(model.predict(X.iloc[3:5]), expected[3:5])
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"width": np.nan}, "column 'width' has no value in any row"),
+        (
+            {"length": [np.nan] + [1.0, 2.0] * 24 + [3.0]},
+            "column 'length', row 0: the value is missing; .* missing='impute'",
+        ),
+        ({"day": pd.Timestamp("2020-02-03")}, "is a date or a time"),
+        ({"name": [f"n{i}" for i in range(50)]}, r"drop it \(X.drop\(columns=\['name'\]\)\)"),
+        ({"length": [1.0, "a"] * 25}, "a column must hold one kind of thing"),
+        ({"length": 1e200}, "infinite or too large"),
+        ({"length": 1.0, "width": 2.0}, "no column is left"),
+    ],
+)
+def test_columns_that_cannot_be_used_are_named(
+    table: tuple[pd.DataFrame, pd.Series], change: Any, expected: str
+) -> None:
+    with pytest.raises(ValueError, match=expected):
+        BNNRegressor(**QUICK).fit(table[0].assign(**change), table[1])
+
+
+def test_rows_that_cannot_be_predicted_are_named(
+    table: tuple[pd.DataFrame, pd.Series], regressor: BNNRegressor
+) -> None:
+    X = table[0][:3]
+    with pytest.raises(ValueError, match="column 'width', row 1: the value is missing"):
+        regressor.predict(X.assign(width=[1.0, np.nan, 2.0]))
+    with pytest.raises(ValueError, match=r"0 sample\(s\)"):
+        regressor.predict(X[:0])
+    with pytest.raises(NotFittedError):
+        BNNRegressor().predict(X)
+
+
+def test_what_cannot_be_learned_from_is_refused(table: tuple[pd.DataFrame, pd.Series]) -> None:
+    X = table[0]
+    with pytest.raises(ValueError, match="the target is 3 in every row"):
+        BNNRegressor().fit(X, np.full(50, 3.0))
+    with pytest.raises(ValueError, match="two classes at least"):
+        BNNClassifier().fit(X, ["a"] * 50)
+    with pytest.raises(ValueError, match="missing: must be one of error, impute, not 'drop'"):
+        BNNClassifier(missing="drop").fit(X, ["a", "b"] * 25)
+
+
+def test_copies_are_whole(
+    tmp_path: Path, table: tuple[pd.DataFrame, pd.Series], regressor: BNNRegressor, classifier: BNNClassifier
+) -> None:
+    for model in (regressor, classifier):
+        joblib.dump(model, tmp_path / "model")
+        for copy in (pickle.loads(pickle.dumps(model)), joblib.load(tmp_path / "model")):
+            np.testing.assert_array_equal(copy.predict(table[0]), model.predict(table[0]))
+            assert copy.diagnostics_ == model.diagnostics_
+            for group in model.inference_data_.groups():
+                assert copy.inference_data_[group].equals(model.inference_data_[group])
+        fresh = clone(model)
+        assert fresh.get_params() == model.get_params() and not hasattr(fresh, "diagnostics_")
+
+
+def test_tools_of_scikit_learn_take_it(table: tuple[pd.DataFrame, pd.Series]) -> None:
+    pytest.importorskip("matplotlib")
+    from sklearn.calibration import CalibrationDisplay
+
+    X, y = table
+    pipeline = make_pipeline(PolynomialFeatures(2, include_bias=False), BNNRegressor(**QUICK))
+    assert cross_val_score(pipeline, X, y, cv=2).mean() > 0.5
+    search = GridSearchCV(BNNClassifier(**QUICK), {"prior_scale": [0.01, 2.0]}, cv=2, scoring="neg_log_loss")
+    is_dear = (y > -5).to_numpy()
+    search.fit(X, is_dear)
+    assert search.best_params_ == {"prior_scale": 2.0}
+    display = CalibrationDisplay.from_estimator(search.best_estimator_, X, is_dear, n_bins=3)
+    np.testing.assert_array_equal(np.sort(display.y_prob), np.sort(search.predict_proba(X)[:, 1]))
+
+
+def test_a_bar_is_shown_if_asked_for(
+    table: tuple[pd.DataFrame, pd.Series], capfd: pytest.CaptureFixture[str]
+) -> None:
+    BNNRegressor(**QUICK).fit(*table)
+    assert capfd.readouterr() == ("", "")
+    BNNRegressor(**QUICK, verbose=True).fit(*table)
+    out, err = capfd.readouterr()
+    assert out == "" and "BNNRegressor chain 0-1" in err
+
+
+def test_nothing_is_left_in_the_temporary_folder(
+    table: tuple[pd.DataFrame, pd.Series], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    BNNRegressor(**QUICK).fit(*table)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,134 @@
+"""The ways into the workflow: the root Snakefile, workflow/Snakefile, and `module` from a workflow of somebody else."""
+
+import csv
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+ENTRIES = ("Snakefile", "workflow/Snakefile")
+ROWS = "width,depth,price\n" + "".join(
+    f"{i % 7},{i % 5}.5,{2 * (i % 7) - i % 5 + 0.1 * (i % 3)}\n" for i in range(40)
+)
+CONFIG: dict[str, Any] = {
+    "network": {"hidden": [3]},
+    "baseline": {"max_epochs": 20},
+    "sampler": {"chains": 2, "chains_per_job": 2, "warmup": 60, "draws": 20, "optimise_steps": 20},
+    "datasets": {
+        "houses": {
+            "task": "regression",
+            "source": {"kind": "csv", "path": "data/houses.csv", "target": "price"},
+            "predict": ["data/new.csv"],
+        }
+    },
+}
+WORKFLOW = """
+configfile: "config.yaml"
+
+
+module bnn:
+    snakefile:
+        config["snakefile"]
+    config:
+        config["bnn"]
+    prefix:
+        "forecast"
+
+
+use rule * from bnn as bnn_*
+
+
+rule decide:
+    default_target: True
+    input:
+        verdict="forecast/results/houses/diagnostics.json",
+        rows="forecast/results/houses/predictions/new.csv",
+        page="forecast/results/report.html",
+    output:
+        "decisions/houses.csv",
+    shell:
+        "cp {input.rows} {output}"
+
+"""
+
+
+def snakemake(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "--workflow-profile", "none", *options]
+    # Not installed, and not on the path: the Snakefile finds the package beside itself.
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, env=environment)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data/houses.csv").write_text(ROWS)
+    (tmp_path / "data/new.csv").write_text("width,depth\n1,2.5\n3,0.5\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_both_snakefiles_run_everything(project: Path, entry: str) -> None:
+    """The same jobs by default, and one that gathers all results."""
+    (project / "config.yaml").write_text(yaml.safe_dump(CONFIG))
+    options = ("--snakefile", str(ROOT / entry), "--replace-workflow-config", "--configfile", "config.yaml")
+    done = snakemake(project, *options, "--dry-run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    counts = dict(re.findall(r"^(\w+) +(\d+)$", done.stdout, flags=re.MULTILINE))
+    assert counts.pop("all" if entry == "workflow/Snakefile" else "everything") == "1"
+    assert counts == dict.fromkeys(
+        ["prepare", "fit_baseline", "sample_chain", "combine", "diagnose", "evaluate", "check"], "1"
+    ) | dict.fromkeys(["plot", "predict", "report", "overview"], "1") | {"total": "12"}
+
+
+def test_another_workflow_uses_it_as_a_module(project: Path) -> None:
+    """With its own config and a prefix for all that is written; the user's data stay where they are."""
+    (project / "Snakefile").write_text(WORKFLOW)
+    (project / "config.yaml").write_text(
+        yaml.safe_dump({"snakefile": str(ROOT / "workflow/Snakefile"), "bnn": CONFIG})
+    )
+    done = snakemake(project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    with open(project / "decisions/houses.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["row"] for row in rows] == ["2", "3"]
+    assert all(float(row["sd"]) > 0 for row in rows)
+    verdict = json.loads((project / "forecast/results/houses/diagnostics.json").read_text())["verdict"]
+    assert verdict in ("WARN", "FAIL"), "twenty draws cannot pass"
+    assert not (project / "results").exists()
+    again = snakemake(project)
+    assert "Nothing to be done" in again.stderr + again.stdout
+    # What the module depends on is noticed: a new row of its table, not only its config.
+    (project / "data/houses.csv").write_text(ROWS + "9,9.5,9\n")
+    changed = snakemake(project, "--dry-run")
+    assert "Sampling chain 0-1 of houses" in changed.stdout
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_a_mistake_in_the_config_of_a_module_is_explained(project: Path, entry: str) -> None:
+    (project / "Snakefile").write_text(WORKFLOW)
+    config = {"snakefile": str(ROOT / entry), "bnn": CONFIG | {"sampler": {"chians": 2}}}
+    (project / "config.yaml").write_text(yaml.safe_dump(config))
+    done = snakemake(project, "--dry-run")
+    assert done.returncode != 0
+    assert "sampler.chians: unknown key. Did you mean chains?" in done.stdout + done.stderr
+
+
+def test_what_the_catalog_of_workflows_looks_for_is_there() -> None:
+    """The files, keys and words of its standardised usage."""
+    for name in ("workflow/Snakefile", "config/README.md", "config/config.yaml", "LICENSE"):
+        assert (ROOT / name).is_file()
+    assert list((ROOT / "workflow/rules").glob("*.smk"))
+    readme = (ROOT / "README.md").read_text(encoding="utf-8").lower()
+    assert "snakemake" in readme and "workflow" in readme
+    usage = yaml.safe_load((ROOT / ".snakemake-workflow-catalog.yml").read_text(encoding="utf-8"))["usage"]
+    assert set(usage) == {"mandatory-flags", "software-stack-deployment", "report"}
+    assert usage["software-stack-deployment"]["conda"] is True and usage["report"] is True
+    assert not usage["mandatory-flags"]["flags"]
