@@ -280,7 +280,11 @@ def test_wrong_parameters_are_all_named(table: tuple[pd.DataFrame, pd.Series]) -
     ("estimator", "settings", "expected"),
     [
         (BNNRegressor, {"sampler": {"draws": 5}}, "sampler.draws is the parameter draws"),
-        (BNNRegressor, {"split": {}}, "'split' means nothing to an estimator; choose from columns, network, prior"),
+        (
+            BNNRegressor,
+            {"split": {}},
+            "'split' means nothing to an estimator; choose from columns, network, prior",
+        ),
         (BNNRegressor, {"sampler": {"chains_per_job": 2}}, "n_jobs says how many"),
         (
             BNNRegressor,
