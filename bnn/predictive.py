@@ -162,8 +162,10 @@ def intervals_of_sorted(ordered: np.ndarray, levels: Sequence[float]) -> np.ndar
     return np.asarray(ordered[below] + (position - below)[..., None] * (ordered[above] - ordered[below]))
 
 
-def mixture_log_density(log_density: np.ndarray) -> np.ndarray:
+def mixture_log_density(log_density: Any) -> np.ndarray:
     """Return the log of the mean over all draws of a density, in nats; (chain, draw, obs) -> (obs,).
+
+    It takes an array, or a stored one, of which slices are read.
 
     Its sum over rows is the log pointwise predictive density (lppd). The largest term is taken out of the sum
     first, so nothing underflows; a density of 0 in every draw gives -inf.

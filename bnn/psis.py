@@ -8,7 +8,7 @@ ArviZ smooths in the same way, which tests compare; its import takes longer than
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -138,23 +138,22 @@ def relative_efficiency(values: np.ndarray) -> float:
     return float(np.clip(np.nanmean(found), 1.0 / (n_chains * n_draws), 1.0))
 
 
-def leave_one_out(log_likelihood: np.ndarray) -> Loo:
+def leave_one_out(log_likelihood: Any) -> Loo:
     """Return how well each row is predicted by all others (Vehtari, Gelman & Gabry 2017).
 
     Parameters
     ----------
     log_likelihood
-        Of each draw and training row, nats, (chain, draw, obs).
+        Of each draw and training row, nats, (chain, draw, obs): an array, or a stored one, of which slices are read.
     """
     n_chains, n_draws, n_rows = log_likelihood.shape
-    step = max(1, n_rows // _EFFICIENCY_ROWS)
-    some = log_likelihood[..., ::step]
+    some = np.asarray(log_likelihood[:, :, :: max(1, n_rows // _EFFICIENCY_ROWS)])
     efficiency = relative_efficiency(np.exp(some - some.max(axis=(0, 1))))
     elpd, lppd, k = np.empty(n_rows), np.empty(n_rows), np.empty(n_rows)
     at_once = max(1, _CELLS_AT_ONCE // (n_chains * n_draws))
     for start in range(0, n_rows, at_once):
         rows = slice(start, start + at_once)
-        flat = log_likelihood[..., rows].reshape(n_chains * n_draws, -1).T.astype(np.float64)
+        flat = np.asarray(log_likelihood[:, :, rows]).reshape(n_chains * n_draws, -1).T.astype(np.float64)
         weights, k[rows] = smooth(-flat, efficiency=efficiency)
         elpd[rows] = _log_sum(weights + flat)
         lppd[rows] = _log_sum(flat) - np.log(n_chains * n_draws)

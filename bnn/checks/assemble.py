@@ -64,10 +64,10 @@ def check(
     )
     rngs = [chain_rng(settings["seed"], Stream.CHECKS, index) for index in range(3)]
     prior = make_prior(predictor.network, predictor.likelihood, settings["prior"])
-    log_likelihood = idata["log_likelihood"]["y"].values
+    log_likelihood = idata["log_likelihood"]["y"]  # read some rows at a time
     loo = leave_one_out(log_likelihood)
     threshold = k_threshold(log_likelihood.shape[0] * log_likelihood.shape[1])
-    held_out = mixture_log_density(idata["predictions"]["log_density_y"].values)
+    held_out = mixture_log_density(idata["predictions"]["log_density_y"])
     posterior = posterior_checks(idata, dataset)
     before = prior_checks(prior, predictor, dataset, rngs[0])
     ordinary = make_network(dataset, settings["network"])

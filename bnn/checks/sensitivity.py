@@ -5,6 +5,7 @@ whether that works. In many dimensions it works near the prior that was used, an
 run again. The derivative of a score by the log of the scale needs no weights (Kallioinen et al. 2024 use it alike).
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -22,12 +23,14 @@ from bnn.priors import scaled_prior
 from bnn.psis import k_threshold, relative_efficiency, smooth
 from bnn.storage import read_netcdf
 
-_ROWS_AT_ONCE = 1024
+_BLOCK_BYTES = 2**25
+"""Rough size of the draws that are read at a time."""
 _STEP = 1e-4
 """Change of the log of the factor in the difference quotients of slopes."""
 
-Draws = dict[str, np.ndarray]
-"""`value`: probabilities (chain, draw, obs, class) or means (chain, draw, obs); `log_density` (chain, draw, obs)"""
+Draws = dict[str, Any]
+"""`value`: probabilities (chain, draw, obs, class) or means (chain, draw, obs); `log_density` (chain, draw, obs);
+arrays, or stored ones, of which slices are read"""
 
 
 def prior_sensitivity(
@@ -58,8 +61,8 @@ def prior_sensitivity(
     """
     theta, layout = stacked_theta(idata)
     group = idata["predictions"]
-    value = group["probability" if dataset.task == "classification" else "mean"].values
-    draws = {"value": value, "log_density": group["log_density_y"].values}
+    value = group["probability" if dataset.task == "classification" else "mean"]
+    draws = {"value": value, "log_density": group["log_density_y"]}
     log_prior = _log_prior(dataset, predictor, prior, layout, theta)
     start = log_prior(1.0)
     efficiency = relative_efficiency(start[..., None])
@@ -151,14 +154,16 @@ def _variants(
     n_blocks = int(blocks.max()) + 1
     weights = np.exp(log_weights - log_weights.max())
     member = (blocks.ravel()[None] == np.arange(n_blocks)[:, None]) * weights.ravel()
-    shift = draws["log_density"].max(axis=(0, 1))
+    shift = np.empty(draws["log_density"].shape[2])
     values, densities = [], []
-    for start in range(0, len(shift), _ROWS_AT_ONCE):
-        rows = slice(start, start + _ROWS_AT_ONCE)
-        part = draws["value"][:, :, rows].astype(np.float64)
+    step = max(1, _BLOCK_BYTES // (8 * weights.size * math.prod(draws["value"].shape[3:])))
+    for start in range(0, len(shift), step):
+        rows = slice(start, start + step)
+        part = np.asarray(draws["value"][:, :, rows], dtype=np.float64)
         values.append((member @ part.reshape(weights.size, -1)).reshape(n_blocks, *part.shape[2:]))
-        density = np.exp(draws["log_density"][..., rows] - shift[rows])
-        densities.append(member @ density.reshape(weights.size, -1))
+        log_density = np.asarray(draws["log_density"][:, :, rows])
+        shift[rows] = log_density.max(axis=(0, 1))
+        densities.append(member @ np.exp(log_density - shift[rows]).reshape(weights.size, -1))
     value_sum, density_sum = np.concatenate(values, axis=1), np.concatenate(densities, axis=1)
     mass = member.sum(axis=1)
     keep = np.vstack([np.ones(n_blocks), 1 - np.eye(n_blocks)]) if n_blocks > 1 else np.ones((1, 1))

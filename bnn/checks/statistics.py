@@ -5,7 +5,7 @@ The share of replicated statistics that are at least as large as the observed on
 statistics that the model fits directly, such as the mean, it is near 1/2 whatever the model.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -23,6 +23,8 @@ LEVEL = 0.9
 N_PRIOR_DRAWS = 1000
 _CELLS = 2**24
 """Replicated values at the most; beyond, draws are thinned."""
+_BLOCK_BYTES = 2**25
+"""Rough size of the draws that are read at a time."""
 _MAX_CLASSES = 10
 _SURE = 0.9
 
@@ -43,15 +45,33 @@ def posterior_checks(idata: StoredPosterior, dataset: Dataset) -> list[Check]:
     group = idata["posterior_predictive"]
     n_chains, n_draws, n_rows = group["y"].shape
     step = max(1, -(-n_chains * n_draws * n_rows // _CELLS))
-    y, replicated = observed(dataset, "train"), group["y"].values[:, ::step]
+    # Each statistic is one of a draw: some draws are read at a time.
+    at_once = step * max(1, _BLOCK_BYTES // (8 * n_chains * n_rows * dataset.n_outputs))
+    blocks = [slice(start, min(start + at_once, n_draws), step) for start in range(0, n_draws, at_once)]
+    parts = [_checks_of_draws(group, dataset, draws) for draws in blocks]
+    return [_joined(found) for found in zip(*parts, strict=True)]
+
+
+def _checks_of_draws(group: Any, dataset: Dataset, draws: slice) -> list[Check]:
+    y, replicated = observed(dataset, "train"), np.asarray(group["y"][:, draws])
     if dataset.task == "classification":
-        probability = group["probability"].values[:, ::step].astype(np.float64)
+        probability = np.asarray(group["probability"][:, draws], dtype=np.float64)
         return [*_class_counts(dataset, y, replicated), *_class_discrepancies(probability, y, replicated)]
-    mean = group["mean"].values[:, ::step].astype(np.float64)
-    noise = group["noise_sd"].values[:, ::step]
+    mean = np.asarray(group["mean"][:, draws], dtype=np.float64)
+    noise = np.asarray(group["noise_sd"][:, draws])
     noise = noise if noise.ndim == 3 else noise[..., None]
     replicated = replicated.astype(np.float64)
     return [*_target_statistics(y, replicated), *_target_discrepancies(mean, noise, y, replicated)]
+
+
+def _joined(parts: Sequence[Check]) -> Check:
+    """Return a check of all draws from those of some draws each."""
+    first = parts[0]
+    observed = first.observed
+    if isinstance(observed, np.ndarray):
+        observed = np.concatenate([np.asarray(part.observed) for part in parts], axis=1)
+    replicated = np.concatenate([part.replicated for part in parts], axis=1)
+    return first._replace(replicated=replicated, observed=observed)
 
 
 def prior_checks(

@@ -276,3 +276,36 @@ def test_a_missing_browser_skips_these_tests_but_not_unseen_by_continuous_integr
     monkeypatch.setenv("BNN_REQUIRE_BROWSER", "1")
     with pytest.raises(pytest.fail.Exception, match="there is no Chromium, and BNN_REQUIRE_BROWSER is set"):
         missing("there is no Chromium")
+
+
+N_MANY, MOST_SECONDS = 200, 1.5
+
+
+def test_an_overview_of_two_hundred_datasets_is_there_at_once(browser, tmp_path):
+    """Loaded, laid out, sorted and filtered, in seconds of the processor: other tests run beside this one."""
+    entries = []
+    for index in range(N_MANY):
+        task, name = ("classification", "regression")[index % 2], f"d{index:03d}"
+        entries.append((inputs.make_diagnostics(task, "PASS", name), inputs.make_metrics(task, name)))
+    path = tmp_path / "report.html"
+    write_page(path, render_overview(entries))
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True)
+    page = context.new_page()
+    session = context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def seconds() -> float:
+        metrics = {item["name"]: item["value"] for item in session.send("Performance.getMetrics")["metrics"]}
+        return float(metrics["TaskDuration"])
+
+    page.goto(path.as_uri())
+    page.evaluate("document.body.getBoundingClientRect().height")
+    loaded = seconds()
+    assert page.locator("#overview tbody tr").count() == N_MANY
+    page.locator("#overview thead th", has_text="Rows").get_by_role("button").click()
+    page.get_by_role("searchbox").fill("d19")
+    assert sorted(column(page, "overview", 0)) == [f"d19{digit}" for digit in range(10)]
+    total = seconds()
+    print(f"loaded in {loaded:.2f} s, sorted and filtered in {total - loaded:.2f} s of the processor")
+    context.close()
+    assert 0 < loaded < MOST_SECONDS and total - loaded < MOST_SECONDS

@@ -6,7 +6,7 @@ Each script runs as a process of its own. What a cluster counts is that and the 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -46,14 +46,18 @@ class Case(NamedTuple):
 
 CASES = {
     "small": Case(rows=200, features=5, classes=1, hidden=4, chains=2, draws=50),
+    # Every rule, at a size that still takes seconds.
+    "middle": Case(rows=1500, features=10, classes=3, hidden=16, chains=4, draws=400),
     # Many predictions; many weights.
     "many rows": Case(rows=4000, features=20, classes=3, hidden=8, chains=4, draws=800),
     "many weights": Case(rows=300, features=20, classes=1, hidden=100, chains=4, draws=1000),
 }
+EVERYTHING = ("results/d/report.html", "results/d/predictions/new.csv")
 TARGETS = {
-    "small": "results/d/report.html",
-    "many rows": "results/d/metrics.json",
-    "many weights": "results/d/posterior.nc",
+    "small": EVERYTHING,
+    "middle": EVERYTHING,
+    "many rows": ("results/d/metrics.json", "results/d/checks.json"),
+    "many weights": ("results/d/checks.json",),
 }
 """Up to where each is run: diagnosing and drawing large ones takes too long to be done with every change."""
 
@@ -122,6 +126,8 @@ def write_case(case: Case, folder: Path) -> dict[str, Any]:
     np.savetxt(
         folder / "t.csv", np.column_stack([x, y]), fmt="%.6g", delimiter=",", header=header, comments=""
     )
+    new = folder / "new.csv"
+    np.savetxt(new, x, fmt="%.6g", delimiter=",", header=header.removesuffix(",y"), comments="")
     # Memory does not depend on where chains go, so they take the cheapest of ways.
     sampler = {"kernel": "random_walk", "init": "prior", "warmup": 10, "draws": case.draws}
     raw = {
@@ -132,6 +138,7 @@ def write_case(case: Case, folder: Path) -> dict[str, Any]:
             "d": {
                 "task": "classification" if case.classes > 1 else "regression",
                 "source": {"kind": "csv", "path": str(folder / "t.csv"), "target": "y"},
+                "predict": [str(folder / "new.csv")],
             }
         },
     }
@@ -140,7 +147,7 @@ def write_case(case: Case, folder: Path) -> dict[str, Any]:
     return load(raw).datasets["d"].model_dump(mode="json")
 
 
-def run_case(folder: Path, target: str) -> dict[str, float]:
+def run_case(folder: Path, targets: Sequence[str]) -> dict[str, float]:
     """Return the peak of each script, in MiB."""
     (folder / "hook").mkdir()
     (folder / "hook" / "sitecustomize.py").write_text(_RECORD)
@@ -148,7 +155,7 @@ def run_case(folder: Path, target: str) -> dict[str, float]:
     path = os.pathsep.join([str(folder / "hook"), str(ROOT)])
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
     done = subprocess.run(
-        [*command, "--directory", str(folder), target],
+        [*command, "--directory", str(folder), *targets],
         capture_output=True,
         text=True,
         timeout=300,
