@@ -45,6 +45,10 @@ def test_what_the_schema_allows_loads_or_contradicts_itself(raw: dict[str, Any])
                 "folder of this name",
                 "is not set",
                 "must be different numbers",
+                "is needed for `method: ",
+                "cannot be done together with repeats",
+                "seeds of the splits would exceed",
+                "is the target, which cannot be known before",
             )
             assert any(words in line for words in together), line
     else:
