@@ -105,7 +105,8 @@ def workflow(folder: Path, X: pd.DataFrame, y: Any, task: str, settings: dict[st
     source = {"kind": "csv", "path": str(folder / "train.csv"), "test": str(folder / "test.csv")}
     own = {"task": task, "source": source | {"target": "target"}, **settings}
     resolved = bnn_config.load({"datasets": {"toy": own}}).datasets["toy"].model_dump(mode="json")
-    prepare.main(folder / "data.nc", "toy", resolved)
+    sections = {name: resolved[name] for name in ("task", "source", "split", "columns")}
+    prepare.main(folder / "data.nc", "toy", sections)
     chains = []
     for chain in range(resolved["sampler"]["chains"]):
         chains.append(folder / f"chain_{chain}.nc")
@@ -169,7 +170,7 @@ def test_the_draws_do_not_depend_on_the_number_of_processes(
 
 def test_defaults_are_those_of_the_config() -> None:
     """Shown in the signature and in the docstring, and stated in the config alone."""
-    defaults = bnn_config.Config(datasets={}).model_dump(mode="json")  # type: ignore[call-arg]
+    defaults = bnn_config.Config(datasets={}).model_dump(mode="json")
     for estimator in (BNNClassifier, BNNRegressor):
         parameters = inspect.signature(estimator).parameters
         described = inspect.cleandoc(str(estimator.__doc__))
