@@ -22,19 +22,23 @@ _SAMPLE_BYTES = 2**17
 _MOST_CLASSES = 1000
 _MOST_LEVELS = 250
 _MISSING = {"na", "nan", "null", "none", "n/a"}
+_STRANGE_ROWS = 400
+"""Inputs of a kind by which a model is tested for what it does not know, at most"""
+_NEW_ROWS = 1000
+"""New rows that are predicted at a time, if there are as many"""
 
 # Interpreter and libraries: what a script needs on the smallest of tables.
 _BASE_MB = {
     "prepare": 165,
     "fit_baseline": 170,
     "sample_chain": 60,
-    "combine": 305,
-    "diagnose": 312,
-    "evaluate": 155,
-    "check": 310,
+    "combine": 65,
+    "diagnose": 65,
+    "evaluate": 115,
+    "check": 95,
     "predict": 200,
-    "plot": 130,
-    "report": 60,
+    "plot": 125,
+    "report": 50,
     "overview": 50,
 }
 
@@ -181,13 +185,19 @@ def peak_mb(rule: str, table: Table, settings: Mapping[str, Any]) -> float:
         # The columns as they are read, and as features: both as numbers.
         "prepare": 17 * columns,
         "fit_baseline": 28 * columns,
-        # The table twice (as read, and turned for the network), the draws of one job.
-        "sample_chain": 16 * columns + 8 * weights * min(1, sampler["chains_per_job"] / sampler["chains"]),
+        # The table twice (as read, and turned for the network); draws go to the disk as they come.
+        "sample_chain": 16 * columns,
         # A block of draws at a time: what each predicts, and its weights; and the weights of one chain as stored.
         "combine": min(points * (4 * table.outputs + 12) + 24 * weights, _BLOCK)
         + 16 * weights / sampler["chains"],
-        "diagnose": 20 * _MIB + points * 5 + 7 * weights,
-        "evaluate": points * (20 if regression else 4 * table.outputs + 12),
+        "diagnose": 30 * _MIB + points * 5 + 7 * weights,
+        # The weights stacked and as stored; a block of replicated targets; predictions of strange inputs.
+        "check": 32 * weights
+        + draws * min(rows, 2 * _STRANGE_ROWS) * (16 * table.outputs + 16)
+        + min(32 * points * table.outputs, 2 * _BLOCK),
+        # Those of a block of new rows, and the weights as above.
+        "predict": 32 * weights + 24 * draws * _NEW_ROWS * table.outputs,
+        "evaluate": min(points * (20 if regression else 4 * table.outputs + 12), 2 * _BLOCK),
         "plot": points * 5,
     }.get(rule, 0)
     return _BASE_MB[rule] + max(0.0, extra) / _MIB + _SNAKEMAKE_MB

@@ -154,7 +154,9 @@ def combine(
 def _store_group(stored: Any, group: _Group) -> None:
     """Write a group as xarray would: text as strings, booleans as small integers that say what they are."""
     stored.dimensions = {name: len(labels) for name, labels in group.coords.items()}
-    labels: dict[str, Any] = {name: ((name,), values, {}) for name, values in group.coords.items()}
+    labels: dict[str, tuple[Sequence[str], np.ndarray, Mapping[str, str]]] = {
+        name: ((name,), values, {}) for name, values in group.coords.items()
+    }
     for name, (dims, array, attributes) in (labels | group.variables).items():
         if array.dtype.kind == "U":
             _new_variable(stored, name, dims, text_type(), attributes)[...] = array.astype(object)

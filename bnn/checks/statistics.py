@@ -46,7 +46,8 @@ def posterior_checks(idata: StoredPosterior, dataset: Dataset) -> list[Check]:
     n_chains, n_draws, n_rows = group["y"].shape
     step = max(1, -(-n_chains * n_draws * n_rows // _CELLS))
     # Each statistic is one of a draw: some draws are read at a time.
-    at_once = step * max(1, _BLOCK_BYTES // (8 * n_chains * n_rows * dataset.n_outputs))
+    n_numbers = n_rows * (group["probability"].shape[3] if dataset.task == "classification" else 1)
+    at_once = step * max(1, _BLOCK_BYTES // (8 * n_chains * n_numbers))
     blocks = [slice(start, min(start + at_once, n_draws), step) for start in range(0, n_draws, at_once)]
     parts = [_checks_of_draws(group, dataset, draws) for draws in blocks]
     return [_joined(found) for found in zip(*parts, strict=True)]

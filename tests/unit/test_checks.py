@@ -105,7 +105,7 @@ def regression_idata(rng, n=80, n_draws=200, *, outlier=0.0, grows=False):
     means = mean + 0.1 * rng.standard_normal((2, n_draws, n))
     arrays = {"mean": means, "noise_sd": np.full((2, n_draws), scale)}
     arrays["y"] = means + scale * rng.standard_normal(means.shape)
-    group = {name: SimpleNamespace(values=values, shape=values.shape) for name, values in arrays.items()}
+    group = dict(arrays)
     dataset = SimpleNamespace(task="regression", y_train=y, target_mean=0.0, target_scale=1.0)
     return {"posterior_predictive": group}, dataset
 
@@ -133,10 +133,7 @@ def class_idata(rng, sharpened, n=120, n_draws=100):
     claimed /= claimed.sum(axis=1, keepdims=True)
     probability = np.broadcast_to(claimed, (2, n_draws, n, 3))
     drawn = (rng.random((2, n_draws, n))[..., None] > np.cumsum(probability, axis=-1)).sum(axis=-1).clip(0, 2)
-    group = {
-        name: SimpleNamespace(values=values, shape=values.shape)
-        for name, values in {"y": drawn, "probability": probability}.items()
-    }
+    group = {name: values for name, values in {"y": drawn, "probability": probability}.items()}
     dataset = SimpleNamespace(task="classification", y_train=y, class_names=("a", "b", "c"))
     return {"posterior_predictive": group}, dataset
 

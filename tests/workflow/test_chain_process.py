@@ -117,6 +117,15 @@ class Chain:
         return read_netcdf(self.folder / "chain.nc")[0]["theta"]
 
 
+def slowness(pid: int) -> float:
+    """Return how many seconds a process that always has work waits for one of the processor: 1 on an idle machine."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    ticks = os.sysconf("SC_CLK_TCK")
+    used, began = (int(fields[11]) + int(fields[12])) / ticks, int(fields[19]) / ticks
+    age = float(Path("/proc/uptime").read_text().split()[0]) - began
+    return max(1.0, age / max(used, 1 / ticks))
+
+
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
     chain = Chain(tmp_path_factory.mktemp("undisturbed") / "chain")
@@ -134,10 +143,10 @@ def test_a_signal_makes_a_checkpoint_and_an_end_within_two_seconds(tmp_path, und
     chain = Chain(tmp_path / "chain")
     process = chain.start(NEVER_DONE)
     chain.wait_for("draws")
-    asked = time.monotonic()
+    slower, asked = slowness(process.pid), time.monotonic()
     process.send_signal(number)
     _, said = process.communicate(timeout=300)
-    assert time.monotonic() - asked < 2
+    assert time.monotonic() - asked < 2 * slower
     assert process.returncode == 128 + number, "a status for which Snakemake runs the job again"
     assert f"chain 1 of gap stopped: it received {number.name}; what was done is kept in " in said
     assert "Traceback" not in said + chain.log
@@ -152,9 +161,10 @@ def test_a_kill_costs_what_came_after_the_last_checkpoint(tmp_path, undisturbed)
     chain.wait_for("checkpoint")
     time.sleep(1.0)
     age = time.time() - (chain.folder / "chain.state" / "checkpoint").stat().st_mtime
+    slower = slowness(process.pid)
     process.kill()
     process.communicate(timeout=300)
-    assert age < 0.3 + 1.0, "a second for a busy machine"
+    assert age < 0.3 + 1.0 * slower, "a second for a disk that is slow"
     assert ends_as_undisturbed(chain, undisturbed)
     assert f"process {process.pid} on " in chain.log and "ended without a word" in chain.log
 
