@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 import numpy as np
 
 from bnn.csv_files import BOOLEAN, DataError, Kind, shown
-from bnn.tidy import Missing, floats, missing_error
+from bnn.tidy import Missing, floats, missing_error, where_missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 MAX_LEVELS = 250
 """Levels of a text column that become a feature each, at most."""
 
-_BLOCK_CELLS = 1_000_000
+_BLOCK_CELLS = 250_000
 
 
 @dataclass(frozen=True)
@@ -233,42 +233,53 @@ def _fit_block(
     frame: "pd.DataFrame", missing: Missing, min_frequency: int
 ) -> Iterator[tuple[Column, list[tuple[float, float]]]]:
     """Yield each column, and mean and scale of its features."""
-    found = {name: _look(name, frame[name], missing) for name in frame.columns}
+    found = {name: _look(name, frame[name], missing, min_frequency) for name in frame.columns}
     transformer = make_transformer(found.values(), missing=missing, min_frequency=min_frequency)
     if transformer is None:
         yield from ((column, []) for column in found.values())
         return
     transformer.fit(plain(frame))
     fitted = {name: (part, list(of)) for name, part, of in transformer.transformers_ if name != "remainder"}
-    indicators = _scaling(*fitted["indicators"]) if "indicators" in fitted else {}
+    places = {
+        name: place
+        for kind, (_, names) in fitted.items()
+        if kind != "indicators"
+        for place, name in enumerate(names)
+    }
+    scaling = {kind: _scaling(*part) for kind, part in fitted.items() if kind != "texts"}
     for name, column in found.items():
         stats: list[tuple[float, float]] = []
-        part, names = fitted.get(f"{column.kind}s", (None, []))
-        if name in names:
-            place = names.index(name)
+        if column.has_value:
+            part, place = fitted[f"{column.kind}s"][0], places[name]
             if missing == "impute":
                 value = part["impute"].statistics_[place]
                 column = replace(column, fill=str(value) if column.kind == "text" else float(value))
             if column.kind == "text":
                 column, stats = _with_levels(column, part, place)
             else:
-                stats = [_scaling(part, names)[name]]
-        if name in indicators:
-            stats.append(indicators[name])
+                stats = [scaling[f"{column.kind}s"][name]]
+        if column.has_indicator:
+            stats.append(scaling["indicators"][name])
         yield column, stats
 
 
-def _look(name: str, column: "pd.Series", missing: Missing) -> Column:
-    """Return what can be told of a column before anything is learned: what it holds, and whether that varies."""
+def _look(name: str, column: "pd.Series", missing: Missing, min_frequency: int) -> Column:
+    """Return what can be told of a column before anything is learned: what it holds, and whether that varies.
+
+    Raises
+    ------
+    DataError
+        If it would become too many features: better now than when they are all in memory.
+    """
     import pandas as pd
 
-    is_missing = column.isna().to_numpy()
+    is_missing = where_missing(column)
     n_missing = int(is_missing.sum())
     kind: Literal["number", "boolean", "text"] = "number"
     if isinstance(column.dtype, pd.CategoricalDtype):
         kind = "text"
         codes = column.cat.codes.to_numpy()
-        varies = np.unique(codes[codes >= 0]).size > 1
+        varies = _n_levels(name, codes, n_missing, min_frequency) > 1
     else:
         if isinstance(column.dtype, pd.BooleanDtype):
             kind = "boolean"
@@ -277,6 +288,20 @@ def _look(name: str, column: "pd.Series", missing: Missing) -> Column:
         varies = present.size > 0 and np.ptp(present) > 0
     has_indicator = missing == "impute" and 0 < n_missing < len(column)
     return Column(name, kind, has_value=bool(varies), has_indicator=has_indicator, n_missing=n_missing)
+
+
+def _n_levels(name: str, codes: np.ndarray, n_missing: int, min_frequency: int) -> int:
+    """Return how many features the levels of a text become."""
+    counts = np.bincount(codes[codes >= 0], minlength=1)
+    counts[counts.argmax()] += n_missing  # where they are filled in, it is with the most frequent text
+    n_rare = np.count_nonzero((counts > 0) & (counts < min_frequency))
+    n_levels = int(np.count_nonzero(counts >= min_frequency) + (n_rare > 0))
+    if n_levels > MAX_LEVELS:
+        raise DataError(
+            f"column '{name}' holds {n_levels} different texts, and at most {MAX_LEVELS} can become a feature each; "
+            f"merge rare ones (columns.min_frequency), or drop the column (source.drop: [{name}])"
+        )
+    return n_levels
 
 
 def make_transformer(
@@ -348,13 +373,6 @@ def _with_levels(column: Column, part: Any, place: int) -> tuple[Column, list[tu
         if index == place:
             column = replace(column, levels=levels, rare=tuple(sorted(map(str, rare))))
     first = sum(counts[:place])
-    if counts[place] > MAX_LEVELS:
-        raise DataError(
-            f"column '{column.name}' holds {counts[place]} different texts, and at most {MAX_LEVELS} can become a "
-            f"feature each; merge rare ones (columns.min_frequency), or drop the column (source.drop: [{column.name}])"
-        )
-    if counts[place] == 1:  # all levels are rare
-        return replace(column, levels=(), rare=(), has_value=False), []
     return column, [(float(mean), 1.0) for mean in scaler.mean_[first : first + counts[place]]]
 
 

@@ -7,7 +7,8 @@ the script with the libraries that it loads, its arrays, and the Snakemake that 
 import csv
 import itertools
 import math
-from collections.abc import Mapping
+import os
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,8 @@ _SNAKEMAKE_MB = 100
 _BLOCK = 64 * _MIB
 _SAMPLE_BYTES = 2**17
 _MOST_CLASSES = 1000
+_MOST_LEVELS = 250
+_MISSING = {"na", "nan", "null", "none", "n/a"}
 
 # Interpreter and libraries: what a script needs on the smallest of tables.
 _BASE_MB = {
@@ -50,13 +53,19 @@ _SKLEARN = {
     "wine": Table(178, 13, 3),
     "breast_cancer": Table(569, 30, 2),
     "diabetes": Table(442, 10, 1),
+    "california_housing": Table(20_640, 8, 1),
 }
+_SYNTHETIC = {"gap": (1, 1), "sine": (1, 1), "friedman1": (10, 1), "two_moons": (2, 2)}
+"""Features and outputs of artificial data."""
+_UNSEEN = Table(20_000, 30, 1)
+"""What is taken for a table that is not on this machine yet; a job that runs out of memory is tried again with more."""
 
 
 def table_of(source: Mapping[str, Any], task: str) -> Table:
-    """Return the extent of a source, of a CSV file estimated from its first 128 KiB (exact if it is shorter).
+    """Return the extent of a source, of a text file estimated from its first 128 KiB (exact if it is shorter).
 
-    Whatever is wrong with a file is for its reader to say: here it counts as an empty table.
+    Each text of a column counts as a feature, as does a column with missing values once more. Whatever is wrong with a
+    file is for its reader to say: here it counts as an empty table.
 
     Parameters
     ----------
@@ -65,12 +74,18 @@ def table_of(source: Mapping[str, Any], task: str) -> Table:
     task
         "classification" or "regression".
     """
-    if source["kind"] == "sklearn":
+    kind = source["kind"]
+    if kind == "sklearn":
         return _SKLEARN[source["name"]]
-    if source["kind"] == "synthetic":
-        return Table(source["n"], 1, 1)
-    train = _table_of_csv(Path(source["path"]), source["target"], task)
-    test = _table_of_csv(Path(source["test"]), source["target"], task) if source["test"] else Table(0, 0, 0)
+    if kind == "synthetic":
+        return Table(source["n"], *_SYNTHETIC[source["name"]])
+    if kind == "url":
+        path = Path(os.environ.get("BNN_CACHE") or "results/.cache") / f"{source['sha256'].lower()}.csv"
+        return _table_of_file(path, source, task) if path.is_file() else _unseen(task)
+    if kind == "openml":
+        return _unseen(task)
+    train = _table_of_file(Path(source["path"]), source, task)
+    test = _table_of_file(Path(source["test"]), source, task) if source["test"] else Table(0, 0, 0)
     return Table(train.rows + test.rows, train.features, train.outputs)
 
 
@@ -79,27 +94,55 @@ def with_lags(series: Table, lags: int) -> Table:
     return series._replace(features=series.features + lags)
 
 
-def _table_of_csv(path: Path, target: str, task: str) -> Table:
+def _unseen(task: str) -> Table:
+    return _UNSEEN._replace(outputs=1 if task != "classification" else 10)
+
+
+def _table_of_file(path: Path, source: Mapping[str, Any], task: str) -> Table:
+    """Return the extent of a file; of Parquet, which is not read here, as if a cell took four bytes."""
     try:
         with path.open("rb") as file:
             data = file.read(_SAMPLE_BYTES)
         size = path.stat().st_size
     except OSError:
         return Table(0, 1, 1)
+    if source["kind"] == "parquet":
+        return Table(size // (4 * _UNSEEN.features), _UNSEEN.features, _unseen(task).outputs)
     # The last line of a sample is cut anywhere, and must not count.
     whole = data if size <= len(data) else data[: data.rfind(b"\n") + 1]
-    header, *lines = whole.decode("utf-8-sig", errors="replace").splitlines() or [""]
-    rows = len(lines) if size <= len(data) else round(len(lines) * size / max(len(whole), 1))
-    outputs = 1
+    lines = whole.decode("utf-8-sig", errors="replace").splitlines()
+    n_lines = max(len(lines) - 1, 0)
+    rows = n_lines if size <= len(data) else round(n_lines * size / max(len(whole), 1))
+    separator = "\t" if source["kind"] == "tsv" else source.get("separator", ",")
     try:
-        names = [name.strip() for name in next(csv.reader([header]), [""])]
-        if task == "classification" and target in names:
-            place = names.index(target)
-            labels = {cells[place].strip() for cells in csv.reader(lines) if len(cells) > place}
-            outputs = min(max(len(labels), 2), _MOST_CLASSES)
+        header, *cells = csv.reader(lines, delimiter=separator) if lines else [[""]]
     except csv.Error:
-        return Table(rows, header.count(","), outputs)
-    return Table(rows, max(len(names) - 1, 1), outputs)
+        return Table(rows, lines[0].count(separator), 1)
+    names = [name.strip() for name in header]
+    columns = dict(zip(names, itertools.zip_longest(*cells, fillvalue=""), strict=False))
+    target = columns.pop(source["target"], ())
+    outputs = 1
+    if task == "classification" and target:
+        outputs = min(max(len({cell.strip() for cell in target}), 2), _MOST_CLASSES)
+    left_out = {source["target"], *source.get("drop", ())}
+    chosen = [
+        _n_features(columns.get(name, ()), is_text=name in source.get("categorical", ()))
+        for name in names
+        if name not in left_out
+    ]
+    return Table(rows, max(sum(chosen), 1), outputs)
+
+
+def _n_features(cells: Iterable[str], *, is_text: bool) -> int:
+    """Return about how many features a column becomes."""
+    texts = {cell.strip() for cell in cells}
+    words = texts - {""}
+    n_missing = int("" in texts or any(word.lower() in _MISSING for word in words))
+    # A few cells tell: a column of numbers holds no text, or it is an error.
+    is_text = is_text or any(
+        word[0].isalpha() for word in itertools.islice(words, 20) if word.lower() not in _MISSING
+    )
+    return n_missing + (min(len(words), _MOST_LEVELS) if is_text else 1)
 
 
 def n_parameters(table: Table, settings: Mapping[str, Any]) -> int:
@@ -135,8 +178,8 @@ def peak_mb(rule: str, table: Table, settings: Mapping[str, Any]) -> float:
     columns = rows * (features + 1)
     # Bytes on top of the base, by what holds them.
     extra = {
-        # Every cell as text in two lists, the columns as numbers, and both parts, raw and standardised.
-        "prepare": 110 * columns - 60 * _MIB,
+        # The columns as they are read, and as features: both as numbers.
+        "prepare": 17 * columns,
         "fit_baseline": 28 * columns,
         # The table twice (as read, and turned for the network), the draws of one job.
         "sample_chain": 16 * columns + 8 * weights * min(1, sampler["chains_per_job"] / sampler["chains"]),

@@ -1,5 +1,6 @@
 """Where tables come from: files, datasets of scikit-learn and OpenML, addresses, and artificial data."""
 
+import os
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -82,6 +83,8 @@ def _read_parquet(source: Source, is_class: bool, aside: Sequence[str], *, must_
             raise DataError(
                 'reading Parquet needs a library: pip install "bnn[parquet]", or save the table as CSV'
             ) from error
+        if os.path.isdir(path):
+            raise DataError("the file cannot be read: it is a folder; check source.path")
         try:
             frame = pyarrow.parquet.read_table(path).to_pandas(ignore_metadata=True)
         except FileNotFoundError:

@@ -93,7 +93,7 @@ def _outcome(column: Mapping[str, Any]) -> str:
     elif column["kind"] == "boolean":
         parts.append("1 if true, else 0")
     else:
-        parts.append(f"{formatting.count(n_values)} features of 0 and 1")
+        parts.append("1 in the feature of its level, 0 in those of others")
         if column["n_rare"]:
             parts.append(f"{formatting.count(column['n_rare'])} rare levels share one")
     if _missing(column) and n_values:

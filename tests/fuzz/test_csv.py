@@ -189,17 +189,39 @@ def assert_same(found: Dataset, rows: Rows, target: str) -> None:
     assert {len(row) for row in body} == {len(header)}
     order = np.concatenate([found.row_train, found.row_test])
     assert sorted(order.tolist()) == list(range(len(body))), "every row once, and no other"
-    for index, name in enumerate(found.feature_names):
-        cells = [body[row][header.index(name)] for row in order]
-        x = np.concatenate([found.x_train[:, index], found.x_test[:, index]])
-        assert_numbers(found.feature_mean[index] + found.feature_scale[index] * x, cells)
-    assert sorted([*found.feature_names, target]) == sorted(header)
+    features = dict(zip(found.feature_names, feature_values(found), strict=True))
+    assert found.columns is not None
+    for column in found.columns:
+        cells = [body[row][header.index(column.name)] for row in order]
+        if column.kind == "number" and column.features:
+            assert_numbers(features[column.name], cells)
+        elif column.kind == "text":
+            for level in column.levels:
+                assert_zeros_and_ones(features[f"{column.name}={level}"], [cell == level for cell in cells])
+        elif column.kind == "boolean" and column.features:
+            truth = [cell.lower() in ("true", "t", "yes", "y") for cell in cells]
+            assert_zeros_and_ones(features[column.name], truth)
+        if not column.features:
+            # Numbers are constant by their value, however they are written.
+            train = cells[: len(found.row_train)]
+            assert len({float(cell) if column.kind == "number" else cell.lower() for cell in train}) == 1
+    assert sorted([*(column.name for column in found.columns), target]) == sorted(header)
     cells = [body[row][header.index(target)] for row in order]
     y = np.concatenate([found.y_train, found.y_test])
     if found.task == "regression":
         assert_numbers(found.target_mean + found.target_scale * y, cells)
     else:
         assert_classes([found.class_names[index] for index in y], cells)
+
+
+def feature_values(found: Dataset) -> np.ndarray:
+    """Return the features in units of the file, (feature, row), train rows first."""
+    x = np.concatenate([found.x_train, found.x_test])
+    return (found.feature_mean + found.feature_scale * x).T
+
+
+def assert_zeros_and_ones(values: np.ndarray, expected: list[bool]) -> None:
+    np.testing.assert_allclose(values, np.array(expected, dtype=float), rtol=0, atol=1e-12)
 
 
 def assert_numbers(values: np.ndarray, cells: list[str]) -> None:
@@ -271,11 +293,10 @@ def test_a_sound_file_is_accepted_however_it_is_written(
     # Enough rows, and all classes in both parts, so that nothing else can be at fault.
     rows = [rows[0], *(rows[1:] * 12)]
     if len({row[column] for row in rows[1:]}) == 1:
-        other = "other" if task == "classification" else "17.25"
-        rows = [
-            rows[0],
-            *[[*r[:column], other if i % 2 else r[column], *r[column + 1 :]] for i, r in enumerate(rows[1:])],
-        ]
+        # A table of one row becomes one of two, so that features vary as well.
+        other = ["17.25"] * len(rows[0])
+        other[column] = "other" if task == "classification" else "17.25"
+        rows = [rows[0], *[other if i % 2 else row for i, row in enumerate(rows[1:])]]
     path = tmp_path_factory.getbasetemp() / "sound.csv"
     blank = ("," * (len(rows[0]) - 1) + newline) * padding
     path.write_bytes((text_of(rows, newline=newline, quoting=quoting) + blank).encode(encoding))

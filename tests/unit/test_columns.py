@@ -1,0 +1,248 @@
+"""Columns become features as scikit-learn's ColumnTransformer would make them, by what training rows say alone."""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from bnn.columns import Column, Encoding, fit, make_transformer, plain
+from bnn.datasets import Dataset, prepare
+from bnn.tables import DataError
+from bnn.tidy import as_texts, check, tidy
+
+N = 400
+
+
+def mixed(n: int = N, seed: int = 0, *, gaps: bool = True) -> pd.DataFrame:
+    """Columns of every kind, with missing values, a rare level and a constant."""
+    rng = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "size": rng.normal(5, 3, n),
+            "count": rng.integers(0, 9, n),
+            "colour": rng.choice(["red", "green", "blue", "mauve"], n, p=[0.5, 0.3, 0.19, 0.01]),
+            "member": rng.choice(["yes", "no"], n),
+            "flag": rng.random(n) < 0.3,
+            "town": rng.choice(list("abcdefgh"), n),
+            "same": 7.5,
+        }
+    )
+    if gaps:
+        for name in ("size", "colour", "member", "count"):
+            frame[name] = frame[name].astype(object).where(rng.random(n) > 0.1, None)
+    return tidy(frame)
+
+
+@pytest.mark.parametrize("min_frequency", [1, 10, 60])
+@pytest.mark.parametrize("missing", ["error", "impute"])
+def test_features_are_those_of_the_column_transformer_to_the_last_bit(
+    missing: Any, min_frequency: int
+) -> None:
+    frame, new = (mixed(seed=seed, gaps=missing == "impute") for seed in (0, 1))
+    new["colour"] = as_texts(new["colour"].astype(object).where(np.arange(N) > 20, "pink"))
+    encoding = fit(frame, missing=missing, min_frequency=min_frequency)
+    transformer = make_transformer(encoding.columns, missing=missing, min_frequency=min_frequency)
+    assert transformer is not None
+    transformer.fit(plain(frame))
+    names = [
+        name
+        for kind in ("number", "boolean", "text")
+        for column in encoding.columns
+        if column.kind == kind
+        for name in column.features[: len(column.features) - column.has_indicator]
+    ]
+    names += [column.features[-1] for column in encoding.columns if column.has_indicator]
+    place = [names.index(name) for name in encoding.feature_names]
+    for rows in (frame, new):
+        assert np.array_equal(encoding.transform(rows).x, transformer.transform(plain(rows))[:, place])
+
+
+def test_zeros_and_ones_are_centred_and_numbers_standardised() -> None:
+    frame = mixed()
+    encoding = fit(frame, missing="impute", min_frequency=10)
+    x = encoding.transform(frame).x
+    np.testing.assert_allclose(x.mean(axis=0), 0, atol=1e-12)
+    by_name = dict(zip(encoding.feature_names, x.T, strict=True))
+    assert list(by_name) == [
+        *("size", "size is missing", "count", "count is missing"),
+        *("colour=blue", "colour=green", "colour=red", "colour=(rare)", "colour is missing"),
+        *("member", "member is missing", "flag", *(f"town={town}" for town in "abcdefgh")),
+    ]
+    for name in ("size", "count"):
+        assert by_name[name].std() == pytest.approx(1)
+    assert (
+        np.ptp(by_name["colour=(rare)"]) == np.ptp(by_name["flag"]) == np.ptp(by_name["size is missing"]) == 1
+    )
+    of = {column.name: column for column in encoding.columns}
+    assert of["size"].fill == np.nanmedian(frame["size"])
+    assert of["colour"].fill == "red" and of["colour"].rare == ("mauve",)
+    assert of["same"].features == () and encoding.unused == ("same",)
+
+
+def test_what_is_learned_comes_from_the_rows_named() -> None:
+    """Other rows may hold anything: nothing changes, down to the last bit."""
+    frame, rows = mixed(), np.arange(0, N, 2)
+    before = fit(frame, rows, missing="impute", min_frequency=5)
+    changed = frame.copy()
+    others = np.arange(1, N, 2)
+    changed.loc[others, "size"] = 1e9
+    changed["colour"] = as_texts(changed["colour"].astype(object).where(np.isin(np.arange(N), rows), "pink"))
+    after = fit(changed, rows, missing="impute", min_frequency=5)
+    assert after.columns == before.columns
+    assert np.array_equal(after.mean, before.mean) and np.array_equal(after.scale, before.scale)
+
+
+def test_blocks_of_columns_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = fit(mixed(), missing="impute", min_frequency=10)
+    monkeypatch.setattr("bnn.columns._BLOCK_CELLS", 2 * N)
+    parts = fit(mixed(), missing="impute", min_frequency=10)
+    assert whole.columns == parts.columns
+    assert np.array_equal(whole.mean, parts.mean) and np.array_equal(whole.scale, parts.scale)
+
+
+def test_texts_that_no_training_row_has_are_counted_and_get_no_level() -> None:
+    frame = tidy(pd.DataFrame({"a": list("xyxyxy"), "b": list("pppqqr")}))
+    new = tidy(pd.DataFrame({"b": list("zqrp"), "a": ["new", "x", "old", "new"]}))
+    encoding = fit(frame)
+    found = encoding.transform(new)
+    assert found.unseen == {"a": {"new": 2, "old": 1}, "b": {"z": 1}}
+    raw = found.x + encoding.mean
+    np.testing.assert_allclose(
+        raw, [[0, 0, 0, 0, 0], [1, 0, 0, 1, 0], [0, 0, 0, 0, 1], [0, 0, 1, 0, 0]], atol=1e-12
+    )
+    # With a feature of rare texts, the unseen one is as rare as can be.
+    rare = fit(frame, min_frequency=2)
+    raw = rare.transform(new).x + rare.mean
+    assert rare.feature_names == ("a=x", "a=y", "b=p", "b=q", "b=(rare)")
+    np.testing.assert_allclose(raw[:, 2:], [[0, 0, 1], [0, 1, 0], [0, 0, 1], [1, 0, 0]], atol=1e-12)
+
+
+def test_missing_values_of_new_rows_are_filled_in_or_refused() -> None:
+    frame = mixed(gaps=False)
+    new = mixed(5, seed=3, gaps=False)
+    new.loc[3, "size"] = np.nan
+    with pytest.raises(DataError, match=r"column 'size', row 5: the value is missing; fill it in"):
+        fit(frame).transform(new, first_row=2)
+    encoding = fit(frame, missing="impute")
+    found = encoding.transform(new)
+    assert found.n_missing == {"size": 1} and "size is missing" not in encoding.feature_names
+    assert found.x[3, 0] == (np.median(frame["size"]) - encoding.mean[0]) / encoding.scale[0]
+
+
+def test_a_column_that_is_constant_but_for_missing_values_says_where_they_are() -> None:
+    frame = tidy(pd.DataFrame({"a": [1.0, np.nan, 1.0, np.nan, 1.0], "b": np.arange(5.0)}))
+    encoding = fit(frame, missing="impute")
+    assert encoding.feature_names == ("a is missing", "b")
+    np.testing.assert_allclose(encoding.transform(frame).x[:, 0] + 0.4, [0, 1, 0, 1, 0])
+    with pytest.raises(DataError, match="no column is left"):
+        fit(tidy(pd.DataFrame({"a": [1.0] * 5, "b": list("zzzzz")})))
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (Column("a", "number"), "row 2: 'yes' is not a number"),
+        (Column("a", "boolean"), "row 3: 'x' is not true or false"),
+    ],
+)
+def test_another_kind_of_thing_than_in_training_is_refused(column: Column, message: str) -> None:
+    encoding = Encoding((column,), np.zeros(1), np.ones(1))
+    with pytest.raises(DataError, match=f"column 'a', {message}, which it was in the training table"):
+        encoding.transform(tidy(pd.DataFrame({"a": ["yes", "x"]})), first_row=2)
+    text = Encoding((Column("a", "text", levels=("x", "y")),), np.zeros(2), np.ones(2))
+    with pytest.raises(DataError, match=r"row 0: '1\.0' is not a text"):
+        text.transform(tidy(pd.DataFrame({"a": [1.0, 2.0]})))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([1, 2, "three", 4], "row 2: 'three' is a text in a column of numbers and texts"),
+        ([True, 2, 3, 4], "row 0: 'True' is a boolean in a column of booleans and numbers"),
+        ([1, 2, {}, 4], "row 2: '{}' is a thing in"),
+        ([1.0, np.inf], "row 1: inf is infinite or too large"),
+        ([1, -(10**200)], "row 1: -1e\\+200 is infinite or too large"),
+        (pd.to_datetime(["2020-01-01", "2021-01-01"]), "row 0: '2020-01-01 00:00:00' is a date or a time"),
+        (pd.to_timedelta([1, 2], unit="h"), "is a date or a time"),
+    ],
+)
+def test_columns_of_several_kinds_and_dates_are_refused(values: Any, message: str) -> None:
+    with pytest.raises(DataError, match=f"column 'a', {message}" if "row" in message else message):
+        tidy(pd.DataFrame({"a": values}))
+
+
+def test_columns_of_any_library_become_one_of_three_kinds() -> None:
+    frame = pd.DataFrame(
+        {
+            0: pd.array([1, None, 3], dtype="Int64"),
+            "f": np.array([1, 2, 3], dtype=np.float32),
+            "o": np.array([1, 2.5, None], dtype=object),
+            "b": [True, False, True],
+            "w": ["Yes", "no", None],
+            "c": pd.Categorical([3, 1, 3]),
+            "s": pd.array(["b", "a", None], dtype="string"),
+            "none": [None, None, None],
+        }
+    )
+    found = tidy(frame)
+    kinds = {name: str(found[name].dtype) for name in found}
+    assert kinds == {
+        **dict.fromkeys(("0", "f", "o", "none"), "float64"),
+        **dict.fromkeys(("b", "w"), "boolean"),
+        **dict.fromkeys(("c", "s"), "category"),
+    }
+    assert found["c"].tolist() == ["3", "1", "3"] and found["s"].cat.categories.tolist() == ["a", "b"]
+    assert found["w"].tolist()[:2] == [True, False] and found["w"].isna().tolist() == [False, False, True]
+    pd.testing.assert_frame_equal(tidy(found), found)
+    with pytest.raises(DataError, match="column '0' appears more than once"):
+        tidy(frame.rename(columns={"f": "0"}))
+    with pytest.raises(DataError, match="the name of column 1 holds a character that cannot be seen"):
+        tidy(frame.rename(columns={0: "a\0"}))
+
+
+def test_two_features_of_one_name_are_refused() -> None:
+    frame = tidy(pd.DataFrame({"a": list("xyxy"), "a=x": [1.0, 2.0, 3.0, 4.0]}))
+    with pytest.raises(DataError, match="two features would get the name 'a=x'"):
+        fit(frame)
+
+
+def test_all_levels_rare_is_no_feature() -> None:
+    frame = tidy(pd.DataFrame({"a": list("xxyyzz"), "b": np.arange(6.0)}))
+    assert fit(frame, min_frequency=3).feature_names == ("b",)
+
+
+def test_a_row_number_is_refused_by_its_name() -> None:
+    values = pd.DataFrame({"customer_id": np.arange(10.0), "x": np.arange(10.0)})
+    with pytest.raises(
+        DataError, match=r"column 'customer_id' numbers the rows.*source\.drop: \[customer_id\]"
+    ):
+        check(tidy(values))
+    check(tidy(values.rename(columns={"customer_id": "age"})))
+    check(tidy(values.assign(customer_id=[1.0, 1.0] * 5)))
+
+
+def test_a_file_gives_the_encoding_back(tmp_path: Path) -> None:
+    frame = mixed()
+    frame["y"] = np.arange(float(N))
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    source = {"kind": "csv", "path": str(tmp_path / "a.csv"), "target": "y", "drop": ["flag"]}
+    found = prepare(
+        "a",
+        task="regression",
+        source=source,
+        split={"method": "random", "test_size": 0.2, "stratify": False, "seed": 1},
+        columns={"missing": "impute", "min_frequency": 10},
+    )
+    found.save(tmp_path / "data.nc")
+    again = Dataset.load(tmp_path / "data.nc")
+    assert found.columns is not None and again.columns is not None
+    assert again.columns == found.columns and again.columns[-1] == Column("flag", "dropped")
+    new = mixed(seed=9)
+    assert np.array_equal(again.encoding.transform(new).x, found.encoding.transform(new).x)
+    assert np.array_equal(again.encoding.transform(frame, again.row_test).x, again.x_test)
+    assert b"\x80\x04" not in (tmp_path / "data.nc").read_bytes(), "no pickle"
+    with pytest.raises(ValueError, match="its columns do not become its features"):
+        dataclasses.replace(found, columns=found.columns[1:])
