@@ -99,7 +99,7 @@ def with_lags(series: Table, lags: int) -> Table:
 
 
 def _unseen(task: str) -> Table:
-    return _UNSEEN._replace(outputs=1 if task == "regression" else 10)
+    return _UNSEEN._replace(outputs=1 if task != "classification" else 10)
 
 
 def _table_of_file(path: Path, source: Mapping[str, Any], task: str) -> Table:

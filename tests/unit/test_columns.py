@@ -233,7 +233,7 @@ def test_a_file_gives_the_encoding_back(tmp_path: Path) -> None:
         "a",
         task="regression",
         source=source,
-        split={"test_size": 0.2, "stratify": False, "seed": 1},
+        split={"method": "random", "test_size": 0.2, "stratify": False, "seed": 1},
         columns={"missing": "impute", "min_frequency": 10},
     )
     found.save(tmp_path / "data.nc")

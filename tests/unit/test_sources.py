@@ -19,7 +19,7 @@ from bnn.datasets import prepare
 from bnn.sources import read_source
 from bnn.tables import DataError
 
-SPLIT = {"test_size": 0.2, "stratify": False, "seed": 1}
+SPLIT = {"method": "random", "test_size": 0.2, "stratify": False, "seed": 1}
 CSV = ("x,colour,y\n" + "".join(f"{i},{'rg'[i % 2]},{i * i}\n" for i in range(40))).encode()
 
 

@@ -224,7 +224,7 @@ FAULTS = [
 
 def read(fault: Fault, path: Path, **keys: Any) -> Dataset:
     source = {"kind": "csv", "path": str(path), "target": "y", **keys}
-    split = {"test_size": 0.25, "stratify": True, "seed": 1}
+    split = {"method": "random", "test_size": 0.25, "stratify": True, "seed": 1}
     return prepare("mine", task=fault.task, source=source, split=split, columns=fault.columns)
 
 

@@ -21,7 +21,7 @@ from bnn.datasets import prepare
 
 def run(path):
     source = {"kind": "csv", "path": path, "target": "y"}
-    split = {"test_size": 0.2, "stratify": False, "seed": 1}
+    split = {"method": "random", "test_size": 0.2, "stratify": False, "seed": 1}
     dataset = prepare("large", task="regression", source=source, split=split, columns=json.loads(sys.argv[3]))
     dataset.save(path + ".nc")
     return dataset
