@@ -16,8 +16,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     predict = commands.add_parser(
         "predict",
         help="predict the rows of a CSV file",
-        description="Predict the rows of a CSV file with a header line: a column of numbers for each feature that the "
-        "network was trained on, in any order.",
+        description="Predict the rows of a CSV file with a header line: the columns that the network was trained on, "
+        "written as they were there, in any order.",
     )
     predict.add_argument("results", help="folder of the dataset, such as results/iris")
     predict.add_argument("file", help="the CSV file")

@@ -352,7 +352,7 @@ def plain(frame: "pd.DataFrame") -> "pd.DataFrame":
         column = frame[name]
         is_text = isinstance(column.dtype, pd.CategoricalDtype)
         columns[name] = column.astype(object).to_numpy() if is_text else floats(column)
-    return pd.DataFrame(columns, copy=False)
+    return pd.DataFrame(columns)
 
 
 def _scaling(part: Any, names: Sequence[str]) -> dict[str, tuple[float, float]]:

@@ -41,9 +41,8 @@ Put a few lines under `datasets` and run `snakemake --cores 4` again; only the j
 Its name becomes a folder below `results`: letters of a-z and A-Z, digits, `_` and `-`, beginning with a
 letter or digit.
 
-A CSV file of your own. It has a header line with the names of the columns, commas between cells, and numbers
-in every column but the target; it is text in UTF-8. Missing values are errors. The path starts from the
-folder in which you run Snakemake.
+A CSV file of your own: text in UTF-8 with a header line that names the columns. The path starts from the folder in
+which you run Snakemake.
 
 ```yaml
 datasets:
@@ -54,6 +53,57 @@ datasets:
       path: data/houses.csv
       target: price
       target_unit: EUR
+```
+
+A table as spreadsheets of many countries write it, with a column that says nothing about new rows, one whose
+numbers are codes, and missing values:
+
+```yaml
+datasets:
+  flats:
+    task: regression
+    source:
+      kind: csv
+      path: data/flats.csv
+      separator: ";"
+      decimal: ","
+      target: rent
+      drop: [id]
+      categorical: [postcode]
+    columns: {missing: impute, min_frequency: 10}
+```
+
+What becomes of a column is told by its cells, and the report has a table of it:
+
+- Numbers become one feature, standardised.
+- Two words such as yes and no, or true and false, become one feature, 1 or 0.
+- Texts, and codes that `source.categorical` names, become a feature each, 1 in their rows and 0 elsewhere; those in
+  fewer than `columns.min_frequency` training rows share one.
+- Missing values are an error; with `columns.missing: impute` they get the median or the most frequent text, and
+  one more feature says where.
+- A column with one value in all training rows becomes nothing.
+- Dates, texts that are nearly all different, numbers of rows (`id`) and numbers with some texts in between are
+  errors that say what to do.
+
+All that is learned about columns (means, medians, levels) is learned on the training rows. A text that only
+test rows or new rows have is none of the levels (or one of the rare ones), and is counted.
+
+A table of OpenML, and a CSV file at an address. Both are fetched once, into `results/.cache` or the folder that
+the environment variable `BNN_CACHE` names:
+
+```yaml
+datasets:
+  credit:
+    task: classification
+    source: {kind: openml, name: credit-g, version: 1}
+  river:
+    task: regression
+    source:
+      kind: url
+      url: https://example.org/river.csv
+      sha256: 5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef
+      target: level
+      target_unit: m
 ```
 
 A dataset that comes with scikit-learn, here with settings of its own:

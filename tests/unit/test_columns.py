@@ -238,8 +238,8 @@ def test_a_file_gives_the_encoding_back(tmp_path: Path) -> None:
     )
     found.save(tmp_path / "data.nc")
     again = Dataset.load(tmp_path / "data.nc")
-    assert found.columns is not None and again.columns is not None
-    assert again.columns == found.columns and again.columns[-1] == Column("flag", "dropped")
+    assert found.columns is not None and again.columns == found.columns
+    assert found.columns[-1] == Column("flag", "dropped")
     new = mixed(seed=9)
     assert np.array_equal(again.encoding.transform(new).x, found.encoding.transform(new).x)
     assert np.array_equal(again.encoding.transform(frame, again.row_test).x, again.x_test)

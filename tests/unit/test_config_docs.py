@@ -148,7 +148,10 @@ def test_the_page_explains_every_key_and_its_examples_load() -> None:
     assert len(expected) > 45
     assert [key for key in expected if key not in text] == []
     examples = re.findall(r"```yaml\n(.*?)```", text, flags=re.DOTALL)
-    kinds = [load(yaml.safe_load(example)).datasets.popitem()[1].source.kind for example in examples]
-    assert set(kinds) == {"csv", "sklearn", "synthetic"}
+    datasets = [
+        dataset for example in examples for dataset in load(yaml.safe_load(example)).datasets.values()
+    ]
+    kinds = {dataset.source.kind for dataset in datasets}
+    assert kinds == {"csv", "openml", "sklearn", "synthetic", "url"}
     assert "| `prior.weights.scale` | number | `1` | greater than 0 |" in text
     assert '| `source.target_unit` | text | `""` | any |' in text

@@ -153,7 +153,16 @@ def errors_of(raw: Any) -> list[str]:
     text = str(error.value)
     assert text.splitlines()[1:] == [f"  - {line}" for line in error.value.errors]
     # Words of pydantic or of Python that a scientist should not have to know.
-    for word in ("pydantic", "http", "Input should", "dictionary", "Traceback", "None", "True", "type="):
+    for word in (
+        "pydantic",
+        "further information",
+        "Input should",
+        "dictionary",
+        "Traceback",
+        "None",
+        "True",
+        "type=",
+    ):
         assert word not in text
     return list(error.value.errors)
 

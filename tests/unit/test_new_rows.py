@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from bnn.__main__ import main
+from bnn.datasets import prepare
 from bnn.new_rows import default_out_path, predict_file, relative_distance
 from bnn.tables import DataError, read_features
 from scripts import predict
@@ -243,6 +244,90 @@ def test_predictions_do_not_replace_the_rows(tmp_path, capsys, how):
     assert main(["predict", str(results), str(path), "-o", str(out)]) == 1
     assert "new.csv: the predictions would replace the file of the rows" in capsys.readouterr().err
     assert path.read_text(encoding="utf-8") == GOOD
+
+
+def mixed_run(tmp_path):
+    """A run on a table with a text, a truth value, missing values, a constant and a column that the config drops."""
+    rng = np.random.default_rng(0)
+    n = 60
+    frame = pd.DataFrame(
+        {
+            "size": rng.normal(size=n).round(3),
+            "town": rng.choice(["Delft", "Leiden"], n),
+            "garden": rng.choice(["yes", "no"], n),
+            "same": 3,
+            "id": [f"k{i}" for i in range(n)],
+            "y": rng.normal(size=n),
+        }
+    )
+    frame.loc[3, "size"] = np.nan
+    frame.to_csv(tmp_path / "a.csv", index=False, sep=";", decimal=",")
+    source = {"kind": "csv", "path": str(tmp_path / "a.csv"), "target": "y", "drop": ["id"]}
+    dataset = prepare(
+        "toy",
+        task="regression",
+        source={**source, "separator": ";", "decimal": ","},
+        split={"method": "random", "test_size": 0.2, "stratify": False, "seed": 1},
+        columns={"missing": "impute"},
+    )
+    return dataset, finished_run(tmp_path, dataset)[0], frame
+
+
+def test_new_rows_are_treated_like_the_training_table(tmp_path, capsys):
+    dataset, results, frame = mixed_run(tmp_path)
+    path = tmp_path / "new.csv"
+    frame.loc[dataset.row_test].to_csv(path, index=False, sep=";", decimal=",")
+    assert main(["predict", str(results), str(path), "-o", str(tmp_path / "whole.csv")]) == 0
+    said = capsys.readouterr().out
+    assert "the column 'y' is the target: it was ignored" in said
+    assert "columns that the network does not use were ignored: same, id" in said
+    # As the table says what the columns are, the rest may be left out, in any order.
+    chosen = frame.loc[dataset.row_test, ["garden", "town", "size"]]
+    chosen.to_csv(path, index=False, sep=";", decimal=",")
+    assert main(["predict", str(results), str(path), "-o", str(tmp_path / "few.csv")]) == 0
+    assert "ignored" not in capsys.readouterr().out
+    assert (tmp_path / "few.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_texts_never_seen_and_missing_values_are_told(tmp_path, capsys):
+    _, results, _ = mixed_run(tmp_path)
+    path = tmp_path / "new.csv"
+    path.write_text("size;town;garden\n;Delft;no\n1,5;Paris;yes\n2;Rome;yes\n2;Rome;yes\n", encoding="utf-8")
+    assert main(["predict", str(results), str(path), "-o", str(tmp_path / "out.csv")]) == 0
+    said = capsys.readouterr().out
+    assert "column 'size': 1 row without a value, filled in as in training" in said
+    assert "column 'town': 3 rows with a text that no training row has ('Paris', 'Rome')" in said
+    assert len(pd.read_csv(tmp_path / "out.csv")) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("size;town;garden\nbig;Delft;no\n", "column 'size', row 2: 'big' is not a number"),
+        (
+            "size;town;garden\n1;Delft;no\n1;Delft;maybe\n",
+            "column 'garden', row 3: 'maybe' is not true or false",
+        ),
+        ("size;town;garden\n1.5;Delft;no\n", "'1.5' is not a number as long as source.decimal is ','"),
+        (
+            "size,town,garden\n1,Delft,no\n",
+            "the cells seem to be separated by commas; save the file with semicolons",
+        ),
+        ("size;garden\n1;no\n", "row 1: column town is missing, which the network was trained on"),
+        ("size;town;garden;colour\n1;Delft;no;red\n", "row 1: column colour is not one that the network was"),
+    ],
+)
+def test_faults_of_new_rows_of_such_a_table(tmp_path, capsys, text, expected):
+    _, results, _ = mixed_run(tmp_path)
+    path = tmp_path / "new.csv"
+    path.write_text(text, encoding="utf-8")
+    assert main(["predict", str(results), str(path), "-o", str(tmp_path / "out.csv")]) == 1
+    error = capsys.readouterr().err
+    assert (
+        error.startswith(f"error: {path}: {expected}" if expected[0] != "'" else "error")
+        and expected in error
+    )
+    assert not (tmp_path / "out.csv").exists()
 
 
 def test_one_row_is_one_row(tmp_path):

@@ -12,6 +12,7 @@ import yaml
 from bnn import verdict
 from bnn.config import load
 from bnn.report import advice, checks, overview, render_tables, rows, sentences
+from bnn.report.columns import columns
 from bnn.report.render import _config
 from bnn.report.scatter import HEIGHT, WIDTH, scatter
 from bnn.storage import write_json
@@ -346,3 +347,48 @@ def test_a_large_table_is_thinned_to_its_uncertain_rows_and_says_so(tmp_path: Pa
     assert "1,000 of 5,000 rows are drawn" in page
     assert len(page) < 1_000_000
     assert scatter([], inputs.make_metrics("regression")) is None
+
+
+def test_what_became_of_each_column_is_said() -> None:
+    metrics = inputs.make_metrics("regression")
+    metrics["columns"] = [
+        inputs.make_column("plain"),
+        inputs.make_column(
+            "gaps",
+            n_missing=3,
+            n_missing_test=1,
+            fill=2.5,
+            has_indicator=True,
+            features=["gaps", "gaps is missing"],
+        ),
+        inputs.make_column(
+            "town",
+            "text",
+            n_levels=4,
+            n_rare=2,
+            n_unseen_test=1,
+            features=["town=a", "town=b", "town=(rare)"],
+        ),
+        inputs.make_column("garden", "boolean", n_missing_test=2, fill=1.0),
+        inputs.make_column("same", features=[]),
+        inputs.make_column("all rare", "text", n_levels=3, n_rare=3, features=[]),
+        inputs.make_column("id", "dropped", features=[]),
+    ]
+    table = columns(metrics)
+    outcome = {row.label: row.cells[-1].text for row in table.rows}
+    assert outcome == {
+        "gaps": "standardised; missing values become 2.500; a feature says where it is missing",
+        "town": "1 in the feature of its level, 0 in those of others; 2 rare levels share one",
+        "garden": "1 if true, else 0; missing values become true",
+        "same": "left out: constant on the training rows",
+        "all rare": "left out: every text is rare",
+        "id": "left out: source.drop names it",
+        "plain": "standardised",
+    }
+    assert [cell.text for cell in table.rows[1].cells[:5]] == ["text", "0", "0", "4", "1"]
+    assert "no training row has" in table.notes[0]
+    metrics["columns"] = [inputs.make_column(f"gene {i}") for i in range(300)] + [
+        inputs.make_column("same", features=[])
+    ]
+    wide = columns(metrics)
+    assert len(wide.rows) == 200 and wide.rows[0].label == "same" and "left out" in wide.notes[0]
