@@ -59,13 +59,13 @@ def summarise(
 
 
 def mean_over_splits(values: Sequence[float | None]) -> dict[str, float]:
-    """Return the `mean` of a score over splits and its standard error `se`; NaN if one is missing."""
+    """Return as `value` the mean of a score over splits, and its standard error `se`; NaN if one is missing."""
     found = np.array([math.nan if value is None else value for value in values])
-    return {"mean": float(found.mean()), "se": float(found.std(ddof=1) / math.sqrt(len(found)))}
+    return {"value": float(found.mean()), "se": float(found.std(ddof=1) / math.sqrt(len(found)))}
 
 
 def paired_difference(values: Sequence[float | None], test_over_train: float) -> dict[str, float]:
-    """Return `mean` and `se` as above, and the ends `lower` and `upper` of an interval that allows for the overlap.
+    """Return `value` and `se` as above, and the ends `lower` and `upper` of an interval that allows for the overlap.
 
     Any two splits share most of their train rows, so that scores on them are not independent and their standard error
     is too small to judge a difference by. The interval is Student's with the variance of the mean corrected for that:
@@ -81,4 +81,4 @@ def paired_difference(values: Sequence[float | None], test_over_train: float) ->
     entry = mean_over_splits(values)
     n = len(values)
     half = float(stdtrit(n - 1, 0.5 + LEVEL / 2)) * entry["se"] * math.sqrt(1 + n * test_over_train)
-    return entry | {"lower": entry["mean"] - half, "upper": entry["mean"] + half}
+    return entry | {"lower": entry["value"] - half, "upper": entry["value"] + half}

@@ -49,13 +49,12 @@ def _row(entry: Mapping[str, Any], name: str, metric: Metric, models: Sequence[s
     unit = entry["target_unit"] if metric.has_unit else ""
     cells = [Cell(formatting.count(entry["n_repeats"]), remark=verdicts), Cell(metric.label, remark=unit)]
     for model in models:
-        mean = entry["models"][model].get(name)
-        text = score(None if mean is None else {"value": mean["mean"], "se": mean["se"]}, metric)
+        text = score(entry["models"][model].get(name), metric)
         gap = entry["differences"].get(model, {}).get(name)
         if gap is None:
             cells.append(Cell(text))
             continue
-        value, _ = difference({**gap, "value": gap["mean"]}, metric)
+        value, _ = difference(gap, metric)
         words, flag = OUTCOMES[outcome(gap, metric)] if "FAIL" not in entry["verdicts"] else (DOUBTED, "")
         cells.append(Cell(text, flag, f"{value}{' points' if metric.is_share else ''}\n{words}"))
     return Row(entry["dataset"], "", tuple(cells))

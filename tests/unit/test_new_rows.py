@@ -267,7 +267,7 @@ def mixed_run(tmp_path):
         "toy",
         task="regression",
         source={**source, "separator": ";", "decimal": ","},
-        split={"test_size": 0.2, "stratify": False, "seed": 1},
+        split={"method": "random", "test_size": 0.2, "stratify": False, "seed": 1},
         columns={"missing": "impute"},
     )
     return dataset, finished_run(tmp_path, dataset)[0], frame

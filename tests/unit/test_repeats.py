@@ -35,7 +35,7 @@ def test_means_and_errors_are_those_of_the_splits() -> None:
     found = summarise("mine", metrics, diagnostics)
     values = [entry["models"]["bnn"]["test"]["rmse"]["value"] for entry in metrics]
     assert found["models"]["bnn"]["rmse"] == {
-        "mean": pytest.approx(np.mean(values)),
+        "value": pytest.approx(np.mean(values)),
         "se": pytest.approx(stats.sem(values)),
     }
     assert found["runs"] == ["mine.0", "mine.1", "mine.2"]

@@ -48,7 +48,7 @@ def test_each_split_is_a_run_of_its_own_and_their_means_are_taken(finished: Proj
     scores = [read(finished.result(f"iris.{i}", "metrics.json"))["models"]["bnn"]["test"] for i in range(2)]
     for name in ("nll", "accuracy", "auroc"):
         values = [score[name]["value"] for score in scores]
-        assert found["models"]["bnn"][name]["mean"] == pytest.approx(np.mean(values))
+        assert found["models"]["bnn"][name]["value"] == pytest.approx(np.mean(values))
         assert found["models"]["bnn"][name]["se"] == pytest.approx(abs(values[0] - values[1]) / 2)
     page = finished.result("report.html").read_text(encoding="utf-8")
     assert "Means over splits, test rows" in page
