@@ -167,7 +167,7 @@ def load(path: str | os.PathLike[str]) -> az.InferenceData:
     return az.from_netcdf(str(path), engine="h5netcdf")
 
 
-def in_memory(idata: az.InferenceData) -> az.InferenceData:
+def in_memory(idata: "InferenceData") -> "InferenceData":
     """Return an InferenceData with all its arrays in memory, which needs its file no more and can be pickled.
 
     Groups without rows, such as the predictions of a test part that there is not, are left out.
@@ -177,7 +177,7 @@ def in_memory(idata: az.InferenceData) -> az.InferenceData:
         with idata[name] as group:  # which closes its file
             if group.sizes.get("obs_id") != 0:
                 groups[name] = group.load()
-    return az.InferenceData(**groups)
+    return type(idata)(**groups)
 
 
 def _read_chains(paths: Sequence[Path]) -> _Chains:
