@@ -98,14 +98,16 @@ class BNN(BaseEstimator):
         return self._tidy(x), y, target_name
 
     def _tidy(self, X: pd.DataFrame | np.ndarray) -> pd.DataFrame:
-        if not isinstance(X, pd.DataFrame):
-            X = pd.DataFrame(X, columns=self._column_names(), copy=False)
+        """Return columns that are called as in the fit: by position where that saw no names."""
+        names = getattr(self, "feature_names_in_", None)
+        if names is None:
+            names = [f"x{index}" for index in range(self.n_features_in_)]
+        if isinstance(X, pd.DataFrame):
+            X = X.set_axis(list(names), axis=1)
+        else:
+            X = pd.DataFrame(X, columns=list(names), copy=False)
         with self._own_words():
             return tidy(X)
-
-    def _column_names(self) -> list[str]:
-        given = getattr(self, "feature_names_in_", None)
-        return [f"x{index}" for index in range(self.n_features_in_)] if given is None else list(given)
 
     @property
     def _imputes(self) -> bool:
@@ -185,7 +187,11 @@ class BNN(BaseEstimator):
         rng = chain_rng(self.seed_ if random_state is None else random_state, Stream.NEW_ROWS)
         blocks = self._predictor.stream(theta, x)
         values = [self._predictor.sample(block, rng) if observations else block.value for block in blocks]
-        return np.concatenate(values)
+        return self._as_observed(np.concatenate(values)) if observations else np.concatenate(values)
+
+    def _as_observed(self, drawn: np.ndarray) -> np.ndarray:
+        """Return draws of the target as `y` of the fit has it."""
+        return drawn
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -170,15 +170,6 @@ class BNNClassifier(ClassifierMixin, BNN):
         probability = self.predict_proba(X)
         return np.asarray(self.classes_[predicted_class(probability)])
 
-    def sample_posterior(
-        self,
-        X: ArrayLike,
-        n_samples: int | None = None,
-        *,
-        observations: bool = False,
-        random_state: int | None = None,
-    ) -> np.ndarray:
-        drawn = super().sample_posterior(X, n_samples, observations=observations, random_state=random_state)
-        return np.asarray(self.classes_[drawn]) if observations else drawn
-
-    sample_posterior.__doc__ = BNN.sample_posterior.__doc__
+    def _as_observed(self, drawn: np.ndarray) -> np.ndarray:
+        """Return classes of class indices."""
+        return np.asarray(self.classes_[drawn])

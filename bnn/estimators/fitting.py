@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
@@ -66,9 +67,9 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
         If the temporary folder is full or cannot be written.
     """
     n_chains = settings["sampler"]["chains"]
-    with tempfile.TemporaryDirectory(prefix="bnn-") as name, Parallel(n_jobs=n_jobs) as parallel:
+    with tempfile.TemporaryDirectory(prefix="bnn-") as name:
         folder = Path(name)
-        batches = np.array_split(np.arange(n_chains), min(n_chains, parallel.n_jobs))
+        batches = np.array_split(np.arange(n_chains), min(n_chains, effective_n_jobs(n_jobs)))
         jobs = [
             ChainJob(
                 dataset=dataset,
@@ -81,7 +82,7 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
             )
             for batch in batches
         ]
-        parallel(delayed(_sample)(job, verbose) for job in jobs)
+        Parallel(n_jobs=len(jobs))(delayed(_sample)(job, verbose) for job in jobs)
         whole, part, judged = folder / "posterior.nc", folder / "part.nc", folder / "diagnostics.json"
         files = [job.path for job in jobs]
         _combine(whole, dataset, files, settings, keep="both")

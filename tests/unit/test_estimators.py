@@ -164,8 +164,9 @@ def same(stored: PosteriorFile, model: Any) -> None:
 def test_the_draws_do_not_depend_on_the_number_of_processes(
     table: tuple[pd.DataFrame, pd.Series], regressor: BNNRegressor
 ) -> None:
-    other = BNNRegressor(**QUICK, n_jobs=2).fit(*table)
-    np.testing.assert_array_equal(other.predict(table[0]), regressor.predict(table[0]))
+    for n_jobs in (2, -1):
+        other = BNNRegressor(**QUICK, n_jobs=n_jobs).fit(*table)
+        np.testing.assert_array_equal(other.predict(table[0]), regressor.predict(table[0]))
 
 
 def test_defaults_are_those_of_the_config() -> None:
@@ -377,6 +378,19 @@ def test_rows_that_cannot_be_predicted_are_named(
         regressor.predict(X[:0])
     with pytest.raises(NotFittedError):
         BNNRegressor().predict(X)
+
+
+@pytest.mark.filterwarnings("ignore:X (has|does not have) (valid )?feature names:UserWarning")
+def test_columns_without_names_are_told_by_their_place(table: tuple[pd.DataFrame, pd.Series]) -> None:
+    """Arrays, and frames whose columns are numbered; scikit-learn warns where only one of both has names."""
+    X, y = table
+    plain, numbered = X.to_numpy(), X.set_axis([3, 4], axis=1)
+    expected = BNNRegressor(**QUICK).fit(X, y).predict(X)
+    for fitted in (plain, numbered):
+        model = BNNRegressor(**QUICK).fit(fitted, y)
+        assert not hasattr(model, "feature_names_in_")
+        for rows in (plain, numbered, X):
+            np.testing.assert_array_equal(model.predict(rows), expected)
 
 
 def test_what_cannot_be_learned_from_is_refused(table: tuple[pd.DataFrame, pd.Series]) -> None:

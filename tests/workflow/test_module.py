@@ -60,9 +60,13 @@ rule decide:
 
 
 def snakemake(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake where the package is not installed: the Snakefile finds it beside itself, and scripts do then."""
+    (folder / "site").mkdir(exist_ok=True)
+    (folder / "site/sitecustomize.py").write_text(
+        f"import sys\nsys.path[:] = [path for path in sys.path if path != {str(ROOT)!r}]\n"
+    )
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "--workflow-profile", "none", *options]
-    # Not installed, and not on the path: the Snakefile finds the package beside itself.
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+    environment = {**os.environ, "PYTHONPATH": str(folder / "site")}
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=600, env=environment)
 
 
