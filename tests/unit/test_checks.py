@@ -133,7 +133,7 @@ def class_idata(rng, sharpened, n=120, n_draws=100):
     claimed /= claimed.sum(axis=1, keepdims=True)
     probability = np.broadcast_to(claimed, (2, n_draws, n, 3))
     drawn = (rng.random((2, n_draws, n))[..., None] > np.cumsum(probability, axis=-1)).sum(axis=-1).clip(0, 2)
-    group = {name: values for name, values in {"y": drawn, "probability": probability}.items()}
+    group = {"y": drawn, "probability": probability}
     dataset = SimpleNamespace(task="classification", y_train=y, class_names=("a", "b", "c"))
     return {"posterior_predictive": group}, dataset
 
