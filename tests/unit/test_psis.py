@@ -1,5 +1,6 @@
 """Pareto-smoothed importance sampling and leave-one-out against exact answers."""
 
+import arviz as az
 import numpy as np
 import pytest
 from scipy import stats
@@ -35,6 +36,16 @@ def test_equal_weights_need_no_smoothing_and_many_sets_are_handled_one_by_one():
         alone, own = psis.smooth(ratios[index])
         assert own == k[index] and np.array_equal(alone, weights[index])
     assert k[2] > k[1]
+
+
+@pytest.mark.parametrize("efficiency", [1.0, 0.3])
+@pytest.mark.parametrize("spread", [0.1, 1.0, 4.0])
+def test_smoothing_is_that_of_arviz(spread, efficiency):
+    ratios = spread * np.random.default_rng(2).normal(size=(3, 1000))
+    log_weights, k = psis.smooth(ratios, efficiency=efficiency)
+    expected, expected_k = az.psislw(ratios.copy(), reff=efficiency)
+    assert k == pytest.approx(np.asarray(expected_k), abs=1e-6)
+    assert np.allclose(log_weights, np.asarray(expected), atol=1e-6)
 
 
 def normal_model(n, n_draws, outlier=0.0):
