@@ -183,11 +183,13 @@ class ChainRun:
         """Return what the run says of itself; warm-up must be over."""
         tuning, records = self.state.tuning, self.state.records
         assert tuning is not None
+        with quiet_overflow():  # of a search for a step size that has failed
+            n_steps = steps_of_trajectory(tuning) if self.kernel.has_trajectories else None
         columns = ("log_density", "step_size", "acceptance_rate")
         return RunSummary(
             chains=self.chains,
             tuning=tuning,
-            n_steps=steps_of_trajectory(tuning) if self.kernel.has_trajectories else None,
+            n_steps=n_steps,
             optimiser=self._columns(self.state.optimiser_records, ("log_density",)),
             warmup=self._columns(records, columns)
             | {"explores": np.array([record.explores for record in records], dtype=bool)},

@@ -28,6 +28,8 @@ MAX_LEVELS = 250
 """Levels of a text column that become a feature each, at most."""
 
 _BLOCK_CELLS = 250_000
+_BLOCK_COLUMNS = 1000
+"""At most so many at a time: ColumnTransformer looks each name up in a list of all."""
 
 
 @dataclass(frozen=True)
@@ -224,7 +226,7 @@ def fit(
 
 
 def _blocks(names: list[str], n_rows: int) -> Iterator[list[str]]:
-    size = max(1, _BLOCK_CELLS // max(n_rows, 1))
+    size = min(max(1, _BLOCK_CELLS // max(n_rows, 1)), _BLOCK_COLUMNS)
     for start in range(0, len(names), size):
         yield names[start : start + size]
 

@@ -16,7 +16,7 @@ MARGIN = 1.25
 """Requests over predictions: an allocator holds more than what is in use."""
 
 _MIB = 2**20
-_SNAKEMAKE_MB = 100
+_SNAKEMAKE_MB = 130
 _BLOCK = 64 * _MIB
 _SAMPLE_BYTES = 2**17
 _MOST_CLASSES = 1000
@@ -29,9 +29,9 @@ _NEW_ROWS = 1000
 
 # Interpreter and libraries: what a script needs on the smallest of tables.
 _BASE_MB = {
-    "prepare": 165,
-    "fit_baseline": 170,
-    "sample_chain": 60,
+    "prepare": 185,
+    "fit_baseline": 185,
+    "sample_chain": 65,
     "combine": 65,
     "diagnose": 65,
     "evaluate": 115,

@@ -141,8 +141,8 @@ def test_linear_network_catches_a_swapped_layout(monkeypatch):
     """Mutant: the bias is read from where the first weight lies, in density and draws apart."""
     straight = ParameterLayout.unpack
 
-    def swapped(self, theta):
-        return straight(self, theta[..., ::-1])
+    def swapped(self, theta, names=None):
+        return straight(self, theta[..., ::-1], names)
 
     monkeypatch.setattr(ParameterLayout, "unpack", swapped)
     with pytest.raises(AssertionError, match="standard errors"):

@@ -343,7 +343,8 @@ def test_frames_with_texts_truth_and_gaps(table: tuple[pd.DataFrame, pd.Series],
         model.predict(X[X.columns[::-1]])
     with pytest.warns(UserWarning, match=r"column 'colour': 50 rows hold a text .* such as 'violet'"):
         model.predict(X.assign(colour="violet"))
-    np.testing.assert_array_equal(model.predict(X.iloc[3:5]), expected[3:5])
+    # BLAS may sum in another order for another number of rows.
+    np.testing.assert_allclose(model.predict(X.iloc[3:5]), expected[3:5], rtol=1e-12)
 
 
 @pytest.mark.parametrize(
