@@ -2,7 +2,7 @@
 
 import re
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from pydantic import (
     AfterValidator,
@@ -196,14 +196,26 @@ class UrlSource(_Table):
     @field_validator("url")
     @classmethod
     def _check_address(cls, value: str) -> str:
-        parts = urlsplit(value)
+        try:
+            parts = urlsplit(value)
+            _ = parts.port  # which is read, and refused, only here
+        except ValueError:
+            raise ValueError(f"must be an address with a host and a port that exist, not '{value}'") from None
         if (
             parts.scheme not in ("http", "https")
-            or not parts.netloc
+            or not parts.hostname
             or not value.isprintable()
             or " " in value
         ):
             raise ValueError(f"must be an address that begins with https:// or http://, not '{value}'")
+        if strange := re.search(r"[^\x00-\x7f]", value):
+            name = strange[0]
+            remedy = (
+                "write the host in its form that begins with xn--"
+                if name in parts.netloc
+                else f"write it as {quote(name)} (percent-encoded)"
+            )
+            raise ValueError(f"must hold no '{name}', which is not ASCII; {remedy}")
         if parts.username or parts.password:
             raise ValueError("must hold no user name and no password: the config is copied into the report")
         if end := re.search(r"\.(zip|gz|tgz|bz2|xz|zst|tar|7z|rar)$", parts.path.lower()):

@@ -9,6 +9,7 @@ import fcntl
 import hashlib
 import http.client
 import os
+import ssl
 import time
 import urllib.error
 import urllib.request
@@ -62,8 +63,7 @@ def fetch(url: str, *, sha256: str, max_bytes: int) -> Path:
     """
     expected = sha256.lower()
     path = cache_folder() / f"{expected}.csv"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _alone(path.with_suffix(".lock")):
+    with alone(path.with_suffix(".lock")):
         if not path.is_file() or _digest(path) != expected:
             _transfer(url, path, expected, max_bytes)
     with path.open("rb") as file:
@@ -78,10 +78,13 @@ def fetch(url: str, *, sha256: str, max_bytes: int) -> Path:
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """Wait until no other process fetches the same file."""
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+def alone(path: Path) -> Iterator[None]:
+    """Wait until no other process fetches what this file in the cache stands for; its folder is made if need be."""
+    with contextlib.ExitStack() as stack:
+        # A cache that cannot be written to, such as one that many share, is only read, and needs no lock.
+        with contextlib.suppress(OSError):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fcntl.flock(stack.enter_context(path.open("w")), fcntl.LOCK_EX)
         yield
 
 
@@ -158,7 +161,13 @@ def _continue(url: str, part: Path, max_bytes: int) -> None:
         if error.code >= 500 or error.code == 429:
             raise _Broken(f"the server answers {error.code} {error.reason}") from error
         raise DataError(f"{url}: the server answers {error.code} {error.reason}; check source.url") from error
-    except (urllib.error.URLError, http.client.HTTPException, TimeoutError, ConnectionError) as error:
+    except (
+        urllib.error.URLError,
+        http.client.HTTPException,
+        TimeoutError,
+        ConnectionError,
+        ssl.SSLError,
+    ) as error:
         raise _Broken(str(getattr(error, "reason", error)) or type(error).__name__) from error
     if total is not None and have < total:
         raise _Broken(f"the connection ended after {have:,} of {total:,} bytes")

@@ -65,7 +65,7 @@ _UNSEEN = Table(20_000, 30, 1)
 """What is taken for a table that is not on this machine yet; a job that runs out of memory is tried again with more."""
 
 
-def table_of(source: Mapping[str, Any], task: str) -> Table:
+def table_of(source: Mapping[str, Any], task: str, *, aside: str | None = None) -> Table:
     """Return the extent of a source, of a text file estimated from its first 128 KiB (exact if it is shorter).
 
     Each text of a column counts as a feature, as does a column with missing values once more. Whatever is wrong with a
@@ -77,6 +77,8 @@ def table_of(source: Mapping[str, Any], task: str) -> Table:
         `kind` and the keys of that kind, as in the config.
     task
         "classification" or "regression".
+    aside
+        Column that is no feature, because rows are split or put in order by it.
     """
     kind = source["kind"]
     if kind == "sklearn":
@@ -85,16 +87,16 @@ def table_of(source: Mapping[str, Any], task: str) -> Table:
         return Table(source["n"], *_SYNTHETIC[source["name"]])
     if kind == "url":
         path = Path(os.environ.get("BNN_CACHE") or "results/.cache") / f"{source['sha256'].lower()}.csv"
-        return _table_of_file(path, source, task) if path.is_file() else _unseen(task)
+        return _table_of_file(path, source, task, aside) if path.is_file() else _unseen(task)
     if kind == "openml":
         return _unseen(task)
-    train = _table_of_file(Path(source["path"]), source, task)
-    test = _table_of_file(Path(source["test"]), source, task) if source["test"] else Table(0, 0, 0)
+    train = _table_of_file(Path(source["path"]), source, task, aside)
+    test = _table_of_file(Path(source["test"]), source, task, aside) if source["test"] else Table(0, 0, 0)
     return Table(train.rows + test.rows, train.features, train.outputs)
 
 
 def with_lags(series: Table, lags: int) -> Table:
-    """Return the extent of the table that a time series becomes, a column of times counted if it has one."""
+    """Return the extent of the table that a time series becomes."""
     return series._replace(features=series.features + lags)
 
 
@@ -102,7 +104,7 @@ def _unseen(task: str) -> Table:
     return _UNSEEN._replace(outputs=1 if task != "classification" else 10)
 
 
-def _table_of_file(path: Path, source: Mapping[str, Any], task: str) -> Table:
+def _table_of_file(path: Path, source: Mapping[str, Any], task: str, aside: str | None) -> Table:
     """Return the extent of a file; of Parquet, which is not read here, as if a cell took four bytes."""
     try:
         with path.open("rb") as file:
@@ -128,7 +130,7 @@ def _table_of_file(path: Path, source: Mapping[str, Any], task: str) -> Table:
     outputs = 1
     if task == "classification" and target:
         outputs = min(max(len({cell.strip() for cell in target}), 2), _MOST_CLASSES)
-    left_out = {source["target"], *source.get("drop", ())}
+    left_out = {source["target"], aside, *source.get("drop", ())}
     chosen = [
         _n_features(columns.get(name, ()), is_text=name in source.get("categorical", ()))
         for name in names

@@ -12,6 +12,10 @@ import numpy as np
 ECE_BINS = 15
 """Number of equal-width bins of confidence in `ece` and `reliability` (Guo et al. 2017 use 15)."""
 
+BIASED = ("ece",)
+"""Scores that lie above what they estimate, the more so the less sure a model is and the fewer the rows, as their
+bootstrap replicates do once more: no interval of their differences says which model is better."""
+
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 

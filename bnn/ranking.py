@@ -1,7 +1,7 @@
 """How well probabilities rank rows of a class before all others: scores that do not hang on how common classes are.
 
 Each takes weights of rows, so that a bootstrap over rows is one call: a replicate is a set of weights. A score is not a
-number where a replicate has no row of the class, or no other.
+number where a replicate has no row of the class, or no other; rows drawn within classes leave no such replicate.
 """
 
 from collections.abc import Callable

@@ -8,8 +8,12 @@ from typing import Any
 import numpy as np
 from scipy.special import stdtrit
 
+from bnn.metrics import BIASED
+
 LEVEL = 0.95
 """What the intervals of differences hold."""
+
+_NO_INTERVAL = {"lower": math.nan, "upper": math.nan}
 
 
 def summarise(
@@ -50,6 +54,7 @@ def summarise(
                 score: paired_difference(
                     [found["differences"][other][score]["value"] for found in metrics], float(np.mean(shares))
                 )
+                | (_NO_INTERVAL if score in BIASED else {})
                 for score in scores
             }
             for other, scores in first["differences"].items()

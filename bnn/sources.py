@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bnn import synthetic
-from bnn.downloads import cache_folder, fetch
+from bnn.downloads import alone, cache_folder, fetch
 from bnn.storage import atomic_path
 from bnn.tables import DataError, Table, check_names, make_table, naming, read_csv
 from bnn.tidy import as_texts, tidy
@@ -146,7 +146,7 @@ def _read_openml(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
     label = f"OpenML {source.get('id') or '{name} version {version}'.format(**source)}"
     with naming(label):
         try:
-            with warnings.catch_warnings():
+            with alone(cache_folder() / "openml.lock"), warnings.catch_warnings():
                 # That it tries again, and that a dataset has newer versions: this one was asked for.
                 warnings.simplefilter("ignore")
                 bunch = fetch_openml(
@@ -219,17 +219,18 @@ def _read_california_housing() -> Table:
 
     path = cache_folder() / "california_housing.csv"
     target = SKLEARN_TARGETS["california_housing"]
-    if not path.is_file():
-        with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                bunch = fetch_california_housing(data_home=folder, n_retries=RETRIES, delay=RETRY_SECONDS)
-            except OSError as error:
-                raise _unreachable("the server of california_housing", error) from error
-        frame = pd.DataFrame(bunch.data, columns=bunch.feature_names)
-        frame[target] = bunch.target
-        with atomic_path(path) as temporary:
-            frame.to_csv(temporary, index=False)
+    with alone(path.with_suffix(".lock")):
+        if not path.is_file():
+            with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                try:
+                    bunch = fetch_california_housing(data_home=folder, n_retries=RETRIES, delay=RETRY_SECONDS)
+                except OSError as error:
+                    raise _unreachable("the server of california_housing", error) from error
+            frame = pd.DataFrame(bunch.data, columns=bunch.feature_names)
+            frame[target] = bunch.target
+            with atomic_path(path) as temporary:
+                frame.to_csv(temporary, index=False)
     return read_csv(str(path), target=target, target_unit="100,000 USD", is_class=False)
 
 

@@ -252,10 +252,14 @@ def join(train: Table, test: Table) -> Table:
             raise DataError(f"the test file {fault} column {listing(names)}: both must have the same columns")
     y = test.y
     if train.class_names:
-        strange = [f"'{name}'" for name in test.class_names if name not in train.class_names]
+        # 0.5 and 0.50 are one class, whichever file writes which.
+        numbers = all(map(_NUMBER.fullmatch, train.class_names))
+        index = {Decimal(name) if numbers else name: k for k, name in enumerate(train.class_names)}
+        own = [Decimal(name) if numbers and _NUMBER.fullmatch(name) else name for name in test.class_names]
+        strange = [f"'{name}'" for name, key in zip(test.class_names, own, strict=True) if key not in index]
         if strange:
             raise DataError(f"the test file has class {listing(strange)}, which the train file has not")
-        y = np.array([train.class_names.index(name) for name in test.class_names], dtype=np.int64)[test.y]
+        y = np.array([index[key] for key in own], dtype=np.int64)[test.y]
     columns = {name: _joined(name, train.x[name], test.x[name]) for name in train.feature_names}
     n_rows = len(train.y) + len(y)
     return train._replace(

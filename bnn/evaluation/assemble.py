@@ -257,13 +257,19 @@ def _compare(
         forecast = forecasts[model]
         if isinstance(forecast, TargetForecast):
             return bootstrap.target_replicates(forecast, y, weights)
-        return bootstrap.class_replicates(forecast, y, weights, positive=positive_class(dataset))
+        return bootstrap.class_replicates(forecast, y, weights)
+
+    def replicate_within(model: str, weights: np.ndarray) -> bootstrap.Replicates:
+        probability = forecasts[model]
+        assert isinstance(probability, np.ndarray)
+        return scores.prevalence_scores(probability, y, weights, positive_class(dataset))
 
     values = {
         model: {name: entry["value"] for name, entry in found["test"].items()}
         for model, found in models.items()
     }
-    return bootstrap.compare(values, replicate, n_rows=len(y), rng=rng)
+    within = (y, replicate_within) if dataset.task == "classification" else None
+    return bootstrap.compare(values, replicate, n_rows=len(y), rng=rng, within=within)
 
 
 def _calibration(forecasts: Forecasts, y: np.ndarray, rng: np.random.Generator) -> dict[str, dict[str, Any]]:

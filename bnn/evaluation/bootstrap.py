@@ -3,43 +3,53 @@
 Rows are drawn with replacement, the same ones for every model, so that a row which is hard for all models does not
 count as a difference between them (Efron & Tibshirani 1993). Every score is a function of weighted means over rows: a
 replicate is a set of weights.
+
+Scores in which classes count alike are not defined where a class has no row, as happens to some of so many replicates
+once a class is rare. Their rows are drawn within each class, as many as it has: a stratified bootstrap, which takes
+the shares of classes as given. It sees no variation in a class of one row.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
 from bnn import metrics
 from bnn.evaluation.forecasts import TargetForecast
-from bnn.evaluation.scores import LEVELS, prevalence_scores
+from bnn.evaluation.scores import LEVELS
 
 N_REPLICATES = 2000
 LEVEL = 0.95
 """What the percentile intervals of differences hold, and the binomial ones of shares."""
-
-BIASED = ("ece",)
-"""Scores whose replicates lie above the score itself, the more so the less sure a model is: no interval of theirs
-says which model is better."""
 
 _WEIGHTS_AT_ONCE = 2**22
 
 Replicates = dict[str, np.ndarray]
 """Score -> (replicate,)"""
 
+Replicate = Callable[[str, np.ndarray], Replicates]
+"""(model, weights (replicate, obs)) -> its scores under them"""
 
-def row_weights(n_rows: int, n_replicates: int, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Yield the weights of rows in replicates, some replicates at a time: each (replicate, obs), rows sum to 1."""
+
+def row_weights(
+    n_rows: int, n_replicates: int, rng: np.random.Generator, *, strata: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
+    """Yield the weights of rows in replicates, some replicates at a time: each (replicate, obs), rows sum to 1.
+
+    With `strata`, the class of each row (obs,), every class keeps its number of rows.
+    """
+    own = np.zeros(n_rows, dtype=np.int64) if strata is None else strata
+    groups = [np.flatnonzero(own == k) for k in np.unique(own)]
     step = max(1, _WEIGHTS_AT_ONCE // n_rows)
     for start in range(0, n_replicates, step):
         size = min(step, n_replicates - start)
-        chosen = rng.integers(0, n_rows, size=(size, n_rows))
+        chosen = np.concatenate(
+            [rows[rng.integers(0, len(rows), size=(size, len(rows)))] for rows in groups], axis=1
+        )
         yield np.stack([np.bincount(row, minlength=n_rows) for row in chosen]) / n_rows
 
 
-def class_replicates(
-    probability: np.ndarray, y: np.ndarray, weights: np.ndarray, *, positive: int
-) -> Replicates:
-    """Return the scores of classes under each set of weights.
+def class_replicates(probability: np.ndarray, y: np.ndarray, weights: np.ndarray) -> Replicates:
+    """Return the scores of classes under each set of weights, but for those of `scores.prevalence_scores`.
 
     Parameters
     ----------
@@ -49,8 +59,6 @@ def class_replicates(
         Class indices, (obs,).
     weights
         Shape (replicate, obs).
-    positive
-        As in `bnn.evaluation.scores.class_scores`.
     """
     own = probability[np.arange(len(y)), y]
     correct = metrics.predicted_class(probability) == y
@@ -64,7 +72,6 @@ def class_replicates(
         "nll": _weighted(weights, nll),
         "brier": weights @ ((probability - one_hot) ** 2).sum(axis=1),
         "ece": np.abs(weights @ gaps).sum(axis=1),
-        **prevalence_scores(probability, y, weights, positive),
     }
 
 
@@ -94,11 +101,12 @@ def target_replicates(forecast: TargetForecast, y: np.ndarray, weights: np.ndarr
 
 def compare(
     values: Mapping[str, Mapping[str, float]],
-    replicate: Callable[[str, np.ndarray], Replicates],
+    replicate: Replicate,
     *,
     n_rows: int,
     rng: np.random.Generator,
     n_replicates: int = N_REPLICATES,
+    within: tuple[np.ndarray, Replicate] | None = None,
 ) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, dict[str, float]]]]:
     """Return standard errors over rows, and the differences between the first model and each other one.
 
@@ -107,13 +115,15 @@ def compare(
     values
         Model -> score -> value on the rows themselves; the first model is compared with the others.
     replicate
-        (model, weights (replicate, obs)) -> its scores under them.
+        Gives the scores of a model under weights.
     n_rows
         Number of rows.
     rng
         Draws the rows.
     n_replicates
         How often.
+    within
+        The class of each row, (obs,), and what gives the scores whose rows are drawn within each class.
 
     Returns
     -------
@@ -121,13 +131,15 @@ def compare(
         Model -> score -> standard error.
     differences
         Other model -> score -> `value` (first minus other), `se`, and the ends `lower` and `upper` of a percentile
-        interval of `LEVEL`, NaN for the scores of `BIASED`.
+        interval of `LEVEL`, NaN for the scores of `bnn.metrics.BIASED`.
     """
-    parts = [{m: replicate(m, weights) for m in values} for weights in row_weights(n_rows, n_replicates, rng)]
-    drawn = {
-        model: {name: np.concatenate([part[model][name] for part in parts]) for name in scores}
-        for model, scores in values.items()
-    }
+    drawn = _drawn(values, replicate, row_weights(n_rows, n_replicates, rng))
+    if within is not None:
+        strata, replicate_within = within
+        # A stream of its own: what is drawn after this does not hang on whether there are classes.
+        weights = row_weights(n_rows, n_replicates, rng.spawn(1)[0], strata=strata)
+        more = _drawn(values, replicate_within, weights)
+        drawn = {model: found | more[model] for model, found in drawn.items()}
     errors = {model: {name: standard_error(x) for name, x in found.items()} for model, found in drawn.items()}
     first, *others = values
     differences = {
@@ -135,14 +147,25 @@ def compare(
             name: difference(
                 values[first][name] - values[other][name], drawn[first][name] - drawn[other][name]
             )
-            for name in values[first]
+            for name in drawn[first]
         }
         for other in others
     }
     for found in differences.values():
-        for name in found.keys() & set(BIASED):
+        for name in found.keys() & set(metrics.BIASED):
             found[name] |= {"lower": float("nan"), "upper": float("nan")}
     return errors, differences
+
+
+def _drawn(
+    models: Iterable[str], replicate: Replicate, weights: Iterable[np.ndarray]
+) -> dict[str, Replicates]:
+    """Return the scores of every model in all replicates, whose weights come some at a time."""
+    parts = [{model: replicate(model, part) for model in models} for part in weights]
+    return {
+        model: {name: np.concatenate([part[model][name] for part in parts]) for name in found}
+        for model, found in parts[0].items()
+    }
 
 
 def difference(value: float, replicates: np.ndarray) -> dict[str, float]:

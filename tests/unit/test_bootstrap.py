@@ -32,7 +32,8 @@ def test_a_replicate_is_the_score_of_the_rows_it_drew(rng):
     counts = np.bincount(rng.integers(0, n, size=n), minlength=n)
     rows, weights = np.repeat(np.arange(n), counts), counts[None] / n
     probability, y = some_classes(rng, n)
-    found = bootstrap.class_replicates(probability, y, weights, positive=1)
+    found = bootstrap.class_replicates(probability, y, weights)
+    found |= scores.prevalence_scores(probability, y, weights, 1)
     for name, value in scores.class_scores(probability[rows], y[rows], positive=1).items():
         assert found[name][0] == pytest.approx(value, rel=1e-9), name
     forecast, y = some_targets(rng, n)
@@ -77,7 +78,7 @@ def test_error_of_an_accuracy_is_binomial(rng):
     value = {"bnn": scores.class_scores(probability, y, positive=1)}
     errors, _ = bootstrap.compare(
         value,
-        lambda _, weights: bootstrap.class_replicates(probability, y, weights, positive=1),
+        lambda _, weights: bootstrap.class_replicates(probability, y, weights),
         n_rows=n,
         rng=rng,
     )
@@ -93,7 +94,7 @@ def test_an_ece_has_a_difference_but_no_interval_that_ranks_models(rng):
     values = {model: scores.class_scores(p, y, positive=1) for model, p in probability.items()}
     _, found = bootstrap.compare(
         values,
-        lambda m, weights: bootstrap.class_replicates(probability[m], y, weights, positive=1),
+        lambda m, weights: bootstrap.class_replicates(probability[m], y, weights),
         n_rows=n,
         rng=rng,
     )
@@ -101,6 +102,69 @@ def test_an_ece_has_a_difference_but_no_interval_that_ranks_models(rng):
     assert ece["value"] == values["bnn"]["ece"] - values["baseline"]["ece"] and ece["se"] > 0
     assert math.isnan(ece["lower"]) and math.isnan(ece["upper"])
     assert found["baseline"]["accuracy"]["upper"] < 0
+
+
+def compare_within(rng, probability, y, *, plain=False):
+    """Return errors and differences of the scores in which classes count alike."""
+
+    def replicate(model, weights):
+        return scores.prevalence_scores(probability[model], y, weights, 1)
+
+    values = {model: scores.class_scores(p, y, positive=1) for model, p in probability.items()}
+    return bootstrap.compare(
+        values,
+        replicate if plain else lambda *_: {},
+        n_rows=len(y),
+        rng=rng,
+        within=None if plain else (y, replicate),
+    )
+
+
+def two_models(rng, y):
+    """Return probabilities of two classes, of the second model hardly better than chance."""
+    rise = {"bnn": 1.0, "baseline": 0.3}
+    p = {model: 1 / (1 + np.exp(-rng.normal(slope * (2 * y - 1)))) for model, slope in rise.items()}
+    return {model: np.column_stack([1 - found, found]) for model, found in p.items()}
+
+
+def test_drawing_within_classes_keeps_their_numbers(rng):
+    y = np.array([0] * 12 + [1] * 5 + [2])
+    rng.shuffle(y)
+    (weights,) = bootstrap.row_weights(18, 50, rng, strata=y)
+    assert np.allclose(18 * weights @ np.eye(3)[y], [12, 5, 1])
+    assert len(np.unique(weights, axis=0)) > 40
+
+
+def test_scores_of_a_rare_class_have_errors_and_intervals(rng):
+    """Five of 200 rows: one plain replicate in 150 has none of them."""
+    y = np.repeat([0, 1], [195, 5])
+    probability = two_models(rng, y)
+    errors, differences = compare_within(rng, probability, y)
+    for name in ("balanced_accuracy", "auroc", "average_precision"):
+        assert 0 < errors["bnn"][name] < 0.5, name
+        found = differences["baseline"][name]
+        assert found["lower"] < found["value"] < found["upper"] and found["se"] > 0, name
+    plain, _ = compare_within(rng, probability, y, plain=True)
+    assert math.isnan(plain["bnn"]["auroc"]), "or there is no reason to draw within classes"
+    # A mean of two shares of independent rows has a binomial error in each.
+    right = probability["bnn"].argmax(axis=1) == y
+    variance = sum(right[y == k].var() / (y == k).sum() for k in (0, 1)) / 4
+    assert errors["bnn"]["balanced_accuracy"] == pytest.approx(math.sqrt(variance), rel=0.08)
+
+
+def test_of_common_classes_both_ways_of_drawing_agree(rng):
+    """Ratios of means to first order do not depend on how many rows of each class were drawn."""
+    y = rng.integers(0, 2, size=600)
+    probability = two_models(rng, y)
+    errors, differences = compare_within(rng, probability, y)
+    plain, plain_differences = compare_within(rng, probability, y, plain=True)
+    for name in ("balanced_accuracy", "auroc"):
+        assert errors["bnn"][name] == pytest.approx(plain["bnn"][name], rel=0.1), name
+        found, other = differences["baseline"][name], plain_differences["baseline"][name]
+        assert found["se"] == pytest.approx(other["se"], rel=0.1), name
+    # How precise a model is hangs on the shares of classes: taken as given they add nothing.
+    assert 0.6 * plain["bnn"]["average_precision"] < errors["bnn"]["average_precision"]
+    assert errors["bnn"]["average_precision"] < 1.1 * plain["bnn"]["average_precision"]
 
 
 @pytest.mark.parametrize("hits", [0, 1, 15, 29, 30])
@@ -112,7 +176,7 @@ def test_interval_of_a_share_is_the_exact_binomial_one(hits):
 
 def test_an_impossible_row_is_not_hidden(rng):
     probability, y = np.array([[1.0, 0.0], [0.5, 0.5], [0.5, 0.5]]), np.array([1, 0, 1])
-    found = bootstrap.class_replicates(probability, y, np.array([[1 / 3] * 3, [0.0, 0.5, 0.5]]), positive=1)
+    found = bootstrap.class_replicates(probability, y, np.array([[1 / 3] * 3, [0.0, 0.5, 0.5]]))
     assert found["nll"][0] == math.inf
     assert found["nll"][1] == pytest.approx(math.log(2))
     assert math.isnan(bootstrap.standard_error(found["nll"]))

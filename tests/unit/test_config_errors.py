@@ -92,6 +92,12 @@ $OPENML, id: 61, name: iris, version: 1} >> x.source: give either id, or name an
 $URL, url: "ftp://a.org/b.csv"} >> x.source.url: must be an address that begins with https:// or http://, not 'ftp://
 $URL, url: "https://me:secret@a.org/b.csv"} >> x.source.url: must hold no user name and no password
 $URL, url: "https://a.org/b.csv.GZ"} >> x.source.url: names an archive (.gz), and only a CSV file itself can be read
+$URL, url: "https://a.org/größe.csv"} >> x.source.url: must hold no 'ö', which is not ASCII; write it as %C3%B6 (percent
+$URL, url: "https://größe.org/b.csv"} >> x.source.url: must hold no 'ö', which is not ASCII; write the host in its form
+$URL, url: "https://a.org:99999/b.csv"} >> x.source.url: must be an address with a host and a port that exist, not 'ht
+$URL, url: "https://a.org:http/b.csv"} >> x.source.url: must be an address with a host and a port that exist, not 'ht
+$URL, url: "https://[::1/b.csv"} >> x.source.url: must be an address with a host and a port that exist, not 'https://[:
+$URL, url: "https://:443/b.csv"} >> x.source.url: must be an address that begins with https:// or http://, not 'https:/
 $URL, url: "https://a.org/b.csv", sha256: abc} >> x.source.sha256: must be text that is 64 hexadecimal digits, not 'abc'
 $IRIS, columns: {missing: ignore} >> x.columns.missing: must be one of error, impute, not 'ignore'
 $GAP, n: true} >> x.source.n: must be a whole number from 10 to 1000000, not true

@@ -272,6 +272,14 @@ def test_a_test_file_is_the_test_part_and_columns_go_by_name(tmp_path: Path) -> 
     np.testing.assert_allclose(found.x_train.mean(axis=0), 0.0, atol=1e-12)
 
 
+def test_a_class_is_its_number_however_each_file_writes_it(tmp_path: Path) -> None:
+    train = "a,y\n" + "".join(f"{i},{'0.5' if i % 2 else '1.5'}\n" for i in range(6))
+    found = read_two(tmp_path, train, "a,y\n1,0.50\n2,1.50\n3,15e-1\n", task="classification")
+    assert found.class_names == ("0.5", "1.5") and found.y_test.tolist() == [0, 1, 1]
+    with pytest.raises(DataError, match=r"the test file has class '0\.51'"):
+        read_two(tmp_path, train, "a,y\n1,0.51\n2,1.50\n", task="classification")
+
+
 @pytest.mark.parametrize(
     ("test", "message"),
     [

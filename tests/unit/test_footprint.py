@@ -45,6 +45,18 @@ def test_a_short_file_is_counted(tmp_path: Path) -> None:
     assert table_of(csv_source(train, test), "classification") == Table(31, 1, 3)
 
 
+def test_a_column_that_splits_rows_is_no_feature(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("patient,a,y\n" + "".join(f"p{i},{i},{i}\n" for i in range(90)))
+    assert table_of(csv_source(path), "regression").features == 91
+    assert table_of(csv_source(path), "regression", aside="patient") == Table(90, 1, 1)
+    split = {"method": "group", "column": "patient"}
+    assert settings_of(split=split)["split"]["column"] == "patient"
+    source = {"kind": "csv", "path": "a.csv", "target": "y"}
+    series = load({"datasets": {"d": {"task": "timeseries", "source": source, "series": {"time": "day"}}}})
+    assert series.datasets["d"].split.column == "day"
+
+
 def test_a_long_file_is_estimated(tmp_path: Path) -> None:
     path = tmp_path / "long.csv"
     values = np.random.default_rng(0).normal(size=(40_000, 5))

@@ -58,6 +58,14 @@ def test_a_score_that_one_split_lacks_has_no_mean() -> None:
     assert np.isnan(list(mean_over_splits([0.5, None, 0.7]).values())).all()
 
 
+def test_an_ece_ranks_no_models_on_several_splits_either() -> None:
+    diagnostics, metrics = splits("classification")
+    for found in summarise("mine", metrics, diagnostics)["differences"].values():
+        assert np.isfinite([found["ece"]["value"], found["ece"]["se"]]).all()
+        assert np.isnan([found["ece"]["lower"], found["ece"]["upper"]]).all()
+        assert np.isfinite([found["accuracy"]["lower"], found["accuracy"]["upper"]]).all()
+
+
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_the_overview_shows_the_means_and_where_the_pages_of_the_splits_are(task: str) -> None:
     diagnostics, metrics = splits(task)

@@ -2,11 +2,15 @@
 
 import gzip
 import hashlib
+import http.client
 import http.server
 import json
+import ssl
 import threading
+import time
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -112,6 +116,24 @@ def test_a_later_run_goes_on_where_the_first_gave_up(server: str, tmp_path: Path
     assert len(read(url_source(f"{server}/a.csv")).y_train) == 32
     assert Server.seen[-1] == ("/a.csv", f"bytes={len(CSV) // 2}-")
     assert not list((tmp_path / "cache").glob("*.part"))
+
+
+def test_a_fault_of_encryption_in_mid_transfer_is_tried_again(
+    server: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read_on = http.client.HTTPResponse.read
+    faults = [True]
+
+    def broken(answer: http.client.HTTPResponse, n: int | None = None) -> bytes:
+        if faults and (len(faults) > 1 or faults.pop()):
+            raise ssl.SSLError(1, "bad record mac")
+        return read_on(answer, n)
+
+    monkeypatch.setattr(http.client.HTTPResponse, "read", broken)
+    assert len(read(url_source(f"{server}/a.csv")).y_train) == 32
+    faults += [True, True]
+    with pytest.raises(DataError, match=r"cannot be fetched \(.*bad record mac"):
+        read(url_source(f"{server}/a.csv", sha256="0" * 64))
 
 
 @pytest.mark.parametrize("case", ["no ranges", "another file", "already whole"])
@@ -317,7 +339,43 @@ def test_california_housing_is_kept_as_a_table_and_not_as_a_pickle(
     tables = [read_source(source, is_class=False) for _ in range(2)]
     assert len(calls) == 1 and tables[0].target_name == "MedHouseVal"
     assert np.array_equal(tables[0].x.to_numpy(), tables[1].x.to_numpy())
-    assert [path.name for path in tmp_path.iterdir()] == ["california_housing.csv"]
+    assert {path.name for path in tmp_path.iterdir()} == {"california_housing.csv", "california_housing.lock"}
+
+
+@pytest.mark.parametrize("kind", ["openml", "sklearn"])
+def test_jobs_that_want_the_same_table_do_not_fetch_at_once(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Locks of two threads keep each other out as those of two processes do."""
+    monkeypatch.setenv("BNN_CACHE", str(tmp_path / "cache"))
+    calls: list[int] = []
+    running: list[int] = []
+
+    def fetch(**_: Any) -> Any:
+        running.append(1)
+        calls.append(len(running))
+        time.sleep(0.2)
+        running.pop()
+        frame = pd.DataFrame({"a": np.arange(30.0) % 7, "y": np.arange(30.0)})
+        columns = {"data": frame[["a"]].to_numpy(), "feature_names": ["a"], "target": frame["y"].to_numpy()}
+        return type("Bunch", (), {**columns, "frame": frame, "target_names": ["y"]})
+
+    monkeypatch.setattr("sklearn.datasets.fetch_california_housing", fetch)
+    monkeypatch.setattr("sklearn.datasets.fetch_openml", fetch)
+    which: dict[str, dict[str, Any]] = {"openml": {"id": 7}, "sklearn": {"name": "california_housing"}}
+    source = {"kind": kind, **which[kind]}
+    with ThreadPoolExecutor(3) as pool:
+        tables = list(pool.map(lambda _: read_source(source, is_class=False), range(3)))
+    assert [len(table.y) for table in tables] == [30] * 3
+    assert calls == {"openml": [1, 1, 1], "sklearn": [1]}[kind]
+
+
+def test_a_cache_that_cannot_be_written_to_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder stands where the lock would, which stops an administrator as well."""
+    monkeypatch.setenv("BNN_CACHE", str(tmp_path))
+    (tmp_path / f"{hashlib.sha256(CSV).hexdigest()}.csv").write_bytes(CSV)
+    (tmp_path / f"{hashlib.sha256(CSV).hexdigest()}.lock").mkdir()
+    assert len(read(url_source("http://127.0.0.1:9/a.csv")).y_train) == 32
 
 
 def frame_of(n: int = 40) -> pd.DataFrame:

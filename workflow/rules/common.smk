@@ -74,7 +74,7 @@ def settings(*sections):
 def table(dataset):
     """Return how large a table is, as far as its config and its first part tell."""
     settings = DATASETS[dataset]
-    found = table_of(settings["source"], settings["task"])
+    found = table_of(settings["source"], settings["task"], aside=settings["split"]["column"])
     return with_lags(found, settings["series"]["lags"]) if settings["task"] == "timeseries" else found
 
 
