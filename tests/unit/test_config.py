@@ -77,7 +77,8 @@ def test_stratify_is_off_for_regression() -> None:
 
 
 def test_keys_that_have_no_effect_on_a_split_do_not_change_it() -> None:
-    shared = {"split": {"seed": 7, "column": "c", "test_value": "x", "test_size": 0.3}, "repeats": 4}
+    keys = {"seed": 7, "column": "c", "test_value": "x", "test_size": 0.3}
+    shared = {"split": keys, "repeats": 4}
     source = {"kind": "csv", "path": "a.csv", "target": "y"}
 
     def resolved(task: str, **own: Any) -> dict[str, Any]:
@@ -101,7 +102,7 @@ def test_keys_that_have_no_effect_on_a_split_do_not_change_it() -> None:
     # A file of test rows needs no split at all.
     source["test"] = "b.csv"
     defaults = {name: field.default for name, field in Split.model_fields.items()}
-    shared["split"]["method"] = "group"
+    keys["method"] = "group"
     assert resolved("classification") == defaults | {"repeats": 1}
 
 
