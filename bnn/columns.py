@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
 
 import numpy as np
 
-from bnn.csv_files import BOOLEAN, DataError, Kind, shown
+from bnn.csv_files import DataError, Kind, shown, truth_of
 from bnn.tidy import Missing, floats, missing_error, where_missing
 
 if TYPE_CHECKING:
@@ -161,6 +161,9 @@ class Encoding:
         place = 0
         for column in self.columns:
             if not column.features:
+                # Constant in training: nothing is made of it, but a gap in these rows is still told.
+                if column.name in frame and (count := int(where_missing(frame[column.name])[rows].sum())):
+                    n_missing[column.name] = count
                 continue
             if column.kind == "text":
                 values, is_missing, strange = _levels(column, frame[column.name], rows, first_row)
@@ -383,7 +386,10 @@ def _levels(
     import pandas as pd
 
     if not isinstance(series.dtype, pd.CategoricalDtype):
-        raise _other_kind(column, series, first_row)
+        if not series.isna().all():
+            raise _other_kind(column, series, first_row)
+        # A column without any value says nothing of its kind.
+        series = pd.Series(pd.Categorical.from_codes(np.full(len(series), -1), categories=[]))
     levels = [str(level) for level in series.cat.categories]
     codes = series.cat.codes.to_numpy()[rows]
     is_missing = codes == -1
@@ -438,8 +444,9 @@ def _other_kind(column: Column, series: "pd.Series", first_row: int) -> DataErro
     place = int(np.flatnonzero(series.notna().to_numpy())[0])
     cell = series.iloc[place]
     if column.kind == "boolean" and isinstance(cell, str):
+        # The first that is no such word, or not of the pair of the first.
         place = next(
-            i for i, item in enumerate(series) if isinstance(item, str) and item.lower() not in BOOLEAN
+            i for i, item in enumerate(series) if isinstance(item, str) and truth_of([cell, item]) is None
         )
         cell = series.iloc[place]
     expected = {"number": "a number", "boolean": "true or false", "text": "a text"}[column.kind]
