@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from bnn.columns import Column, Encoded, Encoding, fit
+from bnn.column import Column
+from bnn.columns import Encoded, Encoding, fit
 from bnn.sources import place_of, read_source, read_test_file, text_format
 from bnn.splits import Rows, check_size, split_rows
 from bnn.storage import Variable, read_netcdf, write_netcdf

@@ -39,7 +39,7 @@ class Table(NamedTuple):
 
     x: "pd.DataFrame"
     """Features by name, (row, feature), with a plain index: float64 with NaN where missing, `boolean`, or categories
-    of texts; see `bnn.columns.tidy`"""
+    of texts; see `bnn.tidy.tidy`"""
     y: np.ndarray
     """(row,): class index (int64), or the target (float64)"""
     target_name: str

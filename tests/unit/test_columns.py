@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnn.columns import Column, Encoding, fit, make_transformer, plain
+from bnn.column import Column
+from bnn.columns import Encoding, fit, make_transformer, plain
 from bnn.csv_files import read_columns
 from bnn.datasets import Dataset, prepare
 from bnn.tables import DataError
