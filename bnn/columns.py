@@ -10,15 +10,15 @@ scikit-learn's ColumnTransformer learns all that; what it has learned is kept as
 can hold without executable code and which transform new rows exactly as it would.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Self
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
-from bnn.csv_files import BOOLEAN, DataError, Kind, shown
-from bnn.tidy import Missing, floats, missing_error, where_missing
+from bnn.column import Column, level_features, number_features
+from bnn.csv_files import DataError, Kind, shown
+from bnn.tidy import Missing, floats, where_missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -30,66 +30,6 @@ MAX_LEVELS = 250
 _BLOCK_CELLS = 250_000
 _BLOCK_COLUMNS = 1000
 """At most so many at a time: ColumnTransformer looks each name up in a list of all."""
-
-
-@dataclass(frozen=True)
-class Column:
-    """What was learned about a column.
-
-    Attributes
-    ----------
-    name
-        Its name in the table.
-    kind
-        What it holds: "number", "boolean", "text"; "dropped": not asked, because the config drops it; "aside": it says
-        how rows are split, or their time.
-    has_value
-        Whether its numbers, or truth, are a feature (not so where they are constant).
-    levels
-        Texts that are a feature each, sorted.
-    rare
-        Texts that share a feature, sorted.
-    has_indicator
-        Whether it is a feature that the value is missing.
-    fill
-        What stands for a missing value: a number (1 and 0 for true and false) or a text; None: nothing, it is an error.
-    n_missing, n_missing_test
-        Missing values in the training and in the test rows.
-    n_unseen_test
-        Test rows whose text is none of the levels, and not rare.
-    """
-
-    name: str
-    kind: Literal["number", "boolean", "text", "dropped", "aside"] = "number"
-    has_value: bool = True
-    levels: tuple[str, ...] = ()
-    rare: tuple[str, ...] = ()
-    has_indicator: bool = False
-    fill: float | str | None = None
-    n_missing: int = 0
-    n_missing_test: int = 0
-    n_unseen_test: int = 0
-
-    @property
-    def features(self) -> tuple[str, ...]:
-        """Names of the features that it becomes; () if it is left out."""
-        if self.kind == "text":
-            names = [f"{self.name}={level}" for level in self.levels]
-            names += [f"{self.name}=(rare)"] * bool(self.rare)
-        else:
-            names = [self.name] * (self.has_value and self.kind != "dropped")
-        return (*names, *[f"{self.name} is missing"] * self.has_indicator)
-
-    def to_json(self) -> str:
-        """Return it as text."""
-        return json.dumps(asdict(self), ensure_ascii=False)
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Return what `to_json` wrote."""
-        found = json.loads(text)
-        lists = {name: tuple(found[name]) for name in ("levels", "rare")}
-        return cls(**{**found, **lists})
 
 
 class Encoded(NamedTuple):
@@ -163,13 +103,16 @@ class Encoding:
         place = 0
         for column in self.columns:
             if not column.features:
+                # Constant in training: nothing is made of it, but a gap in these rows is still told.
+                if column.name in frame and (count := int(where_missing(frame[column.name])[rows].sum())):
+                    n_missing[column.name] = count
                 continue
             if column.kind == "text":
-                values, is_missing, strange = _levels(column, frame[column.name], rows, first_row)
+                values, is_missing, strange = level_features(column, frame[column.name], rows, first_row)
                 if strange:
                     unseen[column.name] = strange
             else:
-                values, is_missing = _numbers(column, frame[column.name], rows, first_row)
+                values, is_missing = number_features(column, frame[column.name], rows, first_row)
             if count := int(is_missing.sum()):
                 n_missing[column.name] = count
             for feature in (*values, *[is_missing] * column.has_indicator):
@@ -376,76 +319,3 @@ def _with_levels(column: Column, part: Any, place: int) -> tuple[Column, list[tu
             column = replace(column, levels=levels, rare=tuple(sorted(map(str, rare))))
     first = sum(counts[:place])
     return column, [(float(mean), 1.0) for mean in scaler.mean_[first : first + counts[place]]]
-
-
-def _levels(
-    column: Column, series: "pd.Series", rows: np.ndarray | slice, first_row: int
-) -> tuple[list[np.ndarray], np.ndarray, dict[str, int]]:
-    """Return a 0/1 array for each feature of a text, where the text is missing, and counts of texts without one."""
-    import pandas as pd
-
-    if not isinstance(series.dtype, pd.CategoricalDtype):
-        raise _other_kind(column, series, first_row)
-    levels = [str(level) for level in series.cat.categories]
-    codes = series.cat.codes.to_numpy()[rows]
-    is_missing = codes == -1
-    n_own = len(column.levels)
-    index = {level: place for place, level in enumerate(column.levels)}
-    index |= dict.fromkeys(column.rare, n_own)
-    unknown = n_own if column.rare else -1
-    # The last entry is that of the code -1, a missing value.
-    target = np.array([index.get(level, unknown) for level in levels] + [-1])
-    if is_missing.any():
-        _check_fill(column, is_missing, rows, first_row)
-        target[-1] = index.get(str(column.fill), -1)
-    places = target[codes]
-    used = np.bincount(codes[~is_missing], minlength=len(levels))
-    strange = {
-        level: int(used[code]) for code, level in enumerate(levels) if used[code] and level not in index
-    }
-    if not column.has_value:
-        return [], is_missing, {}
-    return [places == place for place in range(n_own + bool(column.rare))], is_missing, strange
-
-
-def _numbers(
-    column: Column, series: "pd.Series", rows: np.ndarray | slice, first_row: int
-) -> tuple[list[np.ndarray], np.ndarray]:
-    """Return the values, or truth as 1 and 0, with missing ones filled in; and where they were missing."""
-    import pandas as pd
-
-    wanted = pd.BooleanDtype if column.kind == "boolean" else np.dtype
-    if not isinstance(series.dtype, wanted) and not series.isna().all():
-        raise _other_kind(column, series, first_row)
-    values = floats(series)[rows]
-    is_missing = np.isnan(values)
-    if is_missing.any():
-        _check_fill(column, is_missing, rows, first_row)
-        if column.has_value:
-            values = np.where(is_missing, float(column.fill or 0.0), values)
-    return [values] * column.has_value, is_missing
-
-
-def _check_fill(column: Column, is_missing: np.ndarray, rows: np.ndarray | slice, first_row: int) -> None:
-    if column.fill is None and not column.has_indicator:
-        place = (
-            np.arange(len(is_missing))[is_missing]
-            if isinstance(rows, slice)
-            else np.asarray(rows)[is_missing]
-        )
-        raise missing_error(column.name, int(place.min()), len(place), first_row)
-
-
-def _other_kind(column: Column, series: "pd.Series", first_row: int) -> DataError:
-    place = int(np.flatnonzero(series.notna().to_numpy())[0])
-    cell = series.iloc[place]
-    if column.kind == "boolean" and isinstance(cell, str):
-        place = next(
-            i for i, item in enumerate(series) if isinstance(item, str) and item.lower() not in BOOLEAN
-        )
-        cell = series.iloc[place]
-    expected = {"number": "a number", "boolean": "true or false", "text": "a text"}[column.kind]
-    return DataError(
-        f"column '{column.name}', row {place + first_row}: '{shown(str(cell))}' is not {expected}, which it was in the "
-        "training table"
-    )

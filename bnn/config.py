@@ -203,6 +203,8 @@ def _resolve(dataset: DatasetSettings) -> DatasetSettings:
 
 def _resolve_split(dataset: DatasetSettings) -> Split:
     split = dataset.split
+    if isinstance(dataset.source, FileSource) and dataset.source.test is not None:
+        return Split()
     if dataset.task == "timeseries":
         split = split.model_copy(update={"method": "time", "column": dataset.series.time})
     elif split.method == "random":
@@ -320,10 +322,13 @@ def _split_contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> I
     if not is_series and _keys(own, "series"):
         reason = f"has no effect on the task {dataset.task}; remove it, or set `task: timeseries`"
         yield Problem(("series",), reason)
+    place = ("series", "time") if is_series else ("split", "column")
     if split.column is not None and split.column == getattr(source, "target", None):
-        place = ("series", "time") if is_series else ("split", "column")
         reason = f"'{split.column}' is the target, which cannot be known before; name another column"
         yield Problem(place, reason)
+    if split.column is not None and split.column in getattr(source, "drop", ()):
+        reason = f"names '{split.column}', which {'.'.join(place)} needs; take it out (it becomes no feature anyway)"
+        yield Problem(("source", "drop"), reason)
     if (why := _unrepeatable(dataset)) and own.get("repeats", 1) != 1:
         yield Problem(("repeats",), f"has no effect, because {why}; remove it")
     if dataset.repeats > 1:

@@ -24,17 +24,9 @@ LARGEST = 1e150
 MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none"})
 """Words, in lower case, that stand for a missing value."""
 
-BOOLEAN = {
-    "true": True,
-    "false": False,
-    "yes": True,
-    "no": False,
-    "t": True,
-    "f": False,
-    "y": True,
-    "n": False,
-}
-"""Words, in lower case, of columns that hold no others."""
+_PAIRS = (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"))
+BOOLEAN = {word: word == pair[0] for pair in _PAIRS for word in pair}
+"""Words, in lower case, for true and false: of columns that hold one pair of them, and nothing else."""
 
 _BLOCK_CELLS = 100_000
 _LONGEST_LINE = 2**24
@@ -76,8 +68,8 @@ def read_columns(
     -------
     DataFrame
         The columns that are not skipped, in the order of the file: float64 with NaN where a value is missing;
-        `boolean` where all texts are words such as yes and no; else categories, which are sorted texts. Columns that
-        are to hold text are always categories.
+        `boolean` where all texts are the words of a pair such as yes and no; else categories, which are sorted texts.
+        Columns that are to hold text are always categories.
 
     Raises
     ------
@@ -119,6 +111,17 @@ def shown(text: str) -> str:
     """Return a text as a message can hold it: on one line, all of it visible, and not endless."""
     visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
     return visible if len(visible) <= 60 else f"{visible[:57]}..."
+
+
+def truth_of(levels: Sequence[str]) -> np.ndarray | None:
+    """Return which of the texts of a column are true, (level,) bool; None if they are not the words of one pair.
+
+    N and F in one column, say, are not two ways to write false.
+    """
+    words = {level.lower() for level in levels}
+    if not words or not any(words <= set(pair) for pair in _PAIRS):
+        return None
+    return np.array([BOOLEAN[level.lower()] for level in levels])
 
 
 def fault_of_name(name: str) -> str | None:
@@ -345,8 +348,8 @@ class _Column:
         )
         self._blocks.clear()
         levels = list(self._levels)
-        if self._kind != "text" and {level.lower() for level in levels} <= set(BOOLEAN):
-            truth = np.array([BOOLEAN[level.lower()] for level in levels])
+        truth = None if self._kind == "text" else truth_of(levels)
+        if truth is not None:
             return pd.arrays.BooleanArray(truth[codes], codes == -1)
         order = sorted(range(len(levels)), key=levels.__getitem__)
         rank = np.empty(len(levels) + 1, dtype=np.int32)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 
-from bnn.columns import Column, Encoded, Encoding, fit
+from bnn.column import Column
+from bnn.columns import Encoded, Encoding, fit
 from bnn.sources import place_of, read_source, read_test_file, text_format
-from bnn.splits import Rows, split_rows
+from bnn.splits import Rows, check_size, split_rows
 from bnn.storage import Variable, read_netcdf, write_netcdf
 from bnn.tables import DataError, Table, join, naming
 from bnn.tidy import check
@@ -214,7 +215,7 @@ def prepare(
     missing = {key: value for key, value in settings.items() if key == "missing"}
     with naming(f"dataset '{name}'"):
         is_series = task == "timeseries"
-        aside = [split["column"]] if split.get("column") is not None else []
+        aside = [split["column"]] if split.get("column") is not None and not source.get("test") else []
         table = read_source(source, is_class=is_class, aside=aside)
         places = place_of(source)
         with naming(*places):
@@ -225,8 +226,12 @@ def prepare(
             check(table.x, first_row=table.first_row, **missing)
         n_rows = len(table.y)
         if source.get("test"):
-            test_table = read_test_file(source, is_class=is_class)
+            with naming(*places):
+                check_size(n_rows, "train")
+            texts = table.x.select_dtypes("category").columns
+            test_table = read_test_file(source, is_class=is_class, texts=texts)
             with naming(source["test"]):
+                check_size(len(test_table.y), "test")
                 check(test_table.x, first_row=test_table.first_row, is_test=True, **missing)
             table = join(table, test_table)
             row_train, row_test = np.arange(n_rows), np.arange(n_rows, len(table.y))
@@ -282,7 +287,7 @@ def _rows(table: Table, split: Mapping[str, Any]) -> Rows:
         if name not in table.aside:
             raise DataError(f"this source has no column '{name}' to split by; set another split.method")
         column = table.aside[name]
-    return Rows(table.y, table.class_names, table.target_name, column, table.first_row)
+    return Rows(table.y, table.class_names, table.target_name, column, table.first_row, table.decimal)
 
 
 def _times(forecasts: Forecasts) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import os
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -41,10 +41,18 @@ def read_source(source: Source, *, is_class: bool, aside: Sequence[str] = ()) ->
     return SOURCES[source["kind"]](source, is_class, aside)
 
 
-def read_test_file(source: Source, *, is_class: bool, aside: Sequence[str] = ()) -> Table:
-    """Read the file of test rows that a source names, like its file of training rows."""
+def read_test_file(source: Source, *, is_class: bool, texts: Collection[str] = ()) -> Table:
+    """Read the file of test rows that a source names, like its file of training rows.
+
+    Parameters
+    ----------
+    source, is_class
+        As for `read_source`.
+    texts
+        Columns that hold texts in the file of training rows: they are texts here too, whatever they look like.
+    """
     read = _read_parquet if source["kind"] == "parquet" else _read_csv
-    return read({**source, "path": source["test"]}, is_class, aside, must_vary=False)
+    return read({**source, "path": source["test"]}, is_class, (), must_vary=False, known_texts=texts)
 
 
 def place_of(source: Source) -> list[str]:
@@ -59,10 +67,24 @@ def text_format(source: Source) -> dict[str, str]:
     return {key: source[key] for key in ("separator", "decimal") if key in source}
 
 
-def _read_csv(source: Source, is_class: bool, aside: Sequence[str], *, must_vary: bool = True) -> Table:
+def _read_csv(
+    source: Source,
+    is_class: bool,
+    aside: Sequence[str],
+    *,
+    must_vary: bool = True,
+    known_texts: Collection[str] = (),
+) -> Table:
     options = ("target", "target_unit", "drop", "categorical")
     chosen = {name: source[name] for name in options if name in source} | text_format(source)
-    return read_csv(source["path"], is_class=is_class, must_vary=must_vary, aside=aside, **chosen)
+    return read_csv(
+        source["path"],
+        is_class=is_class,
+        must_vary=must_vary,
+        aside=aside,
+        known_texts=known_texts,
+        **chosen,
+    )
 
 
 def _read_url(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
@@ -73,7 +95,14 @@ def _read_url(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
         raise DataError(str(error).replace(str(path), source["url"], 1)) from error
 
 
-def _read_parquet(source: Source, is_class: bool, aside: Sequence[str], *, must_vary: bool = True) -> Table:
+def _read_parquet(
+    source: Source,
+    is_class: bool,
+    aside: Sequence[str],
+    *,
+    must_vary: bool = True,
+    known_texts: Collection[str] = (),
+) -> Table:
     path = source["path"]
     with naming(path):
         try:
@@ -95,7 +124,7 @@ def _read_parquet(source: Source, is_class: bool, aside: Sequence[str], *, must_
             raise DataError(f"the file cannot be read: {error.strerror or error}") from error
         except pyarrow.lib.ArrowException as error:
             raise DataError(f"this is no Parquet file that can be read ({_first_line(error)})") from error
-        return _of_frame(frame, source, is_class, aside, must_vary=must_vary)
+        return _of_frame(frame, source, is_class, aside, must_vary=must_vary, known_texts=known_texts)
 
 
 def _first_line(error: Exception) -> str:
@@ -103,7 +132,13 @@ def _first_line(error: Exception) -> str:
 
 
 def _of_frame(
-    frame: "pd.DataFrame", source: Source, is_class: bool, aside: Sequence[str], *, must_vary: bool = True
+    frame: "pd.DataFrame",
+    source: Source,
+    is_class: bool,
+    aside: Sequence[str],
+    *,
+    must_vary: bool = True,
+    known_texts: Collection[str] = (),
 ) -> Table:
     """Make a table of columns that came with types of their own; rows are counted from 1."""
     import pandas as pd
@@ -115,7 +150,8 @@ def _of_frame(
     check_names(list(frame.columns), target, drop=drop, categorical=categorical, aside=aside)
     texts = {*categorical, *aside} | ({target} if is_class else set())
     frame = frame.drop(columns=list(dict.fromkeys(drop)))
-    found = tidy(frame.drop(columns=[name for name in frame.columns if name in texts]), first_row=1)
+    others = frame.drop(columns=[name for name in frame.columns if name in texts])
+    found = tidy(others, texts=known_texts, first_row=1)
     columns = {
         name: as_texts(frame[name]) if name in texts else found[name] for name in dict.fromkeys(frame.columns)
     }

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,8 @@ class Rows(NamedTuple):
     """(row,): float64 or str, values of the column that the split names; None if it names none"""
     first_row: int = 0
     """Number of the first row in messages"""
+    decimal: str = "."
+    """What stands before the fraction of a number in the table"""
 
 
 def split_rows(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
@@ -53,6 +55,14 @@ def split_rows(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.nda
     _check_sizes(len(row_train), len(row_test), _what(split, len(rows.y)))
     check_target(rows, row_train)
     return row_train, row_test
+
+
+def check_size(n_rows: int, part: Literal["train", "test"]) -> None:
+    """Raise DataError if a file of one part alone has too few rows."""
+    least = MIN_TRAIN_ROWS if part == "train" else MIN_TEST_ROWS
+    if n_rows < least:
+        rows = "row" if n_rows == 1 else "rows"
+        raise DataError(f"the file has {n_rows} {rows} to {part}, but at least {least} are needed; add rows")
 
 
 def check_target(rows: Rows, row_train: np.ndarray) -> None:
@@ -122,7 +132,7 @@ def _time(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]
     n_train = n_rows - math.ceil(split["test_size"] * n_rows)
     if rows.column is None:
         return np.arange(n_train), np.arange(n_train, n_rows)
-    times = read_times(split["column"], rows.column, first_row=rows.first_row).values
+    times = read_times(split["column"], rows.column, first_row=rows.first_row, decimal=rows.decimal).values
     order = np.argsort(times, kind="stable")
     # Rows of one moment belong together: those that the boundary would part are all test rows.
     n_train = int(np.searchsorted(times[order], times[order[n_train]], side="left"))
@@ -160,4 +170,7 @@ def _column(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarra
 def _texts(rows: Rows) -> Sequence[str]:
     """Return the cells as a person writes them: of a column of numbers 1, not 1.0."""
     assert rows.column is not None, "the config asks for a column"
-    return [f"{cell:.15g}" if isinstance(cell, float) else str(cell).strip() for cell in rows.column.tolist()]
+    return [
+        f"{cell:.15g}".replace(".", rows.decimal) if isinstance(cell, float) else str(cell).strip()
+        for cell in rows.column.tolist()
+    ]

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,6 +25,7 @@ __all__ = [
     "read_csv",
     "read_features",
     "shown",
+    "with_point",
 ]
 
 # A class written as a number: no words that float() knows, no leading zeros (007 is a code), and short enough to be
@@ -38,7 +39,7 @@ class Table(NamedTuple):
 
     x: "pd.DataFrame"
     """Features by name, (row, feature), with a plain index: float64 with NaN where missing, `boolean`, or categories
-    of texts; see `bnn.columns.tidy`"""
+    of texts; see `bnn.tidy.tidy`"""
     y: np.ndarray
     """(row,): class index (int64), or the target (float64)"""
     target_name: str
@@ -52,6 +53,8 @@ class Table(NamedTuple):
     """Columns that the source has and the config does not want"""
     first_row: int = 0
     """Number of the first row of data in messages"""
+    decimal: str = "."
+    """What stands before the fraction of a number in texts of columns set aside"""
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -80,6 +83,7 @@ def read_csv(
     drop: Sequence[str] = (),
     categorical: Sequence[str] = (),
     aside: Sequence[str] = (),
+    known_texts: Collection[str] = (),
 ) -> Table:
     """Read a CSV file: a header line, a target column, and features in all other columns.
 
@@ -105,6 +109,8 @@ def read_csv(
         Columns whose cells are texts though they look like numbers.
     aside
         Columns that are kept beside the features.
+    known_texts
+        Columns, some of which may not be there, that hold texts in another file of the same table.
 
     Raises
     ------
@@ -119,7 +125,7 @@ def read_csv(
         for name in header:
             if name in drop:
                 kinds[name] = "skip"
-            elif name in categorical or name in aside:
+            elif name in categorical or name in aside or name in known_texts:
                 kinds[name] = "text"
         return {**kinds, target: "text" if is_class else "number"}
 
@@ -135,8 +141,9 @@ def read_csv(
             must_vary=must_vary,
             aside=aside,
             first_row=_CSV_FIRST_ROW,
+            decimal=decimal,
         )
-    return table._replace(target_unit=target_unit, dropped=tuple(drop))
+    return table._replace(target_unit=target_unit, dropped=tuple(drop), decimal=decimal)
 
 
 def _with_task(error: DataError, target: str) -> DataError:
@@ -165,6 +172,11 @@ def check_names(
         for name in of
     ]
     asked += [("", "", name) for name in aside]
+    for key, of in (("source.drop", drop), ("source.categorical", categorical), ("split or series", aside)):
+        if target in of:
+            raise DataError(
+                f"the target column '{shown(target)}' is named by {key} too; take it out there, or set source.target"
+            )
     for role, key, name in asked:
         if name not in names:
             close = difflib.get_close_matches(name, names, n=1)
@@ -183,6 +195,7 @@ def make_table(
     must_vary: bool = True,
     aside: Sequence[str] = (),
     first_row: int = 0,
+    decimal: str = ".",
 ) -> Table:
     """Make a table from tidy columns: the target, features in all others but those set aside.
 
@@ -191,7 +204,7 @@ def make_table(
     frame
         Columns as `read_columns` returns them: the target as texts if it is a class, else as float64; those set aside
         as texts.
-    target, is_class, must_vary, aside
+    target, is_class, must_vary, aside, decimal
         As for `read_csv`.
     first_row
         Number of the first row in messages.
@@ -210,7 +223,7 @@ def make_table(
             raise DataError(
                 f"column '{target}': the target is {y[0]} in every row: there is nothing to learn"
             )
-    kept = {name: _aside(name, frame[name], first_row) for name in aside}
+    kept = {name: _aside(name, frame[name], first_row, decimal) for name in aside}
     x = frame.drop(columns=list(dict.fromkeys([target, *aside])))
     return Table(x, y, target, "", class_names, kept, first_row=first_row)
 
@@ -224,13 +237,19 @@ def _check_missing(name: str, is_missing: np.ndarray, first_row: int) -> None:
         )
 
 
-def _aside(name: str, column: "pd.Series", first_row: int) -> np.ndarray:
+def _aside(name: str, column: "pd.Series", first_row: int, decimal: str) -> np.ndarray:
     codes = column.cat.codes.to_numpy()
     _check_missing(name, codes == -1, first_row)
     levels = [str(level) for level in column.cat.categories]
-    if all(_NUMBER.fullmatch(level) for level in levels):
-        return np.array([float(level) for level in levels])[codes]
+    numbers = [with_point(level, decimal) for level in levels]
+    if all(_NUMBER.fullmatch(number) for number in numbers):
+        return np.array([float(number) for number in numbers])[codes]
     return np.array(levels, dtype=str)[codes]
+
+
+def with_point(text: str, decimal: str) -> str:
+    """Return a number as Python writes it; no number, if it has a point where the decimal mark is a comma."""
+    return text.replace(".", "?").replace(",", ".") if decimal == "," else text
 
 
 def join(train: Table, test: Table) -> Table:

@@ -1,11 +1,12 @@
 """Columns of any table as one of three kinds: numbers, truth values, texts; and those that no network should get."""
 
 import re
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bnn.csv_files import BOOLEAN, LARGEST, DataError, fault_of_name, shown
+from bnn.csv_files import LARGEST, DataError, fault_of_name, shown, truth_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -106,21 +107,23 @@ def _check_row_numbers(name: str, values: np.ndarray) -> None:
         )
 
 
-def tidy(frame: "pd.DataFrame", *, first_row: int = 0) -> "pd.DataFrame":
+def tidy(frame: "pd.DataFrame", *, texts: Collection[str] = (), first_row: int = 0) -> "pd.DataFrame":
     """Return any columns as the kinds that `check`, `fit` and `transform` take.
 
     Parameters
     ----------
     frame
         Columns of numbers, truth values, texts, or categories; missing values as NaN or None. It is not changed.
+    texts
+        Columns known to hold texts, which stay texts though these rows hold no others than yes and no, say.
     first_row
         Number of the first row in messages.
 
     Returns
     -------
     DataFrame
-        Columns of float64 with NaN, `boolean`, or categories of sorted texts (words such as yes and no are truth
-        values); names are texts.
+        Columns of float64 with NaN, `boolean`, or categories of sorted texts (the words of a pair such as yes and no
+        are truth values); names are texts.
 
     Raises
     ------
@@ -137,11 +140,11 @@ def tidy(frame: "pd.DataFrame", *, first_row: int = 0) -> "pd.DataFrame":
             raise DataError(f"the name of column {place + 1} {fault}; rename it")
         if name in columns:
             raise DataError(f"column '{shown(name)}' appears more than once; rename or remove one")
-        columns[name] = _tidy_column(name, frame.iloc[:, place], first_row)
+        columns[name] = _tidy_column(name, frame.iloc[:, place], name in texts, first_row)
     return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)), copy=False)
 
 
-def _tidy_column(name: str, column: "pd.Series", first_row: int) -> Any:
+def _tidy_column(name: str, column: "pd.Series", is_text: bool, first_row: int) -> Any:
     import pandas as pd
     from pandas.api import types
 
@@ -152,10 +155,10 @@ def _tidy_column(name: str, column: "pd.Series", first_row: int) -> Any:
         return _tidy_numbers(name, floats(column), first_row)
     present = column[column.notna().to_numpy()]
     if isinstance(dtype, pd.CategoricalDtype):
-        return _tidy_texts(column.astype(object))
+        return _tidy_texts(column.astype(object), is_text)
     kinds = {_kind_of(value) for value in present}
     if kinds == {"text"}:
-        return _tidy_texts(column)
+        return _tidy_texts(column, is_text)
     if kinds == {"boolean"}:
         return pd.array(column.astype(object).where(column.notna(), None), dtype="boolean")
     if kinds <= {"number"}:
@@ -213,13 +216,12 @@ def _tidy_numbers(name: str, values: np.ndarray, first_row: int) -> np.ndarray:
     return values
 
 
-def _tidy_texts(column: "pd.Series") -> Any:
+def _tidy_texts(column: "pd.Series", is_text: bool) -> Any:
     import pandas as pd
 
     texts = pd.Categorical(column.map(str, na_action="ignore").astype(object))
-    levels = [str(level) for level in texts.categories]
-    if levels and {level.lower() for level in levels} <= set(BOOLEAN):
-        truth = np.array([BOOLEAN[level.lower()] for level in levels])
+    truth = None if is_text else truth_of([str(level) for level in texts.categories])
+    if truth is not None:
         return pd.arrays.BooleanArray(truth[texts.codes], texts.codes == -1)
     return texts
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bnn.tables import DataError, shown
+from bnn.tables import DataError, shown, with_point
 
 _MONTH = re.compile(r"\d{4}-\d{2}")
 
@@ -21,7 +21,9 @@ class Times(NamedTuple):
     is_date: bool
 
 
-def read_times(column: str, cells: Sequence[object] | np.ndarray, *, first_row: int = 0) -> Times:
+def read_times(
+    column: str, cells: Sequence[object] | np.ndarray, *, first_row: int = 0, decimal: str = "."
+) -> Times:
     """Read a column of times.
 
     Parameters
@@ -32,6 +34,8 @@ def read_times(column: str, cells: Sequence[object] | np.ndarray, *, first_row: 
         All numbers, or all dates such as 2026-01, 2026-01-31 and 2026-01-31T12:30:00; (row,).
     first_row
         Number of the first row in messages.
+    decimal
+        What stands before the fraction of a number in cells that are texts.
 
     Raises
     ------
@@ -39,7 +43,11 @@ def read_times(column: str, cells: Sequence[object] | np.ndarray, *, first_row: 
         If a cell is neither, or empty; the message names its row.
     """
     texts = [str(cell).strip() for cell in cells]
-    numbers, dates = ([_read(text, kind) for text in texts] for kind in (float, _seconds))
+    dates = [_read(text, _seconds) for text in texts]
+    numbers = [
+        _read(with_point(text, decimal) if isinstance(cell, str) else text, float)
+        for cell, text in zip(cells, texts, strict=True)
+    ]
     # The kind that more cells are of is the one that was meant.
     is_date = np.isnan(dates).sum() < np.isnan(numbers).sum()
     values = np.array(dates if is_date else numbers)

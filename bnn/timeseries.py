@@ -88,7 +88,7 @@ def split_windows(windows: Windows, test_size: float) -> tuple[np.ndarray, np.nd
     return row_train, row_test
 
 
-def series_times(column: str, cells: np.ndarray, *, first_row: int = 0) -> Times:
+def series_times(column: str, cells: np.ndarray, *, first_row: int = 0, decimal: str = ".") -> Times:
     """Read the times of a series, which must increase from row to row.
 
     Raises
@@ -96,7 +96,7 @@ def series_times(column: str, cells: np.ndarray, *, first_row: int = 0) -> Times
     DataError
         If a cell is no time, or does not come after the one above it; the message names its row.
     """
-    times = read_times(column, cells, first_row=first_row)
+    times = read_times(column, cells, first_row=first_row, decimal=decimal)
     for row in np.flatnonzero(np.diff(times.values) <= 0):
         raise DataError(
             f"column '{column}', row {row + 1 + first_row}: {cells[row + 1]} does not come after {cells[row]} in the "
@@ -151,7 +151,7 @@ def as_forecasts(
     check_target(Rows(y, (), table.target_name, None), train)
     times = Times(np.arange(len(table.y), dtype=np.float64), is_date=False)
     if (column := split["column"]) is not None:
-        times = series_times(column, table.aside[column], first_row=table.first_row)
+        times = series_times(column, table.aside[column], first_row=table.first_row, decimal=table.decimal)
     name = "row" if column is None else column
     found = Forecasts(train, test, windows.target, times.values[windows.target], name, times.is_date)
     return table._replace(x=x, y=y), found

@@ -1,7 +1,7 @@
 """What the estimators share: data in, a sampled posterior, and what its draws predict."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Self
 
@@ -97,7 +97,7 @@ class BNN(BaseEstimator):
         )
         return self._tidy(x), y, target_name
 
-    def _tidy(self, X: pd.DataFrame | np.ndarray) -> pd.DataFrame:
+    def _tidy(self, X: pd.DataFrame | np.ndarray, texts: Collection[str] = ()) -> pd.DataFrame:
         """Return columns that are called as in the fit: by position where that saw no names."""
         names = getattr(self, "feature_names_in_", None)
         if names is None:
@@ -107,7 +107,7 @@ class BNN(BaseEstimator):
         else:
             X = pd.DataFrame(X, columns=list(names), copy=False)
         with self._own_words():
-            return tidy(X)
+            return tidy(X, texts=texts)
 
     @property
     def _imputes(self) -> bool:
@@ -130,7 +130,8 @@ class BNN(BaseEstimator):
         else:
             finite = "allow-nan" if self._imputes else True
             X = validate_data(self, X, dtype=np.float64, ensure_all_finite=finite, reset=False)
-        frame = self._tidy(X)
+        # The fit knows which columns hold texts; rows that happen to hold "F" alone do not make them truth values.
+        frame = self._tidy(X, [name for name, kind in self._encoding.kinds.items() if kind == "text"])
         with self._own_words():
             encoded = self._encoding.transform(frame)
         for name, levels in encoded.unseen.items():

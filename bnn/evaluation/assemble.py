@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from bnn import metrics
-from bnn.columns import Column
+from bnn.column import Column
 from bnn.datasets import Dataset
 from bnn.evaluation import bootstrap, calibration, scores
 from bnn.evaluation.forecasts import (

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnn.columns import Column, Encoding, fit, make_transformer, plain
+from bnn.column import Column
+from bnn.columns import Encoding, fit, make_transformer, plain
+from bnn.csv_files import read_columns
 from bnn.datasets import Dataset, prepare
 from bnn.tables import DataError
 from bnn.tidy import as_texts, check, tidy
@@ -201,6 +203,57 @@ def test_columns_of_any_library_become_one_of_three_kinds() -> None:
         tidy(frame.rename(columns={"f": "0"}))
     with pytest.raises(DataError, match="the name of column 1 holds a character that cannot be seen"):
         tidy(frame.rename(columns={0: "a\0"}))
+
+
+@pytest.mark.parametrize("levels", [["N", "F"], ["N", "F", "Y"], ["yes", "f"], ["true", "no"]])
+def test_words_of_several_pairs_are_texts(levels: list[str], tmp_path: Path) -> None:
+    """N and F of one column, never and former say, must not both become false."""
+    frame = pd.DataFrame({"a": levels * 5})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    for found in (tidy(frame), read_columns(str(tmp_path / "a.csv"), lambda _: {"a": "any"})):
+        assert found["a"].tolist() == levels * 5
+        assert fit(found).feature_names == tuple(f"a={level}" for level in sorted(levels))
+
+
+@pytest.mark.parametrize("levels", [["N", "y"], ["True", "false"], ["NO", "no", "yes"], ["t", "F"], ["f"]])
+def test_words_of_one_pair_are_true_and_false(levels: list[str], tmp_path: Path) -> None:
+    frame = pd.DataFrame({"a": [*levels, None], "b": 1.0})
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    for found in (tidy(frame), read_columns(str(tmp_path / "a.csv"), lambda _: {"a": "any", "b": "number"})):
+        assert found["a"].dtype == "boolean"
+        assert found["a"][:-1].tolist() == [level.lower() in ("yes", "y", "true", "t") for level in levels]
+
+
+def test_a_column_of_true_and_false_refuses_words_of_two_pairs() -> None:
+    encoding = fit(tidy(pd.DataFrame({"a": ["yes", "no"] * 3})))
+    with pytest.raises(DataError, match="row 1: 'F' is not true or false"):
+        encoding.transform(tidy(pd.DataFrame({"a": ["N", "F"]})))
+
+
+def test_a_column_known_to_hold_texts_stays_one() -> None:
+    encoding = fit(tidy(pd.DataFrame({"sex": list("MFI") * 3})))
+    for column in (["F", "F"], pd.Categorical(["F", "F"])):
+        found = encoding.transform(tidy(pd.DataFrame({"sex": column}), texts=["sex"]))
+        assert found.unseen == {}
+        np.testing.assert_allclose(found.x + encoding.mean, [[1, 0, 0]] * 2)
+
+
+def test_new_rows_without_any_text_are_filled_in() -> None:
+    encoding = fit(tidy(pd.DataFrame({"a": ["x", "y", "y", None]})), missing="impute")
+    found = encoding.transform(tidy(pd.DataFrame({"a": [None, None]})))
+    assert encoding.feature_names == ("a=x", "a=y", "a is missing")
+    np.testing.assert_allclose(found.x + encoding.mean, [[0, 1, 1]] * 2)
+    assert found.n_missing == {"a": 2} and found.unseen == {}
+    with pytest.raises(DataError, match="column 'a', row 0: the value is missing"):
+        fit(tidy(pd.DataFrame({"a": list("xyy")}))).transform(tidy(pd.DataFrame({"a": [None, None]})))
+
+
+def test_gaps_are_counted_in_columns_that_are_left_out() -> None:
+    frame = tidy(pd.DataFrame({"a": np.arange(6.0), "same": [7.0] * 4 + [np.nan] * 2}))
+    encoding = fit(frame, slice(0, 4), missing="impute")
+    assert encoding.feature_names == ("a",)
+    assert encoding.transform(frame, np.arange(3, 6)).n_missing == {"same": 2}
+    assert encoding.transform(frame[["a"]]).n_missing == {}
 
 
 def test_two_features_of_one_name_are_refused() -> None:

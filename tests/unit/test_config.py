@@ -12,7 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from bnn.config import RESERVED_NAMES, ConfigError, check_files, load, merge, runs
-from bnn.config_model import Sampler, Settings
+from bnn.config_model import Sampler, Settings, Split
 from bnn.kernels import make_kernel
 
 ROOT = Path(__file__).parents[2]
@@ -77,7 +77,8 @@ def test_stratify_is_off_for_regression() -> None:
 
 
 def test_keys_that_have_no_effect_on_a_split_do_not_change_it() -> None:
-    shared = {"split": {"seed": 7, "column": "c", "test_value": "x", "test_size": 0.3}, "repeats": 4}
+    keys = {"seed": 7, "column": "c", "test_value": "x", "test_size": 0.3}
+    shared = {"split": keys, "repeats": 4}
     source = {"kind": "csv", "path": "a.csv", "target": "y"}
 
     def resolved(task: str, **own: Any) -> dict[str, Any]:
@@ -98,6 +99,11 @@ def test_keys_that_have_no_effect_on_a_split_do_not_change_it() -> None:
     assert resolved("timeseries", series={"time": "t"}) == by_lot | in_time | {"column": "t"}
     by_column = {"method": "column", "column": "c", "test_value": "x", "test_size": 0.2}
     assert resolved("regression", split={"method": "column"}) == in_time | by_column
+    # A file of test rows needs no split at all.
+    source["test"] = "b.csv"
+    defaults = {name: field.default for name, field in Split.model_fields.items()}
+    keys["method"] = "group"
+    assert resolved("classification") == defaults | {"repeats": 1}
 
 
 def test_a_repeated_dataset_is_a_run_for_each_seed_of_the_split() -> None:

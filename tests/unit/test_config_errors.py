@@ -124,6 +124,8 @@ $CSV, target: y}, split: {method: time, test_value: a} >> x.split.test_value: ha
 $CSV, target: y}, split: {method: column, column: c, test_size: 0.3} >> x.split.test_size: has no effect on `method: col
 $CSV, target: y}, split: {method: group, column: c, stratify: true} >> x.split.stratify: has no effect on `method: gr
 $CSV, target: y}, split: {method: group, column: y} >> x.split.column: 'y' is the target, which cannot be known before
+$CSV, target: y, drop: [c]}, split: {method: group, column: c} >> x.source.drop: names 'c', which split.column needs
+$SERIES, drop: [t]}, series: {time: t} >> x.source.drop: names 't', which series.time needs; take it out
 $CSV, target: y}, series: {lags: 2} >> x.series: has no effect on the task regression; remove it, or set `task: timeser
 $SERIES}, split: {method: random} >> x.split.method: has no effect, because a time series is split by time; remove it
 $SERIES}, split: {method: time, column: t} >> x.split.column: has no effect, because a time series is split by time; rem

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.model_selection import train_test_split
@@ -278,6 +279,38 @@ def test_a_class_is_its_number_however_each_file_writes_it(tmp_path: Path) -> No
     assert found.class_names == ("0.5", "1.5") and found.y_test.tolist() == [0, 1, 1]
     with pytest.raises(DataError, match=r"the test file has class '0\.51'"):
         read_two(tmp_path, train, "a,y\n1,0.51\n2,1.50\n", task="classification")
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_a_column_of_texts_is_one_in_the_test_file_too(tmp_path: Path, kind: str) -> None:
+    """There F alone would look like false."""
+    train = pd.DataFrame({"sex": list("MFI") * 4, "a": np.arange(12.0), "y": np.arange(12.0)})
+    source = {"kind": kind, "target": "y", "target_unit": ""}
+    for key, frame in (("path", train), ("test", train[train["sex"] == "F"])):
+        source[key] = str(tmp_path / f"{key}.{kind}")
+        frame.to_csv(source[key], index=False) if kind == "csv" else frame.to_parquet(
+            source[key], index=False
+        )
+    found = prepare("mine", task="regression", source=source, split=SPLIT | {"column": "nowhere"})
+    assert found.feature_names == ("sex=F", "sex=I", "sex=M", "a")
+    np.testing.assert_allclose((found.x_test + found.feature_mean)[:, :3], [[1, 0, 0]] * 4)
+
+
+@pytest.mark.parametrize(
+    ("n_train", "n_test", "message"),
+    [
+        (4, 2, r"train\.csv: the file has 4 rows to train, but at least 5 are needed; add rows"),
+        (5, 1, r"test\.csv: the file has 1 row to test, but at least 2 are needed; add rows"),
+        (5, 2, None),
+    ],
+)
+def test_each_of_two_files_needs_rows(tmp_path: Path, n_train: int, n_test: int, message: str | None) -> None:
+    train, test = ("a,y\n" + "".join(f"{i},{i}\n" for i in range(n)) for n in (n_train, n_test))
+    if message is None:
+        assert len(read_two(tmp_path, train, test, task="regression").y_test) == n_test
+        return
+    with pytest.raises(DataError, match=message):
+        read_two(tmp_path, train, test, task="regression")
 
 
 @pytest.mark.parametrize(

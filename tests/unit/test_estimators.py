@@ -347,6 +347,16 @@ def test_frames_with_texts_truth_and_gaps(table: tuple[pd.DataFrame, pd.Series],
     np.testing.assert_allclose(model.predict(X.iloc[3:5]), expected[3:5], rtol=1e-12)
 
 
+def test_a_prediction_does_not_depend_on_the_other_rows(table: tuple[pd.DataFrame, pd.Series]) -> None:
+    """F alone looks like false, but the fit knows a column of texts, and rows of gaps alone."""
+    X = table[0].assign(sex=np.resize(list("MFI"), 50))
+    X.loc[4:6, "sex"] = None
+    model = BNNRegressor(**QUICK, missing="impute").fit(X, table[1])
+    expected = np.asarray(model.predict(X))
+    for rows in ([1, 10, 13], [4, 5]):
+        np.testing.assert_allclose(model.predict(X.iloc[rows]), expected[rows])
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [

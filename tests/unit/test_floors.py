@@ -38,7 +38,7 @@ class Design:
 DESIGN = Design(
     floors={
         0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode", "footprint"}
-        | {"csv_files", "tidy", "columns", "tables", "synthetic", "sources", "downloads"}
+        | {"csv_files", "tidy", "column", "columns", "tables", "synthetic", "sources", "downloads"}
         | {"mixing", "progress", "processes", "arviz_import", "ranking", "repeats"},
         1: {"datasets", "checkpoint", "job", "locks", "network", "priors", "likelihoods", "mixture", "psis"}
         | {"verdict", "splits", "times", "timeseries"},
@@ -61,7 +61,8 @@ DESIGN = Design(
     },
     same_floor={
         "tidy": {"csv_files"},  # errors, and what a missing value or a truth value looks like
-        "columns": {"csv_files", "tidy"},
+        "column": {"csv_files", "tidy"},
+        "columns": {"column", "csv_files", "tidy"},
         "tables": {"csv_files", "tidy"},
         "sources": {"tables", "tidy", "synthetic", "downloads", "storage"},
         "downloads": {"csv_files"},

@@ -316,6 +316,17 @@ def test_faults_of_openml_are_told(openml: list[Any], server: str) -> None:
         read_source({"kind": "openml", "id": 7}, is_class=True)
 
 
+def test_the_target_that_openml_names_has_no_other_role(openml: list[Any]) -> None:
+    source = {"kind": "openml", "id": 7}
+    for keys, aside, named in (
+        ({}, ["class"], "split or series"),
+        ({"categorical": ["class"]}, [], "source.categorical"),
+        ({"drop": ["class"]}, [], "source.drop"),
+    ):
+        with pytest.raises(DataError, match=f"OpenML 7: the target column 'class' is named by {named} too"):
+            read_source({**source, **keys}, is_class=True, aside=aside)
+
+
 def test_a_changed_file_of_openml_is_refused(openml: list[Any]) -> None:
     Server.files["/data/v1/download/70/toy.arff"] += b"1,2,red,a\n"
     with pytest.raises(DataError, match="md5 checksum"):

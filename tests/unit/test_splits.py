@@ -1,12 +1,13 @@
 """Splits by lot, in time, by group and as a column says; each fault is named."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from bnn.splits import Rows, split_rows
-from bnn.tables import DataError
+from bnn.tables import DataError, read_csv
 from bnn.times import read_times
 
 SPLIT = {
@@ -107,3 +108,31 @@ def test_times_are_numbers_or_dates() -> None:
     )
     assert is_date
     assert values.tolist() == [0, 86400, 30, 3600]
+
+
+def test_times_and_marks_of_test_rows_may_have_a_decimal_comma(tmp_path: Path) -> None:
+    """Also with more digits than a group may have; a point would be a mark of thousands."""
+    path = tmp_path / "a.csv"
+    options: dict[str, Any] = {
+        "target": "y",
+        "is_class": False,
+        "separator": ";",
+        "decimal": ",",
+        "aside": ["t"],
+    }
+
+    def read(times: list[str]) -> Rows:
+        path.write_text(
+            "t;y\n" + "".join(f"{time};{i},5\n" for i, time in enumerate(times)), encoding="utf-8"
+        )
+        table = read_csv(str(path), **options)
+        return Rows(table.y, (), "y", table.aside["t"], table.first_row, table.decimal)
+
+    times = [f"{(20 - i) / 10:.1f}".replace(".", ",") for i in range(20)]
+    for last in ("0,1", "0,10000000000000001"):
+        _, test = split(read([*times[:-1], last]), method="time", column="t")
+        assert test == [3, 2, 1, 0]
+    _, test = split(read(["0,5", "1,5", "1,5", "2"] * 5), method="column", column="t", test_value="1,5")
+    assert test == [i for i in range(20) if i % 4 in (1, 2)]
+    with pytest.raises(DataError, match=r"column 't', row 21: '1\.500' is not a time"):
+        split(read([*times[:-1], "1.500"]), method="time", column="t")

@@ -31,6 +31,10 @@ class Fault(NamedTuple):
     """Keys of the source with which the file works, where the message offers them"""
     task: Any = "regression"
     columns: dict[str, Any] | None = None
+    test: list[list[str]] | None = None
+    """Header and rows of a file of test rows, `test.csv`"""
+    where: str = "mine.csv"
+    """The file that the error names"""
 
 
 def rows(**changes: Callable[[int], Any]) -> list[list[str]]:
@@ -214,6 +218,19 @@ FAULTS = [
         "split.test_size 0.25 of 3 rows gives 2 to train and 1 to test, but at least 5 and 2 are needed; add rows",
     ),
     Fault(
+        "3 rows, and a file of test rows",
+        text(rows()[:4]),
+        "the file has 3 rows to train, but at least 5 are needed; add rows",
+        test=rows(),
+    ),
+    Fault(
+        "a file of 1 test row",
+        text(rows()),
+        "the file has 1 row to test, but at least 2 are needed; add rows",
+        test=rows()[:2],
+        where="test.csv",
+    ),
+    Fault(
         "2 GB of nothing",
         sparse,
         "line 1 has more than 16777216 characters: this is no table of lines and columns",
@@ -229,6 +246,9 @@ FAULTS = [
 
 def read(fault: Fault, path: Path, **keys: Any) -> Dataset:
     source = {"kind": "csv", "path": str(path), "target": "y", **keys}
+    if fault.test is not None:
+        source["test"] = str(path.with_name("test.csv"))
+        text(fault.test)(path.with_name("test.csv"))
     split = {"method": "random", "test_size": 0.25, "stratify": True, "seed": 1}
     return prepare("mine", task=fault.task, source=source, split=split, columns=fault.columns)
 
@@ -246,7 +266,7 @@ def test_a_fault_is_one_line_that_says_where_and_what_to_do(fault: Fault, tmp_pa
     with pytest.raises(DataError) as error:
         read(fault, path)
     assert time.monotonic() - start < 30, "an answer must not take as long as reading whatever was named"
-    assert str(error.value).startswith(f"dataset 'mine': {path}: {fault.message}")
+    assert str(error.value).startswith(f"dataset 'mine': {tmp_path / fault.where}: {fault.message}")
     assert str(error.value).isprintable() and len(str(error.value)) < 600 + len(str(path))
     if fault.remedy is not None:
         found = read(fault, path, **fault.remedy)
