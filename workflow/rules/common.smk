@@ -12,7 +12,9 @@ from snakemake_interface_executor_plugins.settings import ExecMode
 # machine's disk, the workflow uses the installed one.
 ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
 if (ROOT / "bnn").is_dir() and sys.path[0] != str(ROOT):
-    sys.path.insert(0, str(ROOT))  # before the folder where `python -m snakemake` was started, which may have another
+    sys.path.insert(
+        0, str(ROOT)
+    )  # before the folder where `python -m snakemake` was started, which may have another
 
 import bnn
 from bnn.config import ConfigError, chain_settings, check_files, load, runs
