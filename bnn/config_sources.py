@@ -125,7 +125,7 @@ class TsvSource(_Table):
 
 
 class ParquetSource(_Table):
-    """A Parquet file of your own (needs `pip install "bnn[parquet]"`)."""
+    """A Parquet file of your own (needs `pip install pyarrow`)."""
 
     kind: Literal["parquet"] = Field(description="A Parquet file.")
     path: _Path

@@ -194,7 +194,7 @@ class Network:
         except ModuleNotFoundError as error:
             raise ModuleNotFoundError(
                 f"no module {error.name!r}, which network.engine: numba in the config needs: "
-                'run pip install "bnn[fast]", or set network.engine to numpy',
+                "run pip install numba, or set network.engine to numpy",
                 name=error.name,
             ) from error
         parts = [layout.slices[name] for name in self.parameter_shapes]

@@ -71,11 +71,17 @@ def predict_file(
     Raises
     ------
     DataError
-        If the file cannot be used, the message names file, column and row; or if the predictions would replace it.
+        If the file cannot be used, the message names file, column and row; if the predictions would replace it; or if
+        the folder is that of a dataset with repeats.
     FileNotFoundError
         If the folder holds no finished run.
     """
     folder = Path(results)
+    if (folder / "repeats.json").is_file():
+        raise DataError(
+            f"{folder}: this dataset is repeated on several splits, each with a network of its own: name the folder of "
+            f"one, such as {folder}.0"
+        )
     for name in ("data.nc", "posterior.nc"):
         if not (folder / name).is_file():
             raise FileNotFoundError(

@@ -110,7 +110,7 @@ def _read_parquet(
             import pyarrow.parquet
         except ImportError as error:
             raise DataError(
-                'reading Parquet needs a library: pip install "bnn[parquet]", or save the table as CSV'
+                "reading Parquet needs a library: pip install pyarrow, or save the table as CSV"
             ) from error
         if os.path.isdir(path):
             raise DataError("the file cannot be read: it is a folder; check source.path")

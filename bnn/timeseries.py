@@ -14,6 +14,9 @@ from bnn.splits import MIN_TEST_ROWS, MIN_TRAIN_ROWS, Rows, check_target
 from bnn.tables import DataError, Table
 from bnn.times import Times, read_times
 
+LONGEST_STEP = 1.5
+"""Usual steps that one step of a series may be long."""
+
 
 class Windows(NamedTuple):
     """Rows of the series that each row of the table is made of."""
@@ -89,18 +92,29 @@ def split_windows(windows: Windows, test_size: float) -> tuple[np.ndarray, np.nd
 
 
 def series_times(column: str, cells: np.ndarray, *, first_row: int = 0, decimal: str = ".") -> Times:
-    """Read the times of a series, which must increase from row to row.
+    """Read the times of a series, which must increase from row to row by steps of about one length.
+
+    Months differ by a tenth; a step of half as much again as the usual one means that a row is missing, and every lag
+    across it would be of another time than its name says.
 
     Raises
     ------
     DataError
-        If a cell is no time, or does not come after the one above it; the message names its row.
+        If a cell is no time, does not come after the one above it, or comes too long after it; the message names its
+        row.
     """
     times = read_times(column, cells, first_row=first_row, decimal=decimal)
     for row in np.flatnonzero(np.diff(times.values) <= 0):
         raise DataError(
             f"column '{column}', row {row + 1 + first_row}: {cells[row + 1]} does not come after {cells[row]} in the "
             "row above; put the rows in the order of time, one for each time"
+        )
+    steps = np.diff(times.values)
+    for row in np.flatnonzero(steps > LONGEST_STEP * np.median(steps)):
+        raise DataError(
+            f"column '{column}', row {row + 1 + first_row}: from {cells[row]} to {cells[row + 1]} is longer than other "
+            "steps, but lags count rows; put in a row for each time that is missing, or leave out series.time if rows "
+            "are steps of one length all the same, as trading days are"
         )
     return times
 

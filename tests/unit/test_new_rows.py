@@ -338,6 +338,17 @@ def test_one_row_is_one_row(tmp_path):
     assert predict_file(results, path, tmp_path / "out.csv").notes[0].startswith("1 row predicted, ")
 
 
+def test_a_repeated_dataset_has_no_network_of_its_own(tmp_path, capsys):
+    """Files of a run before repeats were asked for may still lie in its folder."""
+    dataset = make_dataset("regression")
+    results, _ = finished_run(tmp_path, dataset)
+    path = write_rows(tmp_path / "new.csv", dataset, dataset.x_test)
+    (results / "repeats.json").write_text("{}", encoding="utf-8")
+    assert main(["predict", str(results), str(path)]) == 1
+    assert f"name the folder of one, such as {results}.0" in capsys.readouterr().err
+    assert not default_out_path(results, path).exists()
+
+
 def test_missing_files_are_named(tmp_path, capsys):
     dataset = make_dataset("regression")
     results, _ = finished_run(tmp_path, dataset)

@@ -45,3 +45,16 @@ def test_times_must_increase() -> None:
         DataError, match="column 'm', row 4: 2026-02 does not come after 2026-02 in the row above"
     ):
         series_times("m", np.array(["2026-01", "2026-02", "2026-02"]), first_row=2)
+
+
+def test_a_row_that_is_missing_from_a_series_is_named() -> None:
+    """Every lag across it would be of another time than its name says."""
+    months = np.array([f"2025-{month:02}-01" for month in range(1, 13)])
+    assert series_times("month", months).is_date, "months of 28 and of 31 days are steps of one length"
+    with pytest.raises(
+        DataError,
+        match="column 'month', row 6: from 2025-04-01 to 2025-06-01 is longer than other steps, but lags count rows",
+    ):
+        series_times("month", np.delete(months, 4), first_row=2)
+    with pytest.raises(DataError, match=r"column 't', row 3: from 2\.5 to 4\.5 is longer"):
+        series_times("t", np.array([0.5, 1.5, 2.5, 4.5, 5.5]))
