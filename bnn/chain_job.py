@@ -28,6 +28,7 @@ from bnn.checkpoint import (
 )
 from bnn.datasets import Dataset
 from bnn.job import Interrupted, Interruption
+from bnn.kernels import make_kernel
 from bnn.locks import exclusive_lock
 from bnn.posterior import Posterior, make_posterior
 from bnn.progress import Progress
@@ -287,7 +288,8 @@ def _write_draws(
         "dataset": job.dataset.name,
         "seed": job.settings["seed"],
         "layout": posterior.layout.to_json(),
-        "kernel": settings.kernel,
+        # By its own name: nobody should have to look up what auto is.
+        "kernel": make_kernel(settings.kernel, langevin=settings.langevin).name,
         "n_warmup": settings.explore + settings.warmup,
         "n_draws": settings.draws,
         "thin": settings.thin,

@@ -103,7 +103,7 @@ def eager(monkeypatch):
 
 
 def test_a_job_writes_the_draws_of_its_chains_and_all_that_is_needed(tmp_path):
-    job = make_job(tmp_path)
+    job = make_job(tmp_path, kernel="auto")
     run(job)
     posterior = make_posterior(DATASET, network=NETWORK, prior=PRIOR, likelihood=LIKELIHOOD)
     expected = run_chains(posterior, (1, 3), 5, job.sampler, Silent())
