@@ -129,9 +129,12 @@ def fault_of_name(name: str) -> str | None:
     if len(name) > _LONGEST_NAME:
         return f"has {len(name)} characters, more than {_LONGEST_NAME}"
     for character in name:
-        # Control and format characters, and separators of lines: NetCDF ends a text at a NUL, and a page or a
+        # Control, format, private and unassigned characters, and separators of lines: NetCDF ends a text at a NUL, and a page or a
         # terminal may show something else than what is there.
-        if unicodedata.category(character) in ("Cc", "Cf", "Zl", "Zp") and character not in _JOINERS:
+        if (
+            unicodedata.category(character) in ("Cc", "Cf", "Co", "Cn", "Zl", "Zp")
+            and character not in _JOINERS
+        ):
             return f"holds a character that cannot be seen (U+{ord(character):04X})"
     return None
 

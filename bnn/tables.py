@@ -180,7 +180,7 @@ def check_names(
     for role, key, name in asked:
         if name not in names:
             close = difflib.get_close_matches(name, names, n=1)
-            hint = f"; did you mean '{close[0]}'?" if close else ""
+            hint = f"; did you mean '{shown(close[0])}'?" if close else ""
             what = "target column" if role == "target" else "column"
             raise DataError(
                 f"there is no {what} '{shown(name)}'{key} (the columns are {listing(names)}){hint}"
@@ -356,7 +356,7 @@ def read_features(
         extra = [name for name in header if name not in kinds and name not in ignored]
         if missing:
             close = difflib.get_close_matches(missing[0], extra, n=1)
-            hint = f"; is it '{close[0]}'? Then rename that" if close else ""
+            hint = f"; is it '{shown(close[0])}'? Then rename that" if close else ""
             columns_are = "column {} is" if len(missing) == 1 else "columns {} are"
             raise DataError(
                 f"row 1: {columns_are.format(listing(missing))} missing, which the network was trained on{hint}"
