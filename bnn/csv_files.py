@@ -129,8 +129,8 @@ def fault_of_name(name: str) -> str | None:
     if len(name) > _LONGEST_NAME:
         return f"has {len(name)} characters, more than {_LONGEST_NAME}"
     for character in name:
-        # Control, format, private and unassigned characters, and separators of lines: NetCDF ends a text at a NUL, and a page or a
-        # terminal may show something else than what is there.
+        # Control, format, private and unassigned characters, and separators of lines: NetCDF ends a text at a NUL, and
+        # a page or a terminal may show something else than what is there.
         if (
             unicodedata.category(character) in ("Cc", "Cf", "Co", "Cn", "Zl", "Zp")
             and character not in _JOINERS
