@@ -79,8 +79,8 @@ class Network(Section):
     engine: Literal["numpy", "numba"] = Field(
         "numpy",
         description="What evaluates the log density and its gradient: NumPy, or loops compiled by Numba, which "
-        "are 1.5 to 6 times as fast with `precision: float32` (needs `pip install numba`; the first chain "
-        "on a machine waits a quarter of a minute for the compiler). Results agree to rounding, not bit for bit.",
+        "are 2 to 4 times as fast with `precision: float32` (needs `pip install numba`; the first chain "
+        "on a machine waits a few seconds for the compiler). Results agree to rounding, not bit for bit.",
     )
 
 

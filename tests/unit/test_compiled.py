@@ -1,5 +1,8 @@
 """The compiled engine, and what both engines promise: same gradients, tiles, chains apart, bounded memory."""
 
+import os
+import platform
+import subprocess
 import sys
 import tracemalloc
 
@@ -99,6 +102,23 @@ def test_every_width_takes_the_right_loop(sizes):
         passes.add_gradient(gradients[-1])
     assert np.allclose(outputs[0], outputs[1], rtol=1e-12, atol=1e-12)
     assert np.allclose(gradients[0], gradients[1], rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the features are those of x86-64")
+@pytest.mark.parametrize(("features", "vector_bytes"), [("+avx,+avx2,+fma", 32), ("+sse2", 16)])
+def test_loops_of_other_processors(features, vector_bytes, tmp_path):
+    """The processor decides how long vectors are and how large tiles: here as on one that can do less than this."""
+    settings = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
+    code = (
+        f"import pytest, bnn.compiled_loops as loops; assert loops._VECTOR_BYTES == {vector_bytes}; "
+        f"raise SystemExit(pytest.main(['-q', '-p', 'no:cacheprovider', {__file__!r}, "
+        "'-k', 'every_width or several_tiles or everywhere']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | settings, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert " passed" in done.stdout
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -253,7 +273,8 @@ def test_parameters_with_a_gap_are_refused():
 
 def test_without_numba_the_error_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
-    monkeypatch.delitem(sys.modules, "bnn.compiled")
+    for name in ("bnn.compiled", "bnn.compiled_loops"):
+        monkeypatch.delitem(sys.modules, name)
     network = Network((2, 1), activation="tanh", dtype="float64", engine="numba")
     layout = ParameterLayout(network.parameter_shapes)
     with pytest.raises(ModuleNotFoundError, match=r"network\.engine.* pip install numba"):

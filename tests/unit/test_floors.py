@@ -37,9 +37,18 @@ class Design:
 
 DESIGN = Design(
     floors={
-        0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode", "footprint"}
+        0: {
+            "seeding",
+            "layout",
+            "activations",
+            "compiled",
+            "compiled_loops",
+            "metrics",
+            "storage",
+            "sourcecode",
+        }
         | {"csv_files", "tidy", "column", "columns", "tables", "synthetic", "sources", "downloads"}
-        | {"mixing", "progress", "processes", "arviz_import", "ranking", "repeats"},
+        | {"footprint", "mixing", "progress", "processes", "arviz_import", "ranking", "repeats"},
         1: {"datasets", "checkpoint", "job", "locks", "network", "priors", "likelihoods", "mixture", "psis"}
         | {"verdict", "splits", "times", "timeseries"},
         2: {"posterior", "posterior_file", "kernels"},
@@ -61,6 +70,7 @@ DESIGN = Design(
     },
     same_floor={
         "tidy": {"csv_files"},  # errors, and what a missing value or a truth value looks like
+        "compiled": {"compiled_loops"},
         "column": {"csv_files", "tidy"},
         "columns": {"column", "csv_files", "tidy"},
         "tables": {"csv_files", "tidy"},
@@ -89,7 +99,7 @@ DESIGN = Design(
         "arviz": {"inference_data"},
         "xarray": set(),
     }
-    | {"matplotlib": {"plots"}, "jinja2": {"report"}, "numba": {"compiled"}},
+    | {"matplotlib": {"plots"}, "jinja2": {"report"}, "numba": {"compiled_loops"}},
     # The networks and samplers are written here, on NumPy.
     forbidden=frozenset(
         [
