@@ -112,7 +112,7 @@ def test_loops_of_other_processors(features, vector_bytes, tmp_path):
     code = (
         f"import pytest, bnn.compiled_loops as loops; assert loops._VECTOR_BYTES == {vector_bytes}; "
         f"raise SystemExit(pytest.main(['-q', '-p', 'no:cacheprovider', {__file__!r}, "
-        "'-k', 'every_width or several_tiles or everywhere']))"
+        "'-k', 'every_width or several_tiles or everywhere or engines_agree']))"
     )
     done = subprocess.run(
         [sys.executable, "-c", code], env=os.environ | settings, capture_output=True, text=True, check=False
