@@ -56,9 +56,9 @@ class CompiledPasses:
         n_blocks = max(1, -(-n_rows // size))
         self._x = _aligned((n_blocks, n_inputs, size), x.dtype)
         for block in range(n_blocks):
-            rows = x[block * size : (block + 1) * size]
-            self._x[block, :, : len(rows)] = rows.T
-            self._x[block, :, len(rows) :] = rows[-1:].T
+            rows = np.arange(block * size, (block + 1) * size)
+            # The last block is filled up with its last row: whatever is made of that is finite where the row's is.
+            self._x[block] = x[np.minimum(rows, n_rows - 1)].T
         bytes_in_block = size * sum(sizes[1:]) * x.dtype.itemsize
         self._blocks_in_tile = min(n_blocks, max(1, _TILE_BYTES // bytes_in_block))
         step = self._blocks_in_tile * size
