@@ -29,9 +29,6 @@ from bnn.storage import write_csv, write_json
 
 SPLITS = ("train", "test")
 
-COVERAGE_90 = (0.80, 0.97)
-"""Shares of test rows inside their 90 % interval that raise no flag."""
-
 MAX_ERRORS = 2.0
 """Standard errors by which the BNN's NLL may exceed the ordinary network's without a flag."""
 
@@ -100,7 +97,7 @@ def evaluate(
         else None,
         "architecture": [int(size) for size in about["architecture"]],
         "n_params": int(about["n_params"]),
-        "flags": flags(differences, models),
+        "flags": flags(differences, models, n_test=len(dataset.y_test)),
         "models": models,
         "differences": differences,
         "bootstrap": {"n_replicates": bootstrap.N_REPLICATES, "level": bootstrap.LEVEL},
@@ -157,7 +154,7 @@ def save(
 
 
 def flags(
-    differences: Mapping[str, Mapping[str, Mapping[str, float]]], models: Mapping[str, Any]
+    differences: Mapping[str, Mapping[str, Mapping[str, float]]], models: Mapping[str, Any], *, n_test: int
 ) -> list[dict[str, Any]]:
     """Return what a reader of the scores must not overlook, each `{name, raised, text, value, limit}`.
 
@@ -167,6 +164,8 @@ def flags(
         Of `bnn.evaluation.bootstrap.compare`.
     models
         Model -> split -> score -> {"value": ...}.
+    n_test
+        Number of test rows.
     """
     found = differences["baseline"]["nll"]
     gap, error = found["value"], found["se"]
@@ -186,14 +185,16 @@ def flags(
     ]
     if "coverage_90" in models["bnn"]["test"]:
         share = models["bnn"]["test"]["coverage_90"]["value"]
-        low, high = COVERAGE_90
+        low, high = calibration.usual_coverage(0.9, n_test)
         result.append(
             {
                 "name": "coverage_90_off",
                 "raised": not low <= share <= high,
-                "text": f"The BNN's 90 % intervals hold {100 * share:.1f} % of the test rows.",
+                "text": f"The BNN's 90 % intervals hold {100 * share:.1f} % of the {n_test:,} test rows; a calibrated model's "
+                f"would hold {100 * low:.1f} to {100 * high:.1f} % of so many (false alarms: at most "
+                f"{100 * calibration.FALSE_ALARMS:g} % of tables).",
                 "value": share,
-                "limit": list(COVERAGE_90),
+                "limit": [low, high],
             }
         )
     return result
