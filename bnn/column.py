@@ -26,7 +26,7 @@ class Column:
         Its name in the table.
     kind
         What it holds: "number", "boolean", "text"; "dropped": not asked, because the config drops it; "aside": it says
-        how rows are split, or their time.
+        how rows are split, or their time; "id": it names rows.
     has_value
         Whether its numbers, or truth, are a feature (not so where they are constant).
     levels
@@ -44,7 +44,7 @@ class Column:
     """
 
     name: str
-    kind: Literal["number", "boolean", "text", "dropped", "aside"] = "number"
+    kind: Literal["number", "boolean", "text", "dropped", "aside", "id"] = "number"
     has_value: bool = True
     levels: tuple[str, ...] = ()
     rare: tuple[str, ...] = ()

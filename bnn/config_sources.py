@@ -64,6 +64,15 @@ _Categorical = Annotated[
         "it were text.",
     ),
 ]
+_RowId = Annotated[
+    str | None,
+    Field(
+        default=None,
+        min_length=1,
+        description="The column that names rows, such as an id: no feature, it stands beside the rows in "
+        "predictions.csv and in the report.",
+    ),
+]
 _Separator = Annotated[
     str,
     Field(
@@ -88,6 +97,10 @@ class _Table(Group):
         for role, names in (("drop", drop), ("categorical", categorical)):
             if target in names:
                 raise ValueError(f"{role} must not name the target '{target}'")
+        row_id = getattr(self, "row_id", None)
+        for role, names in (("target", [target]), ("drop", drop), ("categorical", categorical)):
+            if row_id in names and row_id is not None:
+                raise ValueError(f"{role} and row_id both name {row_id}; remove it from one of them")
         if both := sorted(set(drop) & set(categorical)):
             raise ValueError(f"drop and categorical both name {', '.join(both)}; remove it from one of them")
         separator, decimal = getattr(self, "separator", ";"), getattr(self, "decimal", ".")
@@ -107,6 +120,7 @@ class CsvSource(_Table):
     target: _Target
     target_unit: _Unit
     drop: _Drop
+    row_id: _RowId
     categorical: _Categorical
     separator: _Separator
     decimal: _Decimal
@@ -121,6 +135,7 @@ class TsvSource(_Table):
     target: _Target
     target_unit: _Unit
     drop: _Drop
+    row_id: _RowId
     categorical: _Categorical
 
 
@@ -133,6 +148,7 @@ class ParquetSource(_Table):
     target: _Target
     target_unit: _Unit
     drop: _Drop
+    row_id: _RowId
     categorical: _Categorical
 
 
@@ -158,6 +174,7 @@ class OpenmlSource(_Table):
     )
     target_unit: _Unit
     drop: _Drop
+    row_id: _RowId
     categorical: _Categorical
 
     _numbers = field_validator("id", "version", mode="before")(read_yaml_value)
@@ -187,6 +204,7 @@ class UrlSource(_Table):
     target: _Target
     target_unit: _Unit
     drop: _Drop
+    row_id: _RowId
     categorical: _Categorical
     separator: _Separator
     decimal: _Decimal

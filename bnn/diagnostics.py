@@ -173,7 +173,7 @@ def summarise(
     predictions: dict[str, Any] = {}
     pointwise: dict[str, Variable] = {}
     for split in PREDICTIONS:
-        rows = dataset.row_train if split == "train" else dataset.row_test
+        rows = dataset.row_numbers(split)
         if not len(rows):  # all rows were given to train on, as an estimator's are
             continue
         found = _of_predictions(idata, split)
@@ -185,6 +185,7 @@ def summarise(
     summary: dict[str, Any] = {
         "dataset": dataset.name,
         "task": dataset.task,
+        "first_row": dataset.first_row,
         "kernel": about["kernel"],
         "adjusted": bool(about["adjusted"]),
         "thresholds": dict(thresholds),

@@ -97,6 +97,7 @@ def predict_file(
         str(path),
         encoding.kinds,
         ignored=(dataset.target_name, *encoding.unused),
+        row_id=dataset.id_name,
         separator=dataset.separator,
         decimal=dataset.decimal,
     )
@@ -106,6 +107,8 @@ def predict_file(
     predictor = make_predictor(dataset, **json.loads(idata["posterior"].attrs["settings"]), layout=layout)
     rng = chain_rng(int(idata["posterior"].attrs["seed"]), Stream.NEW_ROWS)
     table = predictions(dataset, predictor, theta, encoded.x, rng)
+    if features.ids is not None:
+        table.insert(1, "id", features.ids)
     with atomic_path(out_path) as temporary:
         table.to_csv(temporary, index=False)
     n_far = int(table["far"].sum())

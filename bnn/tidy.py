@@ -83,7 +83,8 @@ def _check_texts(name: str, column: "pd.Series", first_row: int) -> None:
         raise DataError(
             f"{place}: '{shown(cell)}' is not a number, and the column has {n_used} different texts in {len(codes)} "
             "rows: a name or an id says nothing about new rows; drop it (source.drop: "
-            f"[{name}]), or, if it is meant as a number, write it without unit, sign of percent or thousands"
+            f"[{name}]), keep it as the name of rows (source.row_id: {name}), or, if it is meant as a number, write it "
+            "without unit, sign of percent or thousands"
         )
     for code, level in enumerate(levels):
         if fault := fault_of_name(level):
@@ -102,8 +103,8 @@ def _check_row_numbers(name: str, values: np.ndarray) -> None:
     present = values[~np.isnan(values)]
     if len(present) > 2 and (present == np.round(present)).all() and np.unique(present).size == len(present):
         raise DataError(
-            f"column '{name}' numbers the rows, which says nothing about new ones; drop it (source.drop: [{name}]), or "
-            "rename it if it is a quantity"
+            f"column '{name}' numbers the rows, which says nothing about new ones; drop it (source.drop: [{name}]), "
+            f"keep it as the name of rows (source.row_id: {name}), or rename it if it is a quantity"
         )
 
 

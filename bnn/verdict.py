@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bnn.mixing import MIN_DRAWS
+from bnn.tables import ROW_COUNTING
 
 _LEVELS = ("FAIL", "WARN")
 _EXTREME = "look for extreme values in the data, or lower the scale in prior.weights"
@@ -211,7 +212,7 @@ def _findings_of_predictions(split: str, summary: Mapping[str, Any]) -> Iterator
             "constant",
         )
     if not _is_missing(figures["rhat_max"]):
-        where = f" (row {figures['worst_row']} of the source, counted from 0)"
+        where = f" (row {figures['worst_row']}, {ROW_COUNTING[summary['first_row']]})"
         ess = figures["ess_bulk_min"]
         yield from _findings_of_figures(label, figures["rhat_max"], ess, where, summary)
 

@@ -88,6 +88,8 @@ def evaluate(
         "n_test": len(dataset.y_test),
         "n_features": len(dataset.feature_names),
         "feature_names": list(dataset.feature_names),
+        "first_row": dataset.first_row,
+        "id_name": dataset.id_name,
         "columns": [_column(column) for column in dataset.columns or ()],
         "target_name": dataset.target_name,
         "target_unit": dataset.target_unit,
@@ -190,8 +192,8 @@ def flags(
             {
                 "name": "coverage_90_off",
                 "raised": not low <= share <= high,
-                "text": f"The BNN's 90 % intervals hold {100 * share:.1f} % of the {n_test:,} test rows; a calibrated model's "
-                f"would hold {100 * low:.1f} to {100 * high:.1f} % of so many (false alarms: at most "
+                "text": f"The BNN's 90 % intervals hold {100 * share:.1f} % of the {n_test:,} test rows; a calibrated "
+                f"model's would hold {100 * low:.1f} to {100 * high:.1f} % of so many (false alarms: at most "
                 f"{100 * calibration.FALSE_ALARMS:g} % of tables).",
                 "value": share,
                 "limit": [low, high],
@@ -286,7 +288,9 @@ def predictions_table(
     dataset: Dataset, bnn: ClassSummary | TargetSummary, forecasts: Forecasts
 ) -> dict[str, np.ndarray]:
     """Return columns that say what every model predicts for each test row."""
-    columns: dict[str, np.ndarray] = {"row": dataset.row_test}
+    columns: dict[str, np.ndarray] = {"row": dataset.row_numbers("test")}
+    if dataset.id_test is not None:
+        columns["id"] = dataset.id_test
     if isinstance(bnn, ClassSummary):
         names, y = np.array(dataset.class_names, dtype=str), dataset.y_test
         columns["y"] = names[y]

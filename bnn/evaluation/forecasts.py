@@ -121,7 +121,8 @@ def reference_mixture(references: Mapping[str, np.ndarray], model: str, split: s
 def check_rows(idata: StoredPosterior, dataset: Dataset, references: Mapping[str, np.ndarray]) -> None:
     """Raise ValueError if the rows of the posterior or of the references are not those of the table."""
     kind = "probability" if dataset.task == "classification" else "mean"
-    for split, rows in (("train", dataset.row_train), ("test", dataset.row_test)):
+    for split in ("train", "test"):
+        rows = dataset.row_numbers(split)
         if not np.array_equal(idata[PREDICTIONS[split]]["obs_id"].values, rows):
             raise ValueError(
                 f"{dataset.name}: the posterior was computed on other {split} rows than the table has"

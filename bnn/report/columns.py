@@ -12,6 +12,7 @@ _KINDS = {
     "text": "text",
     "dropped": "not read",
     "aside": "no feature",
+    "id": "names of rows",
 }
 _MAX_COLUMNS = 200
 """Columns that are shown; a wide table of genes must not make the page heavy."""
@@ -69,7 +70,7 @@ def _missing(column: Mapping[str, Any]) -> int:
 
 
 def _count(column: Mapping[str, Any], name: str) -> Cell:
-    if column["kind"] in ("dropped", "aside"):
+    if column["kind"] in ("dropped", "aside", "id"):
         return Cell("–")
     return Cell(formatting.count(column[name]), sort=column[name])
 
@@ -79,6 +80,8 @@ def _outcome(column: Mapping[str, Any]) -> str:
         return "left out: source.drop names it"
     if column["kind"] == "aside":
         return "left out: rows are put in order, or split, by it"
+    if column["kind"] == "id":
+        return "left out: source.row_id names it; it stands beside the rows"
     features = column["features"]
     n_values = len(features) - column["has_indicator"]
     parts = []

@@ -28,7 +28,7 @@ def convergence(diagnostics: Mapping[str, Any]) -> Table:
             Cell(formatting.count(figures["ess_tail_min"])),
         )
         row = figures["worst_row"]
-        where = "" if row is None else f"worst R-hat at row {formatting.count(row)}"
+        where = "" if row is None else f"worst R-hat at row {row}"
         rows.append(Row(f"Predictions, {split} rows", where, cells))
     informative = [
         ("Weights", "as sampled", diagnostics["weights"]["raw"]),

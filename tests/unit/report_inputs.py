@@ -76,6 +76,7 @@ def make_diagnostics(task: str, verdict: str = "PASS", dataset: str = "iris") ->
     }[verdict]
     return {
         "dataset": dataset,
+        "first_row": 2,
         "task": task,
         "kernel": "mala",
         "adjusted": True,
@@ -142,6 +143,8 @@ def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
         }
     metrics = {
         "dataset": dataset,
+        "first_row": 2,
+        "id_name": "",
         "task": task,
         "n_train": 120,
         "n_test": 30,

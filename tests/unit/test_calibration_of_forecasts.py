@@ -154,7 +154,8 @@ def test_narrow_intervals_of_a_forecast_on_few_rows_are_found():
         shares = []
         for _ in range(400):
             own, y = forecast(rng, 18, claimed)
-            shares.append(metrics.coverage(*own.interval(0.9), y))
+            lower, upper = own.interval(0.9)
+            shares.append(metrics.coverage(lower, upper, y))
         rates.append(np.mean([not low <= share <= high for share in shares]))
     assert rates[0] <= 0.025, "0.0064 +- 0.004"
     assert rates[1] >= 0.7, "0.79 +- 0.02"

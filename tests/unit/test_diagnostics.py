@@ -239,7 +239,7 @@ def test_one_shifted_chain_fails(judged):
     summary, _ = judged(theta, dataset)
     assert summary["verdict"] == "FAIL"
     pattern = (
-        r"Largest R-hat of the predictions for the test rows is 1\.\d{4} \(row \d+ of the source, counted from 0\), "
+        r"Largest R-hat of the predictions for the test rows is 1\.\d{4} \(row \d+, counted from 0\), "
         r"above 1\.05 \(diagnostics\.rhat_fail\): raise sampler\.warmup"
     )
     assert any(re.match(pattern, reason) for reason in summary["reasons"]), summary["reasons"]

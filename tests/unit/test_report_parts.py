@@ -160,6 +160,18 @@ def test_rows_to_look_at_show_observed_predicted_and_unusual_features() -> None:
     assert (outside[0].text, outside[0].remark, outside[1].remark) == ("317.0", "outside", "61.70 to 240.9")
 
 
+def test_a_row_is_named_by_its_number_and_its_name() -> None:
+    metrics = inputs.make_metrics("regression")
+    metrics["id_name"] = "site"
+    for entry in metrics["rows"]["most_uncertain"]:
+        entry["id"] = f"site {entry['row']}"
+    first = rows.worst_rows(metrics, "most_uncertain").rows[0]
+    assert (first.label, first.remark) == ("40", "site 40")
+    every = rows.all_features(metrics, "most_uncertain")
+    assert every is not None and every.columns[1] == "Row 40 (site 40)"
+    assert "row 40 (site 40)" in sentences.certainty(metrics, inputs.make_checks("regression"))
+
+
 def test_a_table_of_very_many_features_shows_those_that_stand_out() -> None:
     metrics = inputs.make_metrics("regression")
     names = [f"gene {index}" for index in range(500)]

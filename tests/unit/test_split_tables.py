@@ -20,10 +20,12 @@ SPLIT = {
 
 
 def made(
-    path: Path, text: str, *, task: Any = "regression", series: Any = None, target: str = "y", **split: Any
+    path: Path, text: str, *, task: Any = "regression", series: Any = None, target: str = "y", **more: Any
 ) -> Dataset:
+    """Read a text as a CSV file; what else is given goes to the split, or to the source."""
     path.write_text(text, encoding="utf-8")
-    source = {"kind": "csv", "path": str(path), "target": target}
+    split = {key: value for key, value in more.items() if key in SPLIT}
+    source = {"kind": "csv", "path": str(path), "target": target, **more}
     return prepare("mine", task=task, source=source, split=SPLIT | split, series=series)
 
 
@@ -67,6 +69,49 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
         )
 
 
+def test_rows_are_found_in_the_file_by_their_number(tmp_path: Path) -> None:
+    """As an editor counts lines: the header is line 1. The first one is the one that messages name."""
+    text = lines("a,name,y", [f"{i * i},n{i:03d},{i}" for i in range(20)])
+    found = made(tmp_path / "a.csv", text, row_id="name")
+    written = (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()
+    assert found.feature_names == ("a",) and found.id_name == "name"
+    for split in ("train", "test"):
+        ids = getattr(found, f"id_{split}")
+        assert [written[number - 1].split(",")[1] for number in found.row_numbers(split)] == ids.tolist()
+    found.save(tmp_path / "data.nc")
+    again = Dataset.load(tmp_path / "data.nc")
+    assert again.row_numbers("test").tolist() == found.row_numbers("test").tolist()
+    assert again.id_test is not None and found.id_test is not None
+    assert again.id_test.tolist() == found.id_test.tolist()
+    with pytest.raises(DataError, match="column 'a', row 4: 'x' is not a number, but other"):
+        made(tmp_path / "b.csv", text.replace("\n4,", "\nx,"), row_id="name")
+
+
+def test_rows_of_a_test_file_have_its_numbers(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text(lines("a,name,y", ["1,t0,2", "5,,3"]), encoding="utf-8")
+    text = lines("a,name,y", [f"{i * i},n{i},{i}" for i in range(20)])
+    found = made(tmp_path / "a.csv", text, row_id="name", test=str(tmp_path / "test.csv"))
+    assert found.row_numbers("train").tolist() == list(range(2, 22))
+    assert found.row_numbers("test").tolist() == [2, 3]
+    assert found.id_test is not None and found.id_test.tolist() == ["t0", ""], "a name may be missing"
+
+
+def test_a_series_keeps_the_name_of_the_row_that_is_forecast(tmp_path: Path) -> None:
+    text = lines("name,y", [f"n{i},{(7 * i) % 11}" for i in range(60)])
+    found = made(tmp_path / "a.csv", text, task="timeseries", series=SERIES, row_id="name", **IN_TIME)
+    assert found.id_test is not None
+    assert found.id_test.tolist() == [f"n{number - 2}" for number in found.row_numbers("test")]
+    assert found.row_numbers("test")[-1] == 61, "the last line of the file"
+
+
+def test_a_name_that_cannot_be_shown_is_refused(tmp_path: Path) -> None:
+    text = lines("a,name,y", [f"{i * i},n{i},{i}" for i in range(20)]).replace("n3,", "n\u200e3,")
+    with pytest.raises(DataError, match=r"column 'name', row 5: the text holds a character that cannot be"):
+        made(tmp_path / "a.csv", text, row_id="name")
+    with pytest.raises(DataError, match=r"there is no column 'nme' \(source.row_id\)"):
+        made(tmp_path / "a.csv", text, row_id="nme")
+
+
 SERIES = {"lags": 3, "horizon": 2, "time": None}
 IN_TIME: dict[str, Any] = {"method": "time", "stratify": False, "seed": None}
 
@@ -77,9 +122,8 @@ def test_a_series_becomes_a_regression_on_its_own_past(tmp_path: Path) -> None:
     found = made(tmp_path / "a.csv", text, task="timeseries", series=SERIES, **IN_TIME)
     assert (found.task, found.feature_names) == ("regression", ("lag_1", "lag_2", "lag_3"))
     assert found.time_test is not None
-    assert found.row_test.tolist() == found.time_test.tolist() == list(range(48, 60)), (
-        "numbered as in the file"
-    )
+    assert found.row_test.tolist() == list(range(48, 60))
+    assert found.time_test.tolist() == found.row_numbers("test").tolist(), "numbered as in the file"
     original = found.feature_mean + found.feature_scale * found.x_test
     for features, row in zip(original, found.row_test, strict=True):
         assert features == pytest.approx(values[[row - 2, row - 3, row - 4]])

@@ -11,8 +11,8 @@ NUMBER = re.compile(
     r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)*(?:e[-+]?\d+)?(?: × 10[\u2070-\u209f\u00b2\u00b3\u00b9]+)?(?!\w)"
 )
 CONSTANTS = {
-    "0": "what a difference is compared with; rows are counted from 0",
-    "1": "R-hat of chains that agree, AUROC of perfect separation",
+    "0": "what a difference is compared with",
+    "1": "R-hat of chains that agree, AUROC of perfect separation, the row of the header of a file",
     "0.5": "AUROC of chance",
     "90": "the level of the keys lower_90, upper_90 and coverage_90",
 }
