@@ -383,9 +383,12 @@ def _prediction_summary(
         # The same quantity twice, see _of_predictions.
         found = Convergence(*(values[:, :1] for values in found))
     rhat = found.rhat.reshape(len(rows), -1)
-    worst = None
+    ess = found.ess_bulk.reshape(len(rows), -1)
+    worst = worst_ess = None
     if not np.isnan(rhat).all():
         worst = int(rows[np.unravel_index(np.nanargmax(rhat), rhat.shape)[0]])
+    if not np.isnan(ess).all():
+        worst_ess = int(rows[np.unravel_index(np.nanargmin(ess), ess.shape)[0]])
     return {
         "n_quantities": int(rhat.size),
         "n_constant": int(found.constant.sum()),
@@ -400,6 +403,7 @@ def _prediction_summary(
         "ess_tail_median": _extreme(np.median, found.ess_tail),
         "mcse_mean_max": _extreme(np.max, found.mcse_mean),
         "worst_row": worst,
+        "worst_row_ess": worst_ess,
     }
 
 

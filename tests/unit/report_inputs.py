@@ -41,6 +41,7 @@ def make_diagnostics(task: str, verdict: str = "PASS", dataset: str = "iris") ->
         "ess_tail_median": 3001.0,
         "mcse_mean_max": 0.004,
         "worst_row": 77,
+        "worst_row_ess": 31,
     }
     weights = {"rhat_max": 1.61, "rhat_median": 1.2, "ess_bulk_min": 7.3, "ess_bulk_median": 31.0}
     chain = {

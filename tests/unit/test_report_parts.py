@@ -11,7 +11,7 @@ import yaml
 
 from bnn import verdict
 from bnn.config import load
-from bnn.report import advice, checks, overview, render_tables, rows, sentences
+from bnn.report import advice, checks, formatting, overview, render_overview, render_tables, rows, sentences
 from bnn.report.columns import columns
 from bnn.report.render import _config
 from bnn.report.scatter import HEIGHT, WIDTH, scatter
@@ -128,6 +128,47 @@ def test_the_comparison_says_what_the_interval_says(lower: float, upper: float, 
     assert expected in sentence.partition("negative log likelihood")[2]
     doubted = sentences.comparison(metrics, trusted=False)
     assert "favour" not in doubted and doubted.count("not to be trusted") == 2
+
+
+def test_a_missed_limit_is_named_with_its_place_and_not_like_praise() -> None:
+    diagnostics = inputs.make_diagnostics("regression", "FAIL")
+    for split, rhat in (("train", 1.062), ("test", 1.0577)):
+        diagnostics["predictions"][split] |= {"rhat_max": rhat, "ess_bulk_min": 140.0}
+    diagnostics["log_density"] |= {"rhat": 1.002, "ess_bulk": 96.4}
+    diagnostics["noise_scale"] |= {"rhat": 1.003, "ess_bulk": 300.0}
+    said = sentences.trust(diagnostics)
+    assert (
+        "R-hat of the prediction for train row 77 is 1.0620, 0.0120 above the limit of 1.05; the bulk effective sample "
+        "size of the log density is 96, below the limit of 100. No figure" in said
+    )
+    assert "at most" not in said and "what to change" in said
+    for entry in diagnostics["predictions"].values():
+        entry |= {"rhat_max": 1.001, "ess_bulk_min": 900.0}
+    diagnostics["log_density"]["ess_bulk"] = 900.0
+    assert "(FAIL): Chain 3 is stuck: raise sampler.target_acceptance. No figure" in sentences.trust(
+        diagnostics
+    )
+    diagnostics |= {"verdict": "WARN"}
+    diagnostics["predictions"]["test"] |= {"ess_bulk_min": 399.7}
+    said = sentences.trust(diagnostics)
+    assert "the bulk effective sample size of the noise scale is 300, below the limit of 400." in said
+
+
+def test_what_is_not_drawn_says_why() -> None:
+    entry = (inputs.make_diagnostics("regression", "FAIL"), inputs.make_metrics("regression"))
+    assert 'n/a <span class="remark">the chains did not converge</span>' in render_overview([entry])
+    metrics = inputs.make_metrics("regression")
+    metrics["differences"]["baseline"]["nll"]["lower"] = None
+    page = render_overview([(inputs.make_diagnostics("regression", "PASS"), metrics)])
+    assert 'n/a <span class="remark">it could not be computed</span>' in page
+
+
+@pytest.mark.parametrize(
+    ("unit", "square"),
+    [("m", "m²"), ("°C", "°C²"), ("USD", "USD²"), ("kWh/m²", "(kWh/m²)²"), ("100,000 USD", "(100,000 USD)²")],
+)
+def test_units_of_variances(unit: str, square: str) -> None:
+    assert formatting.squared(unit) == square
 
 
 def test_sentences_without_figures_say_so() -> None:

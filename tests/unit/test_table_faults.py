@@ -204,7 +204,8 @@ FAULTS = [
     Fault(
         "id column of numbers",
         text(rows(id=lambda i: 1000 + i)),
-        "column 'id' numbers the rows, which says nothing about new ones; drop it (source.drop: [id]), or rename it",
+        "column 'id' numbers the rows, which says nothing about new ones; drop it (source.drop: [id]), "
+        "keep it as the name of rows (source.row_id: id), or rename it",
         remedy=DROP_ID,
     ),
     Fault(
