@@ -95,7 +95,9 @@ def _check_texts(name: str, column: "pd.Series", first_row: int) -> None:
 def _date_error(name: str, row: int, cell: str) -> DataError:
     return DataError(
         f"column '{name}', row {row}: '{shown(cell)}' is a date or a time, and features must be numbers or categories; "
-        f"make columns of what matters of it (year, month, days since a day), or drop it (source.drop: [{name}])"
+        f"make columns of what matters of it (year, month, days since a day), or drop it (source.drop: [{name}]); if "
+        f"rows are in time, use it: `task: timeseries` with series.time: {name}, or split.method: time with "
+        f"split.column: {name}"
     )
 
 

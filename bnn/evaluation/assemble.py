@@ -15,6 +15,7 @@ from bnn.evaluation.forecasts import (
     TargetForecast,
     check_rows,
     mixture_forecast,
+    models_in,
     observed,
     positive_class,
     posterior_forecast,
@@ -84,6 +85,7 @@ def evaluate(
     report: dict[str, Any] = {
         "dataset": dataset.name,
         "task": dataset.task,
+        "is_series": dataset.time_test is not None,
         "n_train": len(dataset.y_train),
         "n_test": len(dataset.y_test),
         "n_features": len(dataset.feature_names),
@@ -215,7 +217,8 @@ def _forecasts(
     y = observed(dataset, split)
     own = {"bnn": posterior_forecast(idata, dataset, split)}
     return own | {
-        model: mixture_forecast(reference_mixture(references, model, split), y) for model in REFERENCES
+        model: mixture_forecast(reference_mixture(references, model, split), y)
+        for model in models_in(references)
     }
 
 

@@ -133,6 +133,28 @@ def test_rows_go_by_the_number_and_the_name_that_the_file_has(tmp_path):
     assert (scores["first_row"], scores["id_name"]) == (2, "site")
 
 
+def test_the_last_value_of_a_series_is_scored_like_the_other_models(tmp_path):
+    own = make_dataset("regression")
+    times = {
+        f"time_{part}": np.arange(len(getattr(own, f"row_{part}")), dtype=float) for part in ("train", "test")
+    }
+    dataset = dataclasses.replace(own, **times, time_name="row")
+    idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=20))
+    given = any_references(dataset)
+    for model in ("linear", "naive"):
+        given |= {
+            f"{model}_{part}_mean": np.full(len(getattr(own, f"row_{part}")), 21.0)
+            for part in ("train", "test")
+        }
+        given[f"{model}_noise_scale"] = np.array(4.0)
+    scores, table = evaluate(idata, dataset, given)
+    assert list(scores["models"]) == [*MODELS, "naive"] and scores["is_series"]
+    # As texts, because a NaN is not equal to itself.
+    assert repr(scores["models"]["naive"]) == repr(scores["models"]["linear"])
+    assert repr(scores["differences"]["naive"]) == repr(scores["differences"]["linear"])
+    assert np.array_equal(table["naive_mean"], table["linear_mean"])
+
+
 def test_table_of_a_classification(tmp_path):
     dataset = make_dataset("classification")
     idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=20))

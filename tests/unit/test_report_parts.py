@@ -163,6 +163,17 @@ def test_what_is_not_drawn_says_why() -> None:
     assert 'n/a <span class="remark">it could not be computed</span>' in page
 
 
+def test_a_series_is_called_one_and_has_its_last_value_beside_it() -> None:
+    metrics = inputs.make_metrics("regression")
+    metrics["is_series"] = True
+    for key in ("models", "differences", "calibration"):
+        metrics[key]["naive"] = metrics[key]["linear"]
+    found = inputs.make_diagnostics("regression", "PASS"), metrics
+    assert overview.overview_rows([found])[0].task == "time series"
+    page = render_tables(*found, inputs.make_checks("regression"))
+    assert page["scores_test"].count("Last value") == page["differences"].count("Last value") == 1
+
+
 @pytest.mark.parametrize(
     ("unit", "square"),
     [("m", "m²"), ("°C", "°C²"), ("USD", "USD²"), ("kWh/m²", "(kWh/m²)²"), ("100,000 USD", "(100,000 USD)²")],
