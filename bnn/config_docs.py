@@ -31,7 +31,9 @@ differs. Mistakes are listed, all of them, before any job starts.
   stay. A list (`network.hidden`) is replaced as a whole.
 - To run another config *instead of* this one:
   `snakemake --cores 4 --replace-workflow-config --configfile mine.yaml`. Without `--replace-workflow-config`
-  Snakemake lays `mine.yaml` over `config.yaml`, and the datasets of both run.
+  Snakemake lays `mine.yaml` over `config.yaml`, and the datasets of both run. Either way results go to `results/` of
+  the folder in which it runs, and a dataset takes the place of one of the same name: `--directory elsewhere` keeps
+  two configs apart, and relative paths in a config then start from there.
 - Editors with the YAML language server complete and check the keys, thanks to the first line of
   `config.yaml`.
 
