@@ -33,6 +33,9 @@ SPLITS = ("train", "test")
 MAX_ERRORS = 2.0
 """Standard errors by which the BNN's NLL may exceed the ordinary network's without a flag."""
 
+FIRST_LEVELS = 10
+"""Levels of a column of texts that metrics.json names; data.nc has all."""
+
 Forecasts = Mapping[str, np.ndarray | TargetForecast]
 """Model -> class probabilities (obs, class), or forecast of a real target."""
 
@@ -138,6 +141,8 @@ def _column(column: Column) -> dict[str, Any]:
     about = ("name", "kind", "fill", "n_missing", "n_missing_test", "n_unseen_test")
     return {
         **{name: getattr(column, name) for name in about},
+        "levels": list(column.levels[:FIRST_LEVELS]),
+        "rare": list(column.rare[:FIRST_LEVELS]),
         "n_levels": len(column.levels) + len(column.rare),
         "n_rare": len(column.rare),
         "has_indicator": column.has_indicator,

@@ -428,8 +428,10 @@ def test_what_became_of_each_column_is_said() -> None:
         inputs.make_column(
             "town",
             "text",
-            n_levels=4,
+            n_levels=9,
             n_rare=2,
+            levels=["a", "b", "c", "d" * 50, "e", "f", "g"],
+            rare=["x", "y"],
             n_unseen_test=1,
             features=["town=a", "town=b", "town=(rare)"],
         ),
@@ -442,14 +444,15 @@ def test_what_became_of_each_column_is_said() -> None:
     outcome = {row.label: row.cells[-1].text for row in table.rows}
     assert outcome == {
         "gaps": "standardised; missing values become 2.500; a feature says where it is missing",
-        "town": "1 in the feature of its level, 0 in those of others; 2 rare levels share one",
+        "town": "1 in the feature of its level, 0 in those of others; 2 rare levels share one (x, y)",
         "garden": "1 if true, else 0; missing values become true",
         "same": "left out: constant on the training rows",
         "all rare": "left out: every text is rare",
         "id": "left out: source.drop names it",
         "plain": "standardised",
     }
-    assert [cell.text for cell in table.rows[1].cells[:5]] == ["text", "0", "0", "4", "1"]
+    assert [cell.text for cell in table.rows[1].cells[:5]] == ["text", "0", "0", "9", "1"]
+    assert table.rows[1].cells[3].remark == f"a, b, c, {'d' * 29}…, e, …"
     assert "no training row has" in table.notes[0]
     metrics["columns"] = [inputs.make_column(f"gene {i}") for i in range(300)] + [
         inputs.make_column("same", features=[])
