@@ -78,7 +78,8 @@ datasets:
 What becomes of a column is told by its cells, and the report has a table of it:
 
 - Numbers become one feature, standardised.
-- Two words such as yes and no, or true and false, become one feature, 1 or 0.
+- Two words such as yes and no, or true and false, become one feature, 1 or 0; one letter alone, such as F without T, is
+  text.
 - Texts, and codes that `source.categorical` names, become a feature each, 1 in their rows and 0 elsewhere; those in
   fewer than `columns.min_frequency` training rows share one.
 - Missing values are an error; with `columns.missing: impute` they get the median or the most frequent text, and

@@ -26,7 +26,10 @@ MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "no
 
 _PAIRS = (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"))
 BOOLEAN = {word: word == pair[0] for pair in _PAIRS for word in pair}
-"""Words, in lower case, for true and false: of columns that hold one pair of them, and nothing else."""
+"""Words, in lower case, for true and false: of columns that hold one pair of them, and nothing else.
+
+A single letter says so only beside its other half: F alone may be a sex, or a grade.
+"""
 
 _BLOCK_CELLS = 100_000
 _LONGEST_LINE = 2**24
@@ -113,13 +116,16 @@ def shown(text: str) -> str:
     return visible if len(visible) <= 60 else f"{visible[:57]}..."
 
 
-def truth_of(levels: Sequence[str]) -> np.ndarray | None:
+def truth_of(levels: Sequence[str], *, is_known: bool = False) -> np.ndarray | None:
     """Return which of the texts of a column are true, (level,) bool; None if they are not the words of one pair.
 
-    N and F in one column, say, are not two ways to write false.
+    N and F in one column, say, are not two ways to write false. One letter without the other half of its pair is no
+    truth value, unless the column is known to hold such (`is_known`).
     """
     words = {level.lower() for level in levels}
     if not words or not any(words <= set(pair) for pair in _PAIRS):
+        return None
+    if not is_known and len(words) == 1 and len(min(words)) == 1:
         return None
     return np.array([BOOLEAN[level.lower()] for level in levels])
 

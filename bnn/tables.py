@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bnn.csv_files import DataError, Kind, fault_of_name, listing, read_columns, shown
+from bnn.tidy import as_truth
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -317,6 +318,8 @@ def _joined(name: str, train: "pd.Series", test: "pd.Series") -> "pd.Series":
 
     if isinstance(train.dtype, pd.CategoricalDtype) and isinstance(test.dtype, pd.CategoricalDtype):
         return pd.Series(union_categoricals([train, test], sort_categories=True))
+    if isinstance(train.dtype, pd.BooleanDtype):
+        test = as_truth(test)
     kinds = [_kind(column) for column in (train, test)]
     if kinds[0] != kinds[1]:
         # A column without any value says nothing of its kind.

@@ -229,6 +229,22 @@ def _tidy_texts(column: "pd.Series", is_text: bool) -> Any:
     return texts
 
 
+def as_truth(column: "pd.Series") -> "pd.Series":
+    """Return a column that is known to hold truth values as `boolean`, though these rows have but a letter of a pair.
+
+    A column of anything else comes back as it is.
+    """
+    import pandas as pd
+
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return column
+    truth = truth_of([str(level) for level in column.cat.categories], is_known=True)
+    if truth is None:
+        return column
+    codes = column.cat.codes.to_numpy()
+    return pd.Series(pd.arrays.BooleanArray(truth[codes], codes == -1), index=column.index)
+
+
 def as_texts(column: "pd.Series") -> Any:
     """Return a column of anything as categories of texts, whole numbers without a fraction."""
     import pandas as pd

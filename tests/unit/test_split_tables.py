@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bnn.datasets import Dataset, prepare
-from bnn.tables import DataError
+from bnn.tables import DataError, read_features
 
 SPLIT = {
     "method": "random",
@@ -94,6 +94,34 @@ def test_rows_of_a_test_file_have_its_numbers(tmp_path: Path) -> None:
     assert found.row_numbers("train").tolist() == list(range(2, 22))
     assert found.row_numbers("test").tolist() == [2, 3]
     assert found.id_test is not None and found.id_test.tolist() == ["t0", ""], "a name may be missing"
+
+
+def test_a_single_letter_is_no_truth_value(tmp_path: Path) -> None:
+    """F alone in the train file is a sex, as the M in the test file says; it is constant, and so no feature."""
+    (tmp_path / "test.csv").write_text(lines("a,sex,y", ["1,M,2", "5,F,3"]), encoding="utf-8")
+    text = lines("a,sex,y", [f"{i * i},F,{i}" for i in range(20)])
+    found = made(tmp_path / "a.csv", text, test=str(tmp_path / "test.csv"))
+    assert found.feature_names == ("a",) and found.columns is not None
+    assert [column.kind for column in found.columns] == ["number", "text"]
+    words = made(tmp_path / "b.csv", text.replace("F", "false"))
+    assert words.columns is not None and words.columns[1].kind == "boolean", "a word says what it is"
+
+
+@pytest.mark.parametrize("letter", ["t", "F"])
+def test_a_known_truth_value_is_read_from_a_letter_alone(tmp_path: Path, letter: str) -> None:
+    (tmp_path / "test.csv").write_text(lines("a,own,y", [f"1,{letter},2", f"5,{letter},3"]), encoding="utf-8")
+    text = lines("a,own,y", [f"{i * i},{'tf'[i % 3 == 0]},{i}" for i in range(20)])
+    found = made(tmp_path / "a.csv", text, test=str(tmp_path / "test.csv"))
+    assert found.feature_names == ("a", "own")
+    is_true = float(letter == "t")
+    assert (found.x_test[:, 1] + found.feature_mean[1]).tolist() == pytest.approx([is_true] * 2)
+    (tmp_path / "new.csv").write_text(lines("own,a", [f"{letter},4"]), encoding="utf-8")
+    new = read_features(str(tmp_path / "new.csv"), found.encoding.kinds, ignored=())
+    assert found.encoding.transform(new.x).x[0, 1] + found.feature_mean[1] == pytest.approx(is_true)
+    (tmp_path / "new.csv").write_text(lines("own,a", [f"{letter},4", "maybe,5"]), encoding="utf-8")
+    new = read_features(str(tmp_path / "new.csv"), found.encoding.kinds, ignored=())
+    with pytest.raises(DataError, match="column 'own', row 3: 'maybe' is not true or false"):
+        found.encoding.transform(new.x, first_row=2)
 
 
 def test_a_series_keeps_the_name_of_the_row_that_is_forecast(tmp_path: Path) -> None:
