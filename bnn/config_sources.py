@@ -64,6 +64,16 @@ _Categorical = Annotated[
         "it were text.",
     ),
 ]
+_MissingWords = Annotated[
+    _Names | None,
+    Field(
+        default=None,
+        # csv_files has the list itself; it imports NumPy, for which Snakemake would wait at every start.
+        description='Words, in any case, or numbers in quotes, such as "-999", that stand for a missing value, as an '
+        "empty cell always does; without NA in the list, a text NA is a level like others. null: NA, N/A, #N/A, "
+        "`<NA>`, NaN, -NaN, null and None.",
+    ),
+]
 _RowId = Annotated[
     str | None,
     Field(
@@ -124,6 +134,7 @@ class CsvSource(_Table):
     categorical: _Categorical
     separator: _Separator
     decimal: _Decimal
+    missing_words: _MissingWords
 
 
 class TsvSource(_Table):
@@ -137,6 +148,7 @@ class TsvSource(_Table):
     drop: _Drop
     row_id: _RowId
     categorical: _Categorical
+    missing_words: _MissingWords
 
 
 class ParquetSource(_Table):
@@ -208,6 +220,7 @@ class UrlSource(_Table):
     categorical: _Categorical
     separator: _Separator
     decimal: _Decimal
+    missing_words: _MissingWords
 
     _numbers = field_validator("max_mb", mode="before")(read_yaml_value)
 

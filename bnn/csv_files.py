@@ -21,8 +21,8 @@ Kind = Literal["any", "number", "text", "skip"]
 
 # Squares of such values, and sums of them over any table, stay finite.
 LARGEST = 1e150
-MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none"})
-"""Words, in lower case, that stand for a missing value."""
+MISSING_WORDS = ("NA", "N/A", "#N/A", "<NA>", "NaN", "-NaN", "null", "None")
+"""Words, in any case, that stand for a missing value like an empty cell, if nothing else is said."""
 
 _PAIRS = (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"))
 BOOLEAN = {word: word == pair[0] for pair in _PAIRS for word in pair}
@@ -50,6 +50,7 @@ def read_columns(
     *,
     separator: str = ",",
     decimal: str = ".",
+    missing_words: Sequence[str] = MISSING_WORDS,
     is_source: bool = True,
 ) -> "pd.DataFrame":
     """Read the columns of a CSV file: a header line, and rows of as many cells.
@@ -64,6 +65,8 @@ def read_columns(
         What stands between cells.
     decimal
         What stands before the fraction of a number, "." or ",".
+    missing_words
+        Words, in any case, that stand for a missing value like an empty cell.
     is_source
         Whether the config names the file, so that it may be mended there.
 
@@ -88,8 +91,10 @@ def read_columns(
         raise DataError(_EMPTY)
     _check_header(header, separator, or_set=", or set source.separator" if is_source else "")
     kinds = choose(header)
+    missing = frozenset(["", *(word.strip().lower() for word in missing_words)])
     columns = [
-        None if kinds[name] == "skip" else _Column(name, kinds[name], decimal=decimal) for name in header
+        None if kinds[name] == "skip" else _Column(name, kinds[name], decimal=decimal, missing=missing)
+        for name in header
     ]
     n_rows = 0
     for block in _blocks(rows, header):
@@ -238,11 +243,21 @@ def _blocks(rows: Iterator[list[str]], header: Sequence[str]) -> Iterator[list[l
         yield block
 
 
+def _as_number(word: str) -> float | None:
+    try:
+        value = float(word)
+    except ValueError:
+        return None
+    return value if value == value else None
+
+
 class _Column:
     """A column as it is read, block by block."""
 
-    def __init__(self, name: str, kind: Kind, *, decimal: str) -> None:
+    def __init__(self, name: str, kind: Kind, *, decimal: str, missing: frozenset[str]) -> None:
         self.name = name
+        self._missing = missing
+        self._missing_numbers = [value for word in missing if (value := _as_number(word)) is not None]
         self._kind = kind
         self._decimal = decimal
         self._blocks: list[
@@ -278,6 +293,8 @@ class _Column:
             values = np.fromiter(map(float, cells), dtype=np.float64, count=len(cells))
         except ValueError:
             return None
+        if self._missing_numbers and np.isin(values, self._missing_numbers).any():
+            return None
         return values if (np.abs(values) <= LARGEST).all() else None
 
     def _slow(self, cells: Sequence[str], row: int) -> None:
@@ -285,9 +302,11 @@ class _Column:
         codes = np.full(len(cells), -1, dtype=np.int32)
         for index, raw in enumerate(cells):
             cell = raw.strip()
-            if cell.lower() in MISSING:
+            if cell.lower() in self._missing:
                 continue
             number = None if self._kind == "text" else self._number(cell, row + index)
+            if number is not None and number in self._missing_numbers:
+                continue
             if number is not None:
                 values[index] = number
                 self._n_numbers += 1
@@ -309,6 +328,8 @@ class _Column:
             value = float(text.replace("_", "?"))
         except ValueError:
             return None
+        if value != value:
+            return None  # float() takes "nan", which is a word like others if it does not stand for a missing value
         if abs(value) > LARGEST:
             raise DataError(
                 f"column '{self.name}', row {row}: {shown(cell)} is infinite or too large; correct it"

@@ -1,5 +1,6 @@
 """From a source to arrays ready for a network: split, and standardised with the train part alone."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ import numpy as np
 
 from bnn.column import Column
 from bnn.columns import Encoded, Encoding, fit
+from bnn.csv_files import MISSING_WORDS
 from bnn.sources import place_of, read_source, read_test_file, text_format
 from bnn.splits import Rows, check_size, split_rows
 from bnn.storage import Variable, read_netcdf, write_netcdf
@@ -66,7 +68,7 @@ class Dataset:
         Regression: original = target_mean + target_scale * standardised. Classification: 0 and 1.
     columns
         What became of each column of the table; None: every feature is a column of numbers.
-    separator, decimal
+    separator, decimal, missing_words
         How a CSV file of new rows is written.
     time_train, time_test
         Of a time series: time of the target of each row, shape (row,), float64, increasing; None of other tables.
@@ -103,6 +105,7 @@ class Dataset:
     columns: tuple[Column, ...] | None = None
     separator: str = ","
     decimal: str = "."
+    missing_words: tuple[str, ...] = MISSING_WORDS
     time_train: np.ndarray | None = None
     time_test: np.ndarray | None = None
     time_name: str = ""
@@ -153,7 +156,7 @@ class Dataset:
         return {
             name: value
             for name, value in vars(self).items()
-            if name not in ("columns", "separator", "decimal")
+            if name not in ("columns", "separator", "decimal", "missing_words")
             and not name.startswith(("time_", "first_row", "id_"))
         }
 
@@ -184,7 +187,11 @@ class Dataset:
         if self.class_names:
             variables["class_name"] = (("class",), np.array(self.class_names, dtype=str))
         attributes = {name: getattr(self, name) for name in (*_TEXTS, *_NUMBERS)}
-        write_netcdf(path, variables, attributes | {"time_is_date": int(self.time_is_date)})
+        attributes |= {
+            "time_is_date": int(self.time_is_date),
+            "missing_words": json.dumps(self.missing_words),
+        }
+        write_netcdf(path, variables, attributes)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -195,6 +202,7 @@ class Dataset:
         for name in ("feature_name", "class_name"):
             fields[f"{name}s"] = tuple(variables[name].tolist()) if name in variables else ()
         fields |= {name: variables.get(name) for name in ("time_train", "time_test", "id_train", "id_test")}
+        fields["missing_words"] = tuple(json.loads(attributes["missing_words"]))
         fields["time_is_date"] = bool(attributes["time_is_date"])
         fields["columns"] = tuple(Column.from_json(text) for text in variables["column"].tolist())
         return cls(**fields)

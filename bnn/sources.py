@@ -60,11 +60,14 @@ def place_of(source: Source) -> list[str]:
     return [str(source[key]) for key in ("path", "url") if key in source]
 
 
-def text_format(source: Source) -> dict[str, str]:
-    """Return `separator` and `decimal` of a CSV file that is written like the source."""
+def text_format(source: Source) -> dict[str, Any]:
+    """Return `separator`, `decimal` and `missing_words` of a CSV file that is written like the source."""
+    found = {key: source[key] for key in ("separator", "decimal") if key in source}
     if source["kind"] == "tsv":
-        return {"separator": "\t"}
-    return {key: source[key] for key in ("separator", "decimal") if key in source}
+        found["separator"] = "\t"
+    if (words := source.get("missing_words")) is not None:
+        found["missing_words"] = tuple(words)
+    return found
 
 
 def _read_csv(

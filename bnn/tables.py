@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bnn.csv_files import DataError, Kind, fault_of_name, listing, read_columns, shown
+from bnn.csv_files import MISSING_WORDS, DataError, Kind, fault_of_name, listing, read_columns, shown
 from bnn.tidy import as_truth
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ __all__ = [
     "make_table",
     "naming",
     "read_csv",
-    "read_features",
     "shown",
     "with_point",
 ]
@@ -32,7 +31,8 @@ __all__ = [
 # A class written as a number: no words that float() knows, no leading zeros (007 is a code), and short enough to be
 # held and shown exactly.
 _NUMBER = re.compile(r"[+-]?((0|[1-9]\d{0,14})(\.\d{0,15})?|\.\d{1,15})([eE][+-]?\d{1,2})?", re.ASCII)
-_CSV_FIRST_ROW = 2
+CSV_FIRST_ROW = 2
+"""Number of the first row of data of a text file: the header is row 1."""
 ROW_COUNTING = {0: "counted from 0", 1: "counted from 1", 2: "the header is row 1"}
 """Number of the first row of data -> how rows are counted, in messages and in results alike."""
 
@@ -85,6 +85,7 @@ def read_csv(
     must_vary: bool = True,
     separator: str = ",",
     decimal: str = ".",
+    missing_words: Sequence[str] = MISSING_WORDS,
     drop: Sequence[str] = (),
     categorical: Sequence[str] = (),
     aside: Sequence[str] = (),
@@ -107,8 +108,8 @@ def read_csv(
     must_vary
         Whether a model is to learn from these rows, so that a target with one value, or with hardly a value twice,
         is an error.
-    separator, decimal
-        What stands between cells, and before the fraction of a number.
+    separator, decimal, missing_words
+        What stands between cells, before the fraction of a number, and for a missing value.
     drop
         Columns that are left out.
     categorical
@@ -139,7 +140,9 @@ def read_csv(
 
     with naming(path):
         try:
-            frame = read_columns(path, choose, separator=separator, decimal=decimal)
+            frame = read_columns(
+                path, choose, separator=separator, decimal=decimal, missing_words=missing_words
+            )
         except DataError as error:
             raise _with_task(error, target) if not is_class else error from error
         table = make_table(
@@ -149,7 +152,7 @@ def read_csv(
             must_vary=must_vary,
             aside=aside,
             row_id=row_id,
-            first_row=_CSV_FIRST_ROW,
+            first_row=CSV_FIRST_ROW,
             decimal=decimal,
         )
     return table._replace(target_unit=target_unit, dropped=tuple(drop), decimal=decimal)
@@ -235,12 +238,12 @@ def make_table(
                 f"column '{target}': the target is {y[0]} in every row: there is nothing to learn"
             )
     kept = {name: _aside(name, frame[name], first_row, decimal) for name in aside}
-    ids = None if row_id is None else _ids(row_id, frame[row_id], first_row)
+    ids = None if row_id is None else names_of_rows(row_id, frame[row_id], first_row)
     x = frame.drop(columns=list(dict.fromkeys([target, *aside, *([] if row_id is None else [row_id])])))
     return Table(x, y, target, "", class_names, kept, ids=ids, first_row=first_row)
 
 
-def _ids(name: str, column: "pd.Series", first_row: int) -> np.ndarray:
+def names_of_rows(name: str, column: "pd.Series", first_row: int) -> np.ndarray:
     """Return what names each row, (row,) str; "" where nothing does."""
     codes = column.cat.codes.to_numpy()
     texts = [str(text) for text in column.cat.categories]
@@ -339,78 +342,6 @@ def _kind(column: "pd.Series") -> str:
     if isinstance(column.dtype, pd.CategoricalDtype):
         return "texts"
     return "true or false" if isinstance(column.dtype, pd.BooleanDtype) else "numbers"
-
-
-class Features(NamedTuple):
-    """Features of new rows, in original units."""
-
-    x: "pd.DataFrame"
-    """(row, feature), features in the order asked for; see `Table.x`"""
-    ignored: tuple[str, ...]
-    """Columns that were there and are not asked for"""
-    ids: np.ndarray | None = None
-    """(row,) str: what names each row; None if the file has no such column"""
-    first_row: int = _CSV_FIRST_ROW
-    """Number of the first row in messages"""
-
-
-def read_features(
-    path: str,
-    kinds: Mapping[str, Kind],
-    *,
-    ignored: Sequence[str],
-    row_id: str = "",
-    separator: str = ",",
-    decimal: str = ".",
-) -> Features:
-    """Read the features of new rows from a CSV file.
-
-    Parameters
-    ----------
-    path
-        The file, as for `read_csv`.
-    kinds
-        Columns that must be there, in the order in which they are returned, and what each holds; in the file any
-        order will do.
-    ignored
-        Names of columns, such as the target, that may be there.
-    row_id
-        Name of the column that names rows, which may be there and is returned then.
-    separator, decimal
-        As for `read_csv`.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be used, lacks a column or has another one; the message names file, column and row (the
-        header is row 1).
-    """
-
-    def choose(header: Sequence[str]) -> Mapping[str, Kind]:
-        there = set(header)
-        missing = [name for name in kinds if name not in there]
-        extra = [name for name in header if name not in kinds and name not in (*ignored, row_id)]
-        if missing:
-            close = difflib.get_close_matches(missing[0], extra, n=1)
-            hint = f"; is it '{shown(close[0])}'? Then rename that" if close else ""
-            columns_are = "column {} is" if len(missing) == 1 else "columns {} are"
-            raise DataError(
-                f"row 1: {columns_are.format(listing(missing))} missing, which the network was trained on{hint}"
-            )
-        if extra:
-            one = f"column {listing(extra)} is not one that the network was trained on; remove it"
-            several = (
-                f"columns {listing(extra)} are not among those that the network was trained on; remove them"
-            )
-            raise DataError(f"row 1: {one if len(extra) == 1 else several}")
-        found.extend(name for name in header if name not in kinds and name != row_id)
-        return {name: kinds.get(name, "text" if name == row_id else "skip") for name in header}
-
-    found: list[str] = []
-    with naming(path):
-        frame = read_columns(path, choose, separator=separator, decimal=decimal, is_source=False)
-        ids = _ids(row_id, frame[row_id], _CSV_FIRST_ROW) if row_id in frame else None
-    return Features(frame[list(kinds)], tuple(found), ids)
 
 
 def _classes(

@@ -213,7 +213,10 @@ def _findings_of_predictions(split: str, summary: Mapping[str, Any]) -> Iterator
         )
     if not _is_missing(figures["rhat_max"]):
         counting = ROW_COUNTING[summary["first_row"]]
-        places = tuple(f" (row {figures[name]}, {counting})" for name in ("worst_row", "worst_row_ess"))
+        places = (
+            f" (row {figures['worst_row']}, {counting})",
+            f" (row {figures['worst_row_ess']}, {counting})",
+        )
         ess = figures["ess_bulk_min"]
         yield from _findings_of_figures(label, figures["rhat_max"], ess, places, summary)
 

@@ -135,10 +135,8 @@ def test_rows_go_by_the_number_and_the_name_that_the_file_has(tmp_path):
 
 def test_the_last_value_of_a_series_is_scored_like_the_other_models(tmp_path):
     own = make_dataset("regression")
-    times = {
-        f"time_{part}": np.arange(len(getattr(own, f"row_{part}")), dtype=float) for part in ("train", "test")
-    }
-    dataset = dataclasses.replace(own, **times, time_name="row")
+    train, test = (np.arange(len(rows), dtype=float) for rows in (own.row_train, own.row_test))
+    dataset = dataclasses.replace(own, time_train=train, time_test=test, time_name="row")
     idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=20))
     given = any_references(dataset)
     for model in ("linear", "naive"):

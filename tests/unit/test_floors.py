@@ -38,7 +38,17 @@ class Design:
 DESIGN = Design(
     floors={
         0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode", "footprint"}
-        | {"csv_files", "tidy", "column", "columns", "tables", "synthetic", "sources", "downloads"}
+        | {
+            "csv_files",
+            "tidy",
+            "column",
+            "columns",
+            "tables",
+            "new_row_files",
+            "synthetic",
+            "sources",
+            "downloads",
+        }
         | {"mixing", "progress", "processes", "arviz_import", "ranking", "repeats"},
         1: {"datasets", "checkpoint", "job", "locks", "network", "priors", "likelihoods", "mixture", "psis"}
         | {"verdict", "splits", "times", "timeseries"},
@@ -64,6 +74,7 @@ DESIGN = Design(
         "column": {"csv_files", "tidy"},
         "columns": {"column", "csv_files", "tidy"},
         "tables": {"csv_files", "tidy"},
+        "new_row_files": {"csv_files", "tables"},
         "sources": {"tables", "tidy", "synthetic", "downloads", "storage"},
         "downloads": {"csv_files"},
         "repeats": {"metrics"},  # which scores rank no models

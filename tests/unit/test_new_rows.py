@@ -9,8 +9,9 @@ import pytest
 
 from bnn.__main__ import main
 from bnn.datasets import prepare
+from bnn.new_row_files import read_features
 from bnn.new_rows import default_out_path, predict_file, relative_distance
-from bnn.tables import DataError, read_features
+from bnn.tables import DataError
 from scripts import predict
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from bnn.datasets import Dataset, prepare
-from bnn.tables import DataError, read_features
+from bnn.new_row_files import read_features
+from bnn.tables import DataError
 
 SPLIT = {
     "method": "random",
