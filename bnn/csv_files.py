@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from bnn.faults import DataError, collected_faults
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -38,10 +40,6 @@ _LONGEST_NAME = 500
 _JOINERS = "\u200c\u200d"
 _EMPTY = "the file is empty; it needs a header line and rows of data"
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
-
-
-class DataError(ValueError):
-    """The data cannot be used; the message says where the fault is and what to do, in one line."""
 
 
 def read_columns(
@@ -104,7 +102,8 @@ def read_columns(
         n_rows += len(block)
     if not n_rows:
         raise DataError("there is a header line but no row of data")
-    found = {column.name: column.values() for column in columns if column is not None}
+    with collected_faults() as collect:
+        found = {column.name: collect(column.values) for column in columns if column is not None}
     # One array of all columns is far faster where they are many; a long table stays as it was read, without a copy.
     return pd.DataFrame(found, index=pd.RangeIndex(n_rows), copy=len(found) > n_rows)
 

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Collection
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from bnn.csv_files import LARGEST, DataError, fault_of_name, shown, truth_of
+from bnn.faults import collected_faults
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,23 +53,26 @@ def check(
         If a value is missing that must not be; a column has no value at all, holds dates, or texts that are nearly all
         different, or numbers the rows. The message names column and row.
     """
+    with collected_faults() as collect:
+        for name, column in frame.items():
+            collect(partial(_check_column, str(name), column, missing, first_row, is_test))
+
+
+def _check_column(name: str, column: "pd.Series", missing: Missing, first_row: int, is_test: bool) -> None:
     import pandas as pd
 
-    for name, column in frame.items():
-        is_missing = where_missing(column)
-        rows = np.flatnonzero(is_missing)
-        if rows.size == len(frame) and not (is_test and missing == "impute"):
-            raise DataError(
-                f"column '{name}' has no value in any row; remove it, or set source.drop: [{name}]"
-            )
-        if rows.size and missing == "error":
-            raise missing_error(name, int(rows[0]), rows.size, first_row)
-        if is_test:
-            continue
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            _check_texts(name, column, first_row)
-        elif _ROW_NUMBER.fullmatch(name) and column.dtype == np.float64:
-            _check_row_numbers(name, column.to_numpy())
+    is_missing = where_missing(column)
+    rows = np.flatnonzero(is_missing)
+    if rows.size == len(column) and not (is_test and missing == "impute"):
+        raise DataError(f"column '{name}' has no value in any row; remove it, or set source.drop: [{name}]")
+    if rows.size and missing == "error":
+        raise missing_error(name, int(rows[0]), rows.size, first_row)
+    if is_test:
+        return
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        _check_texts(name, column, first_row)
+    elif _ROW_NUMBER.fullmatch(name) and column.dtype == np.float64:
+        _check_row_numbers(name, column.to_numpy())
 
 
 def _check_texts(name: str, column: "pd.Series", first_row: int) -> None:

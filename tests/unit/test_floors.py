@@ -37,7 +37,17 @@ class Design:
 
 DESIGN = Design(
     floors={
-        0: {"seeding", "layout", "activations", "compiled", "metrics", "storage", "sourcecode", "footprint"}
+        0: {
+            "faults",
+            "seeding",
+            "layout",
+            "activations",
+            "compiled",
+            "metrics",
+            "storage",
+            "sourcecode",
+            "footprint",
+        }
         | {
             "csv_files",
             "tidy",
@@ -70,7 +80,8 @@ DESIGN = Design(
         7: {"__main__", "estimators"},
     },
     same_floor={
-        "tidy": {"csv_files"},  # errors, and what a missing value or a truth value looks like
+        "csv_files": {"faults"},
+        "tidy": {"csv_files", "faults"},  # errors, and what a missing value or a truth value looks like
         "column": {"csv_files", "tidy"},
         "columns": {"column", "csv_files", "tidy"},
         "tables": {"csv_files", "tidy"},
