@@ -1,5 +1,6 @@
 """What the Bayesian network is compared with: the same network trained by Adam, an ensemble of such, a linear model.
 
+Of a time series the last known value, as the forecast of what comes, stands beside them: what a model must beat.
 All see the same training rows and standardisation as the chains, and are judged on the same test rows in the
 same units. A deep ensemble (Lakshminarayanan, Pritzel & Blundell 2017) is several networks, each from its own start on
 its own order of the rows; what it predicts is the mean of their predictive distributions.
@@ -113,6 +114,24 @@ def linear_predictions(dataset: Dataset, *, class_weight: str) -> dict[str, np.n
     }
 
 
+def naive_predictions(dataset: Dataset) -> dict[str, np.ndarray]:
+    """Forecast each value of a time series by the last one that is known; {} for any other table.
+
+    The noise scale is the root mean square of the errors of that on the training rows.
+    """
+    if dataset.time_train is None or "lag_1" not in dataset.feature_names:
+        return {}
+    lag = dataset.feature_names.index("lag_1")
+    mean, scale = dataset.feature_mean[lag], dataset.feature_scale[lag]
+    found = {
+        f"{split}_mean": mean + scale * getattr(dataset, f"x_{split}")[:, lag] for split in ("train", "test")
+    }
+    observed = dataset.target_mean + dataset.target_scale * dataset.y_train
+    noise = np.sqrt(np.mean((found["train_mean"] - observed) ** 2))
+    # A series that repeats itself leaves no error, and no density to compute.
+    return found | {"noise_scale": np.maximum(noise, 1e-6 * dataset.target_scale)}
+
+
 def _fetch_scikit_learn(task: str) -> None:
     """Import what the linear model needs, a second's work that is no training."""
     import sklearn.linear_model
@@ -149,6 +168,7 @@ def fit_references(
     predictions = {f"baseline_{name}": values[0] for name, values in single.items()}
     linear = linear_predictions(dataset, class_weight=settings.class_weight)
     predictions |= {f"linear_{name}": values for name, values in linear.items()}
+    predictions |= {f"naive_{name}": values for name, values in naive_predictions(dataset).items()}
     times.append(time.perf_counter())
     # An average of probabilities is all that scores need; the mixture of normals needs its components.
     predictions |= {

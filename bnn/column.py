@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 
 from bnn.csv_files import DataError, shown, truth_of
-from bnn.tidy import floats, missing_error
+from bnn.tidy import as_truth, floats, missing_error
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,7 @@ class Column:
         Its name in the table.
     kind
         What it holds: "number", "boolean", "text"; "dropped": not asked, because the config drops it; "aside": it says
-        how rows are split, or their time.
+        how rows are split, or their time; "id": it names rows.
     has_value
         Whether its numbers, or truth, are a feature (not so where they are constant).
     levels
@@ -44,7 +44,7 @@ class Column:
     """
 
     name: str
-    kind: Literal["number", "boolean", "text", "dropped", "aside"] = "number"
+    kind: Literal["number", "boolean", "text", "dropped", "aside", "id"] = "number"
     has_value: bool = True
     levels: tuple[str, ...] = ()
     rare: tuple[str, ...] = ()
@@ -159,6 +159,8 @@ def number_features(
     """
     import pandas as pd
 
+    if column.kind == "boolean":
+        series = as_truth(series)
     wanted = pd.BooleanDtype if column.kind == "boolean" else np.dtype
     if not isinstance(series.dtype, wanted) and not series.isna().all():
         raise _other_kind(column, series, first_row)
@@ -187,7 +189,9 @@ def _other_kind(column: Column, series: "pd.Series", first_row: int) -> DataErro
     if column.kind == "boolean" and isinstance(cell, str):
         # The first that is no such word, or not of the pair of the first.
         place = next(
-            i for i, item in enumerate(series) if isinstance(item, str) and truth_of([cell, item]) is None
+            i
+            for i, item in enumerate(series)
+            if isinstance(item, str) and truth_of([cell, item], is_known=True) is None
         )
         cell = series.iloc[place]
     expected = {"number": "a number", "boolean": "true or false", "text": "a text"}[column.kind]

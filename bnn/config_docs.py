@@ -31,7 +31,9 @@ differs. Mistakes are listed, all of them, before any job starts.
   stay. A list (`network.hidden`) is replaced as a whole.
 - To run another config *instead of* this one:
   `snakemake --cores 4 --replace-workflow-config --configfile mine.yaml`. Without `--replace-workflow-config`
-  Snakemake lays `mine.yaml` over `config.yaml`, and the datasets of both run.
+  Snakemake lays `mine.yaml` over `config.yaml`, and the datasets of both run. Either way results go to `results/` of
+  the folder in which it runs, and a dataset takes the place of one of the same name: `--directory elsewhere` keeps
+  two configs apart, and relative paths in a config then start from there.
 - Editors with the YAML language server complete and check the keys, thanks to the first line of
   `config.yaml`.
 
@@ -76,7 +78,8 @@ datasets:
 What becomes of a column is told by its cells, and the report has a table of it:
 
 - Numbers become one feature, standardised.
-- Two words such as yes and no, or true and false, become one feature, 1 or 0.
+- Two words such as yes and no, or true and false, become one feature, 1 or 0; one letter alone, such as F without T, is
+  text.
 - Texts, and codes that `source.categorical` names, become a feature each, 1 in their rows and 0 elsewhere; those in
   fewer than `columns.min_frequency` training rows share one.
 - Missing values are an error; with `columns.missing: impute` they get the median or the most frequent text, and

@@ -64,6 +64,25 @@ _Categorical = Annotated[
         "it were text.",
     ),
 ]
+_MissingWords = Annotated[
+    _Names | None,
+    Field(
+        default=None,
+        # csv_files has the list itself; it imports NumPy, for which Snakemake would wait at every start.
+        description='Words, in any case, or numbers in quotes, such as "-999", that stand for a missing value, as an '
+        "empty cell always does; without NA in the list, a text NA is a level like others. null: NA, N/A, #N/A, "
+        "`<NA>`, NaN, -NaN, null and None.",
+    ),
+]
+_RowId = Annotated[
+    str | None,
+    Field(
+        default=None,
+        min_length=1,
+        description="The column that names rows, such as an id: no feature, it stands beside the rows in "
+        "predictions.csv and in the report.",
+    ),
+]
 _Separator = Annotated[
     str,
     Field(
@@ -88,6 +107,10 @@ class _Table(Group):
         for role, names in (("drop", drop), ("categorical", categorical)):
             if target in names:
                 raise ValueError(f"{role} must not name the target '{target}'")
+        row_id = getattr(self, "row_id", None)
+        for role, names in (("target", [target]), ("drop", drop), ("categorical", categorical)):
+            if row_id in names and row_id is not None:
+                raise ValueError(f"{role} and row_id both name {row_id}; remove it from one of them")
         if both := sorted(set(drop) & set(categorical)):
             raise ValueError(f"drop and categorical both name {', '.join(both)}; remove it from one of them")
         separator, decimal = getattr(self, "separator", ";"), getattr(self, "decimal", ".")
@@ -107,9 +130,11 @@ class CsvSource(_Table):
     target: _Target
     target_unit: _Unit
     drop: _Drop
+    row_id: _RowId
     categorical: _Categorical
     separator: _Separator
     decimal: _Decimal
+    missing_words: _MissingWords
 
 
 class TsvSource(_Table):
@@ -121,7 +146,9 @@ class TsvSource(_Table):
     target: _Target
     target_unit: _Unit
     drop: _Drop
+    row_id: _RowId
     categorical: _Categorical
+    missing_words: _MissingWords
 
 
 class ParquetSource(_Table):
@@ -133,6 +160,7 @@ class ParquetSource(_Table):
     target: _Target
     target_unit: _Unit
     drop: _Drop
+    row_id: _RowId
     categorical: _Categorical
 
 
@@ -158,6 +186,7 @@ class OpenmlSource(_Table):
     )
     target_unit: _Unit
     drop: _Drop
+    row_id: _RowId
     categorical: _Categorical
 
     _numbers = field_validator("id", "version", mode="before")(read_yaml_value)
@@ -187,9 +216,11 @@ class UrlSource(_Table):
     target: _Target
     target_unit: _Unit
     drop: _Drop
+    row_id: _RowId
     categorical: _Categorical
     separator: _Separator
     decimal: _Decimal
+    missing_words: _MissingWords
 
     _numbers = field_validator("max_mb", mode="before")(read_yaml_value)
 

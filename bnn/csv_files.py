@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from bnn.faults import DataError, collected_faults
+
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -21,12 +23,15 @@ Kind = Literal["any", "number", "text", "skip"]
 
 # Squares of such values, and sums of them over any table, stay finite.
 LARGEST = 1e150
-MISSING = frozenset({"", "na", "n/a", "#n/a", "<na>", "nan", "-nan", "null", "none"})
-"""Words, in lower case, that stand for a missing value."""
+MISSING_WORDS = ("NA", "N/A", "#N/A", "<NA>", "NaN", "-NaN", "null", "None")
+"""Words, in any case, that stand for a missing value like an empty cell, if nothing else is said."""
 
 _PAIRS = (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"))
 BOOLEAN = {word: word == pair[0] for pair in _PAIRS for word in pair}
-"""Words, in lower case, for true and false: of columns that hold one pair of them, and nothing else."""
+"""Words, in lower case, for true and false: of columns that hold one pair of them, and nothing else.
+
+A single letter says so only beside its other half: F alone may be a sex, or a grade.
+"""
 
 _BLOCK_CELLS = 100_000
 _LONGEST_LINE = 2**24
@@ -37,16 +42,13 @@ _EMPTY = "the file is empty; it needs a header line and rows of data"
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
 
-class DataError(ValueError):
-    """The data cannot be used; the message says where the fault is and what to do, in one line."""
-
-
 def read_columns(
     path: str,
     choose: Callable[[Sequence[str]], Mapping[str, Kind]],
     *,
     separator: str = ",",
     decimal: str = ".",
+    missing_words: Sequence[str] = MISSING_WORDS,
     is_source: bool = True,
 ) -> "pd.DataFrame":
     """Read the columns of a CSV file: a header line, and rows of as many cells.
@@ -61,6 +63,8 @@ def read_columns(
         What stands between cells.
     decimal
         What stands before the fraction of a number, "." or ",".
+    missing_words
+        Words, in any case, that stand for a missing value like an empty cell.
     is_source
         Whether the config names the file, so that it may be mended there.
 
@@ -85,8 +89,10 @@ def read_columns(
         raise DataError(_EMPTY)
     _check_header(header, separator, or_set=", or set source.separator" if is_source else "")
     kinds = choose(header)
+    missing = frozenset(["", *(word.strip().lower() for word in missing_words)])
     columns = [
-        None if kinds[name] == "skip" else _Column(name, kinds[name], decimal=decimal) for name in header
+        None if kinds[name] == "skip" else _Column(name, kinds[name], decimal=decimal, missing=missing)
+        for name in header
     ]
     n_rows = 0
     for block in _blocks(rows, header):
@@ -96,7 +102,8 @@ def read_columns(
         n_rows += len(block)
     if not n_rows:
         raise DataError("there is a header line but no row of data")
-    found = {column.name: column.values() for column in columns if column is not None}
+    with collected_faults() as collect:
+        found = {column.name: collect(column.values) for column in columns if column is not None}
     # One array of all columns is far faster where they are many; a long table stays as it was read, without a copy.
     return pd.DataFrame(found, index=pd.RangeIndex(n_rows), copy=len(found) > n_rows)
 
@@ -113,13 +120,16 @@ def shown(text: str) -> str:
     return visible if len(visible) <= 60 else f"{visible[:57]}..."
 
 
-def truth_of(levels: Sequence[str]) -> np.ndarray | None:
+def truth_of(levels: Sequence[str], *, is_known: bool = False) -> np.ndarray | None:
     """Return which of the texts of a column are true, (level,) bool; None if they are not the words of one pair.
 
-    N and F in one column, say, are not two ways to write false.
+    N and F in one column, say, are not two ways to write false. One letter without the other half of its pair is no
+    truth value, unless the column is known to hold such (`is_known`).
     """
     words = {level.lower() for level in levels}
     if not words or not any(words <= set(pair) for pair in _PAIRS):
+        return None
+    if not is_known and len(words) == 1 and len(min(words)) == 1:
         return None
     return np.array([BOOLEAN[level.lower()] for level in levels])
 
@@ -232,11 +242,21 @@ def _blocks(rows: Iterator[list[str]], header: Sequence[str]) -> Iterator[list[l
         yield block
 
 
+def _as_number(word: str) -> float | None:
+    try:
+        value = float(word)
+    except ValueError:
+        return None
+    return value if value == value else None
+
+
 class _Column:
     """A column as it is read, block by block."""
 
-    def __init__(self, name: str, kind: Kind, *, decimal: str) -> None:
+    def __init__(self, name: str, kind: Kind, *, decimal: str, missing: frozenset[str]) -> None:
         self.name = name
+        self._missing = missing
+        self._missing_numbers = [value for word in missing if (value := _as_number(word)) is not None]
         self._kind = kind
         self._decimal = decimal
         self._blocks: list[
@@ -272,6 +292,8 @@ class _Column:
             values = np.fromiter(map(float, cells), dtype=np.float64, count=len(cells))
         except ValueError:
             return None
+        if self._missing_numbers and np.isin(values, self._missing_numbers).any():
+            return None
         return values if (np.abs(values) <= LARGEST).all() else None
 
     def _slow(self, cells: Sequence[str], row: int) -> None:
@@ -279,9 +301,11 @@ class _Column:
         codes = np.full(len(cells), -1, dtype=np.int32)
         for index, raw in enumerate(cells):
             cell = raw.strip()
-            if cell.lower() in MISSING:
+            if cell.lower() in self._missing:
                 continue
             number = None if self._kind == "text" else self._number(cell, row + index)
+            if number is not None and number in self._missing_numbers:
+                continue
             if number is not None:
                 values[index] = number
                 self._n_numbers += 1
@@ -303,6 +327,8 @@ class _Column:
             value = float(text.replace("_", "?"))
         except ValueError:
             return None
+        if value != value:
+            return None  # float() takes "nan", which is a word like others if it does not stand for a missing value
         if abs(value) > LARGEST:
             raise DataError(
                 f"column '{self.name}', row {row}: {shown(cell)} is infinite or too large; correct it"

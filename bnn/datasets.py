@@ -1,5 +1,6 @@
 """From a source to arrays ready for a network: split, and standardised with the train part alone."""
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -9,6 +10,7 @@ import numpy as np
 
 from bnn.column import Column
 from bnn.columns import Encoded, Encoding, fit
+from bnn.csv_files import MISSING_WORDS
 from bnn.sources import place_of, read_source, read_test_file, text_format
 from bnn.splits import Rows, check_size, split_rows
 from bnn.storage import Variable, read_netcdf, write_netcdf
@@ -31,8 +33,8 @@ _ARRAYS = {
     "feature_mean": ("feature",),
     "feature_scale": ("feature",),
 }
-_TEXTS = ("name", "task", "target_name", "target_unit", "separator", "decimal", "time_name")
-_NUMBERS = ("target_mean", "target_scale")
+_TEXTS = ("name", "task", "target_name", "target_unit", "separator", "decimal", "time_name", "id_name")
+_NUMBERS = ("target_mean", "target_scale", "first_row", "first_row_test")
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +53,8 @@ class Dataset:
     y_train, y_test
         Target, shape (row,): class index (int64), or float64 standardised like the features.
     row_train, row_test
-        Row of the source table each row comes from, int64, counted from 0.
+        Row of the source table each row comes from, int64, counted from 0; those of a test file go on from those of the
+        train file. `row_numbers` counts as a person does.
     feature_names
         One per feature.
     feature_mean, feature_scale
@@ -65,12 +68,17 @@ class Dataset:
         Regression: original = target_mean + target_scale * standardised. Classification: 0 and 1.
     columns
         What became of each column of the table; None: every feature is a column of numbers.
-    separator, decimal
+    separator, decimal, missing_words
         How a CSV file of new rows is written.
     time_train, time_test
         Of a time series: time of the target of each row, shape (row,), float64, increasing; None of other tables.
     time_name, time_is_date
         What the times are called, and whether they are seconds since 1970-01-01 or numbers of the table.
+    first_row, first_row_test
+        Number of the row whose index is 0, in `row_train` and in `row_test`. The two differ where test rows have a file
+        of their own.
+    id_name, id_train, id_test
+        Name of the column that names rows, "" for none, and what it says of each row: (row,) str, or None.
 
     Raises
     ------
@@ -97,10 +105,16 @@ class Dataset:
     columns: tuple[Column, ...] | None = None
     separator: str = ","
     decimal: str = "."
+    missing_words: tuple[str, ...] = MISSING_WORDS
     time_train: np.ndarray | None = None
     time_test: np.ndarray | None = None
     time_name: str = ""
     time_is_date: bool = False
+    first_row: int = 0
+    first_row_test: int = 0
+    id_name: str = ""
+    id_train: np.ndarray | None = None
+    id_test: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         if self.columns is None:
@@ -142,8 +156,18 @@ class Dataset:
         return {
             name: value
             for name, value in vars(self).items()
-            if name not in ("columns", "separator", "decimal") and not name.startswith("time_")
+            if name not in ("columns", "separator", "decimal", "missing_words")
+            and not name.startswith(("time_", "first_row", "id_"))
         }
+
+    def row_numbers(self, split: str) -> np.ndarray:
+        """Return the number of each row of a split as its file, and messages about it, count it, (row,) int64.
+
+        The header of a text file is row 1, as in an editor or a spreadsheet.
+        """
+        if split == "train":
+            return self.row_train + self.first_row
+        return self.row_test + self.first_row_test
 
     @property
     def encoding(self) -> Encoding:
@@ -157,12 +181,17 @@ class Dataset:
         columns = [column.to_json() for column in self.columns or ()]
         variables["column"] = (("column",), np.array(columns, dtype=str))
         for part in ("train", "test"):
-            if (times := getattr(self, f"time_{part}")) is not None:
-                variables[f"time_{part}"] = ((part,), times)
+            for name in (f"time_{part}", f"id_{part}"):
+                if (values := getattr(self, name)) is not None:
+                    variables[name] = ((part,), values)
         if self.class_names:
             variables["class_name"] = (("class",), np.array(self.class_names, dtype=str))
         attributes = {name: getattr(self, name) for name in (*_TEXTS, *_NUMBERS)}
-        write_netcdf(path, variables, attributes | {"time_is_date": int(self.time_is_date)})
+        attributes |= {
+            "time_is_date": int(self.time_is_date),
+            "missing_words": json.dumps(self.missing_words),
+        }
+        write_netcdf(path, variables, attributes)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
@@ -172,7 +201,8 @@ class Dataset:
         fields |= {name: attributes[name] for name in (*_TEXTS, *_NUMBERS)}
         for name in ("feature_name", "class_name"):
             fields[f"{name}s"] = tuple(variables[name].tolist()) if name in variables else ()
-        fields |= {name: variables.get(name) for name in ("time_train", "time_test")}
+        fields |= {name: variables.get(name) for name in ("time_train", "time_test", "id_train", "id_test")}
+        fields["missing_words"] = tuple(json.loads(attributes["missing_words"]))
         fields["time_is_date"] = bool(attributes["time_is_date"])
         fields["columns"] = tuple(Column.from_json(text) for text in variables["column"].tolist())
         return cls(**fields)
@@ -256,6 +286,11 @@ def prepare(
                 for y in (y_train, y_test):
                     _check_finite(y[:, None], (table.target_name,))
     beside: dict[str, Any] = text_format(source) | ({} if forecasts is None else _times(forecasts))
+    row_train = row_train if forecasts is None else forecasts.target[row_train]
+    row_test = row_test if forecasts is None else forecasts.target[row_test]
+    if table.ids is not None:
+        beside |= {"id_name": source["row_id"]}
+        beside |= {"id_train": table.ids[row_train], "id_test": table.ids[row_test]}
     return Dataset(
         name=name,
         task="regression" if task == "timeseries" else task,
@@ -263,8 +298,11 @@ def prepare(
         y_train=y_train,
         x_test=test.x,
         y_test=y_test,
-        row_train=row_train if forecasts is None else forecasts.target[row_train],
-        row_test=row_test if forecasts is None else forecasts.target[row_test],
+        row_train=row_train,
+        row_test=row_test,
+        first_row=table.first_row,
+        # The rows of a test file have numbers of their own.
+        first_row_test=table.first_row - (n_rows if source.get("test") else 0),
         feature_names=encoding.feature_names,
         feature_mean=encoding.mean,
         feature_scale=encoding.scale,
@@ -275,7 +313,12 @@ def prepare(
         target_scale=target_scale,
         columns=_with_test_rows(encoding, test)
         + tuple(Column(name, "dropped") for name in table.dropped)
-        + tuple(Column(name, "aside", has_value=False) for name in table.aside),
+        + tuple(Column(name, "aside", has_value=False) for name in table.aside)
+        + tuple(
+            Column(name, "id", has_value=False)
+            for name in ([source["row_id"]] if table.ids is not None else [])
+            if name not in table.aside
+        ),
         **beside,
     )
 

@@ -173,7 +173,7 @@ def summarise(
     predictions: dict[str, Any] = {}
     pointwise: dict[str, Variable] = {}
     for split in PREDICTIONS:
-        rows = dataset.row_train if split == "train" else dataset.row_test
+        rows = dataset.row_numbers(split)
         if not len(rows):  # all rows were given to train on, as an estimator's are
             continue
         found = _of_predictions(idata, split)
@@ -185,6 +185,7 @@ def summarise(
     summary: dict[str, Any] = {
         "dataset": dataset.name,
         "task": dataset.task,
+        "first_row": dataset.first_row,
         "kernel": about["kernel"],
         "adjusted": bool(about["adjusted"]),
         "thresholds": dict(thresholds),
@@ -382,9 +383,12 @@ def _prediction_summary(
         # The same quantity twice, see _of_predictions.
         found = Convergence(*(values[:, :1] for values in found))
     rhat = found.rhat.reshape(len(rows), -1)
-    worst = None
+    ess = found.ess_bulk.reshape(len(rows), -1)
+    worst = worst_ess = None
     if not np.isnan(rhat).all():
         worst = int(rows[np.unravel_index(np.nanargmax(rhat), rhat.shape)[0]])
+    if not np.isnan(ess).all():
+        worst_ess = int(rows[np.unravel_index(np.nanargmin(ess), ess.shape)[0]])
     return {
         "n_quantities": int(rhat.size),
         "n_constant": int(found.constant.sum()),
@@ -399,6 +403,7 @@ def _prediction_summary(
         "ess_tail_median": _extreme(np.median, found.ess_tail),
         "mcse_mean_max": _extreme(np.max, found.mcse_mean),
         "worst_row": worst,
+        "worst_row_ess": worst_ess,
     }
 
 

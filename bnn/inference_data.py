@@ -1,6 +1,6 @@
 """The posterior as an ArviZ InferenceData: chains and predictions in one NetCDF file with named dimensions.
 
-`az.from_netcdf` opens it, and so does anything that reads NetCDF. Rows carry their number in the source table
+`az.from_netcdf` opens it, and so does anything that reads NetCDF. Rows carry the number that messages call them by
 (`obs_id`), targets and densities are in original units, and every variable says its unit. It is written without ArviZ,
 whose import takes longer than all of this for a small table.
 """
@@ -377,10 +377,10 @@ def _warmup_stats(chains: _Chains, coords: Mapping[str, np.ndarray]) -> _Group:
 
 
 def _split(dataset: Dataset, split: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return x (standardised), y (class index or standardised) and source rows of a split."""
+    """Return x (standardised), y (class index or standardised) and the numbers of the rows of a split."""
     if split == "train":
-        return dataset.x_train, dataset.y_train, dataset.row_train
-    return dataset.x_test, dataset.y_test, dataset.row_test
+        return dataset.x_train, dataset.y_train, dataset.row_numbers("train")
+    return dataset.x_test, dataset.y_test, dataset.row_numbers("test")
 
 
 def _observed(dataset: Dataset, coords: Mapping[str, np.ndarray]) -> dict[str, _Group]:

@@ -18,11 +18,12 @@ from scipy.spatial import cKDTree
 from bnn.columns import Encoded
 from bnn.datasets import Dataset
 from bnn.metrics import predicted_class
+from bnn.new_row_files import read_features
 from bnn.posterior_file import PosteriorFile, stacked_theta
 from bnn.predictive import Predictor, class_summary, make_predictor, predict_draws, predict_grid
 from bnn.seeding import Stream, chain_rng
 from bnn.storage import atomic_path, read_json
-from bnn.tables import DataError, listing, naming, read_features
+from bnn.tables import DataError, listing, naming
 
 LEVELS = (0.5, 0.9, 0.95)
 """What the central intervals of a real target hold."""
@@ -97,8 +98,10 @@ def predict_file(
         str(path),
         encoding.kinds,
         ignored=(dataset.target_name, *encoding.unused),
+        row_id=dataset.id_name,
         separator=dataset.separator,
         decimal=dataset.decimal,
+        missing_words=dataset.missing_words,
     )
     with naming(str(path)):
         encoded = encoding.transform(features.x, first_row=features.first_row)
@@ -106,6 +109,8 @@ def predict_file(
     predictor = make_predictor(dataset, **json.loads(idata["posterior"].attrs["settings"]), layout=layout)
     rng = chain_rng(int(idata["posterior"].attrs["seed"]), Stream.NEW_ROWS)
     table = predictions(dataset, predictor, theta, encoded.x, rng)
+    if features.ids is not None:
+        table.insert(1, "id", features.ids)
     with atomic_path(out_path) as temporary:
         table.to_csv(temporary, index=False)
     n_far = int(table["far"].sum())

@@ -60,11 +60,14 @@ def place_of(source: Source) -> list[str]:
     return [str(source[key]) for key in ("path", "url") if key in source]
 
 
-def text_format(source: Source) -> dict[str, str]:
-    """Return `separator` and `decimal` of a CSV file that is written like the source."""
+def text_format(source: Source) -> dict[str, Any]:
+    """Return `separator`, `decimal` and `missing_words` of a CSV file that is written like the source."""
+    found = {key: source[key] for key in ("separator", "decimal") if key in source}
     if source["kind"] == "tsv":
-        return {"separator": "\t"}
-    return {key: source[key] for key in ("separator", "decimal") if key in source}
+        found["separator"] = "\t"
+    if (words := source.get("missing_words")) is not None:
+        found["missing_words"] = tuple(words)
+    return found
 
 
 def _read_csv(
@@ -75,7 +78,7 @@ def _read_csv(
     must_vary: bool = True,
     known_texts: Collection[str] = (),
 ) -> Table:
-    options = ("target", "target_unit", "drop", "categorical")
+    options = ("target", "target_unit", "drop", "categorical", "row_id")
     chosen = {name: source[name] for name in options if name in source} | text_format(source)
     return read_csv(
         source["path"],
@@ -144,11 +147,12 @@ def _of_frame(
     import pandas as pd
 
     target, drop, categorical = source["target"], source.get("drop", ()), source.get("categorical", ())
+    row_id = source.get("row_id")
     frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     if len(frame) == 0:
         raise DataError("the table has no rows")
-    check_names(list(frame.columns), target, drop=drop, categorical=categorical, aside=aside)
-    texts = {*categorical, *aside} | ({target} if is_class else set())
+    check_names(list(frame.columns), target, drop=drop, categorical=categorical, aside=aside, row_id=row_id)
+    texts = {*categorical, *aside, row_id} | ({target} if is_class else set())
     frame = frame.drop(columns=list(dict.fromkeys(drop)))
     others = frame.drop(columns=[name for name in frame.columns if name in texts])
     found = tidy(others, texts=known_texts, first_row=1)
@@ -166,6 +170,7 @@ def _of_frame(
         is_class=is_class,
         must_vary=must_vary,
         aside=aside,
+        row_id=row_id,
         first_row=1,
     )
     return table._replace(target_unit=source.get("target_unit", ""), dropped=tuple(drop))
@@ -245,6 +250,7 @@ def _read_sklearn(source: Source, is_class: bool, aside: Sequence[str]) -> Table
         target_name=SKLEARN_TARGETS[name],
         target_unit="",
         class_names=tuple(str(item) for item in bunch.target_names) if is_class else (),
+        first_row=1,
     )
 
 
@@ -286,7 +292,7 @@ def _read_synthetic(source: Source, is_class: bool, aside: Sequence[str]) -> Tab
     generator = synthetic.GENERATORS[source["name"]]
     x, y = generator.draw(source["n"], source["noise"], np.random.default_rng(source["seed"]))
     names = ("x",) if x.shape[1] == 1 else tuple(f"x{index + 1}" for index in range(x.shape[1]))
-    return Table(tidy(pd.DataFrame(x, columns=names)), y, "y", "", generator.class_names)
+    return Table(tidy(pd.DataFrame(x, columns=names)), y, "y", "", generator.class_names, first_row=1)
 
 
 SOURCES: dict[str, Callable[[Source, bool, Sequence[str]], Table]] = {

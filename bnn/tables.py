@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bnn.csv_files import DataError, Kind, fault_of_name, listing, read_columns, shown
+from bnn.csv_files import MISSING_WORDS, DataError, Kind, fault_of_name, listing, read_columns, shown
+from bnn.tidy import as_truth
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +24,6 @@ __all__ = [
     "make_table",
     "naming",
     "read_csv",
-    "read_features",
     "shown",
     "with_point",
 ]
@@ -31,7 +31,10 @@ __all__ = [
 # A class written as a number: no words that float() knows, no leading zeros (007 is a code), and short enough to be
 # held and shown exactly.
 _NUMBER = re.compile(r"[+-]?((0|[1-9]\d{0,14})(\.\d{0,15})?|\.\d{1,15})([eE][+-]?\d{1,2})?", re.ASCII)
-_CSV_FIRST_ROW = 2
+CSV_FIRST_ROW = 2
+"""Number of the first row of data of a text file: the header is row 1."""
+ROW_COUNTING = {0: "counted from 0", 1: "counted from 1", 2: "the header is row 1"}
+"""Number of the first row of data -> how rows are counted, in messages and in results alike."""
 
 
 class Table(NamedTuple):
@@ -51,8 +54,10 @@ class Table(NamedTuple):
     str"""
     dropped: tuple[str, ...] = ()
     """Columns that the source has and the config does not want"""
+    ids: np.ndarray | None = None
+    """(row,) str: what the column that `source.id` names says of each row; None if it names none"""
     first_row: int = 0
-    """Number of the first row of data in messages"""
+    """Number of the first row of data in messages; a key of `ROW_COUNTING`"""
     decimal: str = "."
     """What stands before the fraction of a number in texts of columns set aside"""
 
@@ -80,9 +85,11 @@ def read_csv(
     must_vary: bool = True,
     separator: str = ",",
     decimal: str = ".",
+    missing_words: Sequence[str] = MISSING_WORDS,
     drop: Sequence[str] = (),
     categorical: Sequence[str] = (),
     aside: Sequence[str] = (),
+    row_id: str | None = None,
     known_texts: Collection[str] = (),
 ) -> Table:
     """Read a CSV file: a header line, a target column, and features in all other columns.
@@ -101,14 +108,16 @@ def read_csv(
     must_vary
         Whether a model is to learn from these rows, so that a target with one value, or with hardly a value twice,
         is an error.
-    separator, decimal
-        What stands between cells, and before the fraction of a number.
+    separator, decimal, missing_words
+        What stands between cells, before the fraction of a number, and for a missing value.
     drop
         Columns that are left out.
     categorical
         Columns whose cells are texts though they look like numbers.
     aside
         Columns that are kept beside the features.
+    row_id
+        Column that names rows, if there is one, kept beside the features too.
     known_texts
         Columns, some of which may not be there, that hold texts in another file of the same table.
 
@@ -120,18 +129,20 @@ def read_csv(
     """
 
     def choose(header: Sequence[str]) -> Mapping[str, Kind]:
-        check_names(header, target, drop=drop, categorical=categorical, aside=aside)
+        check_names(header, target, drop=drop, categorical=categorical, aside=aside, row_id=row_id)
         kinds: dict[str, Kind] = dict.fromkeys(header, "any")
         for name in header:
             if name in drop:
                 kinds[name] = "skip"
-            elif name in categorical or name in aside or name in known_texts:
+            elif name in (*categorical, *aside, row_id) or name in known_texts:
                 kinds[name] = "text"
         return {**kinds, target: "text" if is_class else "number"}
 
     with naming(path):
         try:
-            frame = read_columns(path, choose, separator=separator, decimal=decimal)
+            frame = read_columns(
+                path, choose, separator=separator, decimal=decimal, missing_words=missing_words
+            )
         except DataError as error:
             raise _with_task(error, target) if not is_class else error from error
         table = make_table(
@@ -140,7 +151,8 @@ def read_csv(
             is_class=is_class,
             must_vary=must_vary,
             aside=aside,
-            first_row=_CSV_FIRST_ROW,
+            row_id=row_id,
+            first_row=CSV_FIRST_ROW,
             decimal=decimal,
         )
     return table._replace(target_unit=target_unit, dropped=tuple(drop), decimal=decimal)
@@ -163,12 +175,13 @@ def check_names(
     drop: Sequence[str],
     categorical: Sequence[str] = (),
     aside: Sequence[str] = (),
+    row_id: str | None = None,
 ) -> None:
     """Raise DataError if a column that is asked for is not there."""
     asked = [("target", "", target)]
     asked += [
         (role, f" (source.{role})", name)
-        for role, of in (("drop", drop), ("categorical", categorical))
+        for role, of in (("drop", drop), ("categorical", categorical), ("row_id", [row_id] if row_id else []))
         for name in of
     ]
     asked += [("", "", name) for name in aside]
@@ -194,6 +207,7 @@ def make_table(
     is_class: bool,
     must_vary: bool = True,
     aside: Sequence[str] = (),
+    row_id: str | None = None,
     first_row: int = 0,
     decimal: str = ".",
 ) -> Table:
@@ -204,7 +218,7 @@ def make_table(
     frame
         Columns as `read_columns` returns them: the target as texts if it is a class, else as float64; those set aside
         as texts.
-    target, is_class, must_vary, aside, decimal
+    target, is_class, must_vary, aside, row_id, decimal
         As for `read_csv`.
     first_row
         Number of the first row in messages.
@@ -224,8 +238,20 @@ def make_table(
                 f"column '{target}': the target is {y[0]} in every row: there is nothing to learn"
             )
     kept = {name: _aside(name, frame[name], first_row, decimal) for name in aside}
-    x = frame.drop(columns=list(dict.fromkeys([target, *aside])))
-    return Table(x, y, target, "", class_names, kept, first_row=first_row)
+    ids = None if row_id is None else names_of_rows(row_id, frame[row_id], first_row)
+    x = frame.drop(columns=list(dict.fromkeys([target, *aside, *([] if row_id is None else [row_id])])))
+    return Table(x, y, target, "", class_names, kept, ids=ids, first_row=first_row)
+
+
+def names_of_rows(name: str, column: "pd.Series", first_row: int) -> np.ndarray:
+    """Return what names each row, (row,) str; "" where nothing does."""
+    codes = column.cat.codes.to_numpy()
+    texts = [str(text) for text in column.cat.categories]
+    for code, text in enumerate(texts):
+        if fault := fault_of_name(text):
+            row = int(np.flatnonzero(codes == code)[0]) + first_row
+            raise DataError(f"column '{name}', row {row}: the text {fault}; correct it")
+    return np.array([*texts, ""], dtype=str)[codes]
 
 
 def _check_missing(name: str, is_missing: np.ndarray, first_row: int) -> None:
@@ -285,6 +311,7 @@ def join(train: Table, test: Table) -> Table:
         x=pd.DataFrame(columns, index=pd.RangeIndex(n_rows), copy=False),
         y=np.concatenate([train.y, y]),
         aside={name: np.concatenate([train.aside[name], test.aside[name]]) for name in train.aside},
+        ids=None if train.ids is None or test.ids is None else np.concatenate([train.ids, test.ids]),
     )
 
 
@@ -294,6 +321,8 @@ def _joined(name: str, train: "pd.Series", test: "pd.Series") -> "pd.Series":
 
     if isinstance(train.dtype, pd.CategoricalDtype) and isinstance(test.dtype, pd.CategoricalDtype):
         return pd.Series(union_categoricals([train, test], sort_categories=True))
+    if isinstance(train.dtype, pd.BooleanDtype):
+        test = as_truth(test)
     kinds = [_kind(column) for column in (train, test)]
     if kinds[0] != kinds[1]:
         # A column without any value says nothing of its kind.
@@ -313,67 +342,6 @@ def _kind(column: "pd.Series") -> str:
     if isinstance(column.dtype, pd.CategoricalDtype):
         return "texts"
     return "true or false" if isinstance(column.dtype, pd.BooleanDtype) else "numbers"
-
-
-class Features(NamedTuple):
-    """Features of new rows, in original units."""
-
-    x: "pd.DataFrame"
-    """(row, feature), features in the order asked for; see `Table.x`"""
-    ignored: tuple[str, ...]
-    """Columns that were there and are not asked for"""
-    first_row: int = _CSV_FIRST_ROW
-    """Number of the first row in messages"""
-
-
-def read_features(
-    path: str, kinds: Mapping[str, Kind], *, ignored: Sequence[str], separator: str = ",", decimal: str = "."
-) -> Features:
-    """Read the features of new rows from a CSV file.
-
-    Parameters
-    ----------
-    path
-        The file, as for `read_csv`.
-    kinds
-        Columns that must be there, in the order in which they are returned, and what each holds; in the file any
-        order will do.
-    ignored
-        Names of columns, such as the target, that may be there.
-    separator, decimal
-        As for `read_csv`.
-
-    Raises
-    ------
-    DataError
-        If the file cannot be used, lacks a column or has another one; the message names file, column and row (the
-        header is row 1).
-    """
-
-    def choose(header: Sequence[str]) -> Mapping[str, Kind]:
-        there = set(header)
-        missing = [name for name in kinds if name not in there]
-        extra = [name for name in header if name not in kinds and name not in ignored]
-        if missing:
-            close = difflib.get_close_matches(missing[0], extra, n=1)
-            hint = f"; is it '{shown(close[0])}'? Then rename that" if close else ""
-            columns_are = "column {} is" if len(missing) == 1 else "columns {} are"
-            raise DataError(
-                f"row 1: {columns_are.format(listing(missing))} missing, which the network was trained on{hint}"
-            )
-        if extra:
-            one = f"column {listing(extra)} is not one that the network was trained on; remove it"
-            several = (
-                f"columns {listing(extra)} are not among those that the network was trained on; remove them"
-            )
-            raise DataError(f"row 1: {one if len(extra) == 1 else several}")
-        found.extend(name for name in header if name not in kinds)
-        return {name: kinds.get(name, "skip") for name in header}
-
-    found: list[str] = []
-    with naming(path):
-        frame = read_columns(path, choose, separator=separator, decimal=decimal, is_source=False)
-    return Features(frame[list(kinds)], tuple(found))
 
 
 def _classes(

@@ -2,11 +2,13 @@
 
 import re
 from collections.abc import Collection
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from bnn.csv_files import LARGEST, DataError, fault_of_name, shown, truth_of
+from bnn.faults import collected_faults
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,23 +53,26 @@ def check(
         If a value is missing that must not be; a column has no value at all, holds dates, or texts that are nearly all
         different, or numbers the rows. The message names column and row.
     """
+    with collected_faults() as collect:
+        for name, column in frame.items():
+            collect(partial(_check_column, str(name), column, missing, first_row, is_test))
+
+
+def _check_column(name: str, column: "pd.Series", missing: Missing, first_row: int, is_test: bool) -> None:
     import pandas as pd
 
-    for name, column in frame.items():
-        is_missing = where_missing(column)
-        rows = np.flatnonzero(is_missing)
-        if rows.size == len(frame) and not (is_test and missing == "impute"):
-            raise DataError(
-                f"column '{name}' has no value in any row; remove it, or set source.drop: [{name}]"
-            )
-        if rows.size and missing == "error":
-            raise missing_error(name, int(rows[0]), rows.size, first_row)
-        if is_test:
-            continue
-        if isinstance(column.dtype, pd.CategoricalDtype):
-            _check_texts(name, column, first_row)
-        elif _ROW_NUMBER.fullmatch(name) and column.dtype == np.float64:
-            _check_row_numbers(name, column.to_numpy())
+    is_missing = where_missing(column)
+    rows = np.flatnonzero(is_missing)
+    if rows.size == len(column) and not (is_test and missing == "impute"):
+        raise DataError(f"column '{name}' has no value in any row; remove it, or set source.drop: [{name}]")
+    if rows.size and missing == "error":
+        raise missing_error(name, int(rows[0]), rows.size, first_row)
+    if is_test:
+        return
+    if isinstance(column.dtype, pd.CategoricalDtype):
+        _check_texts(name, column, first_row)
+    elif _ROW_NUMBER.fullmatch(name) and column.dtype == np.float64:
+        _check_row_numbers(name, column.to_numpy())
 
 
 def _check_texts(name: str, column: "pd.Series", first_row: int) -> None:
@@ -83,7 +88,8 @@ def _check_texts(name: str, column: "pd.Series", first_row: int) -> None:
         raise DataError(
             f"{place}: '{shown(cell)}' is not a number, and the column has {n_used} different texts in {len(codes)} "
             "rows: a name or an id says nothing about new rows; drop it (source.drop: "
-            f"[{name}]), or, if it is meant as a number, write it without unit, sign of percent or thousands"
+            f"[{name}]), keep it as the name of rows (source.row_id: {name}), or, if it is meant as a number, write it "
+            "without unit, sign of percent or thousands"
         )
     for code, level in enumerate(levels):
         if fault := fault_of_name(level):
@@ -94,7 +100,9 @@ def _check_texts(name: str, column: "pd.Series", first_row: int) -> None:
 def _date_error(name: str, row: int, cell: str) -> DataError:
     return DataError(
         f"column '{name}', row {row}: '{shown(cell)}' is a date or a time, and features must be numbers or categories; "
-        f"make columns of what matters of it (year, month, days since a day), or drop it (source.drop: [{name}])"
+        f"make columns of what matters of it (year, month, days since a day), or drop it (source.drop: [{name}]); if "
+        f"rows are in time, use it: `task: timeseries` with series.time: {name}, or split.method: time with "
+        f"split.column: {name}"
     )
 
 
@@ -102,8 +110,8 @@ def _check_row_numbers(name: str, values: np.ndarray) -> None:
     present = values[~np.isnan(values)]
     if len(present) > 2 and (present == np.round(present)).all() and np.unique(present).size == len(present):
         raise DataError(
-            f"column '{name}' numbers the rows, which says nothing about new ones; drop it (source.drop: [{name}]), or "
-            "rename it if it is a quantity"
+            f"column '{name}' numbers the rows, which says nothing about new ones; drop it (source.drop: [{name}]), "
+            f"keep it as the name of rows (source.row_id: {name}), or rename it if it is a quantity"
         )
 
 
@@ -224,6 +232,22 @@ def _tidy_texts(column: "pd.Series", is_text: bool) -> Any:
     if truth is not None:
         return pd.arrays.BooleanArray(truth[texts.codes], texts.codes == -1)
     return texts
+
+
+def as_truth(column: "pd.Series") -> "pd.Series":
+    """Return a column that is known to hold truth values as `boolean`, though these rows have but a letter of a pair.
+
+    A column of anything else comes back as it is.
+    """
+    import pandas as pd
+
+    if not isinstance(column.dtype, pd.CategoricalDtype):
+        return column
+    truth = truth_of([str(level) for level in column.cat.categories], is_known=True)
+    if truth is None:
+        return column
+    codes = column.cat.codes.to_numpy()
+    return pd.Series(pd.arrays.BooleanArray(truth[codes], codes == -1), index=column.index)
 
 
 def as_texts(column: "pd.Series") -> Any:

@@ -163,7 +163,7 @@ def as_forecasts(
     train, test = split_windows(windows, split["test_size"])
     y = table.y[windows.target]
     check_target(Rows(y, (), table.target_name, None), train)
-    times = Times(np.arange(len(table.y), dtype=np.float64), is_date=False)
+    times = Times(table.first_row + np.arange(len(table.y), dtype=np.float64), is_date=False)
     if (column := split["column"]) is not None:
         times = series_times(column, table.aside[column], first_row=table.first_row, decimal=table.decimal)
     name = "row" if column is None else column

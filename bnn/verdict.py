@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bnn.mixing import MIN_DRAWS
+from bnn.tables import ROW_COUNTING
 
 _LEVELS = ("FAIL", "WARN")
 _EXTREME = "look for extreme values in the data, or lower the scale in prior.weights"
@@ -191,7 +192,7 @@ def _findings_of_scalar(
             "frozen",
         )
     else:
-        yield from _findings_of_figures(label, figures["rhat"], figures["ess_bulk"], "", summary)
+        yield from _findings_of_figures(label, figures["rhat"], figures["ess_bulk"], ("", ""), summary)
 
 
 def _findings_of_predictions(split: str, summary: Mapping[str, Any]) -> Iterator[Finding]:
@@ -211,23 +212,29 @@ def _findings_of_predictions(split: str, summary: Mapping[str, Any]) -> Iterator
             "constant",
         )
     if not _is_missing(figures["rhat_max"]):
-        where = f" (row {figures['worst_row']} of the source, counted from 0)"
+        counting = ROW_COUNTING[summary["first_row"]]
+        places = (
+            f" (row {figures['worst_row']}, {counting})",
+            f" (row {figures['worst_row_ess']}, {counting})",
+        )
         ess = figures["ess_bulk_min"]
-        yield from _findings_of_figures(label, figures["rhat_max"], ess, where, summary)
+        yield from _findings_of_figures(label, figures["rhat_max"], ess, places, summary)
 
 
 def _findings_of_figures(
-    label: str, rhat: float, ess: float, where: str, summary: Mapping[str, Any]
+    label: str, rhat: float, ess: float, where: tuple[str, str], summary: Mapping[str, Any]
 ) -> Iterator[Finding]:
     limits = summary["thresholds"]
-    worst = ("Largest R-hat", "Smallest bulk ESS") if where else ("R-hat", "Bulk ESS")
+    worst = ("Largest R-hat", "Smallest bulk ESS") if where[0] else ("R-hat", "Bulk ESS")
     for level in _LEVELS:
         limit = limits[f"rhat_{level.lower()}"]
         if rhat > limit:
             key = f"diagnostics.rhat_{level.lower()}"
             value = _rhat_text(rhat)
             yield Finding(
-                level, f"{worst[0]} of {label} is {value}{where}, above {limit:g} ({key}): {_MIXING}.", "rhat"
+                level,
+                f"{worst[0]} of {label} is {value}{where[0]}, above {limit:g} ({key}): {_MIXING}.",
+                "rhat",
             )
             break
     for level in _LEVELS:
@@ -237,7 +244,7 @@ def _findings_of_figures(
             factor = math.ceil(10 * limits["ess_warn"] / ess) / 10
             yield Finding(
                 level,
-                f"{worst[1]} of {label} is {math.floor(ess)}, below {limit:g} "
+                f"{worst[1]} of {label} is {math.floor(ess)}{where[1]}, below {limit:g} "
                 f"(diagnostics.ess_{level.lower()}): for {limits['ess_warn']:g} take about {factor:g} times as "
                 f"many transitions, with a higher sampler.thin (now {summary['thin']}) or sampler.draws "
                 f"(now {summary['n_draws']}).",

@@ -72,7 +72,7 @@ def check(
     before = prior_checks(prior, predictor, dataset, rngs[0])
     ordinary = make_network(dataset, settings["network"])
     novelty, scores = out_of_distribution(dataset, predictor, theta, ordinary, references, rngs[1])
-    loo_summary = _loo_summary(loo, dataset.row_train, held_out, threshold)
+    loo_summary = _loo_summary(loo, dataset.row_numbers("train"), held_out, threshold)
     after = [summarise(item) for item in posterior]
     summary = {
         "dataset": dataset.name,
@@ -96,7 +96,7 @@ def check(
         **_check_variables("posterior", posterior),
         **_check_variables("prior", before),
         "loo_k": (("train",), loo.k),
-        "row_train": (("train",), dataset.row_train),
+        "row_train": (("train",), dataset.row_numbers("train")),
         **{
             f"novelty_{model}_{name.replace(' ', '_')}": ((f"row_{name.replace(' ', '_')}",), values)
             for model, found in scores.items()

@@ -15,6 +15,7 @@ from bnn.evaluation.forecasts import (
     TargetForecast,
     check_rows,
     mixture_forecast,
+    models_in,
     observed,
     positive_class,
     posterior_forecast,
@@ -29,11 +30,11 @@ from bnn.storage import write_csv, write_json
 
 SPLITS = ("train", "test")
 
-COVERAGE_90 = (0.80, 0.97)
-"""Shares of test rows inside their 90 % interval that raise no flag."""
-
 MAX_ERRORS = 2.0
 """Standard errors by which the BNN's NLL may exceed the ordinary network's without a flag."""
+
+FIRST_LEVELS = 10
+"""Levels of a column of texts that metrics.json names; data.nc has all."""
 
 Forecasts = Mapping[str, np.ndarray | TargetForecast]
 """Model -> class probabilities (obs, class), or forecast of a real target."""
@@ -87,10 +88,13 @@ def evaluate(
     report: dict[str, Any] = {
         "dataset": dataset.name,
         "task": dataset.task,
+        "is_series": dataset.time_test is not None,
         "n_train": len(dataset.y_train),
         "n_test": len(dataset.y_test),
         "n_features": len(dataset.feature_names),
         "feature_names": list(dataset.feature_names),
+        "first_row": dataset.first_row,
+        "id_name": dataset.id_name,
         "columns": [_column(column) for column in dataset.columns or ()],
         "target_name": dataset.target_name,
         "target_unit": dataset.target_unit,
@@ -100,7 +104,7 @@ def evaluate(
         else None,
         "architecture": [int(size) for size in about["architecture"]],
         "n_params": int(about["n_params"]),
-        "flags": flags(differences, models),
+        "flags": flags(differences, models, n_test=len(dataset.y_test)),
         "models": models,
         "differences": differences,
         "bootstrap": {"n_replicates": bootstrap.N_REPLICATES, "level": bootstrap.LEVEL},
@@ -137,6 +141,8 @@ def _column(column: Column) -> dict[str, Any]:
     about = ("name", "kind", "fill", "n_missing", "n_missing_test", "n_unseen_test")
     return {
         **{name: getattr(column, name) for name in about},
+        "levels": list(column.levels[:FIRST_LEVELS]),
+        "rare": list(column.rare[:FIRST_LEVELS]),
         "n_levels": len(column.levels) + len(column.rare),
         "n_rare": len(column.rare),
         "has_indicator": column.has_indicator,
@@ -157,7 +163,7 @@ def save(
 
 
 def flags(
-    differences: Mapping[str, Mapping[str, Mapping[str, float]]], models: Mapping[str, Any]
+    differences: Mapping[str, Mapping[str, Mapping[str, float]]], models: Mapping[str, Any], *, n_test: int
 ) -> list[dict[str, Any]]:
     """Return what a reader of the scores must not overlook, each `{name, raised, text, value, limit}`.
 
@@ -167,6 +173,8 @@ def flags(
         Of `bnn.evaluation.bootstrap.compare`.
     models
         Model -> split -> score -> {"value": ...}.
+    n_test
+        Number of test rows.
     """
     found = differences["baseline"]["nll"]
     gap, error = found["value"], found["se"]
@@ -186,14 +194,16 @@ def flags(
     ]
     if "coverage_90" in models["bnn"]["test"]:
         share = models["bnn"]["test"]["coverage_90"]["value"]
-        low, high = COVERAGE_90
+        low, high = calibration.usual_coverage(0.9, n_test)
         result.append(
             {
                 "name": "coverage_90_off",
                 "raised": not low <= share <= high,
-                "text": f"The BNN's 90 % intervals hold {100 * share:.1f} % of the test rows.",
+                "text": f"The BNN's 90 % intervals hold {100 * share:.1f} % of the {n_test:,} test rows; a calibrated "
+                f"model's would hold {100 * low:.1f} to {100 * high:.1f} % of so many (false alarms: at most "
+                f"{100 * calibration.FALSE_ALARMS:g} % of tables).",
                 "value": share,
-                "limit": list(COVERAGE_90),
+                "limit": [low, high],
             }
         )
     return result
@@ -212,7 +222,8 @@ def _forecasts(
     y = observed(dataset, split)
     own = {"bnn": posterior_forecast(idata, dataset, split)}
     return own | {
-        model: mixture_forecast(reference_mixture(references, model, split), y) for model in REFERENCES
+        model: mixture_forecast(reference_mixture(references, model, split), y)
+        for model in models_in(references)
     }
 
 
@@ -285,7 +296,9 @@ def predictions_table(
     dataset: Dataset, bnn: ClassSummary | TargetSummary, forecasts: Forecasts
 ) -> dict[str, np.ndarray]:
     """Return columns that say what every model predicts for each test row."""
-    columns: dict[str, np.ndarray] = {"row": dataset.row_test}
+    columns: dict[str, np.ndarray] = {"row": dataset.row_numbers("test")}
+    if dataset.id_test is not None:
+        columns["id"] = dataset.id_test
     if isinstance(bnn, ClassSummary):
         names, y = np.array(dataset.class_names, dtype=str), dataset.y_test
         columns["y"] = names[y]

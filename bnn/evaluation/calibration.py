@@ -13,6 +13,12 @@ from bnn.metrics import ECE_BINS, confidence_bins, coverage, mean_width, predict
 LEVEL = 0.9
 """What the bands hold, each by itself."""
 
+FALSE_ALARMS = 0.01
+"""Share of tables, at most, on which the coverage of a calibrated model is called off."""
+
+MARGIN = 0.02
+"""Difference in coverage that is never called off: no model is exactly right, and many rows show the least fault."""
+
 N_SIMULATED = 1000
 _CELLS_AT_ONCE = 2**22
 _MANY_ROWS = 100
@@ -111,3 +117,31 @@ def target_calibration(forecast: TargetForecast, y: np.ndarray) -> dict[str, Any
             for index, level in enumerate(CURVE_LEVELS)
         ],
     }
+
+
+def usual_coverage(level: float, n_rows: int) -> tuple[float, float]:
+    """Return between which shares of rows the intervals of a calibrated model hold.
+
+    These are the shares that the exact two-sided binomial test does not reject at `FALSE_ALARMS` (a share is as extreme
+    as all that are no more probable), and those within `MARGIN` of the level. The test takes rows for independent.
+
+    Parameters
+    ----------
+    level
+        What the intervals promise.
+    n_rows
+        Of how many rows.
+    """
+    from scipy import stats
+
+    hits = np.arange(n_rows + 1)
+    probability = stats.binom.pmf(hits, n_rows, level)
+    order = np.argsort(probability, kind="stable")
+    ordered = probability[order]
+    # Of equal probabilities each counts the other: rounding must not tell them apart.
+    last = np.searchsorted(ordered, ordered * (1 + 1e-7), side="right") - 1
+    p_value = np.empty(n_rows + 1)
+    p_value[order] = np.cumsum(ordered)[last]
+    share = hits / n_rows
+    usual = share[(p_value >= FALSE_ALARMS) | (np.abs(share - level) <= MARGIN)]
+    return float(usual.min()), float(usual.max())

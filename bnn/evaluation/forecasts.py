@@ -21,6 +21,9 @@ from bnn.predictive import (
 REFERENCES = ("baseline", "ensemble", "linear")
 """Models that the Bayesian network is compared with."""
 
+NAIVE = "naive"
+"""One more of a time series: the last known value."""
+
 CURVE_LEVELS = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """What the central intervals of a forecast hold."""
 
@@ -102,6 +105,11 @@ def mixture_forecast(mixture: GaussianMixture, y: np.ndarray) -> TargetForecast:
     return TargetForecast(mixture.mean, mixture.sd, nll, crps, pit, lower, upper)
 
 
+def models_in(references: Mapping[str, np.ndarray]) -> tuple[str, ...]:
+    """Return the names of the models in the file that `bnn.baseline.fit_references` made."""
+    return (*REFERENCES, NAIVE) if f"{NAIVE}_test_mean" in references else REFERENCES
+
+
 def reference_mixture(references: Mapping[str, np.ndarray], model: str, split: str) -> GaussianMixture:
     """Return what a reference predicts for a real target; one component unless it is the ensemble.
 
@@ -110,7 +118,7 @@ def reference_mixture(references: Mapping[str, np.ndarray], model: str, split: s
     references
         Variables of the file that `bnn.baseline.fit_references` made.
     model
-        One of `REFERENCES`.
+        One of `models_in` it.
     split
         "train" or "test".
     """
@@ -121,12 +129,13 @@ def reference_mixture(references: Mapping[str, np.ndarray], model: str, split: s
 def check_rows(idata: StoredPosterior, dataset: Dataset, references: Mapping[str, np.ndarray]) -> None:
     """Raise ValueError if the rows of the posterior or of the references are not those of the table."""
     kind = "probability" if dataset.task == "classification" else "mean"
-    for split, rows in (("train", dataset.row_train), ("test", dataset.row_test)):
+    for split in ("train", "test"):
+        rows = dataset.row_numbers(split)
         if not np.array_equal(idata[PREDICTIONS[split]]["obs_id"].values, rows):
             raise ValueError(
                 f"{dataset.name}: the posterior was computed on other {split} rows than the table has"
             )
-        for model in REFERENCES:
+        for model in models_in(references):
             predicted = references[f"{model}_{split}_{kind}"]
             found = predicted.shape[-2 if kind == "probability" else -1]
             if found != len(rows):

@@ -53,7 +53,9 @@ def _entry(
 ) -> dict[str, Any]:
     standardised = dataset.x_test[index]
     parts = {name: getattr(summary, name)[index] for name in ("total", "aleatoric", "epistemic")}
-    entry: dict[str, Any] = {"row": int(dataset.row_test[index])}
+    entry: dict[str, Any] = {"row": int(dataset.row_numbers("test")[index])}
+    if dataset.id_test is not None:
+        entry["id"] = str(dataset.id_test[index])
     if isinstance(summary, ClassSummary):
         probability, y = summary.probability[index], int(dataset.y_test[index])
         guess = int(predicted_class(probability))

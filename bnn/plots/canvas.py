@@ -38,6 +38,7 @@ MODELS = {
     "baseline": ("baseline", ORANGE, "s", "--"),
     "ensemble": ("ensemble", PURPLE, "D", "-."),
     "linear": ("linear", GREEN, "^", ":"),
+    "naive": ("last value", VERMILLION, "v", "-."),
 }
 """Model -> label, colour, marker and line style, the same in every figure."""
 

@@ -1,6 +1,6 @@
 """Table of what became of each column of the data."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from bnn.report import formatting
@@ -12,7 +12,10 @@ _KINDS = {
     "text": "text",
     "dropped": "not read",
     "aside": "no feature",
+    "id": "names of rows",
 }
+_MAX_LEVELS = 5
+"""Levels of a column that are named."""
 _MAX_COLUMNS = 200
 """Columns that are shown; a wide table of genes must not make the page heavy."""
 
@@ -42,7 +45,7 @@ def columns(metrics: Mapping[str, Any]) -> Table:
             (
                 Cell(_KINDS[column["kind"]]),
                 *(_count(column, name) for name in ("n_missing", "n_missing_test")),
-                Cell(formatting.count(column["n_levels"]) if column["kind"] == "text" else "–"),
+                _levels(column),
                 _count(column, "n_unseen_test") if column["kind"] == "text" else Cell("–"),
                 Cell(_outcome(column)),
             ),
@@ -69,9 +72,24 @@ def _missing(column: Mapping[str, Any]) -> int:
 
 
 def _count(column: Mapping[str, Any], name: str) -> Cell:
-    if column["kind"] in ("dropped", "aside"):
+    if column["kind"] in ("dropped", "aside", "id"):
         return Cell("–")
     return Cell(formatting.count(column[name]), sort=column[name])
+
+
+def _levels(column: Mapping[str, Any]) -> Cell:
+    if column["kind"] != "text":
+        return Cell("–")
+    n_levels = column["n_levels"]
+    # Names of common levels first; those that stand together as rare are named in the outcome.
+    named = _names(column["levels"], n_levels - column["n_rare"])
+    return Cell(formatting.count(n_levels), remark=named, sort=n_levels)
+
+
+def _names(levels: Sequence[str], n_all: int) -> str:
+    """Return the first levels, with dots behind them if there are more."""
+    names = [formatting.shortened(level) for level in levels[:_MAX_LEVELS]]
+    return ", ".join([*names, "…"] if n_all > len(names) else names)
 
 
 def _outcome(column: Mapping[str, Any]) -> str:
@@ -79,6 +97,8 @@ def _outcome(column: Mapping[str, Any]) -> str:
         return "left out: source.drop names it"
     if column["kind"] == "aside":
         return "left out: rows are put in order, or split, by it"
+    if column["kind"] == "id":
+        return "left out: source.row_id names it; it stands beside the rows"
     features = column["features"]
     n_values = len(features) - column["has_indicator"]
     parts = []
@@ -95,7 +115,8 @@ def _outcome(column: Mapping[str, Any]) -> str:
     else:
         parts.append("1 in the feature of its level, 0 in those of others")
         if column["n_rare"]:
-            parts.append(f"{formatting.count(column['n_rare'])} rare levels share one")
+            rare = _names(column["rare"], column["n_rare"])
+            parts.append(f"{formatting.count(column['n_rare'])} rare levels share one ({rare})")
     if _missing(column) and n_values:
         fill = column["fill"]
         if column["kind"] == "boolean":

@@ -165,7 +165,11 @@ def classes(metrics: Mapping[str, Any], split: str) -> Table:
 def uncertainty(metrics: Mapping[str, Any]) -> Table:
     """Mean total uncertainty of the BNN, split into aleatoric and epistemic."""
     is_class = metrics["task"] == "classification"
-    unit = "nats" if is_class else f"variance, ({metrics['target_unit'] or 'unit of the target'})²"
+    unit = (
+        "nats"
+        if is_class
+        else f"variance, {formatting.squared(metrics['target_unit'] or 'unit of the target')}"
+    )
     rows = []
     for split in ("test", "train"):
         parts = metrics["uncertainty"][split]

@@ -28,7 +28,7 @@ def convergence(diagnostics: Mapping[str, Any]) -> Table:
             Cell(formatting.count(figures["ess_tail_min"])),
         )
         row = figures["worst_row"]
-        where = "" if row is None else f"worst R-hat at row {formatting.count(row)}"
+        where = "" if row is None else f"worst R-hat at row {row}"
         rows.append(Row(f"Predictions, {split} rows", where, cells))
     informative = [
         ("Weights", "as sampled", diagnostics["weights"]["raw"]),
@@ -83,13 +83,26 @@ def chains(diagnostics: Mapping[str, Any]) -> Table:
 
 def worst(diagnostics: Mapping[str, Any]) -> tuple[float | None, float | None]:
     """Largest R-hat and smallest bulk ESS of all that the verdict looks at; None when one is missing."""
-    scalars = [diagnostics["log_density"]]
-    if diagnostics["noise_scale"] is not None:
-        scalars.append(diagnostics["noise_scale"])
-    splits = diagnostics["predictions"].values()
-    rhats = [entry["rhat"] for entry in scalars] + [entry["rhat_max"] for entry in splits]
-    sizes = [entry["ess_bulk"] for entry in scalars] + [entry["ess_bulk_min"] for entry in splits]
-    return (None if None in rhats else max(rhats)), (None if None in sizes else min(sizes))
+    (rhat, _), (ess, _) = worst_places(diagnostics)
+    return rhat, ess
+
+
+def worst_places(diagnostics: Mapping[str, Any]) -> tuple[tuple[float | None, str], tuple[float | None, str]]:
+    """Largest R-hat and smallest bulk ESS, each with what it is of: "the prediction for test row 7"."""
+    scalars = {
+        f"the {name.replace('_', ' ')}": diagnostics[name]
+        for name in ("log_density", "noise_scale")
+        if diagnostics[name] is not None
+    }
+    rhats = [(entry["rhat"], label) for label, entry in scalars.items()]
+    sizes = [(entry["ess_bulk"], label) for label, entry in scalars.items()]
+    for split, entry in diagnostics["predictions"].items():
+        of = f"the prediction for {split} row"
+        rhats.append((entry["rhat_max"], f"{of} {entry['worst_row']}"))
+        sizes.append((entry["ess_bulk_min"], f"{of} {entry['worst_row_ess']}"))
+    rhat = (None, "") if any(value is None for value, _ in rhats) else max(rhats)
+    ess = (None, "") if any(value is None for value, _ in sizes) else min(sizes)
+    return rhat, ess
 
 
 def rhat_flag(value: float | None, limits: Mapping[str, float]) -> str:

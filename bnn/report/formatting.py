@@ -92,6 +92,16 @@ def level(share: float) -> str:
     return f"{100 * share:g} %"
 
 
+def shortened(text: str, length: int = 30) -> str:
+    """Return a text of the data, cut off with dots if it is longer than a cell should be."""
+    return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def squared(unit: str) -> str:
+    """Return the square of a unit: `m²`, but `(kWh/m²)²`, where ² behind it would be read as of its last part alone."""
+    return f"{unit}²" if re.fullmatch(r"[^\W\d_]+|[%°]|°[CF]", unit) else f"({unit})²"
+
+
 def deviation(value: float | None) -> str:
     """Format a distance in standard deviations (sd) with its sign and one decimal: `+2.6 sd`."""
     return NOT_AVAILABLE if value is None else f"{signed_fixed(value, 1)} sd"

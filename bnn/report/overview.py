@@ -89,7 +89,7 @@ def _row(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any], whisker: Wh
         href=f"{quote(metrics['dataset'], safe='')}/report.html",
         verdict=diagnostics["verdict"],
         verdict_sort=_VERDICTS.index(diagnostics["verdict"]),
-        task=metrics["task"],
+        task="time series" if metrics["is_series"] else metrics["task"],
         facts=(
             Cell(f"{formatting.count(rows)} + {formatting.count(metrics['n_test'])}", sort=rows),
             Cell(formatting.count(features), sort=features),

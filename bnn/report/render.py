@@ -20,6 +20,7 @@ from bnn.report.repeats import over_splits
 from bnn.report.scatter import HEIGHT, WIDTH, scatter
 from bnn.report.table import METRICS, Table, headline, score, share_bound
 from bnn.storage import atomic_path
+from bnn.tables import ROW_COUNTING
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _RAN = 1e-4
@@ -93,6 +94,7 @@ def render_dataset(
             title=metrics["dataset"],
             diagnostics=diagnostics,
             metrics=metrics,
+            row_counting=ROW_COUNTING[metrics["first_row"]],
             checks=checks,
             heading=_HEADINGS[diagnostics["verdict"]],
             answer=sentences.answer(diagnostics, metrics, checks),

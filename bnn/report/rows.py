@@ -35,8 +35,7 @@ def worst_rows(metrics: Mapping[str, Any], which: str) -> Table:
             for name in ("nll", "total", "aleatoric", "epistemic")
         ]
         cells.append(_unusual(entry, metrics["feature_names"]))
-        number = formatting.count(entry["row"])
-        rows.append(Row(number, "", tuple(cells), key=str(entry["row"])))
+        rows.append(Row(str(entry["row"]), entry.get("id", ""), tuple(cells), key=str(entry["row"])))
     parts = ("Total", "Aleatoric", "Epistemic")
     if is_class:
         columns = ("Row", "Observed", "Predicted", "NLL", *parts)
@@ -71,10 +70,15 @@ def all_features(metrics: Mapping[str, Any], which: str) -> Table | None:
     return Table(
         f"{which.replace('_', '-')}-features",
         f"{_CAPTIONS[which]}: every feature",
-        ("Feature", *(f"Row {formatting.count(entry['row'])}" for entry in entries)),
+        ("Feature", *(_heading(entry) for entry in entries)),
         rows,
         notes=notes,
     )
+
+
+def _heading(entry: Mapping[str, Any]) -> str:
+    name = entry.get("id", "")
+    return f"Row {entry['row']}" + (f" ({name})" if name else "")
 
 
 def _class_cells(entry: Mapping[str, Any]) -> list[Cell]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bnn.report import formatting
-from bnn.report.convergence import worst
+from bnn.report.convergence import worst, worst_places
 from bnn.report.table import DOUBTED, METRICS, SAME, Metric, difference, headline, outcome, score
 
 _MEANS = {
@@ -32,26 +32,48 @@ def answer(
 
 
 def trust(diagnostics: Mapping[str, Any]) -> str:
-    """Say what R-hat and ESS are, against their limits."""
-    limits = diagnostics["thresholds"]
-    rhat, ess = worst(diagnostics)
-    level = {"PASS": "warn", "WARN": "warn", "FAIL": "fail"}[diagnostics["verdict"]]
-    noise = "" if diagnostics["noise_scale"] is None else ", the noise scale"
-    if rhat is None or ess is None:
-        figures = "R-hat or the effective sample size cannot be computed"
-    else:
-        figures = (
-            f"over the predictions at every row{noise} and the log density, R-hat is at most {formatting.rhat(rhat)} "
-            f"(limit {limits[f'rhat_{level}']:g}) and the bulk effective sample size at least "
-            f"{formatting.count(ess)} (limit {limits[f'ess_{level}']:g})"
-        )
+    """Say what R-hat and ESS are, or which of their limits is missed, where and by how much."""
+    verdict, limits = diagnostics["verdict"], diagnostics["thresholds"]
     chains = "The only chain" if diagnostics["n_chains"] == 1 else f"The {diagnostics['n_chains']} chains"
-    ends = {
-        "PASS": f"{chains} stay within every limit (PASS): {figures}.",
-        "WARN": f"{chains} stay within every limit of failure but not of warning (WARN): {figures}.",
-        "FAIL": f"{chains} did not converge (FAIL): {figures}; no figure of the BNN on this page is to be trusted.",
-    }
-    return ends[diagnostics["verdict"]]
+    if verdict == "PASS":
+        rhat, ess = worst(diagnostics)
+        noise = "" if diagnostics["noise_scale"] is None else ", the noise scale"
+        return (
+            f"{chains} stay within every limit (PASS): over the predictions at every row{noise} and the log density, "
+            f"R-hat is at most {formatting.rhat(rhat)} (limit {limits['rhat_warn']:g}) and the bulk effective sample "
+            f"size at least {formatting.count(ess)} (limit {limits['ess_warn']:g})."
+        )
+    # What is neither R-hat nor ESS, such as a chain that is stuck, is said in the words of its finding.
+    findings = [item for item in diagnostics["findings"] if item["level"] == verdict]
+    others = [item["text"].rstrip(".") for item in findings if item["name"] not in ("rhat", "ess")]
+    said = "; ".join(_misses(diagnostics, verdict.lower()) or others[:1])
+    what = "what speaks against the run, and what to change, stands below."
+    if verdict == "WARN":
+        return f"{chains} stay within every limit of failure but not of warning (WARN): {said}. {what.capitalize()}"
+    return (
+        f"{chains} did not converge (FAIL): {said}. No figure of the BNN on this page is to be trusted before that is "
+        f"mended: {what}"
+    )
+
+
+def _misses(diagnostics: Mapping[str, Any], level: str) -> list[str]:
+    """Say of R-hat and of ESS by how much the worst misses the limit of a level, and of what; [] if none does."""
+    limits, said = diagnostics["thresholds"], []
+    (rhat, of_rhat), (ess, of_ess) = worst_places(diagnostics)
+    if rhat is None or ess is None:
+        return ["R-hat or the effective sample size cannot be computed"]
+    limit = limits[f"rhat_{level}"]
+    if rhat > limit:
+        said.append(
+            f"R-hat of {of_rhat} is {formatting.rhat(rhat)}, {formatting.rhat(rhat - limit)} above the limit of "
+            f"{limit:g}"
+        )
+    limit = limits[f"ess_{level}"]
+    if ess < limit:
+        said.append(
+            f"the bulk effective sample size of {of_ess} is {formatting.count(ess)}, below the limit of {limit:g}"
+        )
+    return said
 
 
 def comparison(metrics: Mapping[str, Any], *, trusted: bool = True) -> str:
@@ -87,6 +109,11 @@ def _difference(metrics: Mapping[str, Any], name: str, metric: Metric, unit: str
     return f"{value}{unit} ({level} interval {ends}, {means})"
 
 
+def _named(row: Mapping[str, Any]) -> str:
+    name = row.get("id", "")
+    return f"row {row['row']}" + (f" ({name})" if name else "")
+
+
 def certainty(metrics: Mapping[str, Any], checks: Mapping[str, Any]) -> str:
     """Say how far the BNN's own statements of certainty hold, and for which row it is least sure."""
     rows = metrics["rows"]["most_uncertain"]
@@ -102,7 +129,7 @@ def certainty(metrics: Mapping[str, Any], checks: Mapping[str, Any]) -> str:
         if rows:
             row = rows[0]
             least = (
-                f"; it is least sure of row {formatting.count(row['row'])}, which it calls {row['predicted']} with "
+                f"; it is least sure of {_named(row)}, which it calls {row['predicted']} with "
                 f"probability {formatting.number(row['probability'], 2)}"
             )
     else:
@@ -114,7 +141,7 @@ def certainty(metrics: Mapping[str, Any], checks: Mapping[str, Any]) -> str:
         if rows:
             row = rows[0]
             least = (
-                f"; it is least sure of row {formatting.count(row['row'])}, for which it predicts "
+                f"; it is least sure of {_named(row)}, for which it predicts "
                 f"{formatting.number(row['predicted'])}{unit} with a standard deviation of "
                 f"{formatting.number(row['total'], 3)}{unit}"
             )

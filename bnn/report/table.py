@@ -7,7 +7,13 @@ from typing import Any
 
 from bnn.report import formatting
 
-MODELS = {"bnn": "BNN", "baseline": "Baseline", "ensemble": "Ensemble", "linear": "Linear"}
+MODELS = {
+    "bnn": "BNN",
+    "baseline": "Baseline",
+    "ensemble": "Ensemble",
+    "linear": "Linear",
+    "naive": "Last value",
+}
 """Model -> heading of its column, in the order of the columns."""
 
 

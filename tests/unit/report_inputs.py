@@ -41,6 +41,7 @@ def make_diagnostics(task: str, verdict: str = "PASS", dataset: str = "iris") ->
         "ess_tail_median": 3001.0,
         "mcse_mean_max": 0.004,
         "worst_row": 77,
+        "worst_row_ess": 31,
     }
     weights = {"rhat_max": 1.61, "rhat_median": 1.2, "ess_bulk_min": 7.3, "ess_bulk_median": 31.0}
     chain = {
@@ -76,6 +77,7 @@ def make_diagnostics(task: str, verdict: str = "PASS", dataset: str = "iris") ->
     }[verdict]
     return {
         "dataset": dataset,
+        "first_row": 2,
         "task": task,
         "kernel": "mala",
         "adjusted": True,
@@ -114,7 +116,7 @@ def make_diagnostics(task: str, verdict: str = "PASS", dataset: str = "iris") ->
 def make_column(name: str, kind: str = "number", **changes: Any) -> dict[str, Any]:
     """Build what metrics.json says of a column."""
     counts = dict.fromkeys(("n_missing", "n_missing_test", "n_unseen_test", "n_levels", "n_rare"), 0)
-    about = {"fill": None, "has_indicator": False, "features": [name]}
+    about = {"fill": None, "has_indicator": False, "features": [name], "levels": [], "rare": []}
     return {"name": name, "kind": kind, **counts, **about, **changes}
 
 
@@ -142,6 +144,9 @@ def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
         }
     metrics = {
         "dataset": dataset,
+        "first_row": 2,
+        "id_name": "",
+        "is_series": False,
         "task": task,
         "n_train": 120,
         "n_test": 30,

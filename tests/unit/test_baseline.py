@@ -280,3 +280,28 @@ def test_the_ensemble_averages_distributions_of_networks_that_differ(iris):
     assert not np.array_equal(variables["ensemble_theta"][1][0], variables["theta"][1])
     more, _ = fit_references(iris, network, changed(max_epochs=20), seed=1, n_members=5)
     assert np.array_equal(more["ensemble_theta"][1][:4], variables["ensemble_theta"][1])
+
+
+def test_the_last_value_of_a_series_is_a_forecast(tmp_path):
+    """Two steps ahead: from row i - 2 to row i; its noise is what it misses the training rows by."""
+    y = np.round(np.cumsum(np.random.default_rng(3).normal(size=80)), 3)
+    (tmp_path / "a.csv").write_text("y\n" + "".join(f"{value}\n" for value in y), encoding="utf-8")
+    split = {"method": "time", "column": None, "test_size": 0.2, "stratify": False, "seed": None}
+    source = {"kind": "csv", "path": str(tmp_path / "a.csv"), "target": "y"}
+    series = {"lags": 3, "horizon": 2}
+    dataset = prepare("walk", task="timeseries", source=source, split=split, series=series)
+    network = make_network(dataset, NETWORK)
+    variables, _ = fit_references(dataset, network, changed(max_epochs=2), seed=1, n_members=1)
+    for part in ("train", "test"):
+        dims, mean = variables[f"naive_{part}_mean"]
+        assert dims == (f"obs_{part}",)
+        np.testing.assert_allclose(mean, y[getattr(dataset, f"row_{part}") - 2])
+    missed = y[dataset.row_train] - y[dataset.row_train - 2]
+    assert variables["naive_noise_scale"][1] == pytest.approx(np.sqrt(np.mean(missed**2)))
+
+
+def test_no_other_table_has_a_last_value(diabetes):
+    variables, _ = fit_references(
+        diabetes, make_network(diabetes, NETWORK), changed(max_epochs=2), seed=1, n_members=1
+    )
+    assert not any(name.startswith("naive") for name in variables)

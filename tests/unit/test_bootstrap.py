@@ -189,14 +189,18 @@ def test_an_impossible_row_is_not_hidden(rng):
 def test_flag_of_a_worse_nll(value, error, raised):
     differences = {"baseline": {"nll": {"value": value, "se": error}}}
     models = {"bnn": {"test": {"nll": {"value": 1.0}}}}
-    (found,) = assemble.flags(differences, models)
+    (found,) = assemble.flags(differences, models, n_test=30)
     assert (found["name"], found["raised"]) == ("nll_worse_than_baseline", raised)
 
 
-@pytest.mark.parametrize(("share", "raised"), [(0.79, True), (0.8, False), (0.97, False), (0.98, True)])
-def test_flag_of_coverage(share, raised):
+@pytest.mark.parametrize(
+    ("n_test", "hits", "raised"),
+    [(18, 12, True), (18, 13, False), (18, 18, False), (100, 81, True), (100, 97, False), (100, 98, True)],
+)
+def test_flag_of_coverage(n_test, hits, raised):
     differences = {"baseline": {"nll": {"value": 0.0, "se": 1.0}}}
-    models = {"bnn": {"test": {"coverage_90": {"value": share}}}}
-    found = assemble.flags(differences, models)[1]
+    models = {"bnn": {"test": {"coverage_90": {"value": hits / n_test}}}}
+    found = assemble.flags(differences, models, n_test=n_test)[1]
     assert (found["name"], found["raised"]) == ("coverage_90_off", raised)
-    assert f"{100 * share:.1f} %" in found["text"]
+    assert f"hold {100 * hits / n_test:.1f} % of the {n_test} test rows" in found["text"]
+    assert "false alarms: at most 1 % of tables" in found["text"]

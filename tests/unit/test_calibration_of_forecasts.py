@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from bnn import metrics
 from bnn.evaluation import calibration
@@ -96,3 +97,65 @@ def test_certain_and_right_has_no_error_and_is_not_suspicious():
     y = np.array([0, 1, 1, 0])
     found = calibration.class_calibration(np.eye(2)[y], y, np.random.default_rng(0))
     assert (found["ece"], found["ece_if_calibrated"], found["ece_p_value"]) == (0.0, 0.0, 1.0)
+
+
+FIXED = (0.80, 0.97)
+"""Limits that take no account of the number of rows: what `usual_coverage` must do better than."""
+
+
+def alarm_rate(limits, n_rows, coverage):
+    """Return the share of tables whose coverage lies beyond the limits, if each row is inside with one probability."""
+    share = np.arange(n_rows + 1) / n_rows
+    beyond = (share < limits[0]) | (share > limits[1])
+    return stats.binom.pmf(np.arange(n_rows + 1), n_rows, coverage)[beyond].sum()
+
+
+@pytest.mark.parametrize(("n_rows", "power"), [(18, 0.75), (100, 0.999), (1000, 0.999)])
+def test_coverage_is_called_off_as_rarely_as_said_and_found_where_it_is_bad(n_rows, power):
+    limits = calibration.usual_coverage(0.9, n_rows)
+    assert alarm_rate(limits, n_rows, 0.9) <= calibration.FALSE_ALARMS
+    assert alarm_rate(limits, n_rows, 0.6) >= power
+
+
+def test_fixed_limits_would_cry_wolf_on_few_rows():
+    """The mutant: were these the limits, the test above would fail."""
+    assert alarm_rate(FIXED, 18, 0.9) > 0.2
+    assert (
+        alarm_rate(FIXED, 1000, 0.82)
+        < 0.1
+        < 0.999
+        < alarm_rate(calibration.usual_coverage(0.9, 1000), 1000, 0.82)
+    )
+
+
+@pytest.mark.parametrize("n_rows", [2, 7, 18, 100, 1000])
+def test_usual_coverage_is_what_the_exact_binomial_test_does_not_reject(n_rows):
+    low, high = calibration.usual_coverage(0.9, n_rows)
+    kept = [
+        hits / n_rows
+        for hits in range(n_rows + 1)
+        if stats.binomtest(hits, n_rows, 0.9).pvalue >= calibration.FALSE_ALARMS
+    ]
+    assert (low, high) == (min(kept), max(kept))
+
+
+def test_a_fault_that_no_one_would_notice_raises_no_alarm_however_many_the_rows():
+    low, high = calibration.usual_coverage(0.9, 1_000_000)
+    assert low == pytest.approx(0.9 - calibration.MARGIN, abs=2e-6)
+    assert high == pytest.approx(0.9 + calibration.MARGIN, abs=2e-6)
+
+
+def test_narrow_intervals_of_a_forecast_on_few_rows_are_found():
+    """Through the forecast itself: 400 tables of 18 rows whose intervals hold 90 %, or 60 %."""
+    rng = np.random.default_rng(5)
+    low, high = calibration.usual_coverage(0.9, 18)
+    rates = []
+    for claimed in (1.0, stats.norm.ppf(0.8) / stats.norm.ppf(0.95)):
+        shares = []
+        for _ in range(400):
+            own, y = forecast(rng, 18, claimed)
+            lower, upper = own.interval(0.9)
+            shares.append(metrics.coverage(lower, upper, y))
+        rates.append(np.mean([not low <= share <= high for share in shares]))
+    assert rates[0] <= 0.025, "0.0064 +- 0.004"
+    assert rates[1] >= 0.7, "0.79 +- 0.02"

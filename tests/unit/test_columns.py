@@ -215,7 +215,9 @@ def test_words_of_several_pairs_are_texts(levels: list[str], tmp_path: Path) -> 
         assert fit(found).feature_names == tuple(f"a={level}" for level in sorted(levels))
 
 
-@pytest.mark.parametrize("levels", [["N", "y"], ["True", "false"], ["NO", "no", "yes"], ["t", "F"], ["f"]])
+@pytest.mark.parametrize(
+    "levels", [["N", "y"], ["True", "false"], ["NO", "no", "yes"], ["t", "F"], ["false"], ["Yes"]]
+)
 def test_words_of_one_pair_are_true_and_false(levels: list[str], tmp_path: Path) -> None:
     frame = pd.DataFrame({"a": [*levels, None], "b": 1.0})
     frame.to_csv(tmp_path / "a.csv", index=False)

@@ -83,6 +83,8 @@ $CSV, target: y, taget_unit: x} >> x.source.taget_unit: unknown key. Did you mea
 $CSV, target: [a, b]} >> x.source.target: must be one column, not 2: make a dataset for each, here with `target: a` and
 $CSV, target: y, drop: a} >> x.source.drop: must be a list of texts, each not empty, not 'a'
 $CSV, target: y, drop: [y]} >> x.source: drop must not name the target 'y'
+$CSV, target: y, row_id: y} >> x.source: target and row_id both name y; remove it from one of them
+$CSV, target: y, drop: [a], row_id: a} >> x.source: drop and row_id both name a; remove it from one of them
 $CSV, target: y, drop: [a], categorical: [a]} >> x.source: drop and categorical both name a; remove it from one of them
 $CSV, target: y, separator: ";;"} >> x.source.separator: must be text that is one character, not ';;'
 $CSV, target: y, separator: "x"} >> x.source: separator cannot be 'x'; use one such as ',', ';', '|' or

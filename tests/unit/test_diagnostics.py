@@ -211,6 +211,8 @@ def test_independent_draws_pass(judged, task, tmp_path):
         rhat = pointwise[f"rhat_{split}"][1]
         assert figures["rhat_max"] == rhat.max()
         assert figures["worst_row"] == rows[np.argmax(rhat.reshape(len(rows), -1).max(axis=1))]
+        ess = pointwise[f"ess_bulk_{split}"][1]
+        assert figures["worst_row_ess"] == rows[np.argmin(ess.reshape(len(rows), -1).min(axis=1))]
         assert figures["ess_bulk_min"] == pointwise[f"ess_bulk_{split}"][1].min()
         assert figures["mcse_mean_max"] == pointwise[f"mcse_mean_{split}"][1].max()
         assert np.array_equal(pointwise[f"row_{split}"][1], rows)
@@ -239,7 +241,7 @@ def test_one_shifted_chain_fails(judged):
     summary, _ = judged(theta, dataset)
     assert summary["verdict"] == "FAIL"
     pattern = (
-        r"Largest R-hat of the predictions for the test rows is 1\.\d{4} \(row \d+ of the source, counted from 0\), "
+        r"Largest R-hat of the predictions for the test rows is 1\.\d{4} \(row \d+, counted from 0\), "
         r"above 1\.05 \(diagnostics\.rhat_fail\): raise sampler\.warmup"
     )
     assert any(re.match(pattern, reason) for reason in summary["reasons"]), summary["reasons"]

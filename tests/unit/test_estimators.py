@@ -1,9 +1,11 @@
 """The estimators: the same draws as the workflow's, and at home in scikit-learn and pandas."""
 
+import ast
 import inspect
 import json
 import os
 import pickle
+import re
 import subprocess
 import sys
 import warnings
@@ -135,7 +137,11 @@ def test_a_regressor_draws_what_the_workflow_draws(
     same(stored, model)
     own = json.loads((tmp_path / "diagnostics.json").read_text())
     assert model.diagnostics_["log_density"] == own["log_density"]
-    assert model.diagnostics_["predictions"]["train"] == own["predictions"]["train"]
+    # Rows of a frame are counted from 0, those of a file from its header.
+    found, expected = (item["predictions"]["train"] for item in (model.diagnostics_, own))
+    for name in ("worst_row", "worst_row_ess"):
+        assert found[name] + 2 == expected[name]
+    assert found == expected | {name: found[name] for name in ("worst_row", "worst_row_ess")}
 
 
 def test_a_classifier_draws_what_the_workflow_draws(tmp_path: Path) -> None:
@@ -366,7 +372,12 @@ def test_a_prediction_does_not_depend_on_the_other_rows(table: tuple[pd.DataFram
             "column 'length', row 0: the value is missing; .* missing='impute'",
         ),
         ({"day": pd.Timestamp("2020-02-03")}, "is a date or a time"),
-        ({"name": [f"n{i}" for i in range(50)]}, r"drop it \(X.drop\(columns=\['name'\]\)\)"),
+        (
+            {"name": [f"n{i}" for i in range(50)]},
+            r"drop it \(X.drop\(columns=\['name'\]\)\), or, if it is meant",
+        ),
+        ({"day": "2020-02-03"}, r"drop it \(X.drop\(columns=\['day'\]\)\)$"),
+        ({"id": range(50)}, r"drop it \(X.drop\(columns=\['id'\]\)\), or rename it if it is a quantity$"),
         ({"length": [1.0, "a"] * 25}, "a column must hold one kind of thing"),
         ({"length": 1e200}, "infinite or too large"),
         ({"length": 1.0, "width": 2.0}, "no column is left"),
@@ -460,3 +471,14 @@ def test_nothing_is_left_in_the_temporary_folder(
     monkeypatch.setattr("tempfile.tempdir", None)
     BNNRegressor(**QUICK).fit(*table)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_guide_lists_every_parameter_with_its_default() -> None:
+    text = (ROOT / "docs" / "estimators.md").read_text(encoding="utf-8")
+    section = text.partition("What goes in")[2].partition("What comes back")[0]
+    found = dict(re.findall(r"^\| `(\w+)` \| `(.+?)` \|", section, flags=re.MULTILINE))
+    listed = {name: ast.literal_eval(default) for name, default in found.items()}
+    for estimator in (BNNClassifier, BNNRegressor):
+        own = {name: parameter.default for name, parameter in inspect.signature(estimator).parameters.items()}
+        alone = {} if estimator is BNNRegressor else {"likelihood": listed["likelihood"]}
+        assert own | alone == listed

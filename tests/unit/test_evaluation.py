@@ -1,5 +1,6 @@
 """Scores of all models: same rows, same units, and Monte Carlo errors that are as large as they say."""
 
+import dataclasses
 import json
 import math
 from typing import Any
@@ -114,6 +115,42 @@ def test_shares_of_test_rows_have_their_binomial_interval(evaluated):
                     entry["upper"] - entry["lower"] > 0.4
                 )  # five rows tell little, also where all are right
         assert not any("lower" in entry for entry in splits["train"].values())
+
+
+def test_rows_go_by_the_number_and_the_name_that_the_file_has(tmp_path):
+    own = make_dataset("regression")
+    names = np.array([f"site {index}" for index in range(len(own.row_test))])
+    dataset = dataclasses.replace(own, first_row=2, first_row_test=2, id_name="site", id_test=names)
+    idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=20))
+    scores, table = evaluate(idata, dataset, any_references(dataset))
+    assert (
+        table["row"].tolist() == (own.row_test + 2).tolist() == idata["predictions"]["obs_id"].values.tolist()
+    )
+    assert table["id"].tolist() == names.tolist()
+    named = dict(zip(table["row"], table["id"], strict=True))
+    for entry in scores["rows"]["most_wrong"]:
+        assert named[entry["row"]] == entry["id"]
+    assert (scores["first_row"], scores["id_name"]) == (2, "site")
+
+
+def test_the_last_value_of_a_series_is_scored_like_the_other_models(tmp_path):
+    own = make_dataset("regression")
+    train, test = (np.arange(len(rows), dtype=float) for rows in (own.row_train, own.row_test))
+    dataset = dataclasses.replace(own, time_train=train, time_test=test, time_name="row")
+    idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=20))
+    given = any_references(dataset)
+    for model in ("linear", "naive"):
+        given |= {
+            f"{model}_{part}_mean": np.full(len(getattr(own, f"row_{part}")), 21.0)
+            for part in ("train", "test")
+        }
+        given[f"{model}_noise_scale"] = np.array(4.0)
+    scores, table = evaluate(idata, dataset, given)
+    assert list(scores["models"]) == [*MODELS, "naive"] and scores["is_series"]
+    # As texts, because a NaN is not equal to itself.
+    assert repr(scores["models"]["naive"]) == repr(scores["models"]["linear"])
+    assert repr(scores["differences"]["naive"]) == repr(scores["differences"]["linear"])
+    assert np.array_equal(table["naive_mean"], table["linear_mean"])
 
 
 def test_table_of_a_classification(tmp_path):

@@ -37,18 +37,10 @@ class Design:
 
 DESIGN = Design(
     floors={
-        0: {
-            "seeding",
-            "layout",
-            "activations",
-            "compiled",
-            "compiled_loops",
-            "metrics",
-            "storage",
-            "sourcecode",
-        }
-        | {"csv_files", "tidy", "column", "columns", "tables", "synthetic", "sources", "downloads"}
-        | {"footprint", "mixing", "progress", "processes", "arviz_import", "ranking", "repeats"},
+        0: {"seeding", "layout", "activations", "metrics", "compiled", "compiled_loops"}
+        | {"faults", "csv_files", "tidy", "column", "columns", "tables", "new_row_files", "synthetic"}
+        | {"sources", "downloads", "storage", "sourcecode", "footprint", "processes", "arviz_import"}
+        | {"mixing", "progress", "ranking", "repeats"},
         1: {"datasets", "checkpoint", "job", "locks", "network", "priors", "likelihoods", "mixture", "psis"}
         | {"verdict", "splits", "times", "timeseries"},
         2: {"posterior", "posterior_file", "kernels"},
@@ -69,11 +61,13 @@ DESIGN = Design(
         7: {"__main__", "estimators"},
     },
     same_floor={
-        "tidy": {"csv_files"},  # errors, and what a missing value or a truth value looks like
+        "csv_files": {"faults"},
+        "tidy": {"csv_files", "faults"},  # errors, and what a missing value or a truth value looks like
         "compiled": {"compiled_loops"},
         "column": {"csv_files", "tidy"},
         "columns": {"column", "csv_files", "tidy"},
         "tables": {"csv_files", "tidy"},
+        "new_row_files": {"csv_files", "tables"},
         "sources": {"tables", "tidy", "synthetic", "downloads", "storage"},
         "downloads": {"csv_files"},
         "repeats": {"metrics"},  # which scores rank no models

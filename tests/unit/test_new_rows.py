@@ -9,8 +9,9 @@ import pytest
 
 from bnn.__main__ import main
 from bnn.datasets import prepare
+from bnn.new_row_files import read_features
 from bnn.new_rows import default_out_path, predict_file, relative_distance
-from bnn.tables import DataError, read_features
+from bnn.tables import DataError
 from scripts import predict
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
@@ -287,6 +288,25 @@ def test_new_rows_are_treated_like_the_training_table(tmp_path, capsys):
     assert main(["predict", str(results), str(path), "-o", str(tmp_path / "few.csv")]) == 0
     assert "ignored" not in capsys.readouterr().out
     assert (tmp_path / "few.csv").read_bytes() == (tmp_path / "whole.csv").read_bytes()
+
+
+def test_new_rows_keep_their_names_where_the_file_has_them(tmp_path):
+    source = {"kind": "csv", "path": str(tmp_path / "a.csv"), "target": "y", "row_id": "id"}
+    split = {"method": "random", "test_size": 0.2, "stratify": False, "seed": 1}
+    frame = pd.DataFrame(
+        {"id": [f"k{i}" for i in range(30)], "a": np.arange(30.0) ** 2, "y": np.arange(30.0)}
+    )
+    frame["b"] = np.sin(frame["a"])
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    dataset = prepare("toy", task="regression", source=source, split=split)
+    results, _ = finished_run(tmp_path, dataset)
+    for name, columns in (("with", ["id", "b", "a"]), ("without", ["a", "b"])):
+        frame[columns].to_csv(tmp_path / "new.csv", index=False)
+        said = predict_file(results, tmp_path / "new.csv", tmp_path / f"{name}.csv")
+        assert not any("ignored" in note for note in said.notes)
+    named, plain = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("with", "without"))
+    assert named["id"].tolist() == frame["id"].tolist()
+    pd.testing.assert_frame_equal(named.drop(columns="id"), plain)
 
 
 def test_texts_never_seen_and_missing_values_are_told(tmp_path, capsys):

@@ -206,7 +206,7 @@ def test_class_table_shows_the_numbers_of_the_file(svg: Path) -> None:
 def test_uncertainty_table_shows_parts_and_share(svg: Path) -> None:
     html = dataset_page(svg, "regression")
     assert Page.of(html).cells("uncertainty")["Test rows"] == ["0.1312", "0.1011", "0.03010", "22.9 %"]
-    assert "variance, (points)²" in html
+    assert "variance, points²" in html
     metrics = make_metrics("classification")
     metrics["uncertainty"]["test"] = {"total": 0.0, "aleatoric": 0.0, "epistemic": 0.0}
     page = Page.of(dataset_page(svg, "classification", metrics=metrics))
@@ -250,7 +250,7 @@ def test_fail_says_that_the_figures_are_not_to_be_trusted(svg: Path) -> None:
             }
             top = before_table[: before_table.index("What does it predict")]
             assert badge[verdict] in top
-            assert ("no figure of the BNN on this page is to be trusted" in top) == failed
+            assert ("No figure of the BNN on this page is to be trusted" in top) == failed
             for reason in make_diagnostics(task, verdict)["reasons"]:
                 assert (reason in top) == (verdict != "PASS")
             html = "".join(

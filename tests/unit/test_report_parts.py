@@ -11,7 +11,7 @@ import yaml
 
 from bnn import verdict
 from bnn.config import load
-from bnn.report import advice, checks, overview, render_tables, rows, sentences
+from bnn.report import advice, checks, formatting, overview, render_overview, render_tables, rows, sentences
 from bnn.report.columns import columns
 from bnn.report.render import _config
 from bnn.report.scatter import HEIGHT, WIDTH, scatter
@@ -130,6 +130,58 @@ def test_the_comparison_says_what_the_interval_says(lower: float, upper: float, 
     assert "favour" not in doubted and doubted.count("not to be trusted") == 2
 
 
+def test_a_missed_limit_is_named_with_its_place_and_not_like_praise() -> None:
+    diagnostics = inputs.make_diagnostics("regression", "FAIL")
+    for split, rhat in (("train", 1.062), ("test", 1.0577)):
+        diagnostics["predictions"][split] |= {"rhat_max": rhat, "ess_bulk_min": 140.0}
+    diagnostics["log_density"] |= {"rhat": 1.002, "ess_bulk": 96.4}
+    diagnostics["noise_scale"] |= {"rhat": 1.003, "ess_bulk": 300.0}
+    said = sentences.trust(diagnostics)
+    assert (
+        "R-hat of the prediction for train row 77 is 1.0620, 0.0120 above the limit of 1.05; the bulk effective sample "
+        "size of the log density is 96, below the limit of 100. No figure" in said
+    )
+    assert "at most" not in said and "what to change" in said
+    for entry in diagnostics["predictions"].values():
+        entry |= {"rhat_max": 1.001, "ess_bulk_min": 900.0}
+    diagnostics["log_density"]["ess_bulk"] = 900.0
+    assert "(FAIL): Chain 3 is stuck: raise sampler.target_acceptance. No figure" in sentences.trust(
+        diagnostics
+    )
+    diagnostics |= {"verdict": "WARN"}
+    diagnostics["predictions"]["test"] |= {"ess_bulk_min": 399.7}
+    said = sentences.trust(diagnostics)
+    assert "the bulk effective sample size of the noise scale is 300, below the limit of 400." in said
+
+
+def test_what_is_not_drawn_says_why() -> None:
+    entry = (inputs.make_diagnostics("regression", "FAIL"), inputs.make_metrics("regression"))
+    assert 'n/a <span class="remark">the chains did not converge</span>' in render_overview([entry])
+    metrics = inputs.make_metrics("regression")
+    metrics["differences"]["baseline"]["nll"]["lower"] = None
+    page = render_overview([(inputs.make_diagnostics("regression", "PASS"), metrics)])
+    assert 'n/a <span class="remark">it could not be computed</span>' in page
+
+
+def test_a_series_is_called_one_and_has_its_last_value_beside_it() -> None:
+    metrics = inputs.make_metrics("regression")
+    metrics["is_series"] = True
+    for key in ("models", "differences", "calibration"):
+        metrics[key]["naive"] = metrics[key]["linear"]
+    found = inputs.make_diagnostics("regression", "PASS"), metrics
+    assert overview.overview_rows([found])[0].task == "time series"
+    page = render_tables(*found, inputs.make_checks("regression"))
+    assert page["scores_test"].count("Last value") == page["differences"].count("Last value") == 1
+
+
+@pytest.mark.parametrize(
+    ("unit", "square"),
+    [("m", "m²"), ("°C", "°C²"), ("USD", "USD²"), ("kWh/m²", "(kWh/m²)²"), ("100,000 USD", "(100,000 USD)²")],
+)
+def test_units_of_variances(unit: str, square: str) -> None:
+    assert formatting.squared(unit) == square
+
+
 def test_sentences_without_figures_say_so() -> None:
     diagnostics, metrics = inputs.make_diagnostics("regression", "FAIL"), inputs.make_metrics("regression")
     diagnostics["log_density"]["rhat"] = None
@@ -158,6 +210,18 @@ def test_rows_to_look_at_show_observed_predicted_and_unusual_features() -> None:
     ]
     outside = rows.worst_rows(inputs.make_metrics("regression"), "most_uncertain").rows[0].cells
     assert (outside[0].text, outside[0].remark, outside[1].remark) == ("317.0", "outside", "61.70 to 240.9")
+
+
+def test_a_row_is_named_by_its_number_and_its_name() -> None:
+    metrics = inputs.make_metrics("regression")
+    metrics["id_name"] = "site"
+    for entry in metrics["rows"]["most_uncertain"]:
+        entry["id"] = f"site {entry['row']}"
+    first = rows.worst_rows(metrics, "most_uncertain").rows[0]
+    assert (first.label, first.remark) == ("40", "site 40")
+    every = rows.all_features(metrics, "most_uncertain")
+    assert every is not None and every.columns[1] == "Row 40 (site 40)"
+    assert "row 40 (site 40)" in sentences.certainty(metrics, inputs.make_checks("regression"))
 
 
 def test_a_table_of_very_many_features_shows_those_that_stand_out() -> None:
@@ -364,8 +428,10 @@ def test_what_became_of_each_column_is_said() -> None:
         inputs.make_column(
             "town",
             "text",
-            n_levels=4,
+            n_levels=9,
             n_rare=2,
+            levels=["a", "b", "c", "d" * 50, "e", "f", "g"],
+            rare=["x", "y"],
             n_unseen_test=1,
             features=["town=a", "town=b", "town=(rare)"],
         ),
@@ -378,14 +444,15 @@ def test_what_became_of_each_column_is_said() -> None:
     outcome = {row.label: row.cells[-1].text for row in table.rows}
     assert outcome == {
         "gaps": "standardised; missing values become 2.500; a feature says where it is missing",
-        "town": "1 in the feature of its level, 0 in those of others; 2 rare levels share one",
+        "town": "1 in the feature of its level, 0 in those of others; 2 rare levels share one (x, y)",
         "garden": "1 if true, else 0; missing values become true",
         "same": "left out: constant on the training rows",
         "all rare": "left out: every text is rare",
         "id": "left out: source.drop names it",
         "plain": "standardised",
     }
-    assert [cell.text for cell in table.rows[1].cells[:5]] == ["text", "0", "0", "4", "1"]
+    assert [cell.text for cell in table.rows[1].cells[:5]] == ["text", "0", "0", "9", "1"]
+    assert table.rows[1].cells[3].remark == f"a, b, c, {'d' * 29}…, e, …"
     assert "no training row has" in table.notes[0]
     metrics["columns"] = [inputs.make_column(f"gene {i}") for i in range(300)] + [
         inputs.make_column("same", features=[])

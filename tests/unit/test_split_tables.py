@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bnn.datasets import Dataset, prepare
+from bnn.new_row_files import read_features
 from bnn.tables import DataError
 
 SPLIT = {
@@ -20,10 +21,12 @@ SPLIT = {
 
 
 def made(
-    path: Path, text: str, *, task: Any = "regression", series: Any = None, target: str = "y", **split: Any
+    path: Path, text: str, *, task: Any = "regression", series: Any = None, target: str = "y", **more: Any
 ) -> Dataset:
+    """Read a text as a CSV file; what else is given goes to the split, or to the source."""
     path.write_text(text, encoding="utf-8")
-    source = {"kind": "csv", "path": str(path), "target": target}
+    split = {key: value for key, value in more.items() if key in SPLIT}
+    source = {"kind": "csv", "path": str(path), "target": target, **more}
     return prepare("mine", task=task, source=source, split=SPLIT | split, series=series)
 
 
@@ -67,6 +70,77 @@ def test_a_column_that_is_not_there_is_named(tmp_path: Path) -> None:
         )
 
 
+def test_rows_are_found_in_the_file_by_their_number(tmp_path: Path) -> None:
+    """As an editor counts lines: the header is line 1. The first one is the one that messages name."""
+    text = lines("a,name,y", [f"{i * i},n{i:03d},{i}" for i in range(20)])
+    found = made(tmp_path / "a.csv", text, row_id="name")
+    written = (tmp_path / "a.csv").read_text(encoding="utf-8").splitlines()
+    assert found.feature_names == ("a",) and found.id_name == "name"
+    for split in ("train", "test"):
+        ids = getattr(found, f"id_{split}")
+        assert [written[number - 1].split(",")[1] for number in found.row_numbers(split)] == ids.tolist()
+    found.save(tmp_path / "data.nc")
+    again = Dataset.load(tmp_path / "data.nc")
+    assert again.row_numbers("test").tolist() == found.row_numbers("test").tolist()
+    assert again.id_test is not None and found.id_test is not None
+    assert again.id_test.tolist() == found.id_test.tolist()
+    with pytest.raises(DataError, match="column 'a', row 4: 'x' is not a number, but other"):
+        made(tmp_path / "b.csv", text.replace("\n4,", "\nx,"), row_id="name")
+
+
+def test_rows_of_a_test_file_have_its_numbers(tmp_path: Path) -> None:
+    (tmp_path / "test.csv").write_text(lines("a,name,y", ["1,t0,2", "5,,3"]), encoding="utf-8")
+    text = lines("a,name,y", [f"{i * i},n{i},{i}" for i in range(20)])
+    found = made(tmp_path / "a.csv", text, row_id="name", test=str(tmp_path / "test.csv"))
+    assert found.row_numbers("train").tolist() == list(range(2, 22))
+    assert found.row_numbers("test").tolist() == [2, 3]
+    assert found.id_test is not None and found.id_test.tolist() == ["t0", ""], "a name may be missing"
+
+
+def test_a_single_letter_is_no_truth_value(tmp_path: Path) -> None:
+    """F alone in the train file is a sex, as the M in the test file says; it is constant, and so no feature."""
+    (tmp_path / "test.csv").write_text(lines("a,sex,y", ["1,M,2", "5,F,3"]), encoding="utf-8")
+    text = lines("a,sex,y", [f"{i * i},F,{i}" for i in range(20)])
+    found = made(tmp_path / "a.csv", text, test=str(tmp_path / "test.csv"))
+    assert found.feature_names == ("a",) and found.columns is not None
+    assert [column.kind for column in found.columns] == ["number", "text"]
+    words = made(tmp_path / "b.csv", text.replace("F", "false"))
+    assert words.columns is not None and words.columns[1].kind == "boolean", "a word says what it is"
+
+
+@pytest.mark.parametrize("letter", ["t", "F"])
+def test_a_known_truth_value_is_read_from_a_letter_alone(tmp_path: Path, letter: str) -> None:
+    (tmp_path / "test.csv").write_text(lines("a,own,y", [f"1,{letter},2", f"5,{letter},3"]), encoding="utf-8")
+    text = lines("a,own,y", [f"{i * i},{'tf'[i % 3 == 0]},{i}" for i in range(20)])
+    found = made(tmp_path / "a.csv", text, test=str(tmp_path / "test.csv"))
+    assert found.feature_names == ("a", "own")
+    is_true = float(letter == "t")
+    assert (found.x_test[:, 1] + found.feature_mean[1]).tolist() == pytest.approx([is_true] * 2)
+    (tmp_path / "new.csv").write_text(lines("own,a", [f"{letter},4"]), encoding="utf-8")
+    new = read_features(str(tmp_path / "new.csv"), found.encoding.kinds, ignored=())
+    assert found.encoding.transform(new.x).x[0, 1] + found.feature_mean[1] == pytest.approx(is_true)
+    (tmp_path / "new.csv").write_text(lines("own,a", [f"{letter},4", "maybe,5"]), encoding="utf-8")
+    new = read_features(str(tmp_path / "new.csv"), found.encoding.kinds, ignored=())
+    with pytest.raises(DataError, match="column 'own', row 3: 'maybe' is not true or false"):
+        found.encoding.transform(new.x, first_row=2)
+
+
+def test_a_series_keeps_the_name_of_the_row_that_is_forecast(tmp_path: Path) -> None:
+    text = lines("name,y", [f"n{i},{(7 * i) % 11}" for i in range(60)])
+    found = made(tmp_path / "a.csv", text, task="timeseries", series=SERIES, row_id="name", **IN_TIME)
+    assert found.id_test is not None
+    assert found.id_test.tolist() == [f"n{number - 2}" for number in found.row_numbers("test")]
+    assert found.row_numbers("test")[-1] == 61, "the last line of the file"
+
+
+def test_a_name_that_cannot_be_shown_is_refused(tmp_path: Path) -> None:
+    text = lines("a,name,y", [f"{i * i},n{i},{i}" for i in range(20)]).replace("n3,", "n\u200e3,")
+    with pytest.raises(DataError, match=r"column 'name', row 5: the text holds a character that cannot be"):
+        made(tmp_path / "a.csv", text, row_id="name")
+    with pytest.raises(DataError, match=r"there is no column 'nme' \(source.row_id\)"):
+        made(tmp_path / "a.csv", text, row_id="nme")
+
+
 SERIES = {"lags": 3, "horizon": 2, "time": None}
 IN_TIME: dict[str, Any] = {"method": "time", "stratify": False, "seed": None}
 
@@ -77,9 +151,8 @@ def test_a_series_becomes_a_regression_on_its_own_past(tmp_path: Path) -> None:
     found = made(tmp_path / "a.csv", text, task="timeseries", series=SERIES, **IN_TIME)
     assert (found.task, found.feature_names) == ("regression", ("lag_1", "lag_2", "lag_3"))
     assert found.time_test is not None
-    assert found.row_test.tolist() == found.time_test.tolist() == list(range(48, 60)), (
-        "numbered as in the file"
-    )
+    assert found.row_test.tolist() == list(range(48, 60))
+    assert found.time_test.tolist() == found.row_numbers("test").tolist(), "numbered as in the file"
     original = found.feature_mean + found.feature_scale * found.x_test
     for features, row in zip(original, found.row_test, strict=True):
         assert features == pytest.approx(values[[row - 2, row - 3, row - 4]])

@@ -204,7 +204,8 @@ FAULTS = [
     Fault(
         "id column of numbers",
         text(rows(id=lambda i: 1000 + i)),
-        "column 'id' numbers the rows, which says nothing about new ones; drop it (source.drop: [id]), or rename it",
+        "column 'id' numbers the rows, which says nothing about new ones; drop it (source.drop: [id]), "
+        "keep it as the name of rows (source.row_id: id), or rename it",
         remedy=DROP_ID,
     ),
     Fault(
@@ -298,3 +299,34 @@ def test_columns_that_train_rows_hold_constant_are_told(tmp_path: Path) -> None:
     found = read(FAULTS[0], path)
     assert found.feature_names == ("x", "z")
     assert [column.name for column in found.columns or () if not column.features] == ["same", "zero"]
+
+
+def test_all_faults_of_columns_are_told_at_once(tmp_path: Path) -> None:
+    """So that a table is not mended, and read, as often as it has columns."""
+    bad = {
+        "day": lambda i: f"2026-01-{i % 28 + 1:02d}",
+        "id": lambda i: 1000 + i,
+        "name": lambda i: f"n{i}",
+        "gap": lambda i: "" if i == 3 else i % 7,
+        "empty": lambda i: "",
+        "gap2": lambda i: "" if i == 4 else i % 5,
+    }
+    path = tmp_path / "mine.csv"
+    text(rows(**bad))(path)
+    split = {"method": "random", "test_size": 0.2, "stratify": False, "seed": 1}
+    source: dict[str, Any] = {"kind": "csv", "path": str(path), "target": "y"}
+    with pytest.raises(DataError) as error:
+        prepare("mine", task="regression", source=source, split=split)
+    first, *lines = str(error.value).split("\n")
+    assert first == f"dataset 'mine': {path}: 6 columns cannot be used as they are:"
+    assert [line.partition("'")[2].partition("'")[0] for line in lines[:5]] == list(bad)[:5]
+    assert "source.drop: [day]" in lines[0] and "numbers the rows" in lines[1] and "row 5" in lines[3]
+    assert lines[5:] == ["  (and 1 more)"]
+    mixed = {name: (lambda i, j=j: "x" if i == j else i % 7) for j, name in enumerate(("a1", "b1"), 3)}
+    text(rows(**mixed))(path)
+    with pytest.raises(
+        DataError, match=r"2 columns cannot be used as they are:\n.*'a1', row 5.*\n.*'b1', row 6"
+    ):
+        prepare("mine", task="regression", source=source, split=split)
+    with pytest.raises(DataError, match=r"mine.csv: column 'b1', row 6: 'x' is not a number"):
+        prepare("mine", task="regression", source=source | {"drop": ["a1"]}, split=split)

@@ -1,12 +1,16 @@
 """A CSV file is read right, or refused with file, column, row and remedy."""
 
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
+from bnn.config_sources import CsvSource
+from bnn.csv_files import MISSING_WORDS, read_columns
 from bnn.datasets import Dataset, Task, prepare
 from bnn.tables import DataError, listing
 
@@ -249,3 +253,43 @@ def test_a_test_row_too_far_away_is_explained(tmp_path: Path) -> None:
 def test_long_lists_are_cut() -> None:
     assert listing([str(i) for i in range(10)]) == "0, 1, 2, 3, 4, 5, 6, 7, 8, 9"
     assert listing([str(i) for i in range(12)]).endswith("9 and 2 more")
+
+
+def read_words(path: Path, text: str, **options: Any) -> pd.DataFrame:
+    path.write_text(text, encoding="utf-8")
+    return read_columns(str(path), lambda header: dict.fromkeys(header, "any"), **options)
+
+
+def test_the_words_for_a_missing_value_are_those_of_the_guide(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8").replace("`", "")
+    sentence = re.search(r"in any case, the words (.*?) and (\S+), are an", text, re.DOTALL)
+    assert sentence is not None
+    assert [*sentence[1].split(", "), sentence[2]] == list(MISSING_WORDS)
+    of_config = CsvSource.model_fields["missing_words"].description or ""
+    of_config = of_config.replace("`", "")
+    assert f"null: {', '.join(MISSING_WORDS[:-1])} and {MISSING_WORDS[-1]}." in of_config
+    for word in MISSING_WORDS:
+        found = read_words(tmp_path / "a.csv", f"a,b\n1,x\n{word.upper()},{word.lower()}\n2,y\n")
+        assert found.isna().sum().tolist() == [1, 1], word
+
+
+def test_other_words_may_stand_for_a_missing_value(tmp_path: Path) -> None:
+    text = "a,b\n1,NA\n-999,unknown\n-999.0,EU\n,Unknown\n3,None\n"
+    found = read_words(tmp_path / "a.csv", text, missing_words=["unknown", "-999"])
+    np.testing.assert_array_equal(found["a"], [1, np.nan, np.nan, np.nan, 3])
+    assert found["b"].astype(object).where(found["b"].notna(), "").tolist() == ["NA", "", "EU", "", "None"]
+    with pytest.raises(DataError, match="column 'a', row 3: 'nan' is not a number, but other"):
+        read_words(tmp_path / "a.csv", "a\n1\nnan\n2\n3\n", missing_words=[])
+
+
+def test_words_for_missing_values_are_kept_for_new_rows(tmp_path: Path) -> None:
+    rows = "".join(f"{i},{['NA', 'EU', '?'][i % 3]},{i % 7}\n" for i in range(30))
+    (tmp_path / "a.csv").write_text("a,region,y\n" + rows, encoding="utf-8")
+    source = {"kind": "csv", "path": str(tmp_path / "a.csv"), "target": "y", "missing_words": ["?"]}
+    split = {"method": "random", "test_size": 0.2, "stratify": False, "seed": 1}
+    prepare("mine", task="regression", source=source, split=split, columns={"missing": "impute"}).save(
+        tmp_path / "data.nc"
+    )
+    found = Dataset.load(tmp_path / "data.nc")
+    assert found.feature_names == ("a", "region=EU", "region=NA", "region is missing")
+    assert found.missing_words == ("?",)

@@ -11,8 +11,8 @@ NUMBER = re.compile(
     r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)*(?:e[-+]?\d+)?(?: × 10[\u2070-\u209f\u00b2\u00b3\u00b9]+)?(?!\w)"
 )
 CONSTANTS = {
-    "0": "what a difference is compared with; rows are counted from 0",
-    "1": "R-hat of chains that agree, AUROC of perfect separation",
+    "0": "what a difference is compared with",
+    "1": "R-hat of chains that agree, AUROC of perfect separation, the row of the header of a file",
     "0.5": "AUROC of chance",
     "90": "the level of the keys lower_90, upper_90 and coverage_90",
 }
@@ -103,6 +103,10 @@ def untraced(html: str, forms: set[str]) -> list[str]:
 def derived(metrics: Mapping[str, Any], diagnostics: Mapping[str, Any]) -> list[Any]:
     """Return the few figures that the page computes, computed here once more."""
     figures: list[Any] = [len(metrics["class_names"])]
+    for split in diagnostics["predictions"].values():
+        figures += [
+            split["rhat_max"] - diagnostics["thresholds"][f"rhat_{level}"] for level in ("warn", "fail")
+        ]
     for parts in metrics["uncertainty"].values():
         if parts["total"]:
             figures.append(parts["epistemic"] / parts["total"])

@@ -78,8 +78,8 @@ def test_a_time_series_is_forecast_and_drawn_along_time(finished: Project) -> No
     assert dataset.feature_names == ("lag_1", "lag_2", "lag_3", "lag_4")
     with finished.result("wave", "predictions.csv").open(encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
-    assert [line["time"][:7] for line in lines] == [MONTHS[int(line["row"])] for line in lines]
-    assert lines[-1]["row"] == "119"
+    assert [line["time"][:7] for line in lines] == [MONTHS[int(line["row"]) - 2] for line in lines]
+    assert lines[-1]["row"] == "121", "the last line of the file, whose header is line 1"
     assert finished.result("wave", "figures", "along_time.svg").is_file()
     page = finished.result("wave", "report.html").read_text(encoding="utf-8")
     assert 'id="figure-along_time"' in page
