@@ -57,8 +57,8 @@ def job_log(path: str | os.PathLike[str], *, label: str) -> Iterator[TextIO]:
         With status 1 if the work fails; the log then holds the traceback, the terminal one line. With the status of
         the interruption if it was asked to stop.
     """
-    # When the process ends it is searched for cycles, three times: what is frozen is left out. After scikit-learn was
-    # imported that saves a quarter of a second.
+    # A process that ends is searched for cycles: what is frozen is left out, which saves a sixth of a second where
+    # scikit-learn was imported.
     atexit.register(gc.freeze)
     sys.stdout.flush()
     sys.stderr.flush()
