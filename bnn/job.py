@@ -1,6 +1,8 @@
 """What every job of the workflow does around its work: its output goes to its log file, its errors are one
 clear line, and a long job can be asked to stop."""
 
+import atexit
+import gc
 import os
 import signal
 import sys
@@ -55,6 +57,9 @@ def job_log(path: str | os.PathLike[str], *, label: str) -> Iterator[TextIO]:
         With status 1 if the work fails; the log then holds the traceback, the terminal one line. With the status of
         the interruption if it was asked to stop.
     """
+    # A process that ends is searched for cycles: what is frozen is left out, which saves a sixth of a second where
+    # scikit-learn was imported.
+    atexit.register(gc.freeze)
     sys.stdout.flush()
     sys.stderr.flush()
     kept = os.dup(2), os.dup(1)

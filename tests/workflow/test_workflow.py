@@ -353,12 +353,13 @@ def test_files_of_new_rows_are_predicted_and_nothing_else_runs(finished):
         new.unlink()
 
 
-def test_chains_and_cores_do_not_change_the_draws(finished, tmp_path):
-    """The same config gives the same draws on one core, asked for by themselves and in another order."""
+@pytest.mark.parametrize("cores", [1, 4])
+def test_chains_and_cores_do_not_change_the_draws(finished, tmp_path, cores):
+    """The same config gives the draws of two cores on one and on four, asked for by themselves and in another order."""
     other = Project(tmp_path)
     done = other.snakemake(
         "--cores",
-        "1",
+        str(cores),
         "results/iris/chains/chain_1.nc",
         "results/iris/chains/chain_0.nc",
         "results/gap/chains/chain_1.nc",

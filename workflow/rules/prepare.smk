@@ -7,6 +7,8 @@ rule prepare:
         "results/{dataset}/logs/prepare.log",
     benchmark:
         "results/{dataset}/benchmarks/prepare.tsv"
+    # Before all else, so that a table that cannot be used is told in the first seconds.
+    priority: 2
     conda:
         "../../environment.yml"
     threads: 1

@@ -31,6 +31,8 @@ rule sample_chain:
         "results/{dataset}/logs/sample_chain_{chains}.log",
     benchmark:
         "results/{dataset}/benchmarks/sample_chain_{chains}.tsv"
+    # The longest jobs first: the short ones then fill the cores that the last chains leave idle.
+    priority: 1
     conda:
         "../../environment.yml"
     threads: 1

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -160,31 +161,103 @@ def test_the_config_runs_elsewhere_by_changing_the_profile(profile: str, tmp_pat
     assert int(largest) > 100
 
 
+# A batch system as small as can be, with the commands of LSF: it runs at once what it gets, and notes the requests.
+LSF = {
+    "bsub": """for script; do :; done
+        setsid sh -c 'sh "$1"; echo $? > "$2/new.$$"; mv -n "$2/new.$$" "$2/exit.$$"' \
+            job "$script" "$here" > /dev/null 2>&1 &
+        echo "$! $*" >> "$here/asked"
+        echo "Job <$!> is submitted to default queue <normal7>."
+    """,
+    "bjobs": """for job; do :; done
+        grep -q "^$job " "$here/asked" || { echo "Job <$job> is not found" >&2; exit 255; }
+        case $(cat "$here/exit.$job" 2> /dev/null) in "") echo RUN ;; 0) echo DONE ;; *) echo EXIT ;; esac
+    """,
+    "bkill": """for job; do
+            echo 130 > "$here/kill.$job"; mv "$here/kill.$job" "$here/exit.$job"
+            kill -s TERM -- "-$job"
+        done
+    """,
+}
+
+
+class BatchSystem:
+    """Commands in a folder, and Snakemake with the profile as it stands."""
+
+    def __init__(self, folder: Path) -> None:
+        self.bin, self.run = folder / "bin", folder / "run"
+        self.bin.mkdir()
+        for name, body in LSF.items():
+            (self.bin / name).write_text(f'#!/bin/sh\nhere=$(dirname "$0")\n{body}')
+            (self.bin / name).chmod(0o755)
+        self._command = [
+            *snakemake(self.run),
+            *("--profile", str(ROOT / "workflow" / "profiles" / "cluster-generic")),
+            *("--seconds-between-status-checks", "1"),
+        ]
+
+    def start(self, target: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [*self._command, target],
+            env={**os.environ, "PATH": f"{self.bin}:{os.environ['PATH']}"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def asked(self) -> list[tuple[str, list[str]]]:
+        """Return the number of each job so far, and what it asked for."""
+        path = self.bin / "asked"
+        lines = [line.split() for line in path.read_text().splitlines()] if path.exists() else []
+        return [(line[0], line[3:9]) for line in lines]
+
+    def wait_for_checkpoint(self, process: subprocess.Popen[str]) -> str:
+        """Return the number of the job of chain 0 once it samples."""
+        checkpoint = self.run / "results" / "iris" / "chains" / "chain_0.state" / "checkpoint"
+        end = time.monotonic() + 120
+        while not checkpoint.exists():
+            assert time.monotonic() < end and process.poll() is None, self.asked()
+            time.sleep(0.2)
+        return self.asked()[-1][0]
+
+
 def test_a_batch_system_gets_the_requests(tmp_path: Path) -> None:
-    """Any command that takes a script is a batch system: this one writes down what it is asked for, and runs it."""
-    folder = tmp_path / "run"
-    command = snakemake(folder)
-    submit = tmp_path / "submit"
-    submit.write_text(
-        '#!/bin/sh\nprintf "%s\\n" "$*" >> "$(dirname "$0")/asked"\nfor script; do :; done\nexec sh "$script" >&2\n'
-    )
-    submit.chmod(0o755)
-    profile = str(ROOT / "workflow" / "profiles" / "cluster-generic")
-    options = [
-        "--cluster-generic-submit-cmd",
-        f"{submit} -n {{threads}} -M {{resources.mem_mb}} -W {{resources.runtime}}",
-    ]
+    system = BatchSystem(tmp_path)
     target = "results/iris/baseline.nc"
-    done = subprocess.run(
-        [*command, "--profile", profile, *options, target], capture_output=True, text=True, timeout=150
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert (folder / target).is_file()
-    asked = (tmp_path / "asked").read_text().splitlines()
-    assert [line.split()[:2] + line.split()[4:6] for line in asked] == [
-        ["-n", "1", "-W", "10"],
-        ["-n", "1", "-W", "30"],
+    process = system.start(target)
+    said, _ = process.communicate(timeout=200)
+    assert process.returncode == 0, said
+    assert (system.run / target).is_file()
+    asked = [request for _, request in system.asked()]
+    assert [(one[0], one[1], one[2], one[4], one[5]) for one in asked] == [
+        ("-n", "1", "-M", "-W", "10"),
+        ("-n", "1", "-M", "-W", "30"),
     ]
+    assert all(re.fullmatch(r"\d{3,}MB", one[3]) for one in asked)
+
+
+def test_a_job_that_a_batch_system_lost_is_submitted_again(tmp_path: Path) -> None:
+    """Killed from outside, it leaves no word: the status command tells, and the chain goes on with twice the memory."""
+    system = BatchSystem(tmp_path)
+    process = system.start("results/iris/chains/chain_0.nc")
+    job = system.wait_for_checkpoint(process)
+    subprocess.run([system.bin / "bkill", job], check=True)
+    said, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, said
+    (_, first), (_, second) = system.asked()[1:]
+    assert int(second[3].removesuffix("MB")) == 2 * int(first[3].removesuffix("MB"))
+    log = system.run / "results" / "iris" / "logs" / "sample_chain_0.log"
+    assert "going on from" in log.read_text()
+
+
+def test_jobs_of_a_stopped_snakemake_are_taken_back(tmp_path: Path) -> None:
+    system = BatchSystem(tmp_path)
+    process = system.start("results/iris/chains/chain_0.nc")
+    job = system.wait_for_checkpoint(process)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode != 0, said
+    assert (system.bin / f"exit.{job}").read_text().strip() == "130"
 
 
 def test_every_file_of_a_profile_is_read() -> None:
