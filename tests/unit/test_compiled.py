@@ -121,6 +121,16 @@ def test_loops_of_other_processors(features, vector_bytes, tmp_path):
     assert " passed" in done.stdout
 
 
+@pytest.mark.parametrize(("features", "vector_bytes"), [("", 16), ("+avx512f", 64), ("+avx", 32)])
+def test_features_that_the_user_chose_stay(features, vector_bytes):
+    code = (
+        "import bnn.compiled_loops as loops, numba; "
+        f"assert (loops._VECTOR_BYTES, numba.config.CPU_FEATURES) == ({vector_bytes}, {features!r})"
+    )
+    environment = os.environ | {"NUMBA_CPU_FEATURES": features}
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_one_chain_of_a_batch_equals_the_chain_alone_bit_for_bit(engine, dtype, small_tiles):
