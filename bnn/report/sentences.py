@@ -109,11 +109,6 @@ def _difference(metrics: Mapping[str, Any], name: str, metric: Metric, unit: str
     return f"{value}{unit} ({level} interval {ends}, {means})"
 
 
-def _named(row: Mapping[str, Any]) -> str:
-    name = row.get("id", "")
-    return f"row {row['row']}" + (f" ({name})" if name else "")
-
-
 def certainty(metrics: Mapping[str, Any], checks: Mapping[str, Any]) -> str:
     """Say how far the BNN's own statements of certainty hold, and for which row it is least sure."""
     rows = metrics["rows"]["most_uncertain"]
@@ -129,7 +124,7 @@ def certainty(metrics: Mapping[str, Any], checks: Mapping[str, Any]) -> str:
         if rows:
             row = rows[0]
             least = (
-                f"; it is least sure of {_named(row)}, which it calls {row['predicted']} with "
+                f"; it is least sure of row {formatting.row_name(row)}, which it calls {row['predicted']} with "
                 f"probability {formatting.number(row['probability'], 2)}"
             )
     else:
@@ -141,7 +136,7 @@ def certainty(metrics: Mapping[str, Any], checks: Mapping[str, Any]) -> str:
         if rows:
             row = rows[0]
             least = (
-                f"; it is least sure of {_named(row)}, for which it predicts "
+                f"; it is least sure of row {formatting.row_name(row)}, for which it predicts "
                 f"{formatting.number(row['predicted'])}{unit} with a standard deviation of "
                 f"{formatting.number(row['total'], 3)}{unit}"
             )
