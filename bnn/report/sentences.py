@@ -34,12 +34,14 @@ def answer(
 def trust(diagnostics: Mapping[str, Any]) -> str:
     """Say what R-hat and ESS are, or which of their limits is missed, where and by how much."""
     verdict, limits = diagnostics["verdict"], diagnostics["thresholds"]
-    chains = "The only chain" if diagnostics["n_chains"] == 1 else f"The {diagnostics['n_chains']} chains"
+    is_one = diagnostics["n_chains"] == 1
+    chains = "The only chain" if is_one else f"The {diagnostics['n_chains']} chains"
+    stay = "stays" if is_one else "stay"
     if verdict == "PASS":
         rhat, ess = worst(diagnostics)
         noise = "" if diagnostics["noise_scale"] is None else ", the noise scale"
         return (
-            f"{chains} stay within every limit (PASS): over the predictions at every row{noise} and the log density, "
+            f"{chains} {stay} within every limit (PASS): over the predictions at every row{noise} and the log density, "
             f"R-hat is at most {formatting.rhat(rhat)} (limit {limits['rhat_warn']:g}) and the bulk effective sample "
             f"size at least {formatting.count(ess)} (limit {limits['ess_warn']:g})."
         )
@@ -49,7 +51,7 @@ def trust(diagnostics: Mapping[str, Any]) -> str:
     said = "; ".join(_misses(diagnostics, verdict.lower()) or others[:1])
     what = "what speaks against the run, and what to change, stands below."
     if verdict == "WARN":
-        return f"{chains} stay within every limit of failure but not of warning (WARN): {said}. {what.capitalize()}"
+        return f"{chains} {stay} within every limit of failure but not of warning (WARN): {said}. {what.capitalize()}"
     return (
         f"{chains} did not converge (FAIL): {said}. No figure of the BNN on this page is to be trusted before that is "
         f"mended: {what}"

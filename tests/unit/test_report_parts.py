@@ -152,6 +152,8 @@ def test_a_missed_limit_is_named_with_its_place_and_not_like_praise() -> None:
     diagnostics["predictions"]["test"] |= {"ess_bulk_min": 399.7}
     said = sentences.trust(diagnostics)
     assert "the bulk effective sample size of the noise scale is 300, below the limit of 400." in said
+    assert f"The {diagnostics['n_chains']} chains stay within every limit of failure" in said
+    assert sentences.trust(diagnostics | {"n_chains": 1}).startswith("The only chain stays within")
 
 
 def test_what_is_not_drawn_says_why() -> None:
