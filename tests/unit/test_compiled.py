@@ -104,6 +104,20 @@ def test_every_width_takes_the_right_loop(sizes):
     assert np.allclose(gradients[0], gradients[1], rtol=1e-12, atol=1e-12)
 
 
+def test_what_is_kept_compiled_is_what_the_compiler_makes():
+    """What writes the loops runs here even where an earlier run of the tests left them compiled."""
+    found = []
+    for _ in range(2):
+        for dtype in DTYPES:
+            posterior = make_posterior(hidden=(9, 6), engine="numba", dtype=dtype)
+            found.append(posterior.log_density_and_grad(draw(posterior, 2)))
+        for loop in (compiled.forward, compiled.backward):
+            loop.recompile()
+    for kept, fresh in zip(found[:2], found[2:], strict=True):
+        for before, after in zip(kept, fresh, strict=True):
+            assert np.array_equal(before, after)
+
+
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the features are those of x86-64")
 @pytest.mark.parametrize(("features", "vector_bytes"), [("+avx,+avx2,+fma", 32), ("+sse2", 16)])
 def test_loops_of_other_processors(features, vector_bytes, tmp_path):
