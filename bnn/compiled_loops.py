@@ -14,11 +14,11 @@ All in one file, because Numba looks at the file of a function to see whether wh
 
 from collections.abc import Callable
 
-import llvmlite.binding
 import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
 ROWS_IN_LINE = 16
@@ -28,7 +28,7 @@ _LINEAR, _RELU, _TANH, _SIGMOID = range(4)
 
 _CHOSEN = numba.config.CPU_FEATURES
 """What the environment variable NUMBA_CPU_FEATURES says, "" for none at all; None: those of this processor"""
-_FEATURES = llvmlite.binding.get_host_cpu_features().flatten() if _CHOSEN is None else _CHOSEN
+_FEATURES = get_host_cpu_features() if _CHOSEN is None else _CHOSEN
 _UNITS = 4
 """Units in a tile of sums, and inputs in a tile of the gradient"""
 if "+avx512f" in _FEATURES.split(","):

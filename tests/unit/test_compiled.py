@@ -135,14 +135,22 @@ def test_loops_of_other_processors(features, vector_bytes, tmp_path):
     assert " passed" in done.stdout
 
 
-@pytest.mark.parametrize(("features", "vector_bytes"), [("", 16), ("+avx512f", 64), ("+avx", 32)])
-def test_features_that_the_user_chose_stay(features, vector_bytes):
+@pytest.mark.parametrize(
+    ("variable", "chosen", "vector_bytes"),
+    [
+        ("NUMBA_CPU_FEATURES", "", 16),
+        ("NUMBA_CPU_FEATURES", "+avx512f", 64),
+        ("NUMBA_CPU_FEATURES", "+avx", 32),
+        ("NUMBA_ENABLE_AVX", "0", 16),
+    ],
+)
+def test_features_that_the_user_chose_stay(variable, chosen, vector_bytes):
+    features = chosen if variable == "NUMBA_CPU_FEATURES" else None
     code = (
         "import bnn.compiled_loops as loops, numba; "
         f"assert (loops._VECTOR_BYTES, numba.config.CPU_FEATURES) == ({vector_bytes}, {features!r})"
     )
-    environment = os.environ | {"NUMBA_CPU_FEATURES": features}
-    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {variable: chosen}, check=True)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
