@@ -14,11 +14,11 @@ All in one file, because Numba looks at the file of a function to see whether wh
 
 from collections.abc import Callable
 
-import llvmlite.binding
 import numba
 import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, types
+from numba.core.codegen import get_host_cpu_features
 from numba.extending import intrinsic
 
 ROWS_IN_LINE = 16
@@ -26,14 +26,17 @@ ROWS_IN_LINE = 16
 ACTIVATION_CODES = {"relu": 1, "tanh": 2, "sigmoid": 3}
 _LINEAR, _RELU, _TANH, _SIGMOID = range(4)
 
-_FEATURES = numba.config.CPU_FEATURES or llvmlite.binding.get_host_cpu_features().flatten()
+_CHOSEN = numba.config.CPU_FEATURES
+"""What the environment variable NUMBA_CPU_FEATURES says, "" for none at all; None: those of this processor"""
+_FEATURES = get_host_cpu_features() if _CHOSEN is None else _CHOSEN
 _UNITS = 4
 """Units in a tile of sums, and inputs in a tile of the gradient"""
 if "+avx512f" in _FEATURES.split(","):
     # Thirty-two registers of 64 bytes. LLVM holds back from these, lest they slow the clock for the rest of a program:
     # here there is no rest.
     _VECTOR_BYTES, _VECTORS, _OUTPUTS = 64, 4, 4
-    numba.config.CPU_FEATURES = f"{_FEATURES},-prefer-256-bit"
+    if _CHOSEN is None:
+        numba.config.CPU_FEATURES = f"{_FEATURES},-prefer-256-bit"
 else:
     _VECTOR_BYTES, _VECTORS, _OUTPUTS = 32 if "+avx" in _FEATURES.split(",") else 16, 3, 2
 """Bytes of a vector, vectors of rows in a tile of sums, and outputs in a tile of the gradient: sixteen running sums in

@@ -242,9 +242,11 @@ def _blocks(rows: Iterator[list[str]], header: Sequence[str]) -> Iterator[list[l
         yield block
 
 
-def _as_number(word: str) -> float | None:
+def _as_number(word: str, decimal: str) -> float | None:
+    """Return a word for a missing value as a number, written with a point or as in the file; None if it is none."""
+    text = word.replace(",", ".") if decimal == "," else word
     try:
-        value = float(word)
+        value = float(text.replace("_", "?"))
     except ValueError:
         return None
     return value if value == value else None
@@ -256,7 +258,9 @@ class _Column:
     def __init__(self, name: str, kind: Kind, *, decimal: str, missing: frozenset[str]) -> None:
         self.name = name
         self._missing = missing
-        self._missing_numbers = [value for word in missing if (value := _as_number(word)) is not None]
+        self._missing_numbers = [
+            value for word in missing if (value := _as_number(word, decimal)) is not None
+        ]
         self._kind = kind
         self._decimal = decimal
         self._blocks: list[

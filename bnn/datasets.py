@@ -14,7 +14,7 @@ from bnn.csv_files import MISSING_WORDS
 from bnn.sources import place_of, read_source, read_test_file, text_format
 from bnn.splits import Rows, check_size, split_rows
 from bnn.storage import Variable, read_netcdf, write_netcdf
-from bnn.tables import DataError, Table, join, naming
+from bnn.tables import DataError, Table, join, listing, naming
 from bnn.tidy import check
 from bnn.timeseries import Forecasts, as_forecasts
 
@@ -195,8 +195,20 @@ class Dataset:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read what `save` wrote."""
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        DataError
+            If the file lacks something: another version of this package wrote it.
+        """
         variables, attributes = read_netcdf(path)
+        needed = {*_ARRAYS, "column", *_TEXTS, *_NUMBERS, "missing_words", "time_is_date"}
+        if lacking := sorted(needed - variables.keys() - attributes.keys()):
+            raise DataError(
+                f"{path} does not say what this version of bnn needs to know ({listing(lacking)}): another version "
+                "wrote it; run the workflow again"
+            )
         fields: dict[str, Any] = {name: variables[name] for name in _ARRAYS}
         fields |= {name: attributes[name] for name in (*_TEXTS, *_NUMBERS)}
         for name in ("feature_name", "class_name"):

@@ -54,7 +54,7 @@ def job_log(path: str | os.PathLike[str], *, label: str) -> Iterator[TextIO]:
     Raises
     ------
     SystemExit
-        With status 1 if the work fails; the log then holds the traceback, the terminal one line. With the status of
+        With status 1 if the work fails; the log then holds the traceback, the terminal the message. With the status of
         the interruption if it was asked to stop.
     """
     # A process that ends is searched for cycles: what is frozen is left out, which saves a sixth of a second where
@@ -80,7 +80,10 @@ def job_log(path: str | os.PathLike[str], *, label: str) -> Iterator[TextIO]:
         raise SystemExit(128 + signal.SIGINT) from stop
     except Exception as error:
         # The terminal first: the disk that holds the log may be full.
-        _say(f"{label} failed: {str(error) or type(error).__name__} (details: {path})", terminal)
+        text = str(error) or type(error).__name__
+        # Behind the last line of a list of faults it would seem to be of that fault.
+        before = "\n  " if "\n" in text else " "
+        _say(f"{label} failed: {text}{before}(details: {path})", terminal)
         if has_log:
             _say(traceback.format_exc(), sys.stderr)
         raise SystemExit(1) from error

@@ -55,7 +55,7 @@ class Table(NamedTuple):
     dropped: tuple[str, ...] = ()
     """Columns that the source has and the config does not want"""
     ids: np.ndarray | None = None
-    """(row,) str: what the column that `source.id` names says of each row; None if it names none"""
+    """(row,) str: what the column that `source.row_id` names says of each row; None if it names none"""
     first_row: int = 0
     """Number of the first row of data in messages; a key of `ROW_COUNTING`"""
     decimal: str = "."
@@ -178,14 +178,11 @@ def check_names(
     row_id: str | None = None,
 ) -> None:
     """Raise DataError if a column that is asked for is not there."""
+    of_source = {"drop": drop, "categorical": categorical, "row_id": [row_id] if row_id else []}
     asked = [("target", "", target)]
-    asked += [
-        (role, f" (source.{role})", name)
-        for role, of in (("drop", drop), ("categorical", categorical), ("row_id", [row_id] if row_id else []))
-        for name in of
-    ]
+    asked += [(role, f" (source.{role})", name) for role, of in of_source.items() for name in of]
     asked += [("", "", name) for name in aside]
-    for key, of in (("source.drop", drop), ("source.categorical", categorical), ("split or series", aside)):
+    for key, of in [*((f"source.{role}", of) for role, of in of_source.items()), ("split or series", aside)]:
         if target in of:
             raise DataError(
                 f"the target column '{shown(target)}' is named by {key} too; take it out there, or set source.target"

@@ -142,13 +142,16 @@ def tidy(frame: "pd.DataFrame", *, texts: Collection[str] = (), first_row: int =
     import pandas as pd
 
     columns: dict[str, Any] = {}
-    for place, label in enumerate(frame.columns):
-        name = str(label)
-        if fault := fault_of_name(name):
-            raise DataError(f"the name of column {place + 1} {fault}; rename it")
-        if name in columns:
-            raise DataError(f"column '{shown(name)}' appears more than once; rename or remove one")
-        columns[name] = _tidy_column(name, frame.iloc[:, place], name in texts, first_row)
+    with collected_faults() as collect:
+        for place, label in enumerate(frame.columns):
+            name = str(label)
+            if fault := fault_of_name(name):
+                raise DataError(f"the name of column {place + 1} {fault}; rename it")
+            if name in columns:
+                raise DataError(f"column '{shown(name)}' appears more than once; rename or remove one")
+            columns[name] = collect(
+                partial(_tidy_column, name, frame.iloc[:, place], name in texts, first_row)
+            )
     return pd.DataFrame(columns, index=pd.RangeIndex(len(frame)), copy=False)
 
 

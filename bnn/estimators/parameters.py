@@ -58,7 +58,7 @@ class Names:
         text = text.replace("the scale in prior.weights", "prior_scale")
         text = text.replace("columns.missing: impute", "missing='impute'")
         # There is no file with names of rows or times: an index stays with its owner.
-        text = re.sub(r", keep it as the name of rows \(source\.row_id: .*?\)", "", text)
+        text = re.sub(r", keep it as the name of rows \(source\.row_id: .*?\)(?=, or\b)", "", text)
         text = re.sub(r"; if rows are in time, use it: .*", "", text)
         text = re.sub(r"(set )?source\.drop: \[(.*?)\]", r"X.drop(columns=['\2'])", text)
 

@@ -2,6 +2,8 @@
 
 import math
 import re
+from collections.abc import Mapping
+from typing import Any
 
 NOT_AVAILABLE = "n/a"
 _MINUS = "\N{MINUS SIGN}"
@@ -95,6 +97,14 @@ def level(share: float) -> str:
 def shortened(text: str, length: int = 30) -> str:
     """Return a text of the data, cut off with dots if it is longer than a cell should be."""
     return text if len(text) <= length else f"{text[: length - 1]}…"
+
+
+def row_name(row: Mapping[str, Any]) -> str:
+    """Return the number of a row and, if the table has names of rows, its name: `7 (site 12)`.
+
+    A name is cut off behind 40 characters: a UUID has 36, and predictions.csv has all of a longer one.
+    """
+    return f"{row['row']} ({shortened(row['id'], 40)})" if row.get("id") else str(row["row"])
 
 
 def squared(unit: str) -> str:

@@ -35,7 +35,8 @@ def worst_rows(metrics: Mapping[str, Any], which: str) -> Table:
             for name in ("nll", "total", "aleatoric", "epistemic")
         ]
         cells.append(_unusual(entry, metrics["feature_names"]))
-        rows.append(Row(str(entry["row"]), entry.get("id", ""), tuple(cells), key=str(entry["row"])))
+        name = formatting.shortened(entry.get("id", ""), 40)
+        rows.append(Row(str(entry["row"]), name, tuple(cells), key=str(entry["row"])))
     parts = ("Total", "Aleatoric", "Epistemic")
     if is_class:
         columns = ("Row", "Observed", "Predicted", "NLL", *parts)
@@ -70,15 +71,10 @@ def all_features(metrics: Mapping[str, Any], which: str) -> Table | None:
     return Table(
         f"{which.replace('_', '-')}-features",
         f"{_CAPTIONS[which]}: every feature",
-        ("Feature", *(_heading(entry) for entry in entries)),
+        ("Feature", *(f"Row {formatting.row_name(entry)}" for entry in entries)),
         rows,
         notes=notes,
     )
-
-
-def _heading(entry: Mapping[str, Any]) -> str:
-    name = entry.get("id", "")
-    return f"Row {entry['row']}" + (f" ({name})" if name else "")
 
 
 def _class_cells(entry: Mapping[str, Any]) -> list[Cell]:

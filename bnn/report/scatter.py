@@ -96,17 +96,13 @@ def scatter(rows: Sequence[Mapping[str, str]], metrics: Mapping[str, Any]) -> Sc
     )
 
 
-def _name(row: Mapping[str, str]) -> str:
-    return f"{row['row']} ({row['id']})" if row.get("id") else row["row"]
-
-
 def _class_row(row: Mapping[str, str]) -> _Row:
     right = row["y"] == row["bnn_predicted"]
     x, y = float(row["bnn_entropy_aleatoric"]), float(row["bnn_mutual_information"])
     probability = formatting.number(float(row[f"bnn_probability_{row['bnn_predicted']}"]), 3)
     text = (
-        f"Row {_name(row)}: observed {row['y']}, predicted {row['bnn_predicted']} with probability {probability}. "
-        f"Aleatoric {formatting.number(x, 3)}, epistemic {formatting.number(y, 3)} nats."
+        f"Row {formatting.row_name(row)}: observed {row['y']}, predicted {row['bnn_predicted']} with probability "
+        f"{probability}. Aleatoric {formatting.number(x, 3)}, epistemic {formatting.number(y, 3)} nats."
     )
     return _Row(x, y, float(row["bnn_entropy_total"]), right, row["row"], text)
 
@@ -117,8 +113,8 @@ def _target_row(row: Mapping[str, str], one_noise: bool) -> _Row:
     aleatoric, epistemic = float(row["bnn_sd_aleatoric"]), float(row["bnn_sd_epistemic"])
     number = formatting.number
     text = (
-        f"Row {_name(row)}: observed {number(y)}, predicted {number(mean)}, 90 % interval {number(low)} to "
-        f"{number(high)}. Standard deviation {number(total, 3)}: aleatoric {number(aleatoric, 3)}, epistemic "
+        f"Row {formatting.row_name(row)}: observed {number(y)}, predicted {number(mean)}, 90 % interval {number(low)} "
+        f"to {number(high)}. Standard deviation {number(total, 3)}: aleatoric {number(aleatoric, 3)}, epistemic "
         f"{number(epistemic, 3)}."
     )
     return _Row(mean if one_noise else aleatoric, epistemic, total, low <= y <= high, row["row"], text)

@@ -34,12 +34,14 @@ def answer(
 def trust(diagnostics: Mapping[str, Any]) -> str:
     """Say what R-hat and ESS are, or which of their limits is missed, where and by how much."""
     verdict, limits = diagnostics["verdict"], diagnostics["thresholds"]
-    chains = "The only chain" if diagnostics["n_chains"] == 1 else f"The {diagnostics['n_chains']} chains"
+    is_one = diagnostics["n_chains"] == 1
+    chains = "The only chain" if is_one else f"The {diagnostics['n_chains']} chains"
+    stay = "stays" if is_one else "stay"
     if verdict == "PASS":
         rhat, ess = worst(diagnostics)
         noise = "" if diagnostics["noise_scale"] is None else ", the noise scale"
         return (
-            f"{chains} stay within every limit (PASS): over the predictions at every row{noise} and the log density, "
+            f"{chains} {stay} within every limit (PASS): over the predictions at every row{noise} and the log density, "
             f"R-hat is at most {formatting.rhat(rhat)} (limit {limits['rhat_warn']:g}) and the bulk effective sample "
             f"size at least {formatting.count(ess)} (limit {limits['ess_warn']:g})."
         )
@@ -49,7 +51,7 @@ def trust(diagnostics: Mapping[str, Any]) -> str:
     said = "; ".join(_misses(diagnostics, verdict.lower()) or others[:1])
     what = "what speaks against the run, and what to change, stands below."
     if verdict == "WARN":
-        return f"{chains} stay within every limit of failure but not of warning (WARN): {said}. {what.capitalize()}"
+        return f"{chains} {stay} within every limit of failure but not of warning (WARN): {said}. {what.capitalize()}"
     return (
         f"{chains} did not converge (FAIL): {said}. No figure of the BNN on this page is to be trusted before that is "
         f"mended: {what}"
@@ -109,11 +111,6 @@ def _difference(metrics: Mapping[str, Any], name: str, metric: Metric, unit: str
     return f"{value}{unit} ({level} interval {ends}, {means})"
 
 
-def _named(row: Mapping[str, Any]) -> str:
-    name = row.get("id", "")
-    return f"row {row['row']}" + (f" ({name})" if name else "")
-
-
 def certainty(metrics: Mapping[str, Any], checks: Mapping[str, Any]) -> str:
     """Say how far the BNN's own statements of certainty hold, and for which row it is least sure."""
     rows = metrics["rows"]["most_uncertain"]
@@ -129,7 +126,7 @@ def certainty(metrics: Mapping[str, Any], checks: Mapping[str, Any]) -> str:
         if rows:
             row = rows[0]
             least = (
-                f"; it is least sure of {_named(row)}, which it calls {row['predicted']} with "
+                f"; it is least sure of row {formatting.row_name(row)}, which it calls {row['predicted']} with "
                 f"probability {formatting.number(row['probability'], 2)}"
             )
     else:
@@ -141,7 +138,7 @@ def certainty(metrics: Mapping[str, Any], checks: Mapping[str, Any]) -> str:
         if rows:
             row = rows[0]
             least = (
-                f"; it is least sure of {_named(row)}, for which it predicts "
+                f"; it is least sure of row {formatting.row_name(row)}, for which it predicts "
                 f"{formatting.number(row['predicted'])}{unit} with a standard deviation of "
                 f"{formatting.number(row['total'], 3)}{unit}"
             )

@@ -104,6 +104,20 @@ def test_every_width_takes_the_right_loop(sizes):
     assert np.allclose(gradients[0], gradients[1], rtol=1e-12, atol=1e-12)
 
 
+def test_what_is_kept_compiled_is_what_the_compiler_makes():
+    """What writes the loops runs here even where an earlier run of the tests left them compiled."""
+    found = []
+    for _ in range(2):
+        for dtype in DTYPES:
+            posterior = make_posterior(hidden=(9, 6), engine="numba", dtype=dtype)
+            found.append(posterior.log_density_and_grad(draw(posterior, 2)))
+        for loop in (compiled.forward, compiled.backward):
+            loop.recompile()
+    for kept, fresh in zip(found[:2], found[2:], strict=True):
+        for before, after in zip(kept, fresh, strict=True):
+            assert np.array_equal(before, after)
+
+
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the features are those of x86-64")
 @pytest.mark.parametrize(("features", "vector_bytes"), [("+avx,+avx2,+fma", 32), ("+sse2", 16)])
 def test_loops_of_other_processors(features, vector_bytes, tmp_path):
@@ -119,6 +133,24 @@ def test_loops_of_other_processors(features, vector_bytes, tmp_path):
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("variable", "chosen", "vector_bytes"),
+    [
+        ("NUMBA_CPU_FEATURES", "", 16),
+        ("NUMBA_CPU_FEATURES", "+avx512f", 64),
+        ("NUMBA_CPU_FEATURES", "+avx", 32),
+        ("NUMBA_ENABLE_AVX", "0", 16),
+    ],
+)
+def test_features_that_the_user_chose_stay(variable, chosen, vector_bytes):
+    features = chosen if variable == "NUMBA_CPU_FEATURES" else None
+    code = (
+        "import bnn.compiled_loops as loops, numba; "
+        f"assert (loops._VECTOR_BYTES, numba.config.CPU_FEATURES) == ({vector_bytes}, {features!r})"
+    )
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {variable: chosen}, check=True)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

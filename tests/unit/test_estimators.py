@@ -376,10 +376,18 @@ def test_a_prediction_does_not_depend_on_the_other_rows(table: tuple[pd.DataFram
             {"name": [f"n{i}" for i in range(50)]},
             r"drop it \(X.drop\(columns=\['name'\]\)\), or, if it is meant",
         ),
+        (
+            {"name (of it) ": [f"n{i}" for i in range(50)]},
+            r"drop it \(X.drop\(columns=\['name \(of it\) '\]\)\), or, if it is meant",
+        ),
         ({"day": "2020-02-03"}, r"drop it \(X.drop\(columns=\['day'\]\)\)$"),
         ({"id": range(50)}, r"drop it \(X.drop\(columns=\['id'\]\)\), or rename it if it is a quantity$"),
         ({"length": [1.0, "a"] * 25}, "a column must hold one kind of thing"),
         ({"length": 1e200}, "infinite or too large"),
+        (
+            {"length": 1e200, "day": pd.Timestamp("2020-02-03")},
+            r"2 columns cannot be used as they are:\n  - column 'length', row 0: .*\n  - column 'day', row 0: .*$",
+        ),
         ({"length": 1.0, "width": 2.0}, "no column is left"),
     ],
 )

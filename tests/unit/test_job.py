@@ -49,6 +49,8 @@ def test_an_error_is_one_line_on_the_terminal_and_a_traceback_in_the_log(tmp_pat
     assert "prepare toy failed: toy.csv, row 3: no number (details: " in done.stderr
     assert "Traceback" in log
     assert "after" not in done.stdout
+    done, _ = run(tmp_path, 'raise ValueError("two faults:\\n  - one\\n  - two")')
+    assert "prepare toy failed: two faults:\n  - one\n  - two\n  (details: " in done.stderr
 
 
 def test_descriptors_are_restored(tmp_path, capfd):

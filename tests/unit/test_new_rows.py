@@ -11,6 +11,7 @@ from bnn.__main__ import main
 from bnn.datasets import prepare
 from bnn.new_row_files import read_features
 from bnn.new_rows import default_out_path, predict_file, relative_distance
+from bnn.storage import read_netcdf, write_netcdf
 from bnn.tables import DataError
 from scripts import predict
 from tests.unit.synthetic_chains import (
@@ -307,6 +308,25 @@ def test_new_rows_keep_their_names_where_the_file_has_them(tmp_path):
     named, plain = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("with", "without"))
     assert named["id"].tolist() == frame["id"].tolist()
     pd.testing.assert_frame_equal(named.drop(columns="id"), plain)
+
+
+@pytest.mark.parametrize("lost", ["first_row", "missing_words", "row_test"])
+def test_a_run_of_another_version_is_to_be_run_again(tmp_path, capsys, lost):
+    dataset = make_dataset("regression")
+    results, _ = finished_run(tmp_path, dataset)
+    variables, attributes = read_netcdf(results / "data.nc")
+    kept = {
+        name: (tuple(f"{name}_{axis}" for axis in range(array.ndim)), array)
+        for name, array in variables.items()
+        if name != lost
+    }
+    attributes.pop(lost, None)
+    write_netcdf(results / "data.nc", kept, attributes)
+    path = write_rows(tmp_path / "new.csv", dataset, dataset.x_test)
+    assert main(["predict", str(results), str(path)]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"error: {results / 'data.nc'} does not say what")
+    assert f"({lost})" in line and line.endswith("run the workflow again")
 
 
 def test_texts_never_seen_and_missing_values_are_told(tmp_path, capsys):

@@ -152,6 +152,8 @@ def test_a_missed_limit_is_named_with_its_place_and_not_like_praise() -> None:
     diagnostics["predictions"]["test"] |= {"ess_bulk_min": 399.7}
     said = sentences.trust(diagnostics)
     assert "the bulk effective sample size of the noise scale is 300, below the limit of 400." in said
+    assert f"The {diagnostics['n_chains']} chains stay within every limit of failure" in said
+    assert sentences.trust(diagnostics | {"n_chains": 1}).startswith("The only chain stays within")
 
 
 def test_what_is_not_drawn_says_why() -> None:
@@ -222,6 +224,11 @@ def test_a_row_is_named_by_its_number_and_its_name() -> None:
     every = rows.all_features(metrics, "most_uncertain")
     assert every is not None and every.columns[1] == "Row 40 (site 40)"
     assert "row 40 (site 40)" in sentences.certainty(metrics, inputs.make_checks("regression"))
+    for entry in metrics["rows"]["most_uncertain"]:
+        entry["id"] = "x" * 500
+    first = rows.worst_rows(metrics, "most_uncertain").rows[0]
+    assert first.remark == "x" * 39 + "…"
+    assert f"row 40 ({first.remark})" in sentences.certainty(metrics, inputs.make_checks("regression"))
 
 
 def test_a_table_of_very_many_features_shows_those_that_stand_out() -> None:

@@ -304,6 +304,8 @@ def test_faults_of_openml_are_told(openml: list[Any], server: str) -> None:
         read_source({"kind": "openml", "id": 8}, is_class=True)
     with pytest.raises(DataError, match=r"there is no target column 'classs'.*did you mean 'class'"):
         read_source({"kind": "openml", "id": 7, "target": "classs"}, is_class=True)
+    with pytest.raises(DataError, match=r"target column 'class' is named by source\.row_id too"):
+        read_source({"kind": "openml", "id": 7, "target": None, "row_id": "class"}, is_class=True)
     path = "/api/v1/json/data/features/7"
     described = json.loads(Server.files[path])
     described["data_features"]["feature"][2]["is_target"] = "true"

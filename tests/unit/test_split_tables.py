@@ -23,9 +23,9 @@ SPLIT = {
 def made(
     path: Path, text: str, *, task: Any = "regression", series: Any = None, target: str = "y", **more: Any
 ) -> Dataset:
-    """Read a text as a CSV file; what else is given goes to the split, or to the source."""
+    """Read a text as a CSV file; what else is given goes to the split if it is a key of it, else to the source."""
     path.write_text(text, encoding="utf-8")
-    split = {key: value for key, value in more.items() if key in SPLIT}
+    split = {key: more.pop(key) for key in SPLIT if key in more}
     source = {"kind": "csv", "path": str(path), "target": target, **more}
     return prepare("mine", task=task, source=source, split=SPLIT | split, series=series)
 

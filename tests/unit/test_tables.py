@@ -282,6 +282,15 @@ def test_other_words_may_stand_for_a_missing_value(tmp_path: Path) -> None:
         read_words(tmp_path / "a.csv", "a\n1\nnan\n2\n3\n", missing_words=[])
 
 
+@pytest.mark.parametrize("word", ["-9,99", "-9.99"])
+def test_a_number_for_a_missing_value_may_be_written_as_in_the_file(tmp_path: Path, word: str) -> None:
+    text = "a;b\n1,5;1\n-9,99;2\n-9,990;3\n"
+    found = read_words(tmp_path / "a.csv", text, missing_words=[word], separator=";", decimal=",")
+    np.testing.assert_array_equal(found["a"], [1.5, np.nan, np.nan])
+    found = read_words(tmp_path / "a.csv", "a\n9\n10\n", missing_words=["1_0"])
+    np.testing.assert_array_equal(found["a"], [9, 10], "no cell may be 1_0, so no number is it")
+
+
 def test_words_for_missing_values_are_kept_for_new_rows(tmp_path: Path) -> None:
     rows = "".join(f"{i},{['NA', 'EU', '?'][i % 3]},{i % 7}\n" for i in range(30))
     (tmp_path / "a.csv").write_text("a,region,y\n" + rows, encoding="utf-8")
