@@ -201,7 +201,7 @@ def flags(
                 "raised": not low <= share <= high,
                 "text": f"The BNN's 90 % intervals hold {100 * share:.1f} % of the {n_test:,} test rows; a calibrated "
                 f"model's would hold {100 * low:.1f} to {100 * high:.1f} % of so many (false alarms: at most "
-                f"{100 * calibration.FALSE_ALARMS:g} % of tables).",
+                f"{100 * calibration.FALSE_ALARMS:g} % of tables with independent rows).",
                 "value": share,
                 "limit": [low, high],
             }

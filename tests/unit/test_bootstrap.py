@@ -203,4 +203,4 @@ def test_flag_of_coverage(n_test, hits, raised):
     found = assemble.flags(differences, models, n_test=n_test)[1]
     assert (found["name"], found["raised"]) == ("coverage_90_off", raised)
     assert f"hold {100 * hits / n_test:.1f} % of the {n_test} test rows" in found["text"]
-    assert "false alarms: at most 1 % of tables" in found["text"]
+    assert "false alarms: at most 1 % of tables with independent rows" in found["text"]
