@@ -1,7 +1,7 @@
 """Read a dataset from its source, split and standardise it."""
 
-from bnn.datasets import prepare
 from bnn.job import job_log
+from bnn.preparation import prepare
 
 
 def main(out_path, name, settings):

@@ -15,10 +15,11 @@ from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, va
 
 from bnn import columns
 from bnn.csv_files import DataError
-from bnn.datasets import Task, without_test_rows
+from bnn.datasets import Task
 from bnn.estimators.fitting import fit
 from bnn.estimators.parameters import Names, in_own_words, resolve, warning
 from bnn.predictive import ClassSummary, TargetSummary, predict_rows
+from bnn.preparation import without_test_rows
 from bnn.seeding import Stream, chain_rng
 from bnn.tidy import check, tidy
 

@@ -13,7 +13,8 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from bnn.datasets import Dataset, Task, prepare
+from bnn.datasets import Dataset, Task
+from bnn.preparation import prepare
 from bnn.tables import DataError
 from tests.fuzz.settings import examples, within
 

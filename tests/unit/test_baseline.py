@@ -9,10 +9,10 @@ import yaml
 from bnn import training
 from bnn.baseline import fit_references, linear_predictions, network_predictions, predict
 from bnn.config import load
-from bnn.datasets import prepare
 from bnn.layout import ParameterLayout
 from bnn.network import Network
 from bnn.posterior import make_network
+from bnn.preparation import prepare
 from bnn.seeding import Stream, chain_rng
 from bnn.training import BaselineSettings, balanced_weights, validation_rows
 from bnn.training import train as train_networks

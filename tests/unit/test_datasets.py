@@ -14,7 +14,8 @@ from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
 from bnn import sources, synthetic
-from bnn.datasets import Dataset, Task, prepare
+from bnn.datasets import Dataset, Task
+from bnn.preparation import prepare
 from bnn.synthetic import GENERATORS, Generator, gap
 from bnn.tables import DataError, Table
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from bnn.chain_job import ChainJob, run_job
-from bnn.datasets import Dataset, prepare
+from bnn.datasets import Dataset
 from bnn.job import Interruption
+from bnn.preparation import prepare
 from bnn.progress import Silent
 from bnn.storage import read_netcdf
 from bnn.tables import DataError

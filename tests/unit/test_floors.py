@@ -41,8 +41,8 @@ DESIGN = Design(
         | {"faults", "csv_files", "tidy", "column", "columns", "tables", "new_row_files", "synthetic"}
         | {"sources", "downloads", "storage", "sourcecode", "footprint", "processes", "arviz_import"}
         | {"mixing", "progress", "ranking", "repeats"},
-        1: {"datasets", "checkpoint", "job", "locks", "network", "priors", "likelihoods", "mixture", "psis"}
-        | {"verdict", "splits", "times", "timeseries"},
+        1: {"datasets", "preparation", "splits", "times", "timeseries", "network", "priors", "likelihoods"}
+        | {"checkpoint", "job", "locks", "mixture", "psis", "verdict"},
         2: {"posterior", "posterior_file", "kernels"},
         3: {"adaptation", "coordinates", "optimize"},
         4: {"chain", "chain_state", "training", "baseline"},
@@ -71,7 +71,7 @@ DESIGN = Design(
         "sources": {"tables", "tidy", "synthetic", "downloads", "storage"},
         "downloads": {"csv_files"},
         "repeats": {"metrics"},  # which scores rank no models
-        "datasets": {"splits", "timeseries"},
+        "preparation": {"datasets", "splits", "timeseries"},
         "splits": {"times"},
         "timeseries": {"splits", "times"},
         "chain": {"chain_state"},

@@ -78,8 +78,8 @@ def test_a_faulty_file_is_left_to_its_reader(tmp_path: Path, data: bytes) -> Non
 
 def test_parameters_are_those_of_the_posterior() -> None:
     """Within two: noise and rounding up cost nothing."""
-    from bnn.datasets import prepare
     from bnn.posterior import make_posterior
+    from bnn.preparation import prepare
 
     for own in ({}, {"likelihood": {"family": "heteroscedastic"}}, {"prior": {"learned_scales": "ard"}}):
         raw = {"network": {"hidden": [7, 3]}, **own}

@@ -8,9 +8,9 @@ import pandas as pd
 import pytest
 
 from bnn.__main__ import main
-from bnn.datasets import prepare
 from bnn.new_row_files import read_features
 from bnn.new_rows import default_out_path, predict_file, relative_distance
+from bnn.preparation import prepare
 from bnn.storage import read_netcdf, write_netcdf
 from bnn.tables import DataError
 from scripts import predict

@@ -19,7 +19,7 @@ import pandas as pd
 import pytest
 
 from bnn import downloads, sources
-from bnn.datasets import prepare
+from bnn.preparation import prepare
 from bnn.sources import read_source
 from bnn.tables import DataError
 

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnn.datasets import Dataset, prepare
+from bnn.datasets import Dataset
 from bnn.new_row_files import read_features
+from bnn.preparation import prepare
 from bnn.tables import DataError
 
 SPLIT = {

@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 
-from bnn.datasets import Dataset, prepare
+from bnn.datasets import Dataset
+from bnn.preparation import prepare
 from bnn.tables import DataError
 
 N = 40

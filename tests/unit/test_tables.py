@@ -11,7 +11,8 @@ import pytest
 
 from bnn.config_sources import CsvSource
 from bnn.csv_files import MISSING_WORDS, read_columns
-from bnn.datasets import Dataset, Task, prepare
+from bnn.datasets import Dataset, Task
+from bnn.preparation import prepare
 from bnn.tables import DataError, listing
 
 SPLIT = {"method": "random", "test_size": 0.2, "stratify": False, "seed": 42}

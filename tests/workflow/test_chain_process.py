@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnn.datasets import prepare
+from bnn.preparation import prepare
 from bnn.storage import read_netcdf
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bnn.config import load
-from bnn.datasets import prepare
+from bnn.preparation import prepare
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 0.7
