@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from bnn.column import Column, level_features, number_features
-from bnn.csv_files import DataError, Kind, shown
+from bnn.csv_files import DataError, Kind, drop_line, shown
 from bnn.tidy import Missing, floats, where_missing
 
 if TYPE_CHECKING:
@@ -244,7 +244,7 @@ def _n_levels(name: str, codes: np.ndarray, n_missing: int, min_frequency: int) 
     if n_levels > MAX_LEVELS:
         raise DataError(
             f"column '{name}' holds {n_levels} different texts, and at most {MAX_LEVELS} can become a feature each; "
-            f"merge rare ones (columns.min_frequency), or drop the column (source.drop: [{name}])"
+            f"merge rare ones (columns.min_frequency), or drop the column ({drop_line(name)})"
         )
     return n_levels
 

@@ -5,6 +5,8 @@ Cells become numbers, or codes of texts, a block of rows at a time, so that a fi
 """
 
 import csv
+import json
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -38,6 +40,10 @@ _LONGEST_LINE = 2**24
 _LONGEST_NAME = 500
 # Joiners that words of some scripts need; other characters without a shape of their own are faults or tricks.
 _JOINERS = "\u200c\u200d"
+_PLAIN = re.compile(
+    r"(?!(true|false|yes|no|on|off|null|y|n)$)[^\W\d]([\w.()/%°²³ -]*[\w.()/%°²³])?", re.IGNORECASE
+)
+"""Names that YAML reads as they are"""
 _EMPTY = "the file is empty; it needs a header line and rows of data"
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
@@ -112,6 +118,12 @@ def listing(names: Sequence[str]) -> str:
     """Return names separated by commas, the first ten of many."""
     text = ", ".join(shown(name) for name in names[:10])
     return text if len(names) <= 10 else f"{text} and {len(names) - 10} more"
+
+
+def drop_line(*names: str) -> str:
+    """Return what the config says to drop columns, with quotes where YAML would read a name as something else."""
+    quoted = (name if _PLAIN.fullmatch(name) else json.dumps(name, ensure_ascii=False) for name in names)
+    return f"source.drop: [{', '.join(quoted)}]"
 
 
 def shown(text: str) -> str:
@@ -403,7 +415,7 @@ class _Column:
         if self._n_texts <= self._n_numbers:
             raise DataError(
                 f"{fault}, but other cells of the column are; correct it (a column of numbers may hold nothing else), "
-                f"or drop the column (source.drop: [{self.name}])"
+                f"or drop the column ({drop_line(self.name)})"
             )
         row, cell = self._first_number
         raise DataError(

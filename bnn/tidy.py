@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bnn.csv_files import LARGEST, DataError, fault_of_name, shown, truth_of
+from bnn.csv_files import LARGEST, DataError, drop_line, fault_of_name, shown, truth_of
 from bnn.faults import collected_faults
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def _check_column(name: str, column: "pd.Series", missing: Missing, first_row: i
     is_missing = where_missing(column)
     rows = np.flatnonzero(is_missing)
     if rows.size == len(column) and not (is_test and missing == "impute"):
-        raise DataError(f"column '{name}' has no value in any row; remove it, or set source.drop: [{name}]")
+        raise DataError(f"column '{name}' has no value in any row; remove it, or set {drop_line(name)}")
     if rows.size and missing == "error":
         raise missing_error(name, int(rows[0]), rows.size, first_row)
     if is_test:
@@ -87,9 +87,9 @@ def _check_texts(name: str, column: "pd.Series", first_row: int) -> None:
     if n_used > len(codes) / 2:
         raise DataError(
             f"{place}: '{shown(cell)}' is not a number, and the column has {n_used} different texts in {len(codes)} "
-            "rows: a name or an id says nothing about new rows; drop it (source.drop: "
-            f"[{name}]), keep it as the name of rows (source.row_id: {name}), or, if it is meant as a number, write it "
-            "without unit, sign of percent or thousands"
+            f"rows: a name or an id says nothing about new rows; drop it ({drop_line(name)}), keep it as the name of "
+            f"rows (source.row_id: {name}), or, if it is meant as a number, write it without unit, sign of percent or "
+            "thousands"
         )
     for code, level in enumerate(levels):
         if fault := fault_of_name(level):
@@ -100,7 +100,7 @@ def _check_texts(name: str, column: "pd.Series", first_row: int) -> None:
 def _date_error(name: str, row: int, cell: str) -> DataError:
     return DataError(
         f"column '{name}', row {row}: '{shown(cell)}' is a date or a time, and features must be numbers or categories; "
-        f"make columns of what matters of it (year, month, days since a day), or drop it (source.drop: [{name}]); if "
+        f"make columns of what matters of it (year, month, days since a day), or drop it ({drop_line(name)}); if "
         f"rows are in time, use it: `task: timeseries` with series.time: {name}, or split.method: time with "
         f"split.column: {name}"
     )
@@ -110,7 +110,7 @@ def _check_row_numbers(name: str, values: np.ndarray) -> None:
     present = values[~np.isnan(values)]
     if len(present) > 2 and (present == np.round(present)).all() and np.unique(present).size == len(present):
         raise DataError(
-            f"column '{name}' numbers the rows, which says nothing about new ones; drop it (source.drop: [{name}]), "
+            f"column '{name}' numbers the rows, which says nothing about new ones; drop it ({drop_line(name)}), "
             f"keep it as the name of rows (source.row_id: {name}), or rename it if it is a quantity"
         )
 

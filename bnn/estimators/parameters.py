@@ -1,5 +1,6 @@
 """Parameters of an estimator as keys of the config, and back: one home for defaults, checks and advice."""
 
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -60,13 +61,19 @@ class Names:
         # There is no file with names of rows or times: an index stays with its owner.
         text = re.sub(r", keep it as the name of rows \(source\.row_id: .*?\)(?=, or\b)", "", text)
         text = re.sub(r"; if rows are in time, use it: .*", "", text)
-        text = re.sub(r"(set )?source\.drop: \[(.*?)\]", r"X.drop(columns=['\2'])", text)
+        text = re.sub(r"(set )?source\.drop: \[(\"(\\.|[^\"\\])*\"|.*?)\]", _dropped, text)
 
         def renamed(match: re.Match[str]) -> str:
             path = match[0]
             return self._parameters.get(path) or 'settings["' + '"]["'.join(path.split(".")) + '"]'
 
         return re.sub(rf"\bseed\b(?=:)|\b({'|'.join(_SECTIONS)})(\.[a-z_]+)+", renamed, text)
+
+
+def _dropped(match: re.Match[str]) -> str:
+    """Return how a frame drops the column that `drop_line` names."""
+    name = json.loads(match[2]) if match[2].startswith('"') else match[2]
+    return f"X.drop(columns=[{name!r}])"
 
 
 def resolve(

@@ -380,6 +380,7 @@ def test_a_prediction_does_not_depend_on_the_other_rows(table: tuple[pd.DataFram
             {"name (of it) ": [f"n{i}" for i in range(50)]},
             r"drop it \(X.drop\(columns=\['name \(of it\) '\]\)\), or, if it is meant",
         ),
+        ({"a, b": "2020-02-03"}, r"drop it \(X.drop\(columns=\['a, b'\]\)\)$"),
         ({"day": "2020-02-03"}, r"drop it \(X.drop\(columns=\['day'\]\)\)$"),
         ({"id": range(50)}, r"drop it \(X.drop\(columns=\['id'\]\)\), or rename it if it is a quantity$"),
         ({"length": [1.0, "a"] * 25}, "a column must hold one kind of thing"),

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
 
 from bnn.config_sources import CsvSource
-from bnn.csv_files import MISSING_WORDS, read_columns
+from bnn.csv_files import MISSING_WORDS, drop_line, read_columns
 from bnn.datasets import Dataset, Task
 from bnn.preparation import prepare
 from bnn.tables import DataError, listing
@@ -303,3 +304,12 @@ def test_words_for_missing_values_are_kept_for_new_rows(tmp_path: Path) -> None:
     found = Dataset.load(tmp_path / "data.nc")
     assert found.feature_names == ("a", "region=EU", "region=NA", "region is missing")
     assert found.missing_words == ("?",)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["id", "a, b", "[x]", "no", "12", "a: b", "#1", "Größe (m²)", "'", '"', "-", "null", "a b", "x ", "1e3"],
+)
+def test_the_advice_to_drop_a_column_is_yaml(name: str) -> None:
+    key, _, value = drop_line(name).partition(": ")
+    assert (key, yaml.safe_load(value)) == ("source.drop", [name])
