@@ -47,6 +47,14 @@ def test_every_number_of_a_page_is_in_a_file(svg: Path, task: str, verdict: str)
         assert untraced(table, forms_of(found)) == [], name
 
 
+def test_the_log_density_may_be_what_has_not_converged(svg: Path) -> None:
+    found = files("regression", "FAIL")
+    found["diagnostics"]["log_density"]["rhat"] = 4.4858
+    html = dataset_page(svg, "regression", **found)
+    assert "R-hat of the log density is 4.4858, 3.4358 above the limit" in text_of(html)
+    assert untraced(html, forms_of(found)) == []
+
+
 def test_the_end_of_the_interval_of_a_whole_share_is_in_a_file(svg: Path) -> None:
     found = files("classification", "PASS")
     whole = {"value": 1.0, "mcse": 0.0, "se": 0.0, "lower": 0.8729, "upper": 1.0}

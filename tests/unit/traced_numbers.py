@@ -103,10 +103,9 @@ def untraced(html: str, forms: set[str]) -> list[str]:
 def derived(metrics: Mapping[str, Any], diagnostics: Mapping[str, Any]) -> list[Any]:
     """Return the few figures that the page computes, computed here once more."""
     figures: list[Any] = [len(metrics["class_names"])]
-    for split in diagnostics["predictions"].values():
-        figures += [
-            split["rhat_max"] - diagnostics["thresholds"][f"rhat_{level}"] for level in ("warn", "fail")
-        ]
+    largest = [split["rhat_max"] for split in diagnostics["predictions"].values()]
+    for rhat in (*largest, diagnostics["log_density"]["rhat"]):
+        figures += [rhat - diagnostics["thresholds"][f"rhat_{level}"] for level in ("warn", "fail")]
     for parts in metrics["uncertainty"].values():
         if parts["total"]:
             figures.append(parts["epistemic"] / parts["total"])
