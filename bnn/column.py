@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
-from bnn.csv_files import DataError, shown, truth_of
+from bnn.csv_files import truth_of
+from bnn.faults import DataError, shown
 from bnn.tidy import as_truth, floats, missing_error
 
 if TYPE_CHECKING:

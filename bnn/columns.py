@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 import numpy as np
 
 from bnn.column import Column, level_features, number_features
-from bnn.csv_files import DataError, Kind, drop_line, shown
+from bnn.csv_files import Kind
+from bnn.faults import DataError, drop_line, shown
 from bnn.tidy import Missing, floats, where_missing
 
 if TYPE_CHECKING:

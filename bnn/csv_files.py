@@ -5,8 +5,6 @@ Cells become numbers, or codes of texts, a block of rows at a time, so that a fi
 """
 
 import csv
-import json
-import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bnn.faults import DataError, collected_faults
+from bnn.faults import DataError, collected_faults, drop_line, listing, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -40,10 +38,6 @@ _LONGEST_LINE = 2**24
 _LONGEST_NAME = 500
 # Joiners that words of some scripts need; other characters without a shape of their own are faults or tricks.
 _JOINERS = "\u200c\u200d"
-_PLAIN = re.compile(
-    r"(?!(true|false|yes|no|on|off|null|y|n)$)[^\W\d]([\w.()/%°²³ -]*[\w.()/%°²³])?", re.IGNORECASE
-)
-"""Names that YAML reads as they are"""
 _EMPTY = "the file is empty; it needs a header line and rows of data"
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs"}
 
@@ -112,24 +106,6 @@ def read_columns(
         found = {column.name: collect(column.values) for column in columns if column is not None}
     # One array of all columns is far faster where they are many; a long table stays as it was read, without a copy.
     return pd.DataFrame(found, index=pd.RangeIndex(n_rows), copy=len(found) > n_rows)
-
-
-def listing(names: Sequence[str]) -> str:
-    """Return names separated by commas, the first ten of many."""
-    text = ", ".join(shown(name) for name in names[:10])
-    return text if len(names) <= 10 else f"{text} and {len(names) - 10} more"
-
-
-def drop_line(*names: str) -> str:
-    """Return what the config says to drop columns, with quotes where YAML would read a name as something else."""
-    quoted = (name if _PLAIN.fullmatch(name) else json.dumps(name, ensure_ascii=False) for name in names)
-    return f"source.drop: [{', '.join(quoted)}]"
-
-
-def shown(text: str) -> str:
-    """Return a text as a message can hold it: on one line, all of it visible, and not endless."""
-    visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-    return visible if len(visible) <= 60 else f"{visible[:57]}..."
 
 
 def truth_of(levels: Sequence[str], *, is_known: bool = False) -> np.ndarray | None:

@@ -10,8 +10,8 @@ import numpy as np
 from bnn.column import Column
 from bnn.columns import Encoding
 from bnn.csv_files import MISSING_WORDS
+from bnn.faults import DataError, listing
 from bnn.storage import Variable, read_netcdf, write_netcdf
-from bnn.tables import DataError, listing
 
 Task = Literal["classification", "regression"]
 

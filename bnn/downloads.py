@@ -16,7 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
-from bnn.csv_files import DataError
+from bnn.faults import DataError
 
 TRIES = 3
 """Connections that are made before a file is given up; each goes on where the last one broke off."""

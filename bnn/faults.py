@@ -1,10 +1,16 @@
-"""Faults of data: one kind of error, and several of them told at once."""
+"""Faults of data: one kind of error, several of them told at once, and names of columns as a message holds them."""
 
-from collections.abc import Callable, Iterator
+import json
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
 _MOST_FAULTS = 5
+_PLAIN = re.compile(
+    r"(?!(true|false|yes|no|on|off|null|y|n)$)[^\W\d]([\w.()/%°²³ -]*[\w.()/%°²³])?", re.IGNORECASE
+)
+"""Names that YAML reads as they are"""
 
 Result = TypeVar("Result")
 
@@ -38,3 +44,25 @@ def collected_faults() -> Iterator[Callable[[Callable[[], Result]], Result | Non
         raise DataError(f"{len(faults)} columns cannot be used as they are:{shown_faults}{more}")
     if faults:
         raise DataError(faults[0])
+
+
+def shown(text: str) -> str:
+    """Return a text as a message can hold it: on one line, all of it visible, and not endless."""
+    visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+    return visible if len(visible) <= 60 else f"{visible[:57]}..."
+
+
+def listing(names: Sequence[str]) -> str:
+    """Return names separated by commas, the first ten of many."""
+    text = ", ".join(shown(name) for name in names[:10])
+    return text if len(names) <= 10 else f"{text} and {len(names) - 10} more"
+
+
+def in_yaml(name: str) -> str:
+    """Return a name as the config holds it, with quotes where YAML would read something else."""
+    return name if _PLAIN.fullmatch(name) else json.dumps(name, ensure_ascii=False)
+
+
+def drop_line(name: str) -> str:
+    """Return what the config says to drop a column."""
+    return f"source.drop: [{in_yaml(name)}]"

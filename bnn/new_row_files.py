@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bnn.csv_files import MISSING_WORDS, DataError, Kind, listing, read_columns, shown
+from bnn.csv_files import MISSING_WORDS, Kind, read_columns
+from bnn.faults import DataError, listing, shown
 from bnn.tables import CSV_FIRST_ROW, names_of_rows, naming
 
 if TYPE_CHECKING:

@@ -17,13 +17,14 @@ from scipy.spatial import cKDTree
 
 from bnn.columns import Encoded
 from bnn.datasets import Dataset
+from bnn.faults import DataError, listing
 from bnn.metrics import predicted_class
 from bnn.new_row_files import read_features
 from bnn.posterior_file import PosteriorFile, stacked_theta
 from bnn.predictive import Predictor, class_summary, make_predictor, predict_draws, predict_grid
 from bnn.seeding import Stream, chain_rng
 from bnn.storage import atomic_path, read_json
-from bnn.tables import DataError, listing, naming
+from bnn.tables import naming
 
 LEVELS = (0.5, 0.9, 0.95)
 """What the central intervals of a real target hold."""

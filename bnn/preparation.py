@@ -9,9 +9,10 @@ import numpy as np
 from bnn.column import Column
 from bnn.columns import Encoded, Encoding, fit
 from bnn.datasets import Dataset, Task
+from bnn.faults import DataError
 from bnn.sources import place_of, read_source, read_test_file, text_format
 from bnn.splits import Rows, check_size, split_rows
-from bnn.tables import DataError, Table, join, naming
+from bnn.tables import Table, join, naming
 from bnn.tidy import check
 from bnn.timeseries import Forecasts, as_forecasts
 

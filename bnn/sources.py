@@ -10,8 +10,9 @@ import numpy as np
 
 from bnn import synthetic
 from bnn.downloads import alone, cache_folder, fetch
+from bnn.faults import DataError
 from bnn.storage import atomic_path
-from bnn.tables import DataError, Table, check_names, make_table, naming, read_csv
+from bnn.tables import Table, check_names, make_table, naming, read_csv
 from bnn.tidy import as_texts, tidy
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from bnn.tables import DataError, listing, shown
+from bnn.faults import DataError, listing, shown
 from bnn.times import read_times
 
 MIN_TRAIN_ROWS = 5

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bnn.csv_files import MISSING_WORDS, DataError, Kind, fault_of_name, listing, read_columns, shown
+from bnn.csv_files import MISSING_WORDS, Kind, fault_of_name, read_columns
+from bnn.faults import DataError, listing, shown
 from bnn.tidy import as_truth
 
 if TYPE_CHECKING:

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bnn.csv_files import LARGEST, DataError, drop_line, fault_of_name, shown, truth_of
-from bnn.faults import collected_faults
+from bnn.csv_files import LARGEST, fault_of_name, truth_of
+from bnn.faults import DataError, collected_faults, drop_line, in_yaml, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -88,8 +88,8 @@ def _check_texts(name: str, column: "pd.Series", first_row: int) -> None:
         raise DataError(
             f"{place}: '{shown(cell)}' is not a number, and the column has {n_used} different texts in {len(codes)} "
             f"rows: a name or an id says nothing about new rows; drop it ({drop_line(name)}), keep it as the name of "
-            f"rows (source.row_id: {name}), or, if it is meant as a number, write it without unit, sign of percent or "
-            "thousands"
+            f"rows (source.row_id: {in_yaml(name)}), or, if it is meant as a number, write it without unit, sign of "
+            "percent or thousands"
         )
     for code, level in enumerate(levels):
         if fault := fault_of_name(level):
@@ -101,8 +101,8 @@ def _date_error(name: str, row: int, cell: str) -> DataError:
     return DataError(
         f"column '{name}', row {row}: '{shown(cell)}' is a date or a time, and features must be numbers or categories; "
         f"make columns of what matters of it (year, month, days since a day), or drop it ({drop_line(name)}); if "
-        f"rows are in time, use it: `task: timeseries` with series.time: {name}, or split.method: time with "
-        f"split.column: {name}"
+        f"rows are in time, use it: `task: timeseries` with series.time: {in_yaml(name)}, or split.method: time with "
+        f"split.column: {in_yaml(name)}"
     )
 
 
@@ -111,7 +111,7 @@ def _check_row_numbers(name: str, values: np.ndarray) -> None:
     if len(present) > 2 and (present == np.round(present)).all() and np.unique(present).size == len(present):
         raise DataError(
             f"column '{name}' numbers the rows, which says nothing about new ones; drop it ({drop_line(name)}), "
-            f"keep it as the name of rows (source.row_id: {name}), or rename it if it is a quantity"
+            f"keep it as the name of rows (source.row_id: {in_yaml(name)}), or rename it if it is a quantity"
         )
 
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bnn.tables import DataError, shown, with_point
+from bnn.faults import DataError, shown
+from bnn.tables import with_point
 
 _MONTH = re.compile(r"\d{4}-\d{2}")
 

@@ -10,8 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bnn.faults import DataError
 from bnn.splits import MIN_TEST_ROWS, MIN_TRAIN_ROWS, Rows, check_target
-from bnn.tables import DataError, Table
+from bnn.tables import Table
 from bnn.times import Times, read_times
 
 LONGEST_STEP = 1.5

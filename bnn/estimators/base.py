@@ -14,10 +14,10 @@ from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, validate_data
 
 from bnn import columns
-from bnn.csv_files import DataError
 from bnn.datasets import Task
 from bnn.estimators.fitting import fit
 from bnn.estimators.parameters import Names, in_own_words, resolve, warning
+from bnn.faults import DataError
 from bnn.predictive import ClassSummary, TargetSummary, predict_rows
 from bnn.preparation import without_test_rows
 from bnn.seeding import Stream, chain_rng

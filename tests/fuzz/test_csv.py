@@ -14,8 +14,8 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from bnn.datasets import Dataset, Task
+from bnn.faults import DataError
 from bnn.preparation import prepare
-from bnn.tables import DataError
 from tests.fuzz.settings import examples, within
 
 Rows = list[list[str]]

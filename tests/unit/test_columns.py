@@ -12,8 +12,8 @@ from bnn.column import Column
 from bnn.columns import Encoding, fit, make_transformer, plain
 from bnn.csv_files import read_columns
 from bnn.datasets import Dataset
+from bnn.faults import DataError
 from bnn.preparation import prepare
-from bnn.tables import DataError
 from bnn.tidy import as_texts, check, tidy
 
 N = 400

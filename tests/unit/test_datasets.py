@@ -15,9 +15,10 @@ from sklearn.preprocessing import StandardScaler
 
 from bnn import sources, synthetic
 from bnn.datasets import Dataset, Task
+from bnn.faults import DataError
 from bnn.preparation import prepare
 from bnn.synthetic import GENERATORS, Generator, gap
-from bnn.tables import DataError, Table
+from bnn.tables import Table
 
 IRIS = {"kind": "sklearn", "name": "iris"}
 GAP = {"kind": "synthetic", "name": "gap", "n": 80, "noise": 0.1, "seed": 0}

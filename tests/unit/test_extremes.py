@@ -8,11 +8,11 @@ import pytest
 
 from bnn.chain_job import ChainJob, run_job
 from bnn.datasets import Dataset
+from bnn.faults import DataError
 from bnn.job import Interruption
 from bnn.preparation import prepare
 from bnn.progress import Silent
 from bnn.storage import read_netcdf
-from bnn.tables import DataError
 from tests.unit.synthetic_chains import LIKELIHOOD, NETWORK
 from tests.unit.test_chain_job import PRIOR, SAMPLER
 

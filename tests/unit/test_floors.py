@@ -61,15 +61,16 @@ DESIGN = Design(
         7: {"__main__", "estimators"},
     },
     same_floor={
-        "csv_files": {"faults"},
-        "tidy": {"csv_files", "faults"},  # errors, and what a missing value or a truth value looks like
         "compiled": {"compiled_loops"},
-        "column": {"csv_files", "tidy"},
-        "columns": {"column", "csv_files", "tidy"},
-        "tables": {"csv_files", "tidy"},
-        "new_row_files": {"csv_files", "tables"},
-        "sources": {"tables", "tidy", "synthetic", "downloads", "storage"},
-        "downloads": {"csv_files"},
+        # Of a table: its faults, its cells, its columns, itself, and where it comes from.
+        "csv_files": {"faults"},
+        "tidy": {"faults", "csv_files"},
+        "column": {"faults", "csv_files", "tidy"},
+        "columns": {"faults", "csv_files", "tidy", "column"},
+        "tables": {"faults", "csv_files", "tidy"},
+        "new_row_files": {"faults", "csv_files", "tables"},
+        "downloads": {"faults"},
+        "sources": {"faults", "tidy", "tables", "synthetic", "downloads", "storage"},
         "repeats": {"metrics"},  # which scores rank no models
         "preparation": {"datasets", "splits", "timeseries"},
         "splits": {"times"},

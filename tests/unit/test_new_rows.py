@@ -8,11 +8,11 @@ import pandas as pd
 import pytest
 
 from bnn.__main__ import main
+from bnn.faults import DataError
 from bnn.new_row_files import read_features
 from bnn.new_rows import default_out_path, predict_file, relative_distance
 from bnn.preparation import prepare
 from bnn.storage import read_netcdf, write_netcdf
-from bnn.tables import DataError
 from scripts import predict
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from bnn.datasets import Dataset
+from bnn.faults import DataError
 from bnn.new_row_files import read_features
 from bnn.preparation import prepare
-from bnn.tables import DataError
 
 SPLIT = {
     "method": "random",

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bnn.faults import DataError
 from bnn.splits import Rows, split_rows
-from bnn.tables import DataError, read_csv
+from bnn.tables import read_csv
 from bnn.times import read_times
 
 SPLIT = {

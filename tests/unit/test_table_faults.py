@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from bnn.datasets import Dataset
+from bnn.faults import DataError
 from bnn.preparation import prepare
-from bnn.tables import DataError
 
 N = 40
 

@@ -11,10 +11,10 @@ import pytest
 import yaml
 
 from bnn.config_sources import CsvSource
-from bnn.csv_files import MISSING_WORDS, drop_line, read_columns
+from bnn.csv_files import MISSING_WORDS, read_columns
 from bnn.datasets import Dataset, Task
+from bnn.faults import DataError, drop_line, listing
 from bnn.preparation import prepare
-from bnn.tables import DataError, listing
 
 SPLIT = {"method": "random", "test_size": 0.2, "stratify": False, "seed": 42}
 STRATIFIED = {**SPLIT, "stratify": True}
@@ -310,6 +310,6 @@ def test_words_for_missing_values_are_kept_for_new_rows(tmp_path: Path) -> None:
     "name",
     ["id", "a, b", "[x]", "no", "12", "a: b", "#1", "Größe (m²)", "'", '"', "-", "null", "a b", "x ", "1e3"],
 )
-def test_the_advice_to_drop_a_column_is_yaml(name: str) -> None:
+def test_names_in_advice_are_yaml(name: str) -> None:
     key, _, value = drop_line(name).partition(": ")
     assert (key, yaml.safe_load(value)) == ("source.drop", [name])

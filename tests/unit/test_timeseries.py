@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from bnn.tables import DataError
+from bnn.faults import DataError
 from bnn.timeseries import lag_features, make_windows, series_times, split_windows
 
 
