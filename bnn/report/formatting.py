@@ -9,6 +9,8 @@ NOT_AVAILABLE = "n/a"
 _MINUS = "\N{MINUS SIGN}"
 _SUPERSCRIPT = str.maketrans("-0123456789", "\N{SUPERSCRIPT MINUS}⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MAX_DIGITS = 6
+_MORE_PLACES = 3
+"""Places beyond those that an error supports, at most, to show on which side of 0 an end lies"""
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -65,7 +67,8 @@ def signed(value: float | None, error: float | None = None, digits: int = 3) -> 
 def interval(lower: float | None, upper: float | None, error: float | None) -> str:
     """Format the ends of an interval to the places that the standard error supports: `−0.04 to 0.02`.
 
-    An end that is not 0 does not read 0: on which side of it an interval lies matters more than its length.
+    An end that is not 0 does not read 0: on which side of it an interval lies matters more than its length. One that
+    needs many more places for that is shown to one digit by itself.
     """
     ends = (lower, upper)
     if any(end is None or not math.isfinite(end) for end in ends):
@@ -76,7 +79,14 @@ def interval(lower: float | None, upper: float | None, error: float | None) -> s
     places = _places(error)
     nearest = min((abs(end) for end in ends if end), default=0.0)
     if nearest and not re.search("[1-9]", _fixed(nearest, places)):
-        places = min(-_exponent(nearest, 1), places + _MAX_DIGITS)
+        needed = -_exponent(nearest, 1)
+        if needed > places + _MORE_PLACES:
+            return " to ".join(
+                number(end, 1) if end and abs(end) == nearest else _fixed(end, places)
+                for end in ends
+                if end is not None
+            )
+        places = needed
     return " to ".join(_fixed(end, places) for end in ends if end is not None)
 
 

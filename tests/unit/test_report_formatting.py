@@ -36,6 +36,8 @@ def test_estimate_shows_the_digits_that_its_error_supports(value: float, mcse: f
         (-2.81, 1.24, 0.72, "\N{MINUS SIGN}2.8 to 1.2"),
         (-2.81, -0.012, 0.72, "\N{MINUS SIGN}2.81 to \N{MINUS SIGN}0.01"),
         (0.0, 0.2, 0.05, "0.00 to 0.20"),
+        (4e-7, 0.00397, 0.0021, "4 × 10⁻⁷ to 0.004"),
+        (-0.00397, -4e-7, 0.0021, "\N{MINUS SIGN}0.004 to \N{MINUS SIGN}4 × 10⁻⁷"),
         (-1.0, 2.0, 0.0, "\N{MINUS SIGN}1.00 to 2.00"),
         (-1e-9, 2e-8, 1e-9, "\N{MINUS SIGN}1.00 × 10⁻⁹ to 2.00 × 10⁻⁸"),
         (None, 1.0, 0.1, "n/a"),
