@@ -85,6 +85,7 @@ def evaluate(
                 if name in scores.SHARES and split == "test":
                     entry |= scores.share_interval(entry["value"], len(dataset.y_test), bootstrap.LEVEL)
     stats, about = idata["sample_stats"], idata["posterior"].attrs
+    calibrated = _calibration(forecasts["test"], observed(dataset, "test"), rng)
     report: dict[str, Any] = {
         "dataset": dataset.name,
         "task": dataset.task,
@@ -104,11 +105,11 @@ def evaluate(
         else None,
         "architecture": [int(size) for size in about["architecture"]],
         "n_params": int(about["n_params"]),
-        "flags": flags(differences, models, n_test=len(dataset.y_test)),
+        "flags": flags(differences, models, calibrated["bnn"], n_test=len(dataset.y_test)),
         "models": models,
         "differences": differences,
         "bootstrap": {"n_replicates": bootstrap.N_REPLICATES, "level": bootstrap.LEVEL},
-        "calibration": _calibration(forecasts["test"], observed(dataset, "test"), rng),
+        "calibration": calibrated,
         "uncertainty": {
             split: {
                 name: float(getattr(summary, name).mean()) for name in ("total", "aleatoric", "epistemic")
@@ -163,7 +164,11 @@ def save(
 
 
 def flags(
-    differences: Mapping[str, Mapping[str, Mapping[str, float]]], models: Mapping[str, Any], *, n_test: int
+    differences: Mapping[str, Mapping[str, Mapping[str, float]]],
+    models: Mapping[str, Any],
+    calibrated: Mapping[str, Any],
+    *,
+    n_test: int,
 ) -> list[dict[str, Any]]:
     """Return what a reader of the scores must not overlook, each `{name, raised, text, value, limit}`.
 
@@ -173,6 +178,8 @@ def flags(
         Of `bnn.evaluation.bootstrap.compare`.
     models
         Model -> split -> score -> {"value": ...}.
+    calibrated
+        Of the BNN: what `bnn.evaluation.calibration` returns.
     n_test
         Number of test rows.
     """
@@ -206,7 +213,24 @@ def flags(
                 "limit": [low, high],
             }
         )
+    if "pit" in calibrated:
+        result.append(_pit_flag(calibrated["pit"], n_test))
     return result
+
+
+def _pit_flag(pit: Mapping[str, Any], n_test: int) -> dict[str, Any]:
+    expected, share, p_value = (pit[name] for name in ("expected", "observed", "p_value"))
+    return {
+        "name": "pit_off",
+        # What is not a number must not pass for calibrated.
+        "raised": not (p_value >= calibration.FALSE_ALARMS or abs(share - expected) <= calibration.MARGIN),
+        "text": f"Of the {n_test:,} test rows {100 * share:.1f} % fall into the lower {100 * expected:.1f} % of what "
+        f"the BNN predicts for them (PIT, p {'< 0.0001' if p_value < 1e-4 else f'= {p_value:.2g}'}; false alarms: at "
+        f"most {100 * calibration.FALSE_ALARMS:g} % of tables with independent rows). The histogram under Calibration "
+        "shows whether its predictions are too narrow, too wide, too low or too high.",
+        "value": p_value,
+        "limit": calibration.FALSE_ALARMS,
+    }
 
 
 def _forecasts(

@@ -30,6 +30,8 @@ _HEADINGS = {
     "WARN": "Read the warnings first",
     "FAIL": "Not to be trusted: the chains did not converge",
 }
+_OF_CALIBRATION = ("coverage_90_off", "pit_off")
+"""Flags that stand again where the page speaks of calibration; others do where it compares models."""
 FILES = {
     "metrics.json": "scores, differences, calibration, rows",
     "checks.json": "leave-one-out, predictive checks, strange inputs, other priors",
@@ -99,6 +101,7 @@ def render_dataset(
             heading=_HEADINGS[diagnostics["verdict"]],
             answer=sentences.answer(diagnostics, metrics, checks),
             flags=[flag for flag in metrics["flags"] if flag["raised"]],
+            of_calibration=_OF_CALIBRATION,
             check_flags=[flag for flag in checks["flags"] if flag["raised"]],
             advice=advice.explain(diagnostics["findings"]),
             change=advice.as_yaml(
