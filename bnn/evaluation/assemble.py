@@ -21,8 +21,8 @@ from bnn.evaluation.forecasts import (
     posterior_forecast,
     posterior_summary,
     reference_mixture,
-    times_of,
 )
+from bnn.evaluation.naming import has_own_times, written_times
 from bnn.evaluation.standout import standout_rows
 from bnn.posterior_file import PHASES, StoredPosterior
 from bnn.predictive import ClassSummary, TargetSummary
@@ -96,6 +96,7 @@ def evaluate(
         "feature_names": list(dataset.feature_names),
         "first_row": dataset.first_row,
         "id_name": dataset.id_name,
+        "time_name": dataset.time_name if has_own_times(dataset) else "",
         "columns": [_column(column) for column in dataset.columns or ()],
         "target_name": dataset.target_name,
         "target_unit": dataset.target_unit,
@@ -336,11 +337,8 @@ def predictions_table(
         columns["bnn_entropy_aleatoric"] = bnn.aleatoric
         columns["bnn_mutual_information"] = bnn.epistemic
         return columns
-    if dataset.time_test is not None:
-        times = times_of(dataset.time_test, dataset)
-        whole = not dataset.time_is_date and bool((times == np.floor(times)).all())
-        numbers = times.astype(np.int64) if whole else times
-        columns["time"] = np.datetime_as_string(times) if dataset.time_is_date else numbers
+    if (times := written_times(dataset, "test")) is not None:
+        columns["time"] = times
     columns["y"] = observed(dataset, "test")
     for model, forecast in forecasts.items():
         assert isinstance(forecast, TargetForecast)

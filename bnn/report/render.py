@@ -97,6 +97,7 @@ def render_dataset(
             diagnostics=diagnostics,
             metrics=metrics,
             row_counting=ROW_COUNTING[metrics["first_row"]],
+            row_naming=" and ".join(filter(None, (metrics["id_name"], metrics["time_name"]))),
             checks=checks,
             heading=_HEADINGS[diagnostics["verdict"]],
             answer=sentences.answer(diagnostics, metrics, checks),

@@ -56,6 +56,17 @@ def test_differences_have_a_sign_and_distances_a_unit() -> None:
     assert not formatting.is_negligible(1e-3, 1.0) and not formatting.is_negligible(None, 1.0)
 
 
+def test_a_value_of_a_column_may_be_a_name_and_a_probability_below_1_does_not_read_1() -> None:
+    assert [formatting.as_given(value) for value in (2015.0, 104233.0, 0.2, None)] == [
+        "2015",
+        "104233",
+        "0.2000",
+        "n/a",
+    ]
+    shown = [formatting.probability(value, 2) for value in (0.534, 0.998, 0.99997, 1.0, 0.0, 1e-7, None)]
+    assert shown == ["0.53", "0.998", "0.99997", "1.0", "0", "1.0 × 10⁻⁷", "n/a"]
+
+
 def test_numbers_are_formatted_for_people() -> None:
     values = (0.99996, 123456.7, 1.5e8, -2.5e-7, 0.0, None, float("nan"))
     shown = ["1.000", "123,457", "1.500 × 10⁸", "\N{MINUS SIGN}2.500 × 10⁻⁷", "0", "n/a", "n/a"]
