@@ -11,12 +11,15 @@ from bnn.checks.sensitivity import prior_sensitivity
 from bnn.checks.statistics import Check, posterior_checks, prior_checks, summarise
 from bnn.datasets import Dataset
 from bnn.evaluation.forecasts import check_rows
+from bnn.evaluation.naming import row_entries
 from bnn.posterior import make_network, make_prior
 from bnn.posterior_file import StoredPosterior, stacked_theta
 from bnn.predictive import make_predictor, mixture_log_density
 from bnn.psis import Loo, k_threshold, leave_one_out
+from bnn.row_names import row_name
 from bnn.seeding import Stream, chain_rng
 from bnn.storage import Variable, write_json, write_netcdf
+from bnn.tables import ROW_COUNTING
 
 _N_WORST = 10
 P_VALUES = (0.01, 0.99)
@@ -73,11 +76,11 @@ def check(
     ordinary = make_network(dataset, settings["network"])
     novelty, scores = out_of_distribution(dataset, predictor, theta, ordinary, references, rngs[1])
     loo_summary = _loo_summary(loo, dataset.row_numbers("train"), held_out, threshold)
-    after = [summarise(item) for item in posterior]
+    after = [summarise(item) | _largest_row(item, dataset) for item in posterior]
     summary = {
         "dataset": dataset.name,
         "task": dataset.task,
-        "flags": flags(loo_summary, after),
+        "flags": flags(loo_summary, after, first_row=dataset.first_row),
         "loo": loo_summary,
         "posterior_predictive": after,
         "prior_predictive": [summarise(item) for item in before],
@@ -117,7 +120,9 @@ def save(
     write_json(json_path, summary)
 
 
-def flags(loo: Mapping[str, Any], posterior: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def flags(
+    loo: Mapping[str, Any], posterior: Sequence[Mapping[str, Any]], *, first_row: int
+) -> list[dict[str, Any]]:
     """Return what a reader of the checks must not overlook, each `{name, raised, text, value, limit}`.
 
     Parameters
@@ -126,11 +131,13 @@ def flags(loo: Mapping[str, Any], posterior: Sequence[Mapping[str, Any]]) -> lis
         That entry of checks.json.
     posterior
         `posterior_predictive` of checks.json.
+    first_row
+        Number of the first row of the table.
     """
     low, high = P_VALUES
     found = [check for check in posterior if check["p_value"] is not None]
     p_values = [check["p_value"] for check in found]
-    missed = [check["name"] for check in found if not low <= check["p_value"] <= high]
+    missed = [_with_row(check, first_row) for check in found if not low <= check["p_value"] <= high]
     these = "these features" if len(missed) > 1 else "this feature"
     off = (
         f"The training targets are unlike what the fitted model makes (p below {low:g} or above {high:g}) in: "
@@ -162,6 +169,19 @@ def flags(loo: Mapping[str, Any], posterior: Sequence[Mapping[str, Any]]) -> lis
             "limit": MAX_SHARE_ABOVE,
         },
     ]
+
+
+def _largest_row(check: Check, dataset: Dataset) -> dict[str, Any]:
+    """Name the row that stands for a statistic, {} if none does."""
+    if check.of_rows is None:
+        return {}
+    return row_entries(dataset, "train", [int(check.of_rows.argmax())])[0]
+
+
+def _with_row(check: Mapping[str, Any], first_row: int) -> str:
+    if "row" not in check:
+        return str(check["name"])
+    return f"{check['name']} (of row {row_name(check)}, {ROW_COUNTING[first_row]})"
 
 
 def _loo_summary(loo: Loo, rows: np.ndarray, held_out: np.ndarray, threshold: float) -> dict[str, Any]:

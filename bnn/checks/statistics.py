@@ -38,6 +38,8 @@ class Check(NamedTuple):
     """(chain, draw), or (draw,) of the prior"""
     observed: np.ndarray | float | None
     """A number; of the shape of `replicated` if it depends on the draw; None if nothing was observed"""
+    of_rows: np.ndarray | None = None
+    """(obs,): sums over draws of what the observed value is the largest of; None if no row stands for it"""
 
 
 def posterior_checks(idata: StoredPosterior, dataset: Dataset) -> list[Check]:
@@ -72,7 +74,9 @@ def _joined(parts: Sequence[Check]) -> Check:
     if isinstance(observed, np.ndarray):
         observed = np.concatenate([np.asarray(part.observed) for part in parts], axis=1)
     replicated = np.concatenate([part.replicated for part in parts], axis=1)
-    return first._replace(replicated=replicated, observed=observed)
+    sums = [part.of_rows for part in parts if part.of_rows is not None]
+    of_rows = np.sum(sums, axis=0) if sums else None
+    return first._replace(replicated=replicated, observed=observed, of_rows=of_rows)
 
 
 def prior_checks(
@@ -155,6 +159,7 @@ def _target_discrepancies(
         "largest absolute residual of a row, in standard deviations of the noise: outliers",
         np.abs(made).max(axis=-1),
         np.abs(own).max(axis=-1),
+        np.abs(own).sum(axis=(0, 1)),
     )
     yield Check(
         "skewness of residuals",

@@ -21,8 +21,8 @@ from bnn.evaluation.forecasts import (
     posterior_forecast,
     posterior_summary,
     reference_mixture,
-    times_of,
 )
+from bnn.evaluation.naming import has_own_times, written_times
 from bnn.evaluation.standout import standout_rows
 from bnn.posterior_file import PHASES, StoredPosterior
 from bnn.predictive import ClassSummary, TargetSummary
@@ -85,6 +85,7 @@ def evaluate(
                 if name in scores.SHARES and split == "test":
                     entry |= scores.share_interval(entry["value"], len(dataset.y_test), bootstrap.LEVEL)
     stats, about = idata["sample_stats"], idata["posterior"].attrs
+    calibrated = _calibration(forecasts["test"], observed(dataset, "test"), rng)
     report: dict[str, Any] = {
         "dataset": dataset.name,
         "task": dataset.task,
@@ -95,6 +96,7 @@ def evaluate(
         "feature_names": list(dataset.feature_names),
         "first_row": dataset.first_row,
         "id_name": dataset.id_name,
+        "time_name": dataset.time_name if has_own_times(dataset) else "",
         "columns": [_column(column) for column in dataset.columns or ()],
         "target_name": dataset.target_name,
         "target_unit": dataset.target_unit,
@@ -104,11 +106,11 @@ def evaluate(
         else None,
         "architecture": [int(size) for size in about["architecture"]],
         "n_params": int(about["n_params"]),
-        "flags": flags(differences, models, n_test=len(dataset.y_test)),
+        "flags": flags(differences, models, calibrated["bnn"], n_test=len(dataset.y_test)),
         "models": models,
         "differences": differences,
         "bootstrap": {"n_replicates": bootstrap.N_REPLICATES, "level": bootstrap.LEVEL},
-        "calibration": _calibration(forecasts["test"], observed(dataset, "test"), rng),
+        "calibration": calibrated,
         "uncertainty": {
             split: {
                 name: float(getattr(summary, name).mean()) for name in ("total", "aleatoric", "epistemic")
@@ -163,7 +165,11 @@ def save(
 
 
 def flags(
-    differences: Mapping[str, Mapping[str, Mapping[str, float]]], models: Mapping[str, Any], *, n_test: int
+    differences: Mapping[str, Mapping[str, Mapping[str, float]]],
+    models: Mapping[str, Any],
+    calibrated: Mapping[str, Any],
+    *,
+    n_test: int,
 ) -> list[dict[str, Any]]:
     """Return what a reader of the scores must not overlook, each `{name, raised, text, value, limit}`.
 
@@ -173,6 +179,8 @@ def flags(
         Of `bnn.evaluation.bootstrap.compare`.
     models
         Model -> split -> score -> {"value": ...}.
+    calibrated
+        Of the BNN: what `bnn.evaluation.calibration` returns.
     n_test
         Number of test rows.
     """
@@ -206,7 +214,24 @@ def flags(
                 "limit": [low, high],
             }
         )
+    if "pit" in calibrated:
+        result.append(_pit_flag(calibrated["pit"], n_test))
     return result
+
+
+def _pit_flag(pit: Mapping[str, Any], n_test: int) -> dict[str, Any]:
+    expected, share, p_value = (pit[name] for name in ("expected", "observed", "p_value"))
+    return {
+        "name": "pit_off",
+        # What is not a number must not pass for calibrated.
+        "raised": not (p_value >= calibration.FALSE_ALARMS or abs(share - expected) <= calibration.MARGIN),
+        "text": f"Of the {n_test:,} test rows {100 * share:.1f} % fall into the lower {100 * expected:.1f} % of what "
+        f"the BNN predicts for them (PIT, p {'< 0.0001' if p_value < 1e-4 else f'= {p_value:.2g}'}; false alarms: at "
+        f"most {100 * calibration.FALSE_ALARMS:g} % of tables with independent rows). The histogram under Calibration "
+        "shows whether its predictions are too narrow, too wide, too low or too high.",
+        "value": p_value,
+        "limit": calibration.FALSE_ALARMS,
+    }
 
 
 def _forecasts(
@@ -312,11 +337,8 @@ def predictions_table(
         columns["bnn_entropy_aleatoric"] = bnn.aleatoric
         columns["bnn_mutual_information"] = bnn.epistemic
         return columns
-    if dataset.time_test is not None:
-        times = times_of(dataset.time_test, dataset)
-        whole = not dataset.time_is_date and bool((times == np.floor(times)).all())
-        numbers = times.astype(np.int64) if whole else times
-        columns["time"] = np.datetime_as_string(times) if dataset.time_is_date else numbers
+    if (times := written_times(dataset, "test")) is not None:
+        columns["time"] = times
     columns["y"] = observed(dataset, "test")
     for model, forecast in forecasts.items():
         assert isinstance(forecast, TargetForecast)

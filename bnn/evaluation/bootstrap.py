@@ -168,12 +168,21 @@ def _drawn(
     }
 
 
+ROUNDING = 1e-9
+"""Standard errors within which the end of an interval is 0."""
+
+
 def difference(value: float, replicates: np.ndarray) -> dict[str, float]:
     """Return a value with the standard error and the percentile interval of its replicates (replicate,)."""
     if not np.isfinite(replicates).all():
         return {"value": float(value), "se": float("nan"), "lower": float("nan"), "upper": float("nan")}
-    lower, upper = np.quantile(replicates, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2]).tolist()
-    return {"value": float(value), "se": standard_error(replicates), "lower": lower, "upper": upper}
+    error = standard_error(replicates)
+    # Scores that are equal but for rounding are equal: an end of 1e-16 would lie on one side of 0.
+    lower, upper = (
+        0.0 if abs(end) <= ROUNDING * error else end
+        for end in np.quantile(replicates, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2]).tolist()
+    )
+    return {"value": float(value), "se": error, "lower": lower, "upper": upper}
 
 
 def standard_error(replicates: np.ndarray) -> float:

@@ -14,10 +14,10 @@ LEVEL = 0.9
 """What the bands hold, each by itself."""
 
 FALSE_ALARMS = 0.01
-"""Share of tables, at most, on which the coverage of a calibrated model is called off."""
+"""Share of tables, at most, on which the coverage of a calibrated model, or its PIT, is called off."""
 
 MARGIN = 0.02
-"""Difference in coverage that is never called off: no model is exactly right, and many rows show the least fault."""
+"""Difference of shares that is never called off: no model is exactly right, and many rows show the least fault."""
 
 N_SIMULATED = 1000
 _CELLS_AT_ONCE = 2**22
@@ -97,6 +97,7 @@ def target_calibration(forecast: TargetForecast, y: np.ndarray) -> dict[str, Any
     tail = 0.5 - LEVEL / 2
     levels = np.array(CURVE_LEVELS)
     low, high = (stats.binom.ppf(share, n_rows, levels) / n_rows for share in (tail, 1 - tail))
+    test = stats.kstest(forecast.pit, "uniform")
     return {
         "level": LEVEL,
         "pit": {
@@ -104,7 +105,10 @@ def target_calibration(forecast: TargetForecast, y: np.ndarray) -> dict[str, Any
             "n_rows": np.histogram(forecast.pit, edges)[0].tolist(),
             "band_lower": int(stats.binom.ppf(tail, n_rows, 1 / n_bins)),
             "band_upper": int(stats.binom.ppf(1 - tail, n_rows, 1 / n_bins)),
-            "p_value": float(stats.kstest(forecast.pit, "uniform").pvalue),
+            "p_value": float(test.pvalue),
+            # Where the test finds the largest gap: this share was expected below, and that one was observed.
+            "expected": float(test.statistic_location),
+            "observed": float(test.statistic_location + test.statistic_sign * test.statistic),
         },
         "coverage": [
             {

@@ -6,6 +6,7 @@ import numpy as np
 
 from bnn.datasets import Dataset
 from bnn.evaluation.forecasts import TargetForecast, observed
+from bnn.evaluation.naming import row_entries
 from bnn.metrics import predicted_class
 from bnn.predictive import ClassSummary, TargetSummary
 
@@ -34,8 +35,11 @@ def standout_rows(
         nll = forecast.nll
     order = {"most_uncertain": summary.total, "most_wrong": nll}
     return {
-        name: [_entry(dataset, summary, forecast, nll, index) for index in _largest(values)]
-        for name, values in order.items()
+        name: [
+            names | _entry(dataset, summary, forecast, nll, index)
+            for index, names in zip(found, row_entries(dataset, "test", found), strict=True)
+        ]
+        for name, found in ((name, _largest(values)) for name, values in order.items())
     }
 
 
@@ -53,9 +57,7 @@ def _entry(
 ) -> dict[str, Any]:
     standardised = dataset.x_test[index]
     parts = {name: getattr(summary, name)[index] for name in ("total", "aleatoric", "epistemic")}
-    entry: dict[str, Any] = {"row": int(dataset.row_numbers("test")[index])}
-    if dataset.id_test is not None:
-        entry["id"] = str(dataset.id_test[index])
+    entry: dict[str, Any] = {}
     if isinstance(summary, ClassSummary):
         probability, y = summary.probability[index], int(dataset.y_test[index])
         guess = int(predicted_class(probability))

@@ -17,6 +17,7 @@ from bnn.report.table import (
     models_of,
     outcome,
 )
+from bnn.row_names import row_name
 
 _AUROC = Metric("AUROC", "higher is better", 1)
 _CHANCE = 0.5
@@ -142,7 +143,8 @@ def predictive_checks(checks: Mapping[str, Any], which: str) -> Table:
             Cell(ends),
             Cell(dash or _p_value(check), flag),
         )
-        rows.append(Row(check["name"], check["description"], cells))
+        where = f"\nhere: row {row_name(check)}" if "row" in check else ""
+        rows.append(Row(check["name"], f"{check['description']}{where}", cells))
     when = "after" if which == "posterior_predictive" else "before"
     return Table(
         which.replace("_", "-"),
@@ -177,7 +179,7 @@ def sensitivity(checks: Mapping[str, Any], metrics: Mapping[str, Any]) -> Table:
     )
     rows.append(
         Row(
-            "Slope at × 1",
+            "Slope at ×\N{NO-BREAK SPACE}1",
             "by the natural log of the factor",
             (Cell("derivative"), Cell("–"), Cell("–"), *slopes),
         )

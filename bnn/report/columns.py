@@ -5,6 +5,7 @@ from typing import Any
 
 from bnn.report import formatting
 from bnn.report.table import Cell, Row, Table
+from bnn.row_names import shortened
 
 _KINDS = {
     "number": "number",
@@ -88,7 +89,7 @@ def _levels(column: Mapping[str, Any]) -> Cell:
 
 def _names(levels: Sequence[str], n_all: int) -> str:
     """Return the first levels, with dots behind them if there are more."""
-    names = [formatting.shortened(level) for level in levels[:_MAX_LEVELS]]
+    names = [shortened(level) for level in levels[:_MAX_LEVELS]]
     return ", ".join([*names, "…"] if n_all > len(names) else names)
 
 
@@ -122,7 +123,7 @@ def _outcome(column: Mapping[str, Any]) -> str:
         if column["kind"] == "boolean":
             fill = "true" if fill else "false"
         parts.append(
-            f"missing values become {formatting.number(fill) if column['kind'] == 'number' else fill}"
+            f"missing values become {formatting.as_given(fill) if column['kind'] == 'number' else fill}"
         )
     if column["has_indicator"]:
         parts.append("a feature says where it is missing")

@@ -2,13 +2,13 @@
 
 import math
 import re
-from collections.abc import Mapping
-from typing import Any
 
 NOT_AVAILABLE = "n/a"
 _MINUS = "\N{MINUS SIGN}"
 _SUPERSCRIPT = str.maketrans("-0123456789", "\N{SUPERSCRIPT MINUS}⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MAX_DIGITS = 6
+_MORE_PLACES = 3
+"""Places beyond those that an error supports, at most, to show on which side of 0 an end lies"""
 
 
 def number(value: float | None, digits: int = 4) -> str:
@@ -22,6 +22,21 @@ def number(value: float | None, digits: int = 4) -> str:
     if _needs_power(abs(value)):
         return f"{_fixed(value / 10.0**exponent, digits - 1)}{_power(exponent)}"
     return _fixed(value, 0 if value == 0 else max(digits - 1 - exponent, 0))
+
+
+def as_given(value: float | None) -> str:
+    """Format a value of a column without commas: it may be a year, or a number that names something."""
+    return number(value).replace(",", "")
+
+
+def probability(value: float | None, digits: int) -> str:
+    """Format a probability; one that is not 1 reads 1 only where six digits do not tell them apart."""
+    if value is None or not 0.5 < value < 1:
+        return number(value, digits)
+    enough = next(
+        (more for more in range(digits, _MAX_DIGITS) if float(number(value, more)) < 1), _MAX_DIGITS
+    )
+    return number(value, enough)
 
 
 def estimate(value: float | None, mcse: float | None, digits: int = 4) -> str:
@@ -65,7 +80,8 @@ def signed(value: float | None, error: float | None = None, digits: int = 3) -> 
 def interval(lower: float | None, upper: float | None, error: float | None) -> str:
     """Format the ends of an interval to the places that the standard error supports: `−0.04 to 0.02`.
 
-    An end that is not 0 does not read 0: on which side of it an interval lies matters more than its length.
+    An end that is not 0 does not read 0: on which side of it an interval lies matters more than its length. One that
+    needs many more places for that is shown to one digit by itself.
     """
     ends = (lower, upper)
     if any(end is None or not math.isfinite(end) for end in ends):
@@ -76,7 +92,14 @@ def interval(lower: float | None, upper: float | None, error: float | None) -> s
     places = _places(error)
     nearest = min((abs(end) for end in ends if end), default=0.0)
     if nearest and not re.search("[1-9]", _fixed(nearest, places)):
-        places = min(-_exponent(nearest, 1), places + _MAX_DIGITS)
+        needed = -_exponent(nearest, 1)
+        if needed > places + _MORE_PLACES:
+            return " to ".join(
+                number(end, 1) if end and abs(end) == nearest else _fixed(end, places)
+                for end in ends
+                if end is not None
+            )
+        places = needed
     return " to ".join(_fixed(end, places) for end in ends if end is not None)
 
 
@@ -92,19 +115,6 @@ def percent(value: float | None, mcse: float | None = None) -> str:
 def level(share: float) -> str:
     """Format a round share, such as what an interval promises: `95 %`."""
     return f"{100 * share:g} %"
-
-
-def shortened(text: str, length: int = 30) -> str:
-    """Return a text of the data, cut off with dots if it is longer than a cell should be."""
-    return text if len(text) <= length else f"{text[: length - 1]}…"
-
-
-def row_name(row: Mapping[str, Any]) -> str:
-    """Return the number of a row and, if the table has names of rows, its name: `7 (site 12)`.
-
-    A name is cut off behind 40 characters: a UUID has 36, and predictions.csv has all of a longer one.
-    """
-    return f"{row['row']} ({shortened(row['id'], 40)})" if row.get("id") else str(row["row"])
 
 
 def squared(unit: str) -> str:

@@ -30,6 +30,8 @@ _HEADINGS = {
     "WARN": "Read the warnings first",
     "FAIL": "Not to be trusted: the chains did not converge",
 }
+_OF_CALIBRATION = ("coverage_90_off", "pit_off")
+"""Flags that stand again where the page speaks of calibration; others do where it compares models."""
 FILES = {
     "metrics.json": "scores, differences, calibration, rows",
     "checks.json": "leave-one-out, predictive checks, strange inputs, other priors",
@@ -95,10 +97,12 @@ def render_dataset(
             diagnostics=diagnostics,
             metrics=metrics,
             row_counting=ROW_COUNTING[metrics["first_row"]],
+            row_naming=" and ".join(filter(None, (metrics["id_name"], metrics["time_name"]))),
             checks=checks,
             heading=_HEADINGS[diagnostics["verdict"]],
             answer=sentences.answer(diagnostics, metrics, checks),
             flags=[flag for flag in metrics["flags"] if flag["raised"]],
+            of_calibration=_OF_CALIBRATION,
             check_flags=[flag for flag in checks["flags"] if flag["raised"]],
             advice=advice.explain(diagnostics["findings"]),
             change=advice.as_yaml(

@@ -5,10 +5,11 @@ from typing import Any
 
 from bnn.report import formatting
 from bnn.report.table import Cell, Row, Table, finite, missing_note
+from bnn.row_names import other_names, row_name
 
 _CAPTIONS = {
     "most_uncertain": "Most uncertain test rows",
-    "most_wrong": "Most wrong test rows (largest NLL)",
+    "most_wrong": "Most surprising test rows (largest NLL)",
 }
 _N_UNUSUAL = 3
 _MAX_FEATURES = 200
@@ -35,8 +36,7 @@ def worst_rows(metrics: Mapping[str, Any], which: str) -> Table:
             for name in ("nll", "total", "aleatoric", "epistemic")
         ]
         cells.append(_unusual(entry, metrics["feature_names"]))
-        name = formatting.shortened(entry.get("id", ""), 40)
-        rows.append(Row(str(entry["row"]), name, tuple(cells), key=str(entry["row"])))
+        rows.append(Row(str(entry["row"]), other_names(entry), tuple(cells), key=str(entry["row"])))
     parts = ("Total", "Aleatoric", "Epistemic")
     if is_class:
         columns = ("Row", "Observed", "Predicted", "NLL", *parts)
@@ -71,7 +71,7 @@ def all_features(metrics: Mapping[str, Any], which: str) -> Table | None:
     return Table(
         f"{which.replace('_', '-')}-features",
         f"{_CAPTIONS[which]}: every feature",
-        ("Feature", *(f"Row {formatting.row_name(entry)}" for entry in entries)),
+        ("Feature", *(f"Row {row_name(entry)}" for entry in entries)),
         rows,
         notes=notes,
     )
@@ -79,7 +79,9 @@ def all_features(metrics: Mapping[str, Any], which: str) -> Table | None:
 
 def _class_cells(entry: Mapping[str, Any]) -> list[Cell]:
     right = entry["y"] == entry["predicted"]
-    of_y, of_predicted = (formatting.number(entry[name], 3) for name in ("probability_of_y", "probability"))
+    of_y, of_predicted = (
+        formatting.probability(entry[name], 3) for name in ("probability_of_y", "probability")
+    )
     return [
         Cell(entry["y"], remark=f"p = {of_y}"),
         Cell(entry["predicted"], "" if right else "bad", f"p = {of_predicted}{'' if right else '; wrong'}"),
@@ -100,7 +102,7 @@ def _unusual(entry: Mapping[str, Any], names: list[str]) -> Cell:
     distance = entry["standardised"]
     order = sorted(range(len(names)), key=lambda index: -abs(distance[index] or 0))[:_N_UNUSUAL]
     texts = [
-        f"{names[index]} {formatting.number(entry['features'][index])} ({formatting.deviation(distance[index])})"
+        f"{names[index]} {formatting.as_given(entry['features'][index])} ({formatting.deviation(distance[index])})"
         for index in order
     ]
     return Cell("\n".join(texts))
@@ -108,4 +110,4 @@ def _unusual(entry: Mapping[str, Any], names: list[str]) -> Cell:
 
 def _feature(entry: Mapping[str, Any], index: int) -> Cell:
     value, distance = entry["features"][index], entry["standardised"][index]
-    return Cell(formatting.number(value), remark=formatting.deviation(distance))
+    return Cell(formatting.as_given(value), remark=formatting.deviation(distance))

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from bnn.report import formatting
+from bnn.row_names import row_name
 
 WIDTH, HEIGHT = 640.0, 400.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 12.0, 12.0, 52.0
@@ -99,9 +100,9 @@ def scatter(rows: Sequence[Mapping[str, str]], metrics: Mapping[str, Any]) -> Sc
 def _class_row(row: Mapping[str, str]) -> _Row:
     right = row["y"] == row["bnn_predicted"]
     x, y = float(row["bnn_entropy_aleatoric"]), float(row["bnn_mutual_information"])
-    probability = formatting.number(float(row[f"bnn_probability_{row['bnn_predicted']}"]), 3)
+    probability = formatting.probability(float(row[f"bnn_probability_{row['bnn_predicted']}"]), 3)
     text = (
-        f"Row {formatting.row_name(row)}: observed {row['y']}, predicted {row['bnn_predicted']} with probability "
+        f"Row {row_name(row)}: observed {row['y']}, predicted {row['bnn_predicted']} with probability "
         f"{probability}. Aleatoric {formatting.number(x, 3)}, epistemic {formatting.number(y, 3)} nats."
     )
     return _Row(x, y, float(row["bnn_entropy_total"]), right, row["row"], text)
@@ -113,7 +114,7 @@ def _target_row(row: Mapping[str, str], one_noise: bool) -> _Row:
     aleatoric, epistemic = float(row["bnn_sd_aleatoric"]), float(row["bnn_sd_epistemic"])
     number = formatting.number
     text = (
-        f"Row {formatting.row_name(row)}: observed {number(y)}, predicted {number(mean)}, 90 % interval {number(low)} "
+        f"Row {row_name(row)}: observed {number(y)}, predicted {number(mean)}, 90 % interval {number(low)} "
         f"to {number(high)}. Standard deviation {number(total, 3)}: aleatoric {number(aleatoric, 3)}, epistemic "
         f"{number(epistemic, 3)}."
     )

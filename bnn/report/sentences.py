@@ -9,7 +9,9 @@ from typing import Any
 from bnn.report import formatting
 from bnn.report.convergence import worst, worst_places
 from bnn.report.table import DOUBTED, METRICS, SAME, Metric, difference, headline, outcome, score
+from bnn.row_names import row_name
 
+_CHANCE = 0.5
 _MEANS = {
     "better": "all of it in favour of the BNN",
     "worse": "all of it in favour of the ordinary network",
@@ -45,11 +47,16 @@ def trust(diagnostics: Mapping[str, Any]) -> str:
             f"R-hat is at most {formatting.rhat(rhat)} (limit {limits['rhat_warn']:g}) and the bulk effective sample "
             f"size at least {formatting.count(ess)} (limit {limits['ess_warn']:g})."
         )
+    misses = _misses(diagnostics, verdict.lower())
     # What is neither R-hat nor ESS, such as a chain that is stuck, is said in the words of its finding.
-    findings = [item for item in diagnostics["findings"] if item["level"] == verdict]
-    others = [item["text"].rstrip(".") for item in findings if item["name"] not in ("rhat", "ess")]
-    said = "; ".join(_misses(diagnostics, verdict.lower()) or others[:1])
+    others = [item for item in diagnostics["findings"] if item["name"] not in ("rhat", "ess")]
+    quoted = [] if misses else [item for item in others if item["level"] == verdict][:1]
+    said = "; ".join(misses.values() or [item["text"].rstrip(".") for item in quoted])
+    unsaid = {item["name"] for item in diagnostics["findings"]} & {"rhat", "ess"} - misses.keys()
+    n_more = len(others) - len(quoted) + len(unsaid)
     what = "what speaks against the run, and what to change, stands below."
+    if n_more:
+        what = f"{n_more} more finding{'' if n_more == 1 else 's'}, and what to change, stand below."
     if verdict == "WARN":
         return f"{chains} {stay} within every limit of failure but not of warning (WARN): {said}. {what.capitalize()}"
     return (
@@ -58,23 +65,23 @@ def trust(diagnostics: Mapping[str, Any]) -> str:
     )
 
 
-def _misses(diagnostics: Mapping[str, Any], level: str) -> list[str]:
-    """Say of R-hat and of ESS by how much the worst misses the limit of a level, and of what; [] if none does."""
-    limits, said = diagnostics["thresholds"], []
+def _misses(diagnostics: Mapping[str, Any], level: str) -> dict[str, str]:
+    """Say of R-hat and of ESS by how much the worst misses the limit of a level, and of what: kind of finding -> text.
+
+    Empty if none does.
+    """
+    limits, said = diagnostics["thresholds"], {}
     (rhat, of_rhat), (ess, of_ess) = worst_places(diagnostics)
     if rhat is None or ess is None:
-        return ["R-hat or the effective sample size cannot be computed"]
+        return {"missing": "R-hat or the effective sample size cannot be computed"}
     limit = limits[f"rhat_{level}"]
     if rhat > limit:
-        said.append(
-            f"R-hat of {of_rhat} is {formatting.rhat(rhat)}, {formatting.rhat(rhat - limit)} above the limit of "
-            f"{limit:g}"
-        )
+        above = formatting.rhat(rhat - limit)
+        said["rhat"] = f"R-hat of {of_rhat} is {formatting.rhat(rhat)}, {above} above the limit of {limit:g}"
     limit = limits[f"ess_{level}"]
     if ess < limit:
-        said.append(
-            f"the bulk effective sample size of {of_ess} is {formatting.count(ess)}, below the limit of {limit:g}"
-        )
+        size = formatting.count(ess)
+        said["ess"] = f"the bulk effective sample size of {of_ess} is {size}, below the limit of {limit:g}"
     return said
 
 
@@ -126,8 +133,8 @@ def certainty(metrics: Mapping[str, Any], checks: Mapping[str, Any]) -> str:
         if rows:
             row = rows[0]
             least = (
-                f"; it is least sure of row {formatting.row_name(row)}, which it calls {row['predicted']} with "
-                f"probability {formatting.number(row['probability'], 2)}"
+                f"; it is least sure of row {row_name(row)}, which it calls {row['predicted']} with "
+                f"probability {formatting.probability(row['probability'], 2)}"
             )
     else:
         unit = f" {metrics['target_unit']}" if metrics["target_unit"] else ""
@@ -138,17 +145,31 @@ def certainty(metrics: Mapping[str, Any], checks: Mapping[str, Any]) -> str:
         if rows:
             row = rows[0]
             least = (
-                f"; it is least sure of row {formatting.row_name(row)}, for which it predicts "
+                f"; it is least sure of row {row_name(row)}, for which it predicts "
                 f"{formatting.number(row['predicted'])}{unit} with a standard deviation of "
                 f"{formatting.number(row['total'], 3)}{unit}"
             )
-    kinds = checks["out_of_distribution"]["kinds"]
-    if not kinds:
-        return f"{held}{least}."
-    lowest = min(kinds, key=lambda kind: kind["models"]["bnn"]["auroc"] or 0)
-    auroc = lowest["models"]["bnn"]
-    error = None if formatting.is_negligible(auroc["se"], auroc["auroc"]) else auroc["se"]
+    return f"{held}{least}{_strange(checks['out_of_distribution'])}."
+
+
+def _strange(found: Mapping[str, Any]) -> str:
+    """Say which kind of strange inputs the BNN tells from test rows worst, if one is worse than others."""
+    kinds = {kind["name"]: kind["models"]["bnn"] for kind in found["kinds"]}
+    known = {name: entry for name, entry in kinds.items() if entry["auroc"] is not None}
+    if not known:
+        return ""
+    aurocs = [entry["auroc"] for entry in known.values()]
+    name, entry = min(known.items(), key=lambda item: item[1]["auroc"])
+    is_sure = formatting.is_negligible(entry["se"], entry["auroc"])
+    auroc = formatting.estimate(entry["auroc"], None if is_sure else entry["se"])
+    against = "0.5 would be chance"
+    if entry["auroc"] < _CHANCE:
+        against += "; below it the BNN is surer of such inputs than of test rows"
+    if len(known) > 1 and min(aurocs) == max(aurocs):
+        return f"; it tells all kinds of strange inputs from test rows with an AUROC of {auroc} ({against})"
+    if len(known) == 1:
+        return f"; it tells {name} inputs from test rows with an AUROC of {auroc} ({against})"
     return (
-        f"{held}{least}; of the kinds of strange inputs it tells {lowest['name']} ones from test rows worst, with an "
-        f"AUROC of {formatting.estimate(auroc['auroc'], error)} (0.5 would be chance)."
+        f"; of the kinds of strange inputs it tells {name} ones from test rows worst, with an AUROC of {auroc} "
+        f"({against})"
     )

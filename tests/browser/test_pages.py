@@ -15,6 +15,7 @@ from bnn.report import render_overview, write_page
 from bnn.report.captions import CAPTIONS
 from tests.browser.conftest import CONFIG, EVIL, SCREENSHOTS, missing, snakemake
 from tests.unit import report_inputs as inputs
+from tests.unit.report_page import dataset_page
 from tests.unit.traced_numbers import allowed, derived, untraced
 
 MAX_BYTES = 3_000_000
@@ -86,6 +87,48 @@ def test_no_page_is_wider_than_the_screen_and_pictures_of_it_are_kept(visit, res
     page.set_viewport_size({"width": PAPER, "height": 1000})
     page.emulate_media(media="print")
     assert page.evaluate("document.documentElement.scrollWidth") <= PAPER
+
+
+BROKEN = """(selector) => [...document.querySelectorAll(selector)].flatMap((cell) => {
+    const walker = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT), broken = [];
+    for (let node = walker.nextNode(); node; node = walker.nextNode()) {
+        for (const word of node.data.matchAll(/\\S+/g)) {
+            const range = document.createRange();
+            range.setStart(node, word.index);
+            range.setEnd(node, word.index + word[0].length);
+            const lines = new Set([...range.getClientRects()].map((box) => Math.round(box.top)));
+            if (lines.size > 1) broken.push(word[0]);
+        }
+    }
+    return broken;
+})"""
+"""Words of cells that stand on more than one line."""
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_names_of_rows_and_features_stand_on_one_line(visit, tmp_path, width):
+    svg = tmp_path / "figure.svg"
+    svg.write_text(inputs.SVG, encoding="utf-8")
+    metrics = inputs.make_metrics("regression")
+    metrics["feature_names"] = ["od315_of_diluted", "smoothness", "c", "d"]
+    metrics["columns"] = [inputs.make_column(name) for name in metrics["feature_names"]]
+    for entry in metrics["rows"]["most_uncertain"]:
+        entry |= {"id": f"ORD-1995-0001{entry['row']}", "time": "2026-01-31"}
+    for entry in metrics["rows"]["most_wrong"]:
+        entry["time"] = "2026-01-31"
+    page_path = tmp_path / "report.html"
+    write_page(page_path, dataset_page(svg, "regression", metrics=metrics))
+    page = visit(page_path, width=width).page
+    page.evaluate("document.querySelectorAll('details').forEach((part) => { part.open = true; })")
+    tables = ("#most-uncertain", "#most-wrong", "#most-uncertain-features", "#columns")
+    assert page.locator("#most-wrong tbody th").first.inner_text().split() == ["41", "2026-01-31"]
+    for table in tables:
+        assert page.evaluate(BROKEN, f"{table} tbody th, {table} tbody td") == [], table
+    # In a column that is too narrow for its words they are found.
+    page.add_style_tag(
+        content="#columns tbody th { max-width: 4rem; min-width: 0; overflow-wrap: anywhere; }"
+    )
+    assert "od315_of_diluted" in page.evaluate(BROKEN, "#columns tbody th")
 
 
 @pytest.mark.parametrize(

@@ -146,6 +146,7 @@ def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
         "dataset": dataset,
         "first_row": 2,
         "id_name": "",
+        "time_name": "",
         "is_series": False,
         "task": task,
         "n_train": 120,

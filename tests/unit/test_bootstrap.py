@@ -189,7 +189,7 @@ def test_an_impossible_row_is_not_hidden(rng):
 def test_flag_of_a_worse_nll(value, error, raised):
     differences = {"baseline": {"nll": {"value": value, "se": error}}}
     models = {"bnn": {"test": {"nll": {"value": 1.0}}}}
-    (found,) = assemble.flags(differences, models, n_test=30)
+    (found,) = assemble.flags(differences, models, {}, n_test=30)
     assert (found["name"], found["raised"]) == ("nll_worse_than_baseline", raised)
 
 
@@ -200,7 +200,37 @@ def test_flag_of_a_worse_nll(value, error, raised):
 def test_flag_of_coverage(n_test, hits, raised):
     differences = {"baseline": {"nll": {"value": 0.0, "se": 1.0}}}
     models = {"bnn": {"test": {"coverage_90": {"value": hits / n_test}}}}
-    found = assemble.flags(differences, models, n_test=n_test)[1]
+    found = assemble.flags(differences, models, {}, n_test=n_test)[1]
     assert (found["name"], found["raised"]) == ("coverage_90_off", raised)
     assert f"hold {100 * hits / n_test:.1f} % of the {n_test} test rows" in found["text"]
     assert "false alarms: at most 1 % of tables with independent rows" in found["text"]
+
+
+@pytest.mark.parametrize(
+    ("p_value", "observed", "raised", "shown"),
+    [
+        (0.011, 0.9, False, "p = 0.011"),
+        (0.009, 0.9, True, "p = 0.009"),
+        (1e-9, 0.45, True, "p < 0.0001"),
+        (1e-9, 0.319, False, "p < 0.0001"),  # of very many rows: the fault is small
+        (math.nan, math.nan, True, "p = nan"),
+    ],
+)
+def test_flag_of_the_pit(p_value, observed, raised, shown):
+    differences = {"baseline": {"nll": {"value": 0.0, "se": 1.0}}}
+    models = {"bnn": {"test": {"nll": {"value": 1.0}}}}
+    pit = {"p_value": p_value, "expected": 0.3, "observed": observed}
+    found = assemble.flags(differences, models, {"pit": pit}, n_test=1200)[1]
+    assert (found["name"], found["raised"]) == ("pit_off", raised)
+    assert (
+        f"Of the 1,200 test rows {100 * observed:.1f} % fall into the lower 30.0 % of what" in found["text"]
+    )
+    assert f"{shown}; false alarms: at most 1 % of tables with independent rows" in found["text"]
+
+
+def test_an_end_that_differs_from_0_by_rounding_alone_is_0():
+    replicates = np.array([-0.01, -0.02, 4e-16, 4e-16, 4e-16])
+    found = bootstrap.difference(-0.002, replicates)
+    assert found["lower"] < -0.01 and found["upper"] == 0.0
+    tiny = bootstrap.difference(-2e-13, 1e-10 * replicates[:2])
+    assert tiny["upper"] < 0.0, "scores may be small themselves"

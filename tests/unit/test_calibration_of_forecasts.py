@@ -5,7 +5,7 @@ import pytest
 from scipy import stats
 
 from bnn import metrics
-from bnn.evaluation import calibration
+from bnn.evaluation import assemble, calibration
 from bnn.evaluation.forecasts import CURVE_LEVELS, mixture_forecast
 from bnn.mixture import GaussianMixture
 
@@ -24,6 +24,29 @@ def test_p_values_of_a_calibrated_forecast_are_uniform_and_those_of_others_small
     for claimed, bias in ((0.6, 0.0), (1.8, 0.0), (1.0, 0.5)):
         wrong = calibration.target_calibration(*forecast(rng, 300, claimed, bias))
         assert wrong["pit"]["p_value"] < 1e-3, (claimed, bias)
+
+
+def test_the_largest_gap_of_the_pit_is_named():
+    rng = np.random.default_rng(4)
+    for claimed, bias in ((2.0, 0.0), (1.0, 1.0), (1.0, -1.0)):
+        given, y = forecast(rng, 2000, claimed, bias)
+        pit = calibration.target_calibration(given, y)["pit"]
+        assert np.mean(given.pit <= pit["expected"]) == pytest.approx(pit["observed"], abs=1.01 / 2000)
+        largest = max(abs(np.mean(given.pit <= u) - u) for u in np.linspace(0, 1, 501))
+        assert abs(pit["observed"] - pit["expected"]) == pytest.approx(largest, abs=0.005)
+        assert largest > 0.13
+
+
+def test_a_calibrated_forecast_is_seldom_flagged_and_wide_intervals_are():
+    """Of 400 tables at most 1 % by chance, 4 +- 2; one in 10,000 has more than 12."""
+    rng = np.random.default_rng(5)
+
+    def n_raised(n_tables, claimed):
+        found = [calibration.target_calibration(*forecast(rng, 60, claimed))["pit"] for _ in range(n_tables)]
+        return sum(assemble._pit_flag(pit, 60)["raised"] for pit in found)
+
+    assert n_raised(400, 1.0) <= 12
+    assert n_raised(20, 3.0) >= 18
 
 
 def test_pit_counts_every_row_and_an_overconfident_forecast_fills_the_ends():

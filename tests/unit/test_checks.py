@@ -88,6 +88,15 @@ def test_what_is_in_the_files(tmp_path, task):
             assert stored[f"{kind}_{index}"].mean() == pytest.approx(entry["mean"], abs=1e-9)
     assert [entry["factor"] for entry in found["sensitivity"]["factors"]] == [0.5, 0.95, 1.0]
     assert found["hole"] is None
+    if task == "regression":
+        named = [entry for entry in found["posterior_predictive"] if "row" in entry]
+        assert [entry["name"] for entry in named] == ["largest residual"]
+        group = idata["posterior_predictive"]
+        mean, noise = group["mean"].values, group["noise_sd"].values
+        residual = (
+            np.abs(dataset.target_mean + dataset.target_scale * dataset.y_train - mean) / noise[..., None]
+        )
+        assert named[0]["row"] == dataset.row_train[residual.mean(axis=(0, 1)).argmax()]
     again, _ = check(idata, dataset, references, SETTINGS, reruns={})
     assert json.dumps(again) == json.dumps(summary), "the same seed gives the same checks"
 
@@ -123,6 +132,11 @@ def test_checks_find_outliers_and_growing_noise_and_are_content_otherwise():
     # The residual of the outlier is the largest by far, on the right side: few replicates are as extreme.
     bad = p_values(*regression_idata(rng, outlier=12.0))
     assert bad["largest residual"] < 0.01 and bad["skewness of residuals"] < 0.01
+    outlying = statistics.posterior_checks(*regression_idata(rng, outlier=12.0))
+    of_rows = {item.name: item.of_rows for item in outlying}
+    largest = of_rows["largest residual"]
+    assert largest is not None and largest.argmax() == 3 and largest.shape == (80,)
+    assert of_rows["mean"] is None
     assert p_values(*regression_idata(rng, grows=True))["spread along the mean"] < 0.01
 
 
@@ -210,7 +224,7 @@ def test_a_wider_prior_is_surer_of_classes():
 def test_extreme_p_values_and_a_large_share_of_bad_k_are_raised():
     def raised(p_values, n_above):
         checks = [{"name": f"statistic {i}", "p_value": p} for i, p in enumerate(p_values)]
-        found = flags({"n_above": n_above, "n_rows": 142, "k_threshold": 0.697}, checks)
+        found = flags({"n_above": n_above, "n_rows": 142, "k_threshold": 0.697}, checks, first_row=2)
         return {flag["name"]: flag["text"] for flag in found if flag["raised"]}
 
     assert raised([0.3, None, 0.02, 0.98], 14) == {}
@@ -220,6 +234,9 @@ def test_extreme_p_values_and_a_large_share_of_bad_k_are_raised():
     assert "statistic 0" not in found["posterior_predictive_off"]
     assert "0.70 for 123 of 142 training rows" in found["loo_unreliable"]
     assert list(raised([], 15)) == ["loo_unreliable"]
+    of_row = {"name": "largest residual", "p_value": 0.0, "row": 57, "id": "site 9"}
+    text = flags({"n_above": 0, "n_rows": 9, "k_threshold": 0.7}, [of_row], first_row=2)[0]["text"]
+    assert "in: largest residual (of row 57 (site 9), the header is row 1). The model misses" in text
 
 
 # --- Sensitivity to the prior

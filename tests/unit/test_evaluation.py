@@ -13,6 +13,7 @@ from scipy import stats
 from bnn import metrics
 from bnn.evaluation import assemble, forecasts
 from bnn.evaluation import scores as scoring
+from bnn.evaluation.naming import row_entries
 from bnn.predictive import central_intervals, mixture_log_density
 from bnn.storage import read_json
 from tests.unit.synthetic_chains import (
@@ -131,6 +132,31 @@ def test_rows_go_by_the_number_and_the_name_that_the_file_has(tmp_path):
     for entry in scores["rows"]["most_wrong"]:
         assert named[entry["row"]] == entry["id"]
     assert (scores["first_row"], scores["id_name"]) == (2, "site")
+
+
+@pytest.mark.parametrize(
+    ("start", "step", "is_date", "first"),
+    [
+        (1900.0, 1.0, False, "1900"),
+        (0.5, 0.25, False, "0.5"),
+        (86_400.0, 86_400.0, True, "1970-01-02"),
+        (0.0, 3600.0, True, "1970-01-01T00:00:00"),
+    ],
+)
+def test_rows_of_a_series_go_by_their_time(tmp_path, start, step, is_date, first):
+    own = make_dataset("regression")
+    train, test = (start + step * np.arange(len(rows)) for rows in (own.row_train, own.row_test))
+    dataset = dataclasses.replace(own, time_train=train, time_test=test, time_name="t", time_is_date=is_date)
+    idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=20))
+    scores, table = evaluate(idata, dataset, any_references(dataset))
+    assert str(table["time"][0]) == first and scores["time_name"] == "t"
+    times = dict(zip(table["row"], map(str, table["time"]), strict=True))
+    for entry in scores["rows"]["most_wrong"]:
+        assert entry["time"] == times[entry["row"]]
+    # Without a column of times a row's number is all there is to say.
+    counted = dataclasses.replace(dataset, time_test=own.row_test.astype(float), time_is_date=False)
+    assert "time" not in row_entries(counted, "test", [0])[0]
+    assert row_entries(dataset, "train", [0]) == [{"row": int(own.row_train[0]), "time": first}]
 
 
 def test_the_last_value_of_a_series_is_scored_like_the_other_models(tmp_path):

@@ -40,7 +40,7 @@ DESIGN = Design(
         0: {"seeding", "layout", "activations", "metrics", "compiled", "compiled_loops"}
         | {"faults", "csv_files", "tidy", "column", "columns", "tables", "new_row_files", "synthetic"}
         | {"sources", "downloads", "storage", "sourcecode", "footprint", "processes", "arviz_import"}
-        | {"mixing", "progress", "ranking", "repeats"},
+        | {"mixing", "progress", "ranking", "repeats", "row_names"},
         1: {"datasets", "preparation", "splits", "times", "timeseries", "network", "priors", "likelihoods"}
         | {"checkpoint", "job", "locks", "mixture", "psis", "verdict"},
         2: {"posterior", "posterior_file", "kernels"},

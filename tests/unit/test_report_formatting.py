@@ -36,6 +36,8 @@ def test_estimate_shows_the_digits_that_its_error_supports(value: float, mcse: f
         (-2.81, 1.24, 0.72, "\N{MINUS SIGN}2.8 to 1.2"),
         (-2.81, -0.012, 0.72, "\N{MINUS SIGN}2.81 to \N{MINUS SIGN}0.01"),
         (0.0, 0.2, 0.05, "0.00 to 0.20"),
+        (4e-7, 0.00397, 0.0021, "4 × 10⁻⁷ to 0.004"),
+        (-0.00397, -4e-7, 0.0021, "\N{MINUS SIGN}0.004 to \N{MINUS SIGN}4 × 10⁻⁷"),
         (-1.0, 2.0, 0.0, "\N{MINUS SIGN}1.00 to 2.00"),
         (-1e-9, 2e-8, 1e-9, "\N{MINUS SIGN}1.00 × 10⁻⁹ to 2.00 × 10⁻⁸"),
         (None, 1.0, 0.1, "n/a"),
@@ -52,6 +54,17 @@ def test_differences_have_a_sign_and_distances_a_unit() -> None:
     assert [formatting.level(share) for share in (0.95, 0.9, 0.999)] == ["95 %", "90 %", "99.9 %"]
     assert formatting.is_negligible(1e-17, 1.0) and formatting.is_negligible(0.0, 0.0)
     assert not formatting.is_negligible(1e-3, 1.0) and not formatting.is_negligible(None, 1.0)
+
+
+def test_a_value_of_a_column_may_be_a_name_and_a_probability_below_1_does_not_read_1() -> None:
+    assert [formatting.as_given(value) for value in (2015.0, 104233.0, 0.2, None)] == [
+        "2015",
+        "104233",
+        "0.2000",
+        "n/a",
+    ]
+    shown = [formatting.probability(value, 2) for value in (0.534, 0.998, 0.99997, 1.0, 0.0, 1e-7, None)]
+    assert shown == ["0.53", "0.998", "0.99997", "1.0", "0", "1.0 × 10⁻⁷", "n/a"]
 
 
 def test_numbers_are_formatted_for_people() -> None:

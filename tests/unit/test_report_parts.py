@@ -156,6 +156,57 @@ def test_a_missed_limit_is_named_with_its_place_and_not_like_praise() -> None:
     assert sentences.trust(diagnostics | {"n_chains": 1}).startswith("The only chain stays within")
 
 
+def test_findings_that_the_first_sentence_does_not_say_are_counted() -> None:
+    diagnostics = inputs.make_diagnostics("regression", "WARN")
+    assert sentences.trust(diagnostics).endswith(
+        "What speaks against the run, and what to change, stands below."
+    )
+    other = {"level": "WARN", "name": "acceptance_low", "text": "Chain 1 accepts 8.0% of its proposals."}
+    diagnostics["findings"].append(other)
+    assert sentences.trust(diagnostics).endswith("400. 1 more finding, and what to change, stand below.")
+    diagnostics["findings"].append(other | {"name": "cut_short"})
+    assert sentences.trust(diagnostics).endswith("400. 2 more findings, and what to change, stand below.")
+    for entry in diagnostics["predictions"].values():
+        entry |= {"rhat_max": 1.001, "ess_bulk_min": 900.0}
+    diagnostics["findings"] = diagnostics["findings"][1:]
+    said = sentences.trust(diagnostics)
+    assert said.endswith(
+        "Chain 1 accepts 8.0% of its proposals. 1 more finding, and what to change, stand below."
+    )
+    # A stuck chain is grave, an R-hat that is only a warning is one more.
+    diagnostics["verdict"] = "FAIL"
+    stuck = {"level": "FAIL", "name": "stuck", "text": "Chain 3 is stuck."}
+    rhat = {"level": "WARN", "name": "rhat", "text": "R-hat is 1.02."}
+    diagnostics["findings"] = [stuck, rhat, rhat]
+    assert "(FAIL): Chain 3 is stuck. No figure" in sentences.trust(diagnostics)
+    assert sentences.trust(diagnostics).endswith(": 1 more finding, and what to change, stand below.")
+
+
+def test_strange_inputs_are_ranked_only_where_they_differ() -> None:
+    given, metrics = inputs.make_checks("regression"), inputs.make_metrics("regression")
+    kinds = given["out_of_distribution"]["kinds"]
+    kinds[2]["models"]["bnn"] |= {"auroc": None, "se": None}
+    kinds[1]["models"]["bnn"] |= {"auroc": 0.21, "se": 0.02}
+    said = sentences.certainty(metrics, given)
+    assert said.endswith(
+        "tells shifted ones from test rows worst, with an AUROC of 0.21 ± 0.02 (0.5 would be chance; below it the BNN "
+        "is surer of such inputs than of test rows)."
+    )
+    for kind in kinds:
+        kind["models"]["bnn"] |= {"auroc": 1.0, "se": 0.0}
+    said = sentences.certainty(metrics, given)
+    assert "worst" not in said
+    assert said.endswith(
+        "; it tells all kinds of strange inputs from test rows with an AUROC of 1.000 (0.5 would be chance)."
+    )
+    del kinds[1:]
+    assert "; it tells noised inputs from test rows with an AUROC of 1.000" in sentences.certainty(
+        metrics, given
+    )
+    kinds[0]["models"]["bnn"]["auroc"] = None
+    assert "AUROC" not in sentences.certainty(metrics, given)
+
+
 def test_what_is_not_drawn_says_why() -> None:
     entry = (inputs.make_diagnostics("regression", "FAIL"), inputs.make_metrics("regression"))
     assert 'n/a <span class="remark">the chains did not converge</span>' in render_overview([entry])
@@ -174,6 +225,40 @@ def test_a_series_is_called_one_and_has_its_last_value_beside_it() -> None:
     assert overview.overview_rows([found])[0].task == "time series"
     page = render_tables(*found, inputs.make_checks("regression"))
     assert page["scores_test"].count("Last value") == page["differences"].count("Last value") == 1
+
+
+def test_the_page_explains_the_last_value_only_where_it_has_its_column(tmp_path: Path) -> None:
+    """A series whose last values are all the same on the training rows has no column lag_1 to forecast by."""
+    svg = tmp_path / "figure.svg"
+    svg.write_text(inputs.SVG, encoding="utf-8")
+    diagnostics, metrics = inputs.make_diagnostics("regression"), inputs.make_metrics("regression")
+    metrics["is_series"] = True
+    given: dict[str, Any] = {"diagnostics": diagnostics, "checks": inputs.make_checks("regression")}
+    assert "the last value is the forecast" not in dataset_page(svg, "regression", metrics=metrics, **given)
+    for key in ("models", "differences", "calibration"):
+        metrics[key]["naive"] = metrics[key]["linear"]
+    assert "the last value is the forecast" in dataset_page(svg, "regression", metrics=metrics, **given)
+
+
+def test_flags_of_calibration_stand_at_the_top_and_where_calibration_is(tmp_path: Path) -> None:
+    svg = tmp_path / "figure.svg"
+    svg.write_text(inputs.SVG, encoding="utf-8")
+    metrics = inputs.make_metrics("regression")
+    metrics["flags"][0]["raised"] = True
+    metrics["flags"].append(
+        metrics["flags"][0] | {"name": "pit_off", "text": "Rows fall into the lower part."}
+    )
+    page = dataset_page(
+        svg,
+        "regression",
+        metrics=metrics,
+        diagnostics=inputs.make_diagnostics("regression"),
+        checks=inputs.make_checks("regression"),
+    )
+    parts = re.split(r'<section [^>]*id="([\w-]+)"', page)
+    where = dict(zip(parts[1::2], parts[2::2], strict=True))
+    for text, section in (("Rows fall into", "calibration-checks"), ("0.4 standard errors", "comparison")):
+        assert [name for name, part in where.items() if text in part] == ["answer", section]
 
 
 @pytest.mark.parametrize(
@@ -225,6 +310,15 @@ def test_a_row_is_named_by_its_number_and_its_name() -> None:
     assert every is not None and every.columns[1] == "Row 40 (site 40)"
     assert "row 40 (site 40)" in sentences.certainty(metrics, inputs.make_checks("regression"))
     for entry in metrics["rows"]["most_uncertain"]:
+        entry["time"] = "2026-01-31"
+    first = rows.worst_rows(metrics, "most_uncertain").rows[0]
+    assert first.remark == "site 40, 2026-01-31"
+    del metrics["rows"]["most_uncertain"][0]["id"]
+    assert "row 40 (2026-01-31)" in sentences.certainty(metrics, inputs.make_checks("regression"))
+    metrics["rows"]["most_uncertain"][0]["time"] = "40"
+    assert rows.worst_rows(metrics, "most_uncertain").rows[0].remark == "", "its number says it"
+    for entry in metrics["rows"]["most_uncertain"]:
+        del entry["time"]
         entry["id"] = "x" * 500
     first = rows.worst_rows(metrics, "most_uncertain").rows[0]
     assert first.remark == "x" * 39 + "…"

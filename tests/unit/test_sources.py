@@ -351,6 +351,9 @@ def test_california_housing_is_kept_as_a_table_and_not_as_a_pickle(
     source = {"kind": "sklearn", "name": "california_housing"}
     tables = [read_source(source, is_class=False) for _ in range(2)]
     assert len(calls) == 1 and tables[0].target_name == "MedHouseVal"
+    assert tables[0].first_row == 1, (
+        "rows of what is no file of the reader's are counted from 1, without a header"
+    )
     assert np.array_equal(tables[0].x.to_numpy(), tables[1].x.to_numpy())
     assert {path.name for path in tmp_path.iterdir()} == {"california_housing.csv", "california_housing.lock"}
 

@@ -35,6 +35,8 @@ ERROR_OF = (
 
 _SIMPLE: tuple[Callable[[float], str], ...] = (
     *(lambda value, digits=digits: formatting.number(value, digits) for digits in (2, 3, 4, 5)),
+    *(lambda value, digits=digits: formatting.probability(value, digits) for digits in (2, 3)),
+    formatting.as_given,
     formatting.count,
     formatting.rhat,
     formatting.duration,
@@ -103,6 +105,7 @@ def untraced(html: str, forms: set[str]) -> list[str]:
 def derived(metrics: Mapping[str, Any], diagnostics: Mapping[str, Any]) -> list[Any]:
     """Return the few figures that the page computes, computed here once more."""
     figures: list[Any] = [len(metrics["class_names"])]
+    figures += range(1, len(diagnostics["findings"]))  # those that the first sentence does not say
     largest = [split["rhat_max"] for split in diagnostics["predictions"].values()]
     for rhat in (*largest, diagnostics["log_density"]["rhat"]):
         figures += [rhat - diagnostics["thresholds"][f"rhat_{level}"] for level in ("warn", "fail")]
