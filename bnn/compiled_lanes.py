@@ -293,7 +293,7 @@ class CompiledLanes:
         Where the network's parameters lie in theta: weight_0 (input, unit), bias_0, weight_1, ... without gaps.
     normal
         Location and inverse scale of theta's coordinates, shape (param,), and log density at the location, if they are
-        independent and normal: that prior is part of the log density then.
+        independent and normal: that prior is part of the log density then, unless theta holds more than the network.
     """
 
     def __init__(
@@ -307,10 +307,11 @@ class CompiledLanes:
     ) -> None:
         n_params, single, double = part.stop - part.start, np.dtype(np.float32), np.dtype(np.float64)
         self.part = part
+        if normal is not None and len(normal[0]) != n_params:
+            normal = None
         self.has_prior = normal is not None
         self._shape = (n_params, len(x), sizes[-1])
-        none = np.zeros(n_params)
-        prior = (none, none, 0.0) if normal is None else (normal[0][part], normal[1][part], normal[2])
+        prior = normal or (np.zeros(n_params), np.zeros(n_params), 0.0)
         columns = np.column_stack([x, np.ones(len(x), single)])
         self._before = (part.start, *prior, columns)
         units = sum(sizes[1:]) + len(sizes) - 2

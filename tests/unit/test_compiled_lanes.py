@@ -14,7 +14,7 @@ from bnn.layout import ParameterLayout
 from bnn.likelihoods import Categorical, Gaussian
 from bnn.network import Network
 from bnn.posterior import Posterior
-from bnn.priors import Prior, learned_scale_shapes, network_prior
+from bnn.priors import BlockPrior, Normal, Prior, learned_scale_shapes, network_prior
 
 compiled_lanes = pytest.importorskip("bnn.compiled_lanes", reason="Numba is not installed")
 
@@ -28,19 +28,21 @@ def make_posterior(
     activation="tanh",
     family="normal",
     learned_scales="none",
+    more=None,
     engine="numba",
     dtype="float32",
 ):
+    more = more or {}
     rng = np.random.default_rng(0)
     network = Network(sizes, activation=activation, dtype=dtype, engine=engine)
     shapes = network.parameter_shapes
     side = {"family": family, "scale": 0.8, "df": 3.0}
-    layout = ParameterLayout(shapes | learned_scale_shapes(shapes, learned_scales))
+    layout = ParameterLayout(shapes | learned_scale_shapes(shapes, learned_scales) | dict.fromkeys(more, ()))
     blocks = network_prior(
         shapes, weights=side, biases=side, fan_in_scaling=True, learned_scales=learned_scales
     )
     x, y = rng.standard_normal((n_rows, sizes[0])), rng.integers(0, sizes[-1], n_rows)
-    return Posterior(network, Categorical(sizes[-1]), Prior(layout, blocks), x=x, y=y)
+    return Posterior(network, Categorical(sizes[-1]), Prior(layout, blocks | more), x=x, y=y)
 
 
 def make_pair(**settings):
@@ -97,6 +99,12 @@ def test_every_prior(family, learned_scales):
     """Fixed normal priors are in the loops, others beside them."""
     ours, exact = make_pair(family=family, learned_scales=learned_scales)
     assert (ours.prior.normal is None) == ((family, learned_scales) != ("normal", "none"))
+    assert_agree(ours, exact, draw(ours, 3))
+
+
+def test_theta_may_hold_more_than_the_network():
+    ours, exact = make_pair(more={"other": BlockPrior(Normal(), 1.0, 0.1)})
+    assert ours.prior.normal is not None
     assert_agree(ours, exact, draw(ours, 3))
 
 
