@@ -19,7 +19,7 @@ _TILE_BYTES = 2**19
 _LINE_BYTES = 64
 
 
-def _aligned(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
+def aligned(shape: Sequence[int], dtype: np.dtype) -> np.ndarray:
     """Return an array that begins at a cache line: vector loads across two lines take twice as long."""
     n_bytes = int(np.prod(shape)) * dtype.itemsize
     raw = np.empty(n_bytes + _LINE_BYTES, dtype=np.uint8)
@@ -54,7 +54,7 @@ class CompiledPasses:
         n_blocks = max(1, -(-n_rows // _ROWS_IN_BLOCK))
         size = max(1, -(-n_rows // (ROWS_IN_LINE * n_blocks))) * ROWS_IN_LINE
         n_blocks = max(1, -(-n_rows // size))
-        self._x = _aligned((n_blocks, n_inputs, size), x.dtype)
+        self._x = aligned((n_blocks, n_inputs, size), x.dtype)
         for block in range(n_blocks):
             rows = np.arange(block * size, (block + 1) * size)
             # The last block is filled up with its last row: whatever is made of that is finite where the row's is.
@@ -72,10 +72,10 @@ class CompiledPasses:
         n_params = self._part.stop - self._part.start
         self._weights = np.empty((n_chains, n_params), dtype=dtype)
         self._grad = np.zeros((n_chains, n_params))
-        self._hidden = _aligned((self._blocks_in_tile * n_chains, units, size), dtype)
-        self._delta = _aligned((2, int(self._sizes[1:].max()), size), dtype)
+        self._hidden = aligned((self._blocks_in_tile * n_chains, units, size), dtype)
+        self._delta = aligned((2, int(self._sizes[1:].max()), size), dtype)
         lengths = {rows.stop - rows.start for rows in self.tiles}
-        self._outputs = {length: _aligned((n_chains, outputs, length), dtype) for length in lengths}
+        self._outputs = {length: aligned((n_chains, outputs, length), dtype) for length in lengths}
 
     def load(self, theta: np.ndarray) -> None:
         """Take theta, (chain, param)."""

@@ -5,7 +5,7 @@
   row, whose gradient is zero.
 - Sums are made in tiles that stay in registers from the first term to the last: four units by some vectors of rows on
   the way up and down, four inputs by some outputs in the gradient by the weights (Goto & van de Geijn 2008). The
-  compiler does not find this by itself, so the tiles are spelled out in its intermediate language, by `_Code` and the
+  compiler does not find this by itself, so the tiles are spelled out in its intermediate language, by `Code` and the
   functions marked `intrinsic`; what is left, which layer and which block, is ordinary Numba.
 - Chains share nothing: the arithmetic of a chain depends on the network and the rows only, never on its neighbours.
 
@@ -34,18 +34,18 @@ _UNITS = 4
 if "+avx512f" in _FEATURES.split(","):
     # Thirty-two registers of 64 bytes. LLVM holds back from these, lest they slow the clock for the rest of a program:
     # here there is no rest.
-    _VECTOR_BYTES, _VECTORS, _OUTPUTS = 64, 4, 4
+    VECTOR_BYTES, _VECTORS, _OUTPUTS = 64, 4, 4
     if _CHOSEN is None:
         numba.config.CPU_FEATURES = f"{_FEATURES},-prefer-256-bit"
 else:
-    _VECTOR_BYTES, _VECTORS, _OUTPUTS = 32 if "+avx" in _FEATURES.split(",") else 16, 3, 2
+    VECTOR_BYTES, _VECTORS, _OUTPUTS = 32 if "+avx" in _FEATURES.split(",") else 16, 3, 2
 """Bytes of a vector, vectors of rows in a tile of sums, and outputs in a tile of the gradient: sixteen running sums in
 thirty-two registers, or twelve and eight in sixteen."""
 
 # Products are contracted into sums; nothing else of the arithmetic may be changed. Above all "no NaN" and "no infinity"
 # are not promised: a proposal may overflow, and its log density must then show it.
 _FLAGS = ("contract",)
-_jit = numba.njit(cache=True, error_model="numpy")
+jit = numba.njit(cache=True, error_model="numpy")
 
 _BOUND = 7.9
 _P = (9.99999994e-01, 1.34506196e-01, 3.57899085e-03, 2.20232253e-05, 1.54279444e-08)
@@ -59,7 +59,7 @@ Beyond 7.9 the value there is kept, 2.7e-7 from one; the rest of the 4e-7 is rou
 """
 
 
-class _Code:
+class Code:
     """Makes instructions on vectors of neighbouring rows.
 
     Parameters
@@ -73,7 +73,7 @@ class _Code:
     def __init__(self, context, builder, dtype):
         self.context, self.builder = context, builder
         self.scalar = context.get_data_type(dtype)
-        self.width = _VECTOR_BYTES // (dtype.bitwidth // 8)
+        self.width = VECTOR_BYTES // (dtype.bitwidth // 8)
         self.vector = ir.VectorType(self.scalar, self.width)
         self.single = dtype == types.float32
 
@@ -214,11 +214,12 @@ class _Code:
         return self.mul(value, slope)
 
 
-def _data(context, builder, kind, array):
-    return context.make_array(kind)(context, builder, array).data
+def data_of(context, builder, kinds, args, which):
+    """Return where the data of an argument begin, an array."""
+    return context.make_array(kinds[which])(context, builder, args[which]).data
 
 
-def _emit_sums(emit: _Code, z, h, w, n_out, n_in, rows, size, strides, begin, finish) -> None:
+def _emit_sums(emit: Code, z, h, w, n_out, n_in, rows, size, strides, begin, finish) -> None:
     """Emit z[j, r] = finish(begin(j) + sum over i of w[i, j] h[i, r]).
 
     z, h and w are pairs of pointer and index; strides are those of w; rows, the number of rows, is a multiple of the
@@ -267,8 +268,8 @@ def _layer(typingctx, z, z_at, h, h_at, w, w_at, n_in, n_out, rows, size, code):
     def generate(context, builder, signature, args):
         z, z_at, h, h_at, w, w_at, n_in, n_out, rows, size, code = args
         kinds = signature.args
-        emit = _Code(context, builder, kinds[4].dtype)
-        z, h, w = (_data(context, builder, kinds[i], args[i]) for i in (0, 2, 4))
+        emit = Code(context, builder, kinds[4].dtype)
+        z, h, w = (data_of(context, builder, kinds, args, i) for i in (0, 2, 4))
         bias = emit.index(w_at, (n_in, n_out))
 
         def finish(places):
@@ -295,8 +296,8 @@ def _layer_below(typingctx, below, below_at, d, d_at, w, w_at, h, h_at, n_in, n_
     def generate(context, builder, signature, args):
         below, below_at, d, d_at, w, w_at, h, h_at, n_in, n_out, rows, size, code = args
         kinds = signature.args
-        emit = _Code(context, builder, kinds[4].dtype)
-        below, d, w, h = (_data(context, builder, kinds[i], args[i]) for i in (0, 2, 4, 6))
+        emit = Code(context, builder, kinds[4].dtype)
+        below, d, w, h = (data_of(context, builder, kinds, args, i) for i in (0, 2, 4, 6))
 
         def finish(places):
             for which in (_RELU, _TANH, _SIGMOID):
@@ -324,8 +325,8 @@ def _layer_gradient(typingctx, g, g_at, d, d_at, h, h_at, n_in, n_out, rows, siz
     def generate(context, builder, signature, args):
         g, g_at, d, d_at, h, h_at, n_in, n_out, rows, size = args
         kinds = signature.args
-        emit = _Code(context, builder, kinds[2].dtype)
-        g, d, h = (_data(context, builder, kinds[i], args[i]) for i in (0, 2, 4))
+        emit = Code(context, builder, kinds[2].dtype)
+        g, d, h = (data_of(context, builder, kinds, args, i) for i in (0, 2, 4))
         zero, step = emit.constant(0.0), emit.integer(emit.width)
 
         def sums_over_rows(n_sums, terms):
@@ -380,7 +381,7 @@ def _layer_gradient(typingctx, g, g_at, d, d_at, h, h_at, n_in, n_out, rows, siz
     return types.void(g, g_at, d, d_at, h, h_at, n_in, n_out, rows, size), generate
 
 
-@_jit
+@jit
 def _library_activation(hidden, b, first, n, rows, code):
     """Replace rows by their activation, in double precision."""
     for j in range(first, first + n):
@@ -391,7 +392,7 @@ def _library_activation(hidden, b, first, n, rows, code):
                 hidden[b, j, r] = 0.5 + 0.5 * np.tanh(0.5 * hidden[b, j, r])
 
 
-@_jit
+@jit
 def forward(w, x, hidden, output, first, n_rows, sizes, code):
     """Run `n_rows` rows, from block `first` of x, through every chain's network.
 
@@ -433,7 +434,7 @@ def forward(w, x, hidden, output, first, n_rows, sizes, code):
                     output[c, j, start + r] = hidden[b, unit - sizes[n_layers] + j, r]
 
 
-@_jit
+@jit
 def backward(w, x, hidden, output_grad, g, delta, first, n_rows, sizes, code):
     """Add to g, (chain, param) in float64, the gradient over the rows that `forward` was given last.
 

@@ -79,7 +79,7 @@ class Network(Section):
     engine: Literal["numpy", "numba"] = Field(
         "numpy",
         description="What evaluates the log density and its gradient: NumPy, or loops compiled by Numba, which "
-        "are 2 to 4 times as fast with `precision: float32` (needs `pip install numba`; the first chain "
+        "are 2 to 6 times as fast with `precision: float32` (needs `pip install numba`; the first chain "
         "on a machine waits a few seconds for the compiler). Results agree to rounding, not bit for bit.",
     )
 

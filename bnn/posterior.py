@@ -39,6 +39,8 @@ class Posterior:
         self.x = np.asarray(x, dtype=network.dtype)
         self.target = likelihood.encode(y)
         self._passes: Passes = network.passes(self.x, self.layout)
+        is_class = isinstance(likelihood, Categorical)
+        self._lanes = network.lanes(self.x, self.layout, prior.normal) if is_class else None
         self._own = tuple(likelihood.parameter_priors)
 
     def log_prior(self, theta: np.ndarray) -> np.ndarray:
@@ -66,6 +68,15 @@ class Posterior:
         One pass over the rows, a tile at a time, so that activations stay in cache and the memory does not grow with
         the table. Sums over tiles are in float64 whatever the network computes in.
         """
+        # Targets that differ between chains have an axis more.
+        lanes = self._lanes
+        if lanes is not None and self.target.ndim == 2:
+            total, grad = lanes.log_density_and_grad(theta, self.target)
+            if lanes.has_prior:
+                return total, grad
+            log_prior, prior_grad = self.prior.log_density_and_grad(theta)
+            prior_grad[:, lanes.part] += grad
+            return total + log_prior, prior_grad
         parameters = self.layout.unpack(theta, self._own)
         total, grad = self.prior.log_density_and_grad(theta)
         self._passes.load(theta)

@@ -245,6 +245,14 @@ class Prior:
         is_fixed = all(block.log_factor is None for block in blocks.values())
         self.learned = None if is_fixed else LearnedScales(layout, blocks)
 
+    @property
+    def normal(self) -> tuple[np.ndarray, np.ndarray, float] | None:
+        """Location, inverse scale and log density at the location, if coordinates are independent and normal."""
+        if self.learned is not None or any(not isinstance(family, Normal) for _, family in self.parts):
+            return None
+        at_location = -0.5 * len(self.scale) * math.log(2 * math.pi) - self.log_scale_total
+        return self.location, self._inverse, at_location
+
     def log_density_and_grad(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the log prior in nats, shape (chain,), and its gradient, shape (chain, param)."""
         inverse = self._inverse if self.learned is None else self._inverse / self.learned.factors(theta)

@@ -124,7 +124,7 @@ def test_loops_of_other_processors(features, vector_bytes, tmp_path):
     """The processor decides how long vectors are and how large tiles: here as on one that can do less than this."""
     settings = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
     code = (
-        f"import pytest, bnn.compiled_loops as loops; assert loops._VECTOR_BYTES == {vector_bytes}; "
+        f"import pytest, bnn.compiled_loops as loops; assert loops.VECTOR_BYTES == {vector_bytes}; "
         f"raise SystemExit(pytest.main(['-q', '-p', 'no:cacheprovider', {__file__!r}, "
         "'-k', 'every_width or several_tiles or everywhere or engines_agree']))"
     )
@@ -148,7 +148,7 @@ def test_features_that_the_user_chose_stay(variable, chosen, vector_bytes):
     features = chosen if variable == "NUMBA_CPU_FEATURES" else None
     code = (
         "import bnn.compiled_loops as loops, numba; "
-        f"assert (loops._VECTOR_BYTES, numba.config.CPU_FEATURES) == ({vector_bytes}, {features!r})"
+        f"assert (loops.VECTOR_BYTES, numba.config.CPU_FEATURES) == ({vector_bytes}, {features!r})"
     )
     subprocess.run([sys.executable, "-c", code], env=os.environ | {variable: chosen}, check=True)
 

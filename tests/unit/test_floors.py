@@ -37,7 +37,7 @@ class Design:
 
 DESIGN = Design(
     floors={
-        0: {"seeding", "layout", "activations", "metrics", "compiled", "compiled_loops"}
+        0: {"seeding", "layout", "activations", "metrics", "compiled", "compiled_lanes", "compiled_loops"}
         | {"faults", "csv_files", "tidy", "column", "columns", "tables", "new_row_files", "synthetic"}
         | {"sources", "downloads", "storage", "sourcecode", "footprint", "processes", "arviz_import"}
         | {"mixing", "progress", "ranking", "repeats", "row_names"},
@@ -62,6 +62,7 @@ DESIGN = Design(
     },
     same_floor={
         "compiled": {"compiled_loops"},
+        "compiled_lanes": {"compiled", "compiled_loops"},
         # Of a table: its faults, its cells, its columns, itself, and where it comes from.
         "csv_files": {"faults"},
         "tidy": {"faults", "csv_files"},
@@ -94,7 +95,7 @@ DESIGN = Design(
         "arviz": {"inference_data"},
         "xarray": set(),
     }
-    | {"matplotlib": {"plots"}, "jinja2": {"report"}, "numba": {"compiled_loops"}},
+    | {"matplotlib": {"plots"}, "jinja2": {"report"}, "numba": {"compiled_lanes", "compiled_loops"}},
     # The networks and samplers are written here, on NumPy.
     forbidden=frozenset(
         [
