@@ -1,35 +1,37 @@
-"""Files of configs, before Snakemake reads them: its error names no line, and of two keys of one name it takes the last.
+"""Files of configs, before Snakemake reads them.
 
-Nothing is made of a file here: its nodes are looked at, whatever their tags say.
+Its error names no line, and of two keys of one name it takes the last. Nothing is made of a file here: its nodes are
+looked at, whatever their tags say.
 """
 
 import json
-import os
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 import yaml
 
 from bnn.config_errors import ConfigError
 
 
-def check_syntax(paths: Iterable[str | os.PathLike[str]]) -> None:
-    """Check that files are YAML, or JSON, in which no group has two keys of one name; one that is not there is passed over.
+def check_syntax(paths: Iterable[str | Path]) -> None:
+    """Check that files, if they are there, are YAML or JSON, and that no group in them has two keys of one name.
 
     Raises
     ------
     ConfigError
         If one is not; the message says for each fault file, line and column.
     """
-    errors = [fault for path in dict.fromkeys(map(os.path.abspath, paths)) for fault in _faults(path)]
+    errors = [
+        fault for path in dict.fromkeys(Path(path).absolute() for path in paths) for fault in _faults(path)
+    ]
     if errors:
         raise ConfigError(errors)
 
 
-def _faults(path: str) -> Iterator[str]:
-    name = os.path.relpath(path) if path.startswith(os.getcwd() + os.sep) else path
+def _faults(path: Path) -> Iterator[str]:
+    name = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
     try:
-        with open(path, encoding="utf-8") as file:
-            text = file.read()
+        text = path.read_text(encoding="utf-8")
         root = yaml.compose(text, Loader=yaml.SafeLoader)
     except OSError:
         return  # Snakemake says so
@@ -86,8 +88,8 @@ def _repeated_keys(name: str, root: yaml.Node | None) -> Iterator[str]:
             before = first.setdefault((key.tag, key.value), key.start_mark)
             if before is not key.start_mark:
                 text = (
-                    f"{_place(name, key.start_mark)}: the key '{key.value}' stands in line {before.line + 1} already, and "
-                    "only one of the two would count; rename or remove one"
+                    f"{_place(name, key.start_mark)}: the key '{key.value}' stands in line {before.line + 1} already, "
+                    "and only one of the two would count; rename or remove one"
                 )
                 found.append((key.start_mark.index, text))
     yield from (text for _, text in sorted(found))
