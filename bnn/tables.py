@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bnn.csv_files import MISSING_WORDS, Kind, fault_of_name, read_columns
-from bnn.faults import DataError, listing, shown
+from bnn.faults import DataError, listing, raise_all, shown
 from bnn.tidy import as_truth
 
 if TYPE_CHECKING:
@@ -178,24 +178,26 @@ def check_names(
     aside: Sequence[str] = (),
     row_id: str | None = None,
 ) -> None:
-    """Raise DataError if a column that is asked for is not there."""
+    """Raise DataError if columns that are asked for are not there, or the target is asked for as something else too."""
     of_source = {"drop": drop, "categorical": categorical, "row_id": [row_id] if row_id else []}
     asked = [("target", "", target)]
     asked += [(role, f" (source.{role})", name) for role, of in of_source.items() for name in of]
     asked += [("", "", name) for name in aside]
-    for key, of in [*((f"source.{role}", of) for role, of in of_source.items()), ("split or series", aside)]:
-        if target in of:
-            raise DataError(
-                f"the target column '{shown(target)}' is named by {key} too; take it out there, or set source.target"
-            )
+    faults = [
+        f"the target column '{shown(target)}' is named by {key} too; take it out there, or set source.target"
+        for key, of in [
+            *((f"source.{role}", of) for role, of in of_source.items()),
+            ("split or series", aside),
+        ]
+        if target in of
+    ]
     for role, key, name in asked:
         if name not in names:
             close = difflib.get_close_matches(name, names, n=1)
             hint = f"; did you mean '{shown(close[0])}'?" if close else ""
             what = "target column" if role == "target" else "column"
-            raise DataError(
-                f"there is no {what} '{shown(name)}'{key} (the columns are {listing(names)}){hint}"
-            )
+            faults.append(f"there is no {what} '{shown(name)}'{key} (the columns are {listing(names)}){hint}")
+    raise_all(faults, "names of columns in the config do not fit the table")
 
 
 def make_table(
