@@ -228,6 +228,12 @@ FAULTS = [
         remedy=DROP_ID,
     ),
     Fault(
+        "a text in five rows",
+        lambda path: path.write_text("x,town,y\n1,a,2\n3,b,1\n2,c,4\n5,a,2\n4,b,7\n"),
+        "column 'town', row 2: 'a' is not a number, and the column has 3 different texts in 5 rows: of categories each "
+        "needs several rows to learn from, and a name or an id says nothing about new ones; add rows, drop the column",
+    ),
+    Fault(
         "id column of numbers",
         text(rows(id=lambda i: 1000 + i)),
         "column 'id' numbers the rows, which says nothing about new ones; drop it (source.drop: [id]), "
