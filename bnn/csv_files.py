@@ -121,10 +121,10 @@ def truth_of(levels: Sequence[str], *, is_known: bool = False) -> np.ndarray | N
     return np.array([BOOLEAN[level.lower()] for level in levels])
 
 
-def fault_of_name(name: str) -> str | None:
+def fault_of_name(name: str, *, longest: int = _LONGEST_NAME) -> str | None:
     """Say what makes a name of a column or class unfit to be stored and shown; None if nothing does."""
-    if len(name) > _LONGEST_NAME:
-        return f"has {len(name)} characters, more than {_LONGEST_NAME}"
+    if len(name) > longest:
+        return f"has {len(name)} characters, more than {longest}"
     for character in name:
         # Control, format, private and unassigned characters, and separators of lines: NetCDF ends a text at a NUL, and
         # a page or a terminal may show something else than what is there.

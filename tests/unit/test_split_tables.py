@@ -90,6 +90,22 @@ def test_rows_are_found_in_the_file_by_their_number(tmp_path: Path) -> None:
         made(tmp_path / "b.csv", text.replace("\n4,", "\nx,"), row_id="name")
 
 
+@pytest.mark.parametrize("role", ["row_id", "column"])
+def test_a_long_text_beside_the_features_is_refused(tmp_path: Path, role: str) -> None:
+    """An array of texts has one width: a hundred thousand characters in one row would be as many in all."""
+    keys = {"row_id": {"row_id": "who"}, "column": {"method": "group", "column": "who"}}[role]
+    for length in (200, 201, 100_000):
+        text = lines("a,who,y", [f"{i * i},{'x' * length if i == 3 else f'p{i % 5}'},{i}" for i in range(20)])
+        if length == 200:
+            made(tmp_path / "a.csv", text, **keys)
+            continue
+        expected = (
+            f"column 'who', row 5: the text has {length} characters, more than 200; shorten or correct it"
+        )
+        with pytest.raises(DataError, match=expected):
+            made(tmp_path / "a.csv", text, **keys)
+
+
 def test_a_name_of_several_rows_and_levels_that_are_alike_are_said(tmp_path: Path) -> None:
     """Neither is an error: a patient may come twice, and m and M may be two things."""
     kinds = ["Red", "red ", "RED", "blue", "green"]
