@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from bnn.new_rows import default_out_path, predict_file
+from bnn.new_rows import check_place, default_out_path, predict_file, write_log
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -24,10 +24,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     predict.add_argument(
         "-o", "--out", help="where the predictions go (default: <results>/predictions/<file>)"
     )
+    predict.add_argument(
+        "--replace", action="store_true", help="replace predictions of another file of this name there"
+    )
     chosen = parser.parse_args(arguments)
     out_path = chosen.out or default_out_path(chosen.results, chosen.file)
     try:
+        if chosen.out is None and not chosen.replace:
+            check_place(chosen.results, chosen.file)
         said = predict_file(chosen.results, chosen.file, out_path)
+        if chosen.out is None:
+            write_log(chosen.results, chosen.file, said)
     except (OSError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

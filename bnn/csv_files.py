@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bnn.faults import DataError, collected_faults, drop_line, listing, shown
+from bnn.faults import DataError, collected_faults, drop_line, in_yaml, listing, or_missing, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -89,9 +89,8 @@ def read_columns(
         raise DataError(_EMPTY)
     _check_header(header, separator, or_set=", or set source.separator" if is_source else "")
     kinds = choose(header)
-    missing = frozenset(["", *(word.strip().lower() for word in missing_words)])
     columns = [
-        None if kinds[name] == "skip" else _Column(name, kinds[name], decimal=decimal, missing=missing)
+        None if kinds[name] == "skip" else _Column(name, kinds[name], decimal=decimal, words=missing_words)
         for name in header
     ]
     n_rows = 0
@@ -122,10 +121,10 @@ def truth_of(levels: Sequence[str], *, is_known: bool = False) -> np.ndarray | N
     return np.array([BOOLEAN[level.lower()] for level in levels])
 
 
-def fault_of_name(name: str) -> str | None:
+def fault_of_name(name: str, *, longest: int = _LONGEST_NAME) -> str | None:
     """Say what makes a name of a column or class unfit to be stored and shown; None if nothing does."""
-    if len(name) > _LONGEST_NAME:
-        return f"has {len(name)} characters, more than {_LONGEST_NAME}"
+    if len(name) > longest:
+        return f"has {len(name)} characters, more than {longest}"
     for character in name:
         # Control, format, private and unassigned characters, and separators of lines: NetCDF ends a text at a NUL, and
         # a page or a terminal may show something else than what is there.
@@ -243,11 +242,12 @@ def _as_number(word: str, decimal: str) -> float | None:
 class _Column:
     """A column as it is read, block by block."""
 
-    def __init__(self, name: str, kind: Kind, *, decimal: str, missing: frozenset[str]) -> None:
+    def __init__(self, name: str, kind: Kind, *, decimal: str, words: Sequence[str]) -> None:
         self.name = name
-        self._missing = missing
+        self._words = words
+        self._missing = {"", *(word.strip().lower() for word in words)}
         self._missing_numbers = [
-            value for word in missing if (value := _as_number(word, decimal)) is not None
+            value for word in self._missing if (value := _as_number(word, decimal)) is not None
         ]
         self._kind = kind
         self._decimal = decimal
@@ -391,10 +391,11 @@ class _Column:
         if self._n_texts <= self._n_numbers:
             raise DataError(
                 f"{fault}, but other cells of the column are; correct it (a column of numbers may hold nothing else), "
-                f"or drop the column ({drop_line(self.name)})"
+                f"{or_missing(self._levels, self._words)}or drop the column ({drop_line(self.name)})"
             )
         row, cell = self._first_number
         raise DataError(
             f"column '{self.name}', row {row}: '{shown(cell.strip())}' is a number, but most cells of the column are "
-            f"texts; correct it, or, if it is a text as well, set source.categorical: [{self.name}]"
+            f"texts; correct it, {or_missing(self._levels, self._words, most=1)}or, if it is a text as well, set "
+            f"source.categorical: [{in_yaml(self.name)}]"
         )

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -38,10 +38,15 @@ def collected_faults() -> Iterator[Callable[[Callable[[], Result]], Result | Non
             return None
 
     yield collect
+    raise_all(faults, "columns cannot be used as they are")
+
+
+def raise_all(faults: Sequence[str], what: str) -> None:
+    """Raise the faults, if there are any, as one DataError; `what` says what all of them are, such as "columns"."""
     if len(faults) > 1:
         shown_faults = "".join(f"\n  - {fault}" for fault in faults[:_MOST_FAULTS])
         more = f"\n  (and {len(faults) - _MOST_FAULTS} more)" if len(faults) > _MOST_FAULTS else ""
-        raise DataError(f"{len(faults)} columns cannot be used as they are:{shown_faults}{more}")
+        raise DataError(f"{len(faults)} {what}:{shown_faults}{more}")
     if faults:
         raise DataError(faults[0])
 
@@ -66,3 +71,25 @@ def in_yaml(name: str) -> str:
 def drop_line(name: str) -> str:
     """Return what the config says to drop a column."""
     return f"source.drop: [{in_yaml(name)}]"
+
+
+def or_missing(texts: Iterable[str], words: Sequence[str], *, most: int = 5) -> str:
+    """Return what the config says if texts among numbers stand for a missing value, as part of advice.
+
+    Parameters
+    ----------
+    texts
+        The texts; those with digits, very long, or not to be shown, are taken for mistakes.
+    words
+        What stands for a missing value already.
+    most
+        More texts than these are no such words: the advice is then "".
+    """
+    plain = [text for text in texts if len(text) <= 20 and text.isprintable() and not re.search(r"\d", text)]
+    found = list({text.lower(): text for text in plain}.values())
+    if not 0 < len(found) <= most:
+        return ""
+    stand = "stands" if len(found) == 1 else "stand"
+    quoted = [f"'{word}'" for word in found]
+    line = f"source.missing_words: [{', '.join(in_yaml(word) for word in (*words, *found))}]"
+    return f"or, if {listing(quoted)} {stand} for a missing value, set {line}, "

@@ -211,7 +211,7 @@ def request_mb(rule: str, table: Table, settings: Mapping[str, Any]) -> int:
 
 
 def summary(datasets: Mapping[str, Mapping[str, Any]], tables: Mapping[str, Table]) -> str:
-    """Say in two lines what a run of these datasets amounts to.
+    """Say in two lines what a run of these datasets amounts to, and in a third where a setting does not pay.
 
     Parameters
     ----------
@@ -228,11 +228,24 @@ def summary(datasets: Mapping[str, Mapping[str, Any]], tables: Mapping[str, Tabl
         (request_mb(rule, tables[name], settings), rule, name)
         for name, settings in datasets.items()
         for rule in _BASE_MB
-        if rule != "overview"
+        if rule != "overview" and (rule != "predict" or settings["predict"])
     ]
     most, rule, name = max(requests)
-    return (
-        f"{len(datasets):,} datasets with {sum(table.rows for table in tables.values()):,} rows: "
-        f"{chains:,} chains in {jobs:,} jobs keep {draws:,} draws.\n"
-        f"The job that asks for most memory is {rule} of {name}: {most:,} MB."
-    )
+    lines = [
+        f"{_number(len(datasets), 'dataset')} with {sum(table.rows for table in tables.values()):,} rows: "
+        f"{_number(chains, 'chain')} in {_number(jobs, 'job')} keep{'s' if chains == 1 else ''} {draws:,} draws.",
+        f"The job that asks for most memory is {rule} of {name}: {most:,} MB.",
+    ]
+    networks = {name: settings["network"] for name, settings in datasets.items()}
+    slow = [name for name, of in networks.items() if (of["engine"], of["precision"]) == ("numba", "float64")]
+    if slow:
+        more = f" and {len(slow) - 1} more" if len(slow) > 1 else ""
+        lines.append(
+            f"network.engine: numba gains little or nothing in float64 ({slow[0]}{more}): set network.precision: "
+            "float32 for its speed, or leave it out."
+        )
+    return "\n".join(lines)
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

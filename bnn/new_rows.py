@@ -32,6 +32,7 @@ LEVELS = (0.5, 0.9, 0.95)
 N_NEIGHBOURS = 5
 QUANTILE = 0.99
 _ROWS_AT_ONCE = 1000
+_ORIGIN = "of the rows in "
 
 _DOUBTS = {
     "FAIL": "verdict FAIL: the chains did not converge: do not use the uncertainties",
@@ -226,6 +227,34 @@ def _block(
     for level, lower, upper in zip(LEVELS, grid.lower, grid.upper, strict=True):
         columns |= {f"lower_{100 * level:.0f}": lower, f"upper_{100 * level:.0f}": upper}
     return columns
+
+
+def check_place(results: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
+    """Raise DataError if predictions of another file lie where those of this one would go if nobody says."""
+    out_path, log = default_out_path(results, path), _log_path(results, path)
+    if not out_path.exists():
+        return
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []
+    if origin(path) not in lines:
+        of = next((line for line in lines if line.startswith(_ORIGIN)), "which may be those of another file")
+        raise DataError(
+            f"{out_path} holds predictions ({of}): say --replace if they may go, or name another place with --out"
+        )
+
+
+def write_log(results: str | os.PathLike[str], path: str | os.PathLike[str], said: Said) -> None:
+    """Write down, where the workflow does too, of which file the predictions are."""
+    with atomic_path(_log_path(results, path)) as temporary:
+        temporary.write_text("\n".join([origin(path), *said.notes, *said.doubts, ""]), encoding="utf-8")
+
+
+def origin(path: str | os.PathLike[str]) -> str:
+    """Return the line of a log that says which file was predicted."""
+    return _ORIGIN + json.dumps(str(Path(path).resolve()), ensure_ascii=False)
+
+
+def _log_path(results: str | os.PathLike[str], path: str | os.PathLike[str]) -> Path:
+    return Path(results) / "logs" / f"predict_{Path(path).stem}.log"
 
 
 def default_out_path(results: str | os.PathLike[str], path: str | os.PathLike[str]) -> Path:

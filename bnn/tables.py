@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bnn.csv_files import MISSING_WORDS, Kind, fault_of_name, read_columns
-from bnn.faults import DataError, listing, shown
+from bnn.faults import DataError, listing, raise_all, shown
 from bnn.tidy import as_truth
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ __all__ = [
 # A class written as a number: no words that float() knows, no leading zeros (007 is a code), and short enough to be
 # held and shown exactly.
 _NUMBER = re.compile(r"[+-]?((0|[1-9]\d{0,14})(\.\d{0,15})?|\.\d{1,15})([eE][+-]?\d{1,2})?", re.ASCII)
+_LONGEST_TEXT = 200
+"""Characters of a text that names a row or says how to split; every row takes as much memory as the longest."""
 CSV_FIRST_ROW = 2
 """Number of the first row of data of a text file: the header is row 1."""
 ROW_COUNTING = {0: "counted from 0", 1: "counted from 1", 2: "the header is row 1"}
@@ -178,24 +180,26 @@ def check_names(
     aside: Sequence[str] = (),
     row_id: str | None = None,
 ) -> None:
-    """Raise DataError if a column that is asked for is not there."""
+    """Raise DataError if columns that are asked for are not there, or the target is asked for as something else too."""
     of_source = {"drop": drop, "categorical": categorical, "row_id": [row_id] if row_id else []}
     asked = [("target", "", target)]
     asked += [(role, f" (source.{role})", name) for role, of in of_source.items() for name in of]
     asked += [("", "", name) for name in aside]
-    for key, of in [*((f"source.{role}", of) for role, of in of_source.items()), ("split or series", aside)]:
-        if target in of:
-            raise DataError(
-                f"the target column '{shown(target)}' is named by {key} too; take it out there, or set source.target"
-            )
+    faults = [
+        f"the target column '{shown(target)}' is named by {key} too; take it out there, or set source.target"
+        for key, of in [
+            *((f"source.{role}", of) for role, of in of_source.items()),
+            ("split or series", aside),
+        ]
+        if target in of
+    ]
     for role, key, name in asked:
         if name not in names:
             close = difflib.get_close_matches(name, names, n=1)
             hint = f"; did you mean '{shown(close[0])}'?" if close else ""
             what = "target column" if role == "target" else "column"
-            raise DataError(
-                f"there is no {what} '{shown(name)}'{key} (the columns are {listing(names)}){hint}"
-            )
+            faults.append(f"there is no {what} '{shown(name)}'{key} (the columns are {listing(names)}){hint}")
+    raise_all(faults, "names of columns in the config do not fit the table")
 
 
 def make_table(
@@ -245,11 +249,16 @@ def names_of_rows(name: str, column: "pd.Series", first_row: int) -> np.ndarray:
     """Return what names each row, (row,) str; "" where nothing does."""
     codes = column.cat.codes.to_numpy()
     texts = [str(text) for text in column.cat.categories]
-    for code, text in enumerate(texts):
-        if fault := fault_of_name(text):
-            row = int(np.flatnonzero(codes == code)[0]) + first_row
-            raise DataError(f"column '{name}', row {row}: the text {fault}; correct it")
+    _check_shown(name, texts, codes, first_row)
     return np.array([*texts, ""], dtype=str)[codes]
+
+
+def _check_shown(name: str, texts: Sequence[str], codes: np.ndarray, first_row: int) -> None:
+    """Raise DataError if a text cannot be shown, or is so long that an array of one width would be too large."""
+    for code, text in enumerate(texts):
+        if fault := fault_of_name(text, longest=_LONGEST_TEXT):
+            row = int(np.flatnonzero(codes == code)[0]) + first_row
+            raise DataError(f"column '{name}', row {row}: the text {fault}; shorten or correct it")
 
 
 def _check_missing(name: str, is_missing: np.ndarray, first_row: int) -> None:
@@ -265,6 +274,7 @@ def _aside(name: str, column: "pd.Series", first_row: int, decimal: str) -> np.n
     codes = column.cat.codes.to_numpy()
     _check_missing(name, codes == -1, first_row)
     levels = [str(level) for level in column.cat.categories]
+    _check_shown(name, levels, codes, first_row)
     numbers = [with_point(level, decimal) for level in levels]
     if all(_NUMBER.fullmatch(number) for number in numbers):
         return np.array([float(number) for number in numbers])[codes]

@@ -19,6 +19,8 @@ _DATE = re.compile(
     r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{2,4}|\d{1,2}[ -][A-Za-z]{3,9}[ -,]+\d{2,4}"
     r"|[A-Za-z]{3,9} \d{1,2},? \d{4})([T ]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?"
 )
+_FEW_ROWS = 20
+"""Of fewer rows texts may well be all different though they are categories"""
 _ROW_NUMBER = re.compile(r"(.*[_ .-])?id|index|rownames|unnamed.*|row[_ ]?(number|nr|no)?", re.IGNORECASE)
 
 
@@ -85,11 +87,16 @@ def _check_texts(name: str, column: "pd.Series", first_row: int) -> None:
         raise _date_error(name, first + first_row, cell)
     n_used = np.unique(codes[codes >= 0]).size
     if n_used > len(codes) / 2:
+        what = "a name or an id says nothing about new rows; drop it"
+        if len(codes) < _FEW_ROWS:
+            what = (
+                "of categories each needs several rows to learn from, and a name or an id says nothing about new ones; "
+                "add rows, drop the column"
+            )
         raise DataError(
             f"{place}: '{shown(cell)}' is not a number, and the column has {n_used} different texts in {len(codes)} "
-            f"rows: a name or an id says nothing about new rows; drop it ({drop_line(name)}), keep it as the name of "
-            f"rows (source.row_id: {in_yaml(name)}), or, if it is meant as a number, write it without unit, sign of "
-            "percent or thousands"
+            f"rows: {what} ({drop_line(name)}), keep it as the name of rows (source.row_id: {in_yaml(name)}), or, if "
+            "it is meant as a number, write it without unit, sign of percent or thousands"
         )
     for code, level in enumerate(levels):
         if fault := fault_of_name(level):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from bnn.job import job_log
-from bnn.new_rows import predict_file
+from bnn.new_rows import origin, predict_file
 
 
 def main(posterior_path, path, out_path):
@@ -19,7 +19,7 @@ def main(posterior_path, path, out_path):
         Where the predictions go.
     """
     said = predict_file(Path(posterior_path).parent, path, out_path)
-    print(*said.notes, *(f"warning: {doubt}" for doubt in said.doubts), sep="\n")
+    print(origin(path), *said.notes, *(f"warning: {doubt}" for doubt in said.doubts), sep="\n")
 
 
 if "snakemake" in globals():

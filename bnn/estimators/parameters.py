@@ -10,6 +10,7 @@ import numpy as np
 from bnn import config
 from bnn.config_errors import ConfigError
 from bnn.config_model import Columns, Likelihood, Network, ParameterPrior, Sampler
+from bnn.report import formatting
 from bnn.report.advice import changes
 from bnn.report.convergence import worst
 
@@ -156,8 +157,9 @@ def warning(
     if verdict == "PASS":
         return None
     largest, smallest = worst(diagnostics)
-    rhat = "not known" if largest is None else f"{largest:.3f}"
-    ess = "not known" if smallest is None else f"{smallest:.0f}"
+    # Rounded as in the reasons, which may name the same figures.
+    rhat = "not known" if largest is None else formatting.rhat(largest)
+    ess = "not known" if smallest is None else formatting.count(smallest)
     parts = [
         f"{name}: verdict {verdict}: largest R-hat {rhat} (limit {limits['rhat_warn']:g}), smallest bulk ESS {ess} "
         f"(limit {limits['ess_warn']:g})."

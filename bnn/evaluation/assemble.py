@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 
 from bnn import metrics
-from bnn.column import Column
 from bnn.datasets import Dataset
 from bnn.evaluation import bootstrap, calibration, scores
+from bnn.evaluation.columns import about_columns
 from bnn.evaluation.forecasts import (
     REFERENCES,
     TargetForecast,
@@ -32,9 +32,6 @@ SPLITS = ("train", "test")
 
 MAX_ERRORS = 2.0
 """Standard errors by which the BNN's NLL may exceed the ordinary network's without a flag."""
-
-FIRST_LEVELS = 10
-"""Levels of a column of texts that metrics.json names; data.nc has all."""
 
 Forecasts = Mapping[str, np.ndarray | TargetForecast]
 """Model -> class probabilities (obs, class), or forecast of a real target."""
@@ -97,7 +94,7 @@ def evaluate(
         "first_row": dataset.first_row,
         "id_name": dataset.id_name,
         "time_name": dataset.time_name if has_own_times(dataset) else "",
-        "columns": [_column(column) for column in dataset.columns or ()],
+        "columns": about_columns(dataset),
         "target_name": dataset.target_name,
         "target_unit": dataset.target_unit,
         "class_names": list(dataset.class_names),
@@ -136,20 +133,6 @@ def evaluate(
             for split, found in forecasts.items()
         }
     return report, predictions_table(dataset, summaries["test"], forecasts["test"])
-
-
-def _column(column: Column) -> dict[str, Any]:
-    """Return what metrics.json says of a column of the table."""
-    about = ("name", "kind", "fill", "n_missing", "n_missing_test", "n_unseen_test")
-    return {
-        **{name: getattr(column, name) for name in about},
-        "levels": list(column.levels[:FIRST_LEVELS]),
-        "rare": list(column.rare[:FIRST_LEVELS]),
-        "n_levels": len(column.levels) + len(column.rare),
-        "n_rare": len(column.rare),
-        "has_indicator": column.has_indicator,
-        "features": list(column.features),
-    }
 
 
 def save(

@@ -48,7 +48,7 @@ def columns(metrics: Mapping[str, Any]) -> Table:
                 *(_count(column, name) for name in ("n_missing", "n_missing_test")),
                 _levels(column),
                 _count(column, "n_unseen_test") if column["kind"] == "text" else Cell("–"),
-                Cell(_outcome(column)),
+                Cell("; ".join([_outcome(column), *column["doubts"]])),
             ),
         )
         for column in (found[index] for index in order[:_MAX_COLUMNS])

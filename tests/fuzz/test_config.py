@@ -131,6 +131,8 @@ BAD_FILES = {
     "a foreign name": "datasets: {größe: {task: regression, source: {kind: synthetic, name: gap}}}".encode(),
     "an object of Python": b"datasets: !!python/object/apply:os.system ['touch pwned']",
     "broken YAML": b"datasets: {iris: [",
+    "a dataset twice": b"datasets: {d: {task: regression, source: {kind: synthetic, name: gap}}, "
+    b"d: {task: regression, source: {kind: synthetic, name: sine}}}",
     "tabs": b"datasets:\n\tiris: 1",
     "another encoding": "datasets: {größe: 1}".encode("latin-1"),
     "nothing": b"",

@@ -116,7 +116,7 @@ def make_diagnostics(task: str, verdict: str = "PASS", dataset: str = "iris") ->
 def make_column(name: str, kind: str = "number", **changes: Any) -> dict[str, Any]:
     """Build what metrics.json says of a column."""
     counts = dict.fromkeys(("n_missing", "n_missing_test", "n_unseen_test", "n_levels", "n_rare"), 0)
-    about = {"fill": None, "has_indicator": False, "features": [name], "levels": [], "rare": []}
+    about = {"fill": None, "has_indicator": False, "features": [name], "levels": [], "rare": [], "doubts": []}
     return {"name": name, "kind": kind, **counts, **about, **changes}
 
 

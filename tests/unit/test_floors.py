@@ -54,6 +54,7 @@ DESIGN = Design(
             "config_model",
             "config_sources",
             "config_errors",
+            "config_files",
             "config_docs",
             "report",
             "run_profile",
@@ -87,6 +88,7 @@ DESIGN = Design(
         "config_model": {"config_base", "config_sources"},
         "config": {"config_base", "config_errors", "config_model", "config_sources"},
         "config_docs": {"config_errors", "config_model"},
+        "config_files": {"config_errors"},
     },
     # A kernel sees a callable log density and gradient; tests give it Gaussians. It knows nothing of networks.
     highest={"kernels": 0},

@@ -120,3 +120,27 @@ def test_the_summary_adds_up() -> None:
     text = summary(datasets, tables)
     assert text.startswith("2 datasets with 201,000 rows: 9 chains in 7 jobs keep 5,500 draws.\n")
     assert " of b: " in text
+
+
+def test_the_summary_counts_only_what_the_run_has() -> None:
+    few = {"chains": 1, "draws": 5000}
+    tables = {"a": Table(100, 3, 1)}
+    without, with_rows = settings_of(sampler=few), settings_of(sampler=few, predict=["new.csv"])
+    assert request_mb("predict", tables["a"], without) > max(
+        request_mb(rule, tables["a"], without)
+        for rule in ("check", "combine", "diagnose", "evaluate", "plot")
+    )
+    assert "memory is predict of a" in summary({"a": with_rows}, tables)
+    assert "predict" not in summary({"a": without}, tables)
+    assert summary({"a": without}, tables).startswith(
+        "1 dataset with 100 rows: 1 chain in 1 job keeps 5,000 draws.\n"
+    )
+
+
+def test_the_summary_says_where_the_compiled_engine_does_not_pay() -> None:
+    tables = dict.fromkeys("ab", Table(1000, 3, 1))
+    slow, fast = ({"engine": "numba", "precision": precision} for precision in ("float64", "float32"))
+    assert "numba" not in summary({"a": settings_of(network=fast), "b": settings_of()}, tables)
+    said = summary({"a": settings_of(network=slow), "b": settings_of(network=fast)}, tables)
+    assert "gains little or nothing in float64 (a): set network.precision: float32" in said.splitlines()[2]
+    assert "(a and 1 more)" in summary(dict.fromkeys("ab", settings_of(network=slow)), tables)

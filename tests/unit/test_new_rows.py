@@ -149,6 +149,48 @@ def test_without_a_place_predictions_lie_beside_the_results(tmp_path, capsys):
     assert str(out) in capsys.readouterr().out
 
 
+def test_predictions_of_another_file_of_the_same_name_are_not_replaced(tmp_path, capsys):
+    dataset = make_dataset("regression")
+    results, _ = finished_run(tmp_path, dataset)
+    paths = [tmp_path / name / "rows.csv" for name in "ab"]
+    for path, x in zip(paths, (dataset.x_test, dataset.x_test[:2]), strict=True):
+        path.parent.mkdir()
+        write_rows(path, dataset, x)
+    first, second = ["predict", str(results), str(paths[0])], ["predict", str(results), str(paths[1])]
+    assert main(first) == 0
+    out = default_out_path(results, paths[0])
+    before = out.read_bytes()
+    assert main(second) == 1
+    said = capsys.readouterr().err
+    assert said.startswith(f'error: {out} holds predictions (of the rows in "{paths[0]}"): say --replace if')
+    assert said.count("\n") == 1 and out.read_bytes() == before
+    assert main(first) == 0, "those of the same file may be made again"
+    assert main([*second, "--out", str(tmp_path / "other.csv")]) == 0
+    assert out.read_bytes() == before
+    assert main([*second, "--replace"]) == 0
+    assert out.read_bytes() == (tmp_path / "other.csv").read_bytes() != before
+    assert main(second) == 0
+    assert main(first) == 1
+    (results / "logs" / "predict_rows.log").unlink()
+    assert main(second) == 1, "nobody knows whose they are"
+    assert "which may be those of another file" in capsys.readouterr().err
+
+
+def test_the_workflow_says_whose_predictions_are_there(tmp_path, capsys):
+    dataset = make_dataset("regression")
+    results, _ = finished_run(tmp_path, dataset)
+    path = write_rows(tmp_path / "rows.csv", dataset, dataset.x_test)
+    (results / "logs").mkdir(exist_ok=True)
+    log = results / "logs" / "predict_rows.log"
+    with log.open("w") as file, contextlib.redirect_stdout(file):
+        predict.main(results / "posterior.nc", path, default_out_path(results, path))
+    assert main(["predict", str(results), str(path)]) == 0
+    (tmp_path / "b").mkdir()
+    other = write_rows(tmp_path / "b" / "rows.csv", dataset, dataset.x_test)
+    assert main(["predict", str(results), str(other)]) == 1
+    assert f'of the rows in "{path}"' in capsys.readouterr().err
+
+
 GOOD = "length,width\n1,2\n3,4\n"
 
 

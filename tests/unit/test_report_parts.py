@@ -540,6 +540,7 @@ def test_what_became_of_each_column_is_said() -> None:
         inputs.make_column("same", features=[]),
         inputs.make_column("all rare", "text", n_levels=3, n_rare=3, features=[]),
         inputs.make_column("id", "dropped", features=[]),
+        inputs.make_column("name", "id", features=[], doubts=["'n1' stands in rows 2 (train), 5 (test)"]),
     ]
     table = columns(metrics)
     outcome = {row.label: row.cells[-1].text for row in table.rows}
@@ -550,6 +551,7 @@ def test_what_became_of_each_column_is_said() -> None:
         "same": "left out: constant on the training rows",
         "all rare": "left out: every text is rare",
         "id": "left out: source.drop names it",
+        "name": "left out: source.row_id names it; it stands beside the rows; 'n1' stands in rows 2 (train), 5 (test)",
         "plain": "standardised",
     }
     assert [cell.text for cell in table.rows[1].cells[:5]] == ["text", "0", "0", "9", "1"]

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from bnn.datasets import Dataset
+from bnn.evaluation.columns import about_columns
 from bnn.faults import DataError
 from bnn.new_row_files import read_features
 from bnn.preparation import prepare
@@ -87,6 +88,47 @@ def test_rows_are_found_in_the_file_by_their_number(tmp_path: Path) -> None:
     assert again.id_test.tolist() == found.id_test.tolist()
     with pytest.raises(DataError, match="column 'a', row 4: 'x' is not a number, but other"):
         made(tmp_path / "b.csv", text.replace("\n4,", "\nx,"), row_id="name")
+
+
+@pytest.mark.parametrize("role", ["row_id", "column"])
+def test_a_long_text_beside_the_features_is_refused(tmp_path: Path, role: str) -> None:
+    """An array of texts has one width: a hundred thousand characters in one row would be as many in all."""
+    keys = {"row_id": {"row_id": "who"}, "column": {"method": "group", "column": "who"}}[role]
+    for length in (200, 201, 100_000):
+        text = lines("a,who,y", [f"{i * i},{'x' * length if i == 3 else f'p{i % 5}'},{i}" for i in range(20)])
+        if length == 200:
+            made(tmp_path / "a.csv", text, **keys)
+            continue
+        expected = (
+            f"column 'who', row 5: the text has {length} characters, more than 200; shorten or correct it"
+        )
+        with pytest.raises(DataError, match=expected):
+            made(tmp_path / "a.csv", text, **keys)
+
+
+def test_a_name_of_several_rows_and_levels_that_are_alike_are_said(tmp_path: Path) -> None:
+    """Neither is an error: a patient may come twice, and m and M may be two things."""
+    kinds = ["Red", "red ", "RED", "blue", "green"]
+    text = lines("a,colour,name,y", [f"{i * i},{kinds[i % 5]},n{i % 18},{i}" for i in range(20)])
+    found = made(tmp_path / "a.csv", text, row_id="name")
+    of = {
+        name: f"{number} ({split})"
+        for split in ("train", "test")
+        for name, number in zip(getattr(found, f"id_{split}"), found.row_numbers(split), strict=True)
+    }
+    about = {column["name"]: column["doubts"] for column in about_columns(found)}
+    assert about["a"] == []
+    assert about["colour"] == [
+        "'RED' and 'Red' and 'red' differ by case or blanks alone: write them alike if they are one"
+    ]
+    (said,) = about["name"]
+    assert said.endswith(", and 1 more does so")
+    name = said.partition("'")[2].partition("'")[0]
+    assert name in ("n0", "n1") and of[name] in said and said.count("(t") == 2
+    grouped = made(tmp_path / "a.csv", text, row_id="name", method="group", column="name")
+    assert [(c["kind"], c["doubts"]) for c in about_columns(grouped) if c["name"] == "name"] == [
+        ("aside", [])
+    ]
 
 
 def test_rows_of_a_test_file_have_its_numbers(tmp_path: Path) -> None:

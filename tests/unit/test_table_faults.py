@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+import yaml
 
 from bnn.datasets import Dataset
 from bnn.faults import DataError
@@ -80,6 +81,7 @@ def unreadable(path: Path) -> None:
     path.symlink_to("/proc/self/mem")
 
 
+WORDS = '[NA, N/A, "#N/A", "<NA>", NaN, "-NaN", "null", None, N.A., "-", unknown]'
 DROP_ID = {"drop": ["id"]}
 FAULTS = [
     Fault("empty", lambda path: path.touch(), "the file is empty; it needs a header line and rows of data"),
@@ -165,6 +167,29 @@ FAULTS = [
         remedy={"drop": ["z"]},
     ),
     Fault(
+        "words for a missing value",
+        text(rows(z=lambda i: {3: "n.a.", 5: "-", 8: "unknown", 9: "N.A."}.get(i, i % 7))),
+        "column 'z', row 5: 'n.a.' is not a number, but other cells of the column are; correct it (a column of numbers "
+        "may hold nothing else), or, if 'N.A.', '-', 'unknown' stand for a missing value, set source.missing_words: "
+        f"{WORDS}, or drop the column (source.drop: [z])",
+        remedy={"missing_words": yaml.safe_load(WORDS)},
+        columns={"missing": "impute"},
+    ),
+    Fault(
+        "a word for a missing value in most rows",
+        text(rows(z=lambda i: i % 7 if i % 3 == 0 else "?")),
+        "column 'z', row 2: '0' is a number, but most cells of the column are texts; correct it, or, if '?' stands for "
+        'a missing value, set source.missing_words: [NA, N/A, "#N/A", "<NA>", NaN, "-NaN", "null", None, "?"], or, if',
+        remedy={"missing_words": ["?"]},
+        columns={"missing": "impute"},
+    ),
+    Fault(
+        "mixed types: a number with its unit",
+        cell("z6", "12 kg"),
+        "column 'z', row 6: '12 kg' is not a number, but other cells of the column are; correct it (a column of "
+        "numbers may hold nothing else), or drop the column",
+    ),
+    Fault(
         "mixed types: a number among texts",
         text(rows(kind=lambda i: "12" if i == 3 else "ab"[i % 2])),
         "column 'kind', row 5: '12' is a number, but most cells of the column are texts; correct it, or, if",
@@ -201,6 +226,12 @@ FAULTS = [
         text(rows(id=lambda i: f"AB-{i:04}")),
         "column 'id', row 2: 'AB-0000' is not a number, and the column has 40 different texts in 40 rows: a name",
         remedy=DROP_ID,
+    ),
+    Fault(
+        "a text in five rows",
+        lambda path: path.write_text("x,town,y\n1,a,2\n3,b,1\n2,c,4\n5,a,2\n4,b,7\n"),
+        "column 'town', row 2: 'a' is not a number, and the column has 3 different texts in 5 rows: of categories each "
+        "needs several rows to learn from, and a name or an id says nothing about new ones; add rows, drop the column",
     ),
     Fault(
         "id column of numbers",
@@ -331,3 +362,19 @@ def test_all_faults_of_columns_are_told_at_once(tmp_path: Path) -> None:
         prepare("mine", task="regression", source=source, split=split)
     with pytest.raises(DataError, match=r"mine.csv: column 'b1', row 6: 'x' is not a number"):
         prepare("mine", task="regression", source=source | {"drop": ["a1"]}, split=split)
+
+
+def test_all_names_that_are_no_columns_are_told_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "mine.csv"
+    text(rows())(path)
+    split = {"method": "random", "test_size": 0.2, "stratify": False, "seed": 1}
+    source = {"kind": "csv", "path": str(path), "target": "yy", "drop": ["zz", "x"], "row_id": "name"}
+    with pytest.raises(DataError) as error:
+        prepare("mine", task="regression", source=source, split=split)
+    first, *lines = str(error.value).split("\n")
+    assert first == f"dataset 'mine': {path}: 3 names of columns in the config do not fit the table:"
+    assert lines == [
+        "  - there is no target column 'yy' (the columns are x, z, y); did you mean 'y'?",
+        "  - there is no column 'zz' (source.drop) (the columns are x, z, y); did you mean 'z'?",
+        "  - there is no column 'name' (source.row_id) (the columns are x, z, y)",
+    ]

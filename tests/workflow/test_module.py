@@ -125,6 +125,24 @@ def test_a_mistake_in_the_config_of_a_module_is_explained(project: Path, entry: 
     assert "sampler.chians: unknown key. Did you mean chains?" in done.stdout + done.stderr
 
 
+@pytest.mark.parametrize("entry", [*ENTRIES, "module"])
+def test_a_dataset_that_is_named_twice_is_refused(project: Path, entry: str) -> None:
+    """Snakemake would take the last one, whichever way the file comes to it."""
+    houses = yaml.safe_dump(CONFIG["datasets"]).replace("\n", "\n  ").rstrip()
+    text = f"datasets:\n  {houses}\n  {houses}\n"
+    options = ["--replace-workflow-config", "--configfile", "config.yaml", "--snakefile", str(ROOT / entry)]
+    if entry == "module":
+        (project / "Snakefile").write_text(WORKFLOW)
+        text = f"snakefile: {ROOT / 'workflow/Snakefile'}\nbnn:\n  " + text.replace("\n", "\n  ")
+        options = []
+    (project / "config.yaml").write_text(text.rstrip() + "\n")
+    done = snakemake(project, "--dry-run", *options)
+    first, again = (n for n, line in enumerate(text.split("\n"), start=1) if line.strip() == "houses:")
+    assert done.returncode == 1
+    assert f"config.yaml, line {again}, column" in done.stdout + done.stderr
+    assert f"the key 'houses' stands in line {first} already" in done.stdout + done.stderr
+
+
 def test_what_the_catalog_of_workflows_looks_for_is_there() -> None:
     """The files, keys and words of its standardised usage."""
     for name in ("workflow/Snakefile", "config/README.md", "config/config.yaml", "LICENSE"):

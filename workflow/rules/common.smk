@@ -5,19 +5,10 @@ import sys
 from functools import cache
 from pathlib import Path
 
-from snakemake.exceptions import WorkflowError
 from snakemake_interface_executor_plugins.settings import ExecMode
 
-# The package lies beside the folder of the workflow, and need not be installed; as a module from another place than this
-# machine's disk, the workflow uses the installed one.
-ROOT = Path(workflow.current_basedir.get_path_or_uri(secret_free=True)).parents[1]
-if (ROOT / "bnn").is_dir() and sys.path[0] != str(ROOT):
-    sys.path.insert(
-        0, str(ROOT)
-    )  # before the folder where `python -m snakemake` was started, which may have another
-
 import bnn
-from bnn.config import ConfigError, chain_settings, check_files, load, runs
+from bnn.config import chain_settings, check_files, load, runs
 from bnn.footprint import request_mb, summary, table_of, with_lags
 from bnn.locks import NO_LOCKS, FolderLock
 from bnn.sourcecode import code_digest
