@@ -54,7 +54,7 @@ def _repeated(dataset: Dataset) -> list[str]:
     rows = [
         f"{row} ({split})"
         for split, ids in (("train", dataset.id_train), ("test", dataset.id_test))
-        for row in dataset.row_numbers(split)[ids == name]
+        for row in np.sort(dataset.row_numbers(split)[ids == name])
     ]
     more = ""
     if several.size > 1:
