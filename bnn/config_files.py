@@ -6,6 +6,7 @@ looked at, whatever their tags say.
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import yaml
@@ -40,6 +41,12 @@ def _faults(path: Path) -> Iterator[str]:
     except yaml.MarkedYAMLError as error:
         if not _is_json(text):
             yield _syntax_fault(name, error)
+            return
+        # JSON has tabs only between its words.
+        with suppress(yaml.YAMLError):
+            yield from _repeated_keys(name, yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader))
+    except RecursionError:
+        yield f"{name}: its groups or lists are nested too deeply to be read"
     except yaml.YAMLError as error:
         yield f"{name}: this is not YAML ({' '.join(str(error).split())}); take that character out"
     else:
@@ -56,10 +63,13 @@ def _is_json(text: str) -> bool:
 
 
 def _syntax_fault(name: str, error: yaml.MarkedYAMLError) -> str:
-    begin = error.context_mark
-    since = f", {error.context} that begins in line {begin.line + 1}" if begin and error.context else ""
+    begin, said = error.context_mark, error.problem
+    if begin and isinstance(error, yaml.composer.ComposerError):
+        said = f"{error.context} (line {begin.line + 1}), {error.problem}"
+    elif begin and error.context:
+        said = f"{error.problem}, {error.context} that begins in line {begin.line + 1}"
     return (
-        f"{_place(name, error.problem_mark)}: this is not YAML: {error.problem}{since}; check the brackets, quotation "
+        f"{_place(name, error.problem_mark)}: this is not YAML: {said}; check the brackets, quotation "
         "marks, colons and indentation (by blanks, not tabs) there and in the line before"
     )
 

@@ -250,7 +250,9 @@ def write_log(results: str | os.PathLike[str], path: str | os.PathLike[str], sai
 
 def origin(path: str | os.PathLike[str]) -> str:
     """Return the line of a log that says which file was predicted."""
-    return _ORIGIN + json.dumps(str(Path(path).resolve()), ensure_ascii=False)
+    # A name of a file need not be UTF-8, as the log is.
+    name = os.fsencode(Path(path).resolve()).decode("utf-8", "backslashreplace")
+    return _ORIGIN + json.dumps(name, ensure_ascii=False)
 
 
 def _log_path(results: str | os.PathLike[str], path: str | os.PathLike[str]) -> Path:

@@ -191,7 +191,7 @@ def flags(
                 "name": "coverage_90_off",
                 "raised": not low <= share <= high,
                 "text": f"The BNN's 90 % intervals hold {100 * share:.1f} % of the {n_test:,} test rows; a calibrated "
-                f"model's would hold {100 * low:.1f} to {100 * high:.1f} % of so many (false alarms: at most "
+                f"model's would hold {100 * low:.1f} to {100 * high:.1f} % of so many (false alarms: about "
                 f"{100 * calibration.FALSE_ALARMS:g} % of tables with independent rows).",
                 "value": share,
                 "limit": [low, high],
@@ -209,8 +209,8 @@ def _pit_flag(pit: Mapping[str, Any], n_test: int) -> dict[str, Any]:
         # What is not a number must not pass for calibrated.
         "raised": not (p_value >= calibration.FALSE_ALARMS or abs(share - expected) <= calibration.MARGIN),
         "text": f"Of the {n_test:,} test rows {100 * share:.1f} % fall into the lower {100 * expected:.1f} % of what "
-        f"the BNN predicts for them (PIT, p {'< 0.0001' if p_value < 1e-4 else f'= {p_value:.2g}'}; false alarms: at "
-        f"most {100 * calibration.FALSE_ALARMS:g} % of tables with independent rows). The histogram under Calibration "
+        f"the BNN predicts for them (PIT, p {'< 0.0001' if p_value < 1e-4 else f'= {p_value:.2g}'}; false alarms: "
+        f"about {100 * calibration.FALSE_ALARMS:g} % of tables with independent rows). The histogram under Calibration "
         "shows whether its predictions are too narrow, too wide, too low or too high.",
         "value": p_value,
         "limit": calibration.FALSE_ALARMS,

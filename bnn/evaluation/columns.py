@@ -1,7 +1,9 @@
 """What metrics.json says of each column of the table."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
+
+import numpy as np
 
 from bnn.column import Column
 from bnn.datasets import Dataset
@@ -16,16 +18,14 @@ _MOST_GROUPS = 3
 
 def about_columns(dataset: Dataset) -> list[dict[str, Any]]:
     """Return an entry for each column of the table."""
-    ids: dict[str, list[str]] = {}
-    for split in ("train", "test"):
-        names = getattr(dataset, f"id_{split}")
-        for name, row in zip(() if names is None else names, dataset.row_numbers(split), strict=False):
-            if name:
-                ids.setdefault(str(name), []).append(f"{row} ({split})")
-    return [_about(column, ids if column.name == dataset.id_name else {}) for column in dataset.columns or ()]
+    repeated = _repeated(dataset)
+    return [
+        _about(column, repeated if (column.name, column.kind) == (dataset.id_name, "id") else [])
+        for column in dataset.columns or ()
+    ]
 
 
-def _about(column: Column, ids: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+def _about(column: Column, doubts: Sequence[str]) -> dict[str, Any]:
     about = ("name", "kind", "fill", "n_missing", "n_missing_test", "n_unseen_test")
     return {
         **{name: getattr(column, name) for name in about},
@@ -35,18 +35,31 @@ def _about(column: Column, ids: Mapping[str, Sequence[str]]) -> dict[str, Any]:
         "n_rare": len(column.rare),
         "has_indicator": column.has_indicator,
         "features": list(column.features),
-        "doubts": [*_repeated(column, ids), *_alike(column)],
+        "doubts": [*doubts, *_alike(column)],
     }
 
 
-def _repeated(column: Column, ids: Mapping[str, Sequence[str]]) -> Iterator[str]:
+def _repeated(dataset: Dataset) -> list[str]:
     """Say that a name of rows stands in several; where rows are split by that column, it is meant to."""
-    several = [name for name, rows in ids.items() if len(rows) > 1]
-    if several and column.kind == "id":
-        more = ""
-        if len(several) > 1:
-            more = ", and 1 more does so" if len(several) == 2 else f", and {len(several) - 1} more do so"
-        yield f"'{shown(several[0])}' stands in rows {listing(ids[several[0]])}{more}"
+    if dataset.id_train is None or dataset.id_test is None:
+        return []
+    # Sorted, not counted one by one: there may be a million.
+    names, first, counts = np.unique(
+        np.concatenate([dataset.id_train, dataset.id_test]), return_index=True, return_counts=True
+    )
+    several = np.flatnonzero((counts > 1) & (names != ""))
+    if not several.size:
+        return []
+    name = names[several[first[several].argmin()]]
+    rows = [
+        f"{row} ({split})"
+        for split, ids in (("train", dataset.id_train), ("test", dataset.id_test))
+        for row in np.sort(dataset.row_numbers(split)[ids == name])
+    ]
+    more = ""
+    if several.size > 1:
+        more = ", and 1 more does so" if several.size == 2 else f", and {several.size - 1} more do so"
+    return [f"'{shown(str(name))}' stands in rows {listing(rows)}{more}"]
 
 
 def _alike(column: Column) -> Iterator[str]:

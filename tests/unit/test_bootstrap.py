@@ -203,7 +203,7 @@ def test_flag_of_coverage(n_test, hits, raised):
     found = assemble.flags(differences, models, {}, n_test=n_test)[1]
     assert (found["name"], found["raised"]) == ("coverage_90_off", raised)
     assert f"hold {100 * hits / n_test:.1f} % of the {n_test} test rows" in found["text"]
-    assert "false alarms: at most 1 % of tables with independent rows" in found["text"]
+    assert "false alarms: about 1 % of tables with independent rows" in found["text"]
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_flag_of_the_pit(p_value, observed, raised, shown):
     assert (
         f"Of the 1,200 test rows {100 * observed:.1f} % fall into the lower 30.0 % of what" in found["text"]
     )
-    assert f"{shown}; false alarms: at most 1 % of tables with independent rows" in found["text"]
+    assert f"{shown}; false alarms: about 1 % of tables with independent rows" in found["text"]
 
 
 def test_an_end_that_differs_from_0_by_rounding_alone_is_0():

@@ -37,16 +37,18 @@ def test_the_largest_gap_of_the_pit_is_named():
         assert largest > 0.13
 
 
-def test_a_calibrated_forecast_is_seldom_flagged_and_wide_intervals_are():
+def test_a_calibrated_forecast_is_seldom_flagged_and_wide_or_narrow_intervals_are():
     """Of 400 tables at most 1 % by chance, 4 +- 2; one in 10,000 has more than 12."""
     rng = np.random.default_rng(5)
 
-    def n_raised(n_tables, claimed):
-        found = [calibration.target_calibration(*forecast(rng, 60, claimed))["pit"] for _ in range(n_tables)]
-        return sum(assemble._pit_flag(pit, 60)["raised"] for pit in found)
+    def n_raised(n_tables, claimed, n_rows=60):
+        made = (forecast(rng, n_rows, claimed) for _ in range(n_tables))
+        found = [calibration.target_calibration(*table)["pit"] for table in made]
+        return sum(assemble._pit_flag(pit, n_rows)["raised"] for pit in found)
 
     assert n_raised(400, 1.0) <= 12
     assert n_raised(20, 3.0) >= 18
+    assert n_raised(20, 0.5, n_rows=200) == 20
 
 
 def test_pit_counts_every_row_and_an_overconfident_forecast_fills_the_ends():

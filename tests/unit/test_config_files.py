@@ -26,6 +26,22 @@ FAULTY = {
         ", line 3, column 1: this is not YAML: found unexpected end of stream, while scanning a quoted scalar that "
         "begins in line 1",
     ),
+    "two documents": (
+        b"a: 1\n---\nb: 2\n",
+        ", line 2, column 1: this is not YAML: expected a single document in the stream (line 1), but found another",
+    ),
+    "an anchor that is not there": (
+        b"a: *b\n",
+        ", line 1, column 4: this is not YAML: found undefined alias 'b'; ",
+    ),
+    "brackets beyond all measure": (
+        b"a: " + b"[" * 5000,
+        ": its groups or lists are nested too deeply to be read",
+    ),
+    "two of a name, in JSON with tabs": (
+        b'{\n\t"a": 1,\n\t"a": 2\n}\n',
+        ", line 3, column 2: the key 'a' stands in line 2 already",
+    ),
     "a bell": (b"a: \a\n", ": this is not YAML (unacceptable character #x0007"),
     "another encoding": ("größe: 1".encode("latin-1"), ": this is not UTF-8 text (from byte 3 on)"),
     "two of a name": (
@@ -63,7 +79,9 @@ def test_a_fault_has_file_line_and_column(
         check_syntax(["config.yaml", path])
     (line,) = error.value.errors
     assert line.startswith(f"config.yaml{message}")
-    assert any(word in line for word in ("check the ", "take that ", "save it ", "rename or remove "))
+    assert any(
+        word in line for word in ("check the ", "take that ", "save it ", "rename or remove ", "too deeply")
+    )
 
 
 def test_all_repeated_keys_are_told_in_order(tmp_path: Path) -> None:

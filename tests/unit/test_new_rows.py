@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import os
 
 import numpy as np
 import pandas as pd
@@ -10,7 +11,15 @@ import pytest
 from bnn.__main__ import main
 from bnn.faults import DataError
 from bnn.new_row_files import read_features
-from bnn.new_rows import default_out_path, predict_file, relative_distance
+from bnn.new_rows import (
+    Said,
+    check_place,
+    default_out_path,
+    origin,
+    predict_file,
+    relative_distance,
+    write_log,
+)
 from bnn.preparation import prepare
 from bnn.storage import read_netcdf, write_netcdf
 from scripts import predict
@@ -174,6 +183,16 @@ def test_predictions_of_another_file_of_the_same_name_are_not_replaced(tmp_path,
     (results / "logs" / "predict_rows.log").unlink()
     assert main(second) == 1, "nobody knows whose they are"
     assert "which may be those of another file" in capsys.readouterr().err
+
+
+def test_a_name_of_a_file_that_is_not_utf_8_can_be_written_down(tmp_path):
+    path = tmp_path / os.fsdecode(b"gr\xf6\xc3\x9fe.csv")
+    said = origin(path)
+    assert said == f'of the rows in "{tmp_path}/gr\\\\xf6ße.csv"'
+    write_log(tmp_path, path, Said(["5 rows"], []))
+    default_out_path(tmp_path, path).parent.mkdir()
+    default_out_path(tmp_path, path).touch()
+    check_place(tmp_path, path)
 
 
 def test_the_workflow_says_whose_predictions_are_there(tmp_path, capsys):

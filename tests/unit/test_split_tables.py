@@ -1,5 +1,6 @@
 """Tables from files, split in time, by group and by a column, and series made into tables."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -125,6 +126,18 @@ def test_a_name_of_several_rows_and_levels_that_are_alike_are_said(tmp_path: Pat
     assert said.endswith(", and 1 more does so")
     name = said.partition("'")[2].partition("'")[0]
     assert name in ("n0", "n1") and of[name] in said and said.count("(t") == 2
+    # Rows of a split come in the order of the file, whatever the lot.
+    numbers = {split: np.sort(found.row_numbers(split)) for split in ("train", "test")}
+    same = dataclasses.replace(
+        found,
+        id_train=np.full(len(found.row_train), "n"),
+        id_test=np.array(["n", *[""] * (len(found.row_test) - 1)]),
+    )
+    (said,) = next(column["doubts"] for column in about_columns(same) if column["name"] == "name")
+    assert said.startswith(
+        f"'n' stands in rows {numbers['train'][0]} (train), {numbers['train'][1]} (train), "
+    )
+    assert said.endswith(f"and {len(found.row_train) + 1 - 10} more")
     grouped = made(tmp_path / "a.csv", text, row_id="name", method="group", column="name")
     assert [(c["kind"], c["doubts"]) for c in about_columns(grouped) if c["name"] == "name"] == [
         ("aside", [])
