@@ -31,7 +31,8 @@ class CompiledPasses:
     """Compiled forward and backward passes of one network over one table; see `bnn.network.Passes`.
 
     The compiler runs at the first pass, some three seconds, once for each type of number on a machine; what it makes
-    is kept in `__pycache__` beside this file, or where the environment variable NUMBA_CACHE_DIR says.
+    is kept in `__pycache__` beside this file, or where the environment variable NUMBA_CACHE_DIR says. Threads must not
+    share an object: what a forward pass leaves behind is kept in it for the backward pass.
 
     Parameters
     ----------
