@@ -6,12 +6,12 @@ the JSON schema and the tables of keys from the model.
 
 import difflib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from bnn.config_base import MAX_SEED
-from bnn.config_errors import ConfigError, Problem, find_problems
+from bnn.config_errors import UNKNOWN, ConfigError, Problem, find_problems
 from bnn.config_model import (
     NAME_PATTERN,
     Config,
@@ -62,10 +62,13 @@ def load(raw: Any) -> Config:
     errors = [_line(problem.path, problem.message) for problem in shared_problems]
     datasets = raw.get("datasets")
     if not isinstance(datasets, Mapping) or not datasets:
-        errors.append(
-            "datasets: there is no dataset to run; name at least one, such as "
-            "`datasets: {iris: {task: classification, source: {kind: sklearn, name: iris}}}`"
-        )
+        fault = "there is no dataset to run; name at least one"
+        if datasets and isinstance(datasets, list):
+            fault = "must be names with keys below each, not a list: write the name in place of the dash"
+        elif datasets:
+            fault = "must be names with keys below each"
+        example = "`datasets: {iris: {task: classification, source: {kind: sklearn, name: iris}}}`"
+        errors.append(f"datasets: {fault}, such as {example}")
         raise ConfigError(errors)
     inherited = {key: value for key, value in shared.items() if key in Settings.model_fields}
     resolved: dict[str, DatasetSettings] = {}
@@ -76,7 +79,7 @@ def load(raw: Any) -> Config:
         else:
             merged = merge(inherited, own)
             problems = find_problems(DatasetSettings, merged)
-            found += [p for p in problems if p not in shared_problems or _sets(own, p.path)]
+            found += [p for p in problems if not _is_among(p, shared_problems) or _sets(own, p.path)]
             if not problems:
                 resolved[name] = _resolve(DatasetSettings.model_validate(merged))
                 found += _contradictions(own, resolved[name])
@@ -158,6 +161,16 @@ def _name_problems(name: Any) -> list[Problem]:
     if name in RESERVED_NAMES:
         return [Problem((), "results/ has a folder of this name of its own; choose another name")]
     return []
+
+
+def _is_among(problem: Problem, shared: Sequence[Problem]) -> bool:
+    """Return whether a problem is one of the shared settings, whose hints may name other places for an unknown key."""
+    return problem in shared or any(
+        problem.path == other.path
+        and problem.message.startswith(UNKNOWN)
+        and other.message.startswith(UNKNOWN)
+        for other in shared
+    )
 
 
 def _sets(own: Any, path: tuple[str, ...]) -> bool:

@@ -9,6 +9,9 @@ from pydantic import BaseModel, ValidationError
 
 Schema = dict[str, Any]
 
+UNKNOWN = "unknown key"
+"""How the message about a key that there is not begins."""
+
 
 class ConfigError(ValueError):
     """The config is wrong; the message lists every error.
@@ -146,7 +149,7 @@ def _unknown_key(key: Any, path: tuple[str, ...], node: Schema, schema: Schema) 
         hint = f"It belongs in {' or '.join(elsewhere[:3])}. "
     else:
         hint = ""
-    return f"unknown key. {hint}Allowed here: {', '.join(allowed)}"
+    return f"{UNKNOWN}. {hint}Allowed here: {', '.join(allowed)}"
 
 
 def _explain(detail: dict[str, Any], schema: Schema) -> Problem:

@@ -56,6 +56,9 @@ class Progress:
     def advance(self, phase: str, details: Callable[[], str]) -> None:
         """Count one step; `details` is asked for its text only when something is shown."""
         self.done += 1
+        if self.done == self._first + 1:
+            # In the first step compilers run and caches fill: it says nothing about the others.
+            self._start = time.monotonic()
         # Looking at the clock costs as much as a small NumPy call, so only every 16th step does.
         if self.done % 16 and self.done != self.total:
             return
@@ -66,7 +69,8 @@ class Progress:
             self._last_look = now
         is_time = now - self._last_line >= _SECONDS_BETWEEN_LINES or self.done == self.total
         if self.log is not None and is_time:
-            seconds_left = (now - self._start) / (self.done - self._first) * (self.total - self.done)
+            n_timed = max(self.done - self._first - 1, 1)
+            seconds_left = (now - self._start) / n_timed * (self.total - self.done)
             share = f"{self.done}/{self.total}"
             print(
                 f"{self.label}: {phase}, step {share}, {details()}, {seconds_left:.0f} s left",

@@ -34,9 +34,12 @@ def standout_rows(
         assert forecast is not None
         nll = forecast.nll
     order = {"most_uncertain": summary.total, "most_wrong": nll}
+    # Zeros and ones are inputs of scale 1; their standard deviation is less, the more so the rarer one of them is.
+    deviation = dataset.x_train.std(axis=0)
+    deviation = np.where(deviation > 0, deviation, 1.0)
     return {
         name: [
-            names | _entry(dataset, summary, forecast, nll, index)
+            names | _entry(dataset, summary, forecast, nll, deviation, index)
             for index, names in zip(found, row_entries(dataset, "test", found), strict=True)
         ]
         for name, found in ((name, _largest(values)) for name, values in order.items())
@@ -53,9 +56,10 @@ def _entry(
     summary: ClassSummary | TargetSummary,
     forecast: TargetForecast | None,
     nll: np.ndarray,
+    deviation: np.ndarray,
     index: int,
 ) -> dict[str, Any]:
-    standardised = dataset.x_test[index]
+    inputs = dataset.x_test[index]
     parts = {name: getattr(summary, name)[index] for name in ("total", "aleatoric", "epistemic")}
     entry: dict[str, Any] = {}
     if isinstance(summary, ClassSummary):
@@ -72,6 +76,6 @@ def _entry(
     return entry | {
         "nll": float(nll[index]),
         **{name: float(value) for name, value in parts.items()},
-        "features": (dataset.feature_mean + dataset.feature_scale * standardised).tolist(),
-        "standardised": standardised.tolist(),
+        "features": (dataset.feature_mean + dataset.feature_scale * inputs).tolist(),
+        "standardised": (inputs / deviation).tolist(),
     }

@@ -7,6 +7,7 @@ NOT_AVAILABLE = "n/a"
 _MINUS = "\N{MINUS SIGN}"
 _SUPERSCRIPT = str.maketrans("-0123456789", "\N{SUPERSCRIPT MINUS}⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MAX_DIGITS = 6
+_LARGEST_WHOLE = 1e6
 _MORE_PLACES = 3
 """Places beyond those that an error supports, at most, to show on which side of 0 an end lies"""
 
@@ -25,7 +26,12 @@ def number(value: float | None, digits: int = 4) -> str:
 
 
 def as_given(value: float | None) -> str:
-    """Format a value of a column without commas: it may be a year, or a number that names something."""
+    """Format a value of a column without commas: it may be a year, or a number that names something.
+
+    A whole number has no decimals: it is what the table holds, whatever rounding did to it on its way here.
+    """
+    if value and abs(value) < _LARGEST_WHOLE and math.isclose(value, round(value), rel_tol=1e-9):
+        return _fixed(round(value), 0).replace(",", "")
     return number(value).replace(",", "")
 
 
@@ -115,6 +121,11 @@ def percent(value: float | None, mcse: float | None = None) -> str:
 def level(share: float) -> str:
     """Format a round share, such as what an interval promises: `95 %`."""
     return f"{100 * share:g} %"
+
+
+def unbroken(text: str) -> str:
+    """Keep a number, its error and its sign of percent on one line."""
+    return text.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}").replace(" %", "\N{NO-BREAK SPACE}%")
 
 
 def squared(unit: str) -> str:

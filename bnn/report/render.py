@@ -181,6 +181,7 @@ def _environment() -> Environment:
         environment.globals[name] = Markup((_TEMPLATES / file).read_text(encoding="utf-8"))
     environment.filters["count"] = formatting.count
     environment.filters["level"] = formatting.level
+    environment.filters["unbroken"] = formatting.unbroken
     return environment
 
 

@@ -76,7 +76,7 @@ class Page(HTMLParser):
     def handle_data(self, data: str) -> None:
         if {"style", "script"} & set(self.unclosed):
             return
-        self.text += data
+        self.text += data.replace("\N{NO-BREAK SPACE}", " ")
         if {"td", "th"} & set(self.unclosed):
             (self.remarks_of_rows if self.in_remark else self.rows)[-1][-1] += data
 

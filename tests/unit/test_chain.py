@@ -398,6 +398,18 @@ def test_progress_writes_few_lines_and_ends_with_the_last_step():
     assert len(lines) <= 3
 
 
+def test_the_first_step_does_not_count_for_the_time_that_is_left(monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr("bnn.progress.time.monotonic", lambda: now[0])
+    log = io.StringIO()
+    progress = Progress("toy", 1000, log=log)
+    now[0] = 60.0  # a compiler, say
+    for _ in range(16):
+        progress.advance("draws", lambda: "")
+        now[0] += 1.0
+    assert log.getvalue() == "toy: draws, step 16/1000, , 984 s left\n"
+
+
 def test_progress_shows_a_bar_on_a_terminal_only():
     class Terminal(io.StringIO):
         def isatty(self):

@@ -278,7 +278,7 @@ def test_a_contradiction_between_shared_keys_is_reported_once() -> None:
     assert line.startswith("diagnostics: rhat_warn (2)")
 
 
-@pytest.mark.parametrize("raw", [{}, {"datasets": None}, {"datasets": {}}, {"datasets": ["iris"]}])
+@pytest.mark.parametrize("raw", [{}, {"datasets": None}, {"datasets": {}}, {"datasets": []}])
 def test_a_config_without_datasets_is_explained(raw: dict[str, Any]) -> None:
     (line,) = errors_of(raw)
     assert line.startswith(
@@ -286,6 +286,22 @@ def test_a_config_without_datasets_is_explained(raw: dict[str, Any]) -> None:
     )
     example = re.search("`(.*)`", line)
     assert example and list(load(yaml.safe_load(example[1])).datasets) == ["iris"]
+
+
+@pytest.mark.parametrize(
+    ("datasets", "fault"),
+    [([{"name": "iris"}], "not a list: write the name in place"), ("iris", "must be names")],
+)
+def test_datasets_that_are_no_group_of_names_are_not_called_absent(datasets: Any, fault: str) -> None:
+    (line,) = errors_of({"datasets": datasets})
+    assert line.startswith("datasets: must be names with keys below each") and fault in line
+
+
+def test_an_unknown_shared_key_that_belongs_elsewhere_is_reported_once() -> None:
+    (line,) = errors_of({"prior": {"scale": 2}, **with_iris()})
+    assert line.startswith("prior.scale: unknown key. It belongs in prior.weights.scale")
+    lines = errors_of({"prior": {"scale": 2}, **with_iris(prior={"scale": 3})})
+    assert [line.split(":")[0] for line in lines] == ["prior.scale", "datasets.iris.prior.scale"]
 
 
 def test_errors_are_found_even_without_datasets() -> None:

@@ -134,6 +134,22 @@ def test_rows_go_by_the_number_and_the_name_that_the_file_has(tmp_path):
     assert (scores["first_row"], scores["id_name"]) == (2, "site")
 
 
+def test_the_distance_of_zeros_and_ones_is_in_their_standard_deviations(tmp_path):
+    own = make_dataset("regression")
+    rare = np.where(np.arange(len(own.x_train)) == 0, 1.0, 0.0)
+    x_train = np.column_stack([rare - rare.mean(), own.x_train[:, 1]])
+    x_test = np.column_stack([np.full(len(own.x_test), 1 - rare.mean()), own.x_test[:, 1]])
+    mean, scale = (
+        np.array([value, of[1]]) for value, of in ((rare.mean(), own.feature_mean), (1.0, own.feature_scale))
+    )
+    dataset = dataclasses.replace(own, x_train=x_train, x_test=x_test, feature_mean=mean, feature_scale=scale)
+    idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=20))
+    scores, _ = evaluate(idata, dataset, any_references(dataset))
+    for entry in scores["rows"]["most_wrong"]:
+        assert entry["features"][0] == pytest.approx(1)
+        assert entry["standardised"][0] == pytest.approx((1 - rare.mean()) / rare.std())
+
+
 @pytest.mark.parametrize(
     ("start", "step", "is_date", "first"),
     [

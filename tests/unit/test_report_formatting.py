@@ -1,5 +1,7 @@
 """Numbers of the report: as many digits as their error supports."""
 
+import math
+
 import pytest
 
 from bnn.report import formatting
@@ -63,8 +65,16 @@ def test_a_value_of_a_column_may_be_a_name_and_a_probability_below_1_does_not_re
         "0.2000",
         "n/a",
     ]
+    rounded = [
+        formatting.as_given(value) for value in (1 - 1e-15, 20 + 4e-15, -3.0, 0.0, 1e-12, math.nan, math.inf)
+    ]
+    assert rounded == ["1", "20", "\N{MINUS SIGN}3", "0", "1.000 × 10⁻¹²", "n/a", "n/a"]
     shown = [formatting.probability(value, 2) for value in (0.534, 0.998, 0.99997, 1.0, 0.0, 1e-7, None)]
     assert shown == ["0.53", "0.998", "0.99997", "1.0", "0", "1.0 × 10⁻⁷", "n/a"]
+
+
+def test_a_number_stays_on_the_line_of_its_error_and_its_sign_of_percent() -> None:
+    assert formatting.unbroken("is 94.6 ± 1.5 % here").split(" ") == ["is", "94.6\xa0±\xa01.5\xa0%", "here"]
 
 
 def test_numbers_are_formatted_for_people() -> None:

@@ -109,6 +109,17 @@ def test_the_answer_is_three_sentences_with_numbers(task: str) -> None:
     assert "tells noised ones from test rows worst, with an AUROC of 0.81 ± 0.02 (0.5" in answer[2]
 
 
+def test_the_comparison_says_what_always_naming_the_largest_class_would_get_right() -> None:
+    metrics = inputs.make_metrics("classification")
+    report = metrics["classification_report"]["test"]["bnn"]
+    report[:] = [entry | {"support": size} for entry, size in zip(report, (2, 16, 2), strict=True)]
+    assert (
+        " test rows, of which 80.0 % are of one class, versicolor, the accuracy is "
+        in sentences.comparison(metrics)
+    )
+    assert "class" not in sentences.comparison(inputs.make_metrics("regression"))
+
+
 @pytest.mark.parametrize(
     ("lower", "upper", "words"),
     [

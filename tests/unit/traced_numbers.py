@@ -105,6 +105,9 @@ def untraced(html: str, forms: set[str]) -> list[str]:
 def derived(metrics: Mapping[str, Any], diagnostics: Mapping[str, Any]) -> list[Any]:
     """Return the few figures that the page computes, computed here once more."""
     figures: list[Any] = [len(metrics["class_names"])]
+    if "classification_report" in metrics:  # the share of the largest class among the test rows
+        sizes = [entry["support"] for entry in metrics["classification_report"]["test"]["linear"]]
+        figures.append(max(sizes) / sum(sizes))
     figures += range(1, len(diagnostics["findings"]))  # those that the first sentence does not say
     largest = [split["rhat_max"] for split in diagnostics["predictions"].values()]
     for rhat in (*largest, diagnostics["log_density"]["rhat"]):
