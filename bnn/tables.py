@@ -264,7 +264,11 @@ def _check_shown(name: str, texts: Sequence[str], codes: np.ndarray, first_row: 
 def _check_missing(name: str, is_missing: np.ndarray, first_row: int) -> None:
     rows = np.flatnonzero(is_missing)
     if rows.size:
-        more = f" (and in {rows.size - 1} more rows of the column)" if rows.size > 1 else ""
+        more = (
+            f" (and in {rows.size - 1} more row{'s' * (rows.size > 2)} of the column)"
+            if rows.size > 1
+            else ""
+        )
         raise DataError(
             f"column '{name}', row {rows[0] + first_row}: the value is missing{more}; fill it in, or remove the row"
         )

@@ -26,7 +26,7 @@ _ROW_NUMBER = re.compile(r"(.*[_ .-])?id|index|rownames|unnamed.*|row[_ ]?(numbe
 
 def missing_error(name: str, place: int, count: int, first_row: int) -> DataError:
     """Return the error for a value that is missing, the first of some in the column."""
-    more = f" (and in {count - 1} more rows of the column)" if count > 1 else ""
+    more = f" (and in {count - 1} more row{'s' * (count > 2)} of the column)" if count > 1 else ""
     return DataError(
         f"column '{name}', row {place + first_row}: the value is missing{more}; fill it in, remove row or column, or "
         "set columns.missing: impute"

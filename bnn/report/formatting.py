@@ -7,7 +7,8 @@ NOT_AVAILABLE = "n/a"
 _MINUS = "\N{MINUS SIGN}"
 _SUPERSCRIPT = str.maketrans("-0123456789", "\N{SUPERSCRIPT MINUS}⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MAX_DIGITS = 6
-_LARGEST_WHOLE = 1e6
+_LARGEST_WHOLE = 2.0**53
+"""Above it not every whole number has a float."""
 _MORE_PLACES = 3
 """Places beyond those that an error supports, at most, to show on which side of 0 an end lies"""
 

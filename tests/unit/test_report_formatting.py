@@ -59,9 +59,9 @@ def test_differences_have_a_sign_and_distances_a_unit() -> None:
 
 
 def test_a_value_of_a_column_may_be_a_name_and_a_probability_below_1_does_not_read_1() -> None:
-    assert [formatting.as_given(value) for value in (2015.0, 104233.0, 0.2, None)] == [
+    assert [formatting.as_given(value) for value in (2015.0, 20150131.0, 0.2, None)] == [
         "2015",
-        "104233",
+        "20150131",
         "0.2000",
         "n/a",
     ]
