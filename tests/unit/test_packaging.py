@@ -248,12 +248,8 @@ def test_make_alone_lists_what_it_can_do(tmp_path: Path) -> None:
 def test_results_and_test_run_what_the_readme_says(tmp_path: Path) -> None:
     """In the order set up, then run; shown, not run."""
     results = _make(tmp_path / "clone", "--dry-run", "results").stdout
-    assert (
-        0
-        < results.index("--require-hashes")
-        < results.index("--editable .")
-        < results.index(f"--cores {min(4, os.cpu_count() or 1)}")
-    )
+    cores = f"--cores {min(4, os.cpu_count() or 1)}"
+    assert 0 < results.index("--require-hashes") < results.index("--editable .") < results.index(cores)
     tests = _make(tmp_path / "clone", "--dry-run", "test").stdout
     assert "--cov-fail-under=95" in tests
 
