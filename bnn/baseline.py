@@ -15,9 +15,10 @@ import numpy as np
 from bnn.datasets import Dataset
 from bnn.layout import ParameterLayout
 from bnn.likelihoods import softmax
+from bnn.linear import fit_logistic, fit_ridge
 from bnn.network import Network
 from bnn.seeding import Stream, chain_rng
-from bnn.training import BaselineSettings, TrainedNetwork, train
+from bnn.training import BaselineSettings, TrainedNetwork, balanced_weights, train
 
 
 def network_predictions(
@@ -79,35 +80,23 @@ def predict(dataset: Dataset, network: Network, theta: np.ndarray, x: np.ndarray
 
 
 def linear_predictions(dataset: Dataset, *, class_weight: str) -> dict[str, np.ndarray]:
-    """Fit scikit-learn's logistic or ridge regression, its penalty chosen by cross-validation, and predict
-    like the network. `class_weight` is that of `BaselineSettings`, for logistic regression.
+    """Fit logistic or ridge regression, its penalty chosen by cross-validation, and predict like the network.
 
-    The noise scale of ridge regression is the residual standard deviation on train with as many degrees of
-    freedom taken off as there are coefficients.
+    `class_weight` is that of `BaselineSettings`, for logistic regression. The noise scale of ridge regression is the
+    residual standard deviation on train with as many degrees of freedom taken off as there are coefficients.
     """
+    x, y = dataset.x_train, dataset.y_train
     if dataset.task == "classification":
-        from sklearn.linear_model import LogisticRegression
-        from sklearn.model_selection import GridSearchCV, StratifiedKFold
-
-        folds = int(min(5, np.bincount(dataset.y_train).min()))
-        # At its default tolerance, probabilities of nearly separable classes are still off by some hundredths.
-        model = LogisticRegression(
-            tol=1e-6, max_iter=5000, class_weight="balanced" if class_weight == "balanced" else None
-        )
-        if folds >= 2:
-            grid = {"C": np.logspace(-3, 3, 13)}
-            model = GridSearchCV(model, grid, cv=StratifiedKFold(folds), scoring="neg_log_loss")
-        model.fit(dataset.x_train, dataset.y_train)
+        row_weights = balanced_weights(y) if class_weight == "balanced" else None
+        logistic = fit_logistic(x, y, n_classes=dataset.n_outputs, row_weights=row_weights)
         return {
-            "train_probability": model.predict_proba(dataset.x_train),
-            "test_probability": model.predict_proba(dataset.x_test),
+            "train_probability": logistic.predict_probability(x),
+            "test_probability": logistic.predict_probability(dataset.x_test),
         }
-    from sklearn.linear_model import RidgeCV
-
-    ridge = RidgeCV(alphas=np.logspace(-3, 4, 29)).fit(dataset.x_train, dataset.y_train)
-    fitted = ridge.predict(dataset.x_train)
-    freedom = max(1, len(fitted) - dataset.x_train.shape[1] - 1)
-    noise = np.sqrt(np.sum((fitted - dataset.y_train) ** 2) / freedom)
+    ridge = fit_ridge(x, y)
+    fitted = ridge.predict(x)
+    freedom = max(1, len(y) - x.shape[1] - 1)
+    noise = np.sqrt(np.sum((fitted - y) ** 2) / freedom)
     return {
         "train_mean": dataset.target_mean + dataset.target_scale * fitted,
         "test_mean": dataset.target_mean + dataset.target_scale * ridge.predict(dataset.x_test),
@@ -133,14 +122,6 @@ def naive_predictions(dataset: Dataset) -> dict[str, np.ndarray]:
     return found | {"noise_scale": np.maximum(noise, 1e-6 * dataset.target_scale)}
 
 
-def _fetch_scikit_learn(task: str) -> None:
-    """Import what the linear model needs, a second's work that is no training."""
-    import sklearn.linear_model
-
-    if task == "classification":
-        import sklearn.model_selection  # noqa: F401
-
-
 def fit_references(
     dataset: Dataset, network: Network, settings: BaselineSettings, *, seed: int, n_members: int
 ) -> tuple[dict[str, tuple[tuple[str, ...], np.ndarray]], dict[str, Any]]:
@@ -159,7 +140,6 @@ def fit_references(
     n_members
         Networks of the ensemble, none of which is the baseline.
     """
-    _fetch_scikit_learn(dataset.task)
     times = [time.perf_counter()]
     single, (fit,) = network_predictions(dataset, network, settings, [chain_rng(seed, Stream.BASELINE)])
     times.append(time.perf_counter())

@@ -214,18 +214,12 @@ def test_regression_is_in_target_units_with_a_noise_scale_from_rows_not_fitted(d
     assert 40 < predictions["noise_scale"][0] < 80, "disease progression runs from 25 to 346"
 
 
-def test_linear_reference_is_scikit_learns(diabetes, iris):
-    from sklearn.linear_model import LinearRegression
-
+def test_linear_reference_is_in_target_units_with_the_noise_of_its_residuals(diabetes, iris):
     linear = linear_predictions(diabetes, class_weight="none")
-    plain = LinearRegression().fit(diabetes.x_train, diabetes.y_train).predict(diabetes.x_test)
-    plain = diabetes.target_mean + diabetes.target_scale * plain
-    # A ridge penalty chosen by cross-validation moves the least-squares predictions by little.
-    assert np.corrcoef(linear["test_mean"], plain)[0, 1] > 0.99
-    assert np.sqrt(np.mean((linear["test_mean"] - plain) ** 2)) < 0.15 * linear["noise_scale"]
     residual = linear["train_mean"] - diabetes.target_mean - diabetes.target_scale * diabetes.y_train
     n, p = diabetes.x_train.shape
     assert linear["noise_scale"] == pytest.approx(np.sqrt(np.sum(residual**2) / (n - p - 1)))
+    assert 45 < linear["noise_scale"] < 65, "disease progression runs from 25 to 346"
     probability = linear_predictions(iris, class_weight="none")["test_probability"]
     assert probability.shape == (30, 3)
     assert (probability.argmax(axis=1) == iris.y_test).mean() > 0.9
