@@ -30,7 +30,7 @@ _NEW_ROWS = 1000
 # Interpreter and libraries: what a script needs on the smallest of tables.
 _BASE_MB = {
     "prepare": 185,
-    "fit_baseline": 185,
+    "fit_baseline": 105,
     "sample_chain": 65,
     "combine": 65,
     "diagnose": 65,
