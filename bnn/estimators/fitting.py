@@ -79,7 +79,6 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
                 n_classes=dataset.n_classes,
                 chains=tuple(batch.tolist()),
                 settings=chain_settings(settings),
-                code="",
                 path=folder / f"chain_{batch[0]}.nc",
                 folder=folder / f"chain_{batch[0]}.state",
                 checkpoint_seconds=_NEVER,
