@@ -1,6 +1,7 @@
 # Checks the config before any job starts, and holds what the rules share. No science here.
 import json
 import re
+import shlex
 import sys
 from functools import cache
 from pathlib import Path
@@ -10,20 +11,21 @@ from snakemake_interface_executor_plugins.settings import ExecMode
 import bnn
 from bnn.config import chain_settings, check_files, load, runs
 from bnn.footprint import request_mb, summary, table_of, with_lags
-from bnn.locks import NO_LOCKS, FolderLock
+from bnn.processes import left_locked
 from bnn.sourcecode import code_digest
 
-# A Snakemake that a job starts (on a cluster, in a container) is not the one that locks the folder, and one that runs
-# nothing leaves locks alone.
-FOLDER_LOCK = FolderLock(".snakemake")
-if workflow.exec_mode == ExecMode.DEFAULT and not (
-    workflow.output_settings.dryrun or set(NO_LOCKS) & set(sys.argv)
+# Snakemake's own error says in many lines what the one line here says. A job's own Snakemake (on a cluster, in a
+# container) makes no locks, and neither does a dry run.
+if (
+    workflow.exec_mode == ExecMode.DEFAULT
+    and not workflow.output_settings.dryrun
+    and not {"--unlock", "--nolock"} & set(sys.argv)
+    and left_locked(".")
 ):
-    FOLDER_LOCK.enter()
-
-
-onstart:
-    FOLDER_LOCK.started()
+    raise WorkflowError(
+        f"A Snakemake that was killed left this folder locked. Type this, then the same command again:\n"
+        f"{shlex.join(['snakemake', '--unlock', *sys.argv[1:]])}"
+    )
 
 
 try:
