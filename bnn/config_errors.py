@@ -12,6 +12,11 @@ Schema = dict[str, Any]
 UNKNOWN = "unknown key"
 """How the message about a key that there is not begins."""
 
+REMOVED = {
+    "source.kind: tsv": 'is no longer tsv: write `kind: csv` and `separator: "\\t"`',
+}
+"""What there was, a key or a key with a value, each below the dataset -> what to write instead."""
+
 
 class ConfigError(ValueError):
     """The config is wrong; the message lists every error.
@@ -176,6 +181,8 @@ def _explain(detail: dict[str, Any], schema: Schema) -> Problem:
         found = detail["input"].get(key) if isinstance(detail["input"], Mapping) else None
         if found is None:
             return Problem((*path, key), f"is missing; it must be {choices}")
+        if (remedy := REMOVED.get(f"{'.'.join((*path, key))}: {found}")) is not None:
+            return Problem((*path, key), remedy)
         return Problem((*path, key), f"must be {choices}, not {_show(found)}")
     if detail["type"] == "value_error":
         return Problem(tuple(path), str(detail["ctx"]["error"]))

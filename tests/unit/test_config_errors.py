@@ -68,6 +68,7 @@ task: regression, source: >> x.source: must be a group of keys (lines indented b
 task: regression, source: iris >> x.source: must be a group of keys (lines indented below it), not 'iris'
 task: regression, source: {} >> x.source.kind: is missing; it must be one of csv, openml, parquet, sklearn
 task: regression, source: {kind: sql} >> x.source.kind: must be one of csv, openml, parquet, sklearn, synthetic,
+task: regression, source: {kind: tsv, path: a, target: y} >> x.source.kind: is no longer tsv: write `kind: csv` and `separator: "\\t"`
 task: regression, source: {kind: sklearn} >> x.source.name: is missing; it must be one of iris, wine, breast
 task: regression, source: {kind: sklearn, name: irs} >> x.source.name: must be one of iris, wine, breast_cancer,
 task: regression, source: {kind: csv, path: a} >> source.target: is missing; it must be text that is not empty
