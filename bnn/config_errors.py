@@ -13,6 +13,10 @@ UNKNOWN = "unknown key"
 """How the message about a key that there is not begins."""
 
 REMOVED = {
+    "evaluation.sensitivity_rerun": (
+        "is no longer a key: write a second dataset with the same lines and "
+        "`prior: {weights: {scale: ...}, biases: {scale: ...}}`, each scale times a factor"
+    ),
     "source.kind: tsv": 'is no longer tsv: write `kind: csv` and `separator: "\\t"`',
 }
 """What there was, a key or a key with a value, each below the dataset -> what to write instead."""
@@ -172,7 +176,8 @@ def _explain(detail: dict[str, Any], schema: Schema) -> Problem:
         else:
             path.append(str(part))
             if part not in node["properties"]:
-                return Problem(tuple(path), _unknown_key(part, tuple(path), node, schema))
+                removed = REMOVED.get(".".join(path))
+                return Problem(tuple(path), removed or _unknown_key(part, tuple(path), node, schema))
             node = node["properties"][part]
     node = resolve(node, schema)
     if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):

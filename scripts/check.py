@@ -7,7 +7,7 @@ from bnn.posterior_file import PosteriorFile
 from bnn.storage import read_netcdf
 
 
-def main(data_path, baseline_path, posterior_path, rerun_paths, json_path, netcdf_path, settings):
+def main(data_path, baseline_path, posterior_path, json_path, netcdf_path, settings):
     """Write checks.json and checks.nc of one dataset.
 
     Parameters
@@ -18,22 +18,16 @@ def main(data_path, baseline_path, posterior_path, rerun_paths, json_path, netcd
         The trained references.
     posterior_path
         InferenceData of the chains.
-    rerun_paths
-        Chains under other scales of the prior, all those of the first of `evaluation.prior_factors` first; or none.
     json_path, netcdf_path
         Where the checks, and the arrays of their figures, go.
     settings
         Sections `seed`, `network`, `prior`, `likelihood` and `evaluation` of the dataset's config.
     """
-    factors = settings["evaluation"]["prior_factors"]
-    n_files = len(rerun_paths) // len(factors) if factors else 0
-    parts = [rerun_paths[i * n_files : (i + 1) * n_files] for i in range(len(factors))]
     summary, variables = check(
         PosteriorFile(posterior_path),
         Dataset.load(data_path),
         read_netcdf(baseline_path)[0],
         settings,
-        reruns=dict(zip(factors, parts, strict=True)) if rerun_paths else {},
     )
     save(summary, variables, json_path=json_path, netcdf_path=netcdf_path)
 
@@ -44,7 +38,6 @@ if "snakemake" in globals():
             snakemake.input.data,
             snakemake.input.baseline,
             snakemake.input.posterior,
-            snakemake.input.reruns,
             snakemake.output.summary,
             snakemake.output.arrays,
             snakemake.params.settings,

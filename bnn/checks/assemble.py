@@ -35,8 +35,6 @@ def check(
     dataset: Dataset,
     references: Mapping[str, np.ndarray],
     settings: Mapping[str, Any],
-    *,
-    reruns: Mapping[float, Sequence[str]],
 ) -> tuple[dict[str, Any], dict[str, Variable]]:
     """Make all checks of one dataset.
 
@@ -50,8 +48,6 @@ def check(
         Variables of the file of `bnn.baseline.fit_references`.
     settings
         Sections `seed`, `network`, `prior`, `likelihood` and `evaluation` of the dataset's config.
-    reruns
-        Factor of the prior's scales -> files of chains that were run under that prior.
 
     Returns
     -------
@@ -90,7 +86,6 @@ def check(
             predictor,
             prior=settings["prior"],
             factors=tuple(settings["evaluation"]["prior_factors"]),
-            reruns=reruns,
         ),
         "out_of_distribution": novelty,
         "hole": hole(dataset, predictor, theta, ordinary, references, rngs[2]),

@@ -19,7 +19,7 @@ from bnn.checks.sensitivity import prior_sensitivity
 from bnn.network import Network
 from bnn.posterior import make_network, make_prior
 from bnn.predictive import make_predictor
-from bnn.storage import read_json, read_netcdf, write_netcdf
+from bnn.storage import read_json, read_netcdf
 from bnn.training import BaselineSettings
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
@@ -43,7 +43,7 @@ SETTINGS = {
     "network": NETWORK,
     "prior": PRIOR,
     "likelihood": LIKELIHOOD,
-    "evaluation": {"prior_factors": [0.5, 0.95], "sensitivity_rerun": False},
+    "evaluation": {"prior_factors": [0.5, 0.95]},
 }
 TRAINING = BaselineSettings(
     learning_rate=0.02,
@@ -66,7 +66,7 @@ def test_what_is_in_the_files(tmp_path, task):
     idata = combined(dataset, paths)
     variables, _ = fit_references(dataset, make_network(dataset, NETWORK), TRAINING, seed=1, n_members=2)
     references = {name: values for name, (_, values) in variables.items()}
-    summary, arrays = check(idata, dataset, references, SETTINGS, reruns={})
+    summary, arrays = check(idata, dataset, references, SETTINGS)
     save(summary, arrays, json_path=tmp_path / "checks.json", netcdf_path=tmp_path / "checks.nc")
     found, stored = read_json(tmp_path / "checks.json"), read_netcdf(tmp_path / "checks.nc")[0]
     documented = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
@@ -97,7 +97,7 @@ def test_what_is_in_the_files(tmp_path, task):
             np.abs(dataset.target_mean + dataset.target_scale * dataset.y_train - mean) / noise[..., None]
         )
         assert named[0]["row"] == dataset.row_train[residual.mean(axis=(0, 1)).argmax()]
-    again, _ = check(idata, dataset, references, SETTINGS, reruns={})
+    again, _ = check(idata, dataset, references, SETTINGS)
     assert json.dumps(again) == json.dumps(summary), "the same seed gives the same checks"
 
 
@@ -276,21 +276,15 @@ def linear_run(tmp_path_factory):
     predictor = make_predictor(dataset, network=LINEAR, likelihood=KNOWN_NOISE)
     paths = write_chains(folder, exact_draws(dataset, 1.0, 4000, 0), predictor.layout)
     idata = combined(dataset, paths, network=LINEAR, likelihood=KNOWN_NOISE)
-    rerun = folder / "rerun.nc"
-    theta = exact_draws(dataset, 3.0, 4000, 1)
-    attributes = {"dataset": "toy", "layout": predictor.layout.to_json()}
-    write_netcdf(rerun, {"theta": (("chain", "draw", "param"), theta)}, attributes)
-    return dataset, idata, predictor, str(rerun)
+    return dataset, idata, predictor
 
 
-def test_reweighted_and_rerun_scores_are_the_exact_ones_of_a_conjugate_model(linear_run):
-    dataset, idata, predictor, rerun = linear_run
-    found = prior_sensitivity(
-        idata, dataset, predictor, prior=PRIOR, factors=(0.8, 1.25, 3.0), reruns={3.0: [rerun]}
-    )
+def test_reweighted_scores_are_the_exact_ones_of_a_conjugate_model(linear_run):
+    dataset, idata, predictor = linear_run
+    found = prior_sensitivity(idata, dataset, predictor, prior=PRIOR, factors=(0.8, 1.25))
     entries = {entry["factor"]: entry for entry in found["factors"]}
     methods = {factor: entry["method"] for factor, entry in entries.items()}
-    assert methods == {0.8: "reweighted", 1.0: "as run", 1.25: "reweighted", 3.0: "rerun"}
+    assert methods == {0.8: "reweighted", 1.0: "as run", 1.25: "reweighted"}
     exact = {factor: exact_scores(dataset, factor) for factor in entries}
     assert exact[0.8][0] - exact[1.25][0] > 0.01 or exact[1.25][0] - exact[0.8][0] > 0.01, (
         "the prior hardly matters: the test shows nothing"
@@ -308,23 +302,18 @@ def test_reweighted_and_rerun_scores_are_the_exact_ones_of_a_conjugate_model(lin
 
 
 def test_a_prior_far_away_needs_a_rerun_and_has_no_scores(linear_run):
-    dataset, idata, predictor, _ = linear_run
-    found = prior_sensitivity(idata, dataset, predictor, prior=PRIOR, factors=(0.05,), reruns={})
+    dataset, idata, predictor = linear_run
+    found = prior_sensitivity(idata, dataset, predictor, prior=PRIOR, factors=(0.05,))
     entry = found["factors"][0]
     assert (entry["factor"], entry["method"]) == (0.05, "needs a rerun")
     assert entry["pareto_k"] > 0.7 and entry["nll"] is entry["ess"] is entry["headline"] is None
 
 
-def test_chains_of_something_else_are_refused(linear_run, tmp_path):
-    dataset, idata, predictor, _ = linear_run
-    path = tmp_path / "other.nc"
-    attributes = {"dataset": "other", "layout": predictor.layout.to_json()}
-    write_netcdf(path, {"theta": (("chain", "draw", "param"), np.zeros((1, 5, 3)))}, attributes)
-    with pytest.raises(ValueError, match="chains of another dataset or network"):
-        prior_sensitivity(idata, dataset, predictor, prior=PRIOR, factors=(2.0,), reruns={2.0: [str(path)]})
+def test_draws_of_another_prior_are_refused(linear_run):
+    dataset, idata, predictor = linear_run
     learned = PRIOR | {"learned_scales": "layer"}
     with pytest.raises(ValueError, match="sample again"):
-        prior_sensitivity(idata, dataset, predictor, prior=learned, factors=(2.0,), reruns={})
+        prior_sensitivity(idata, dataset, predictor, prior=learned, factors=(2.0,))
 
 
 # --- Inputs unlike the training rows

@@ -62,7 +62,10 @@ def make_results(folder):
     python.chmod(python.stat().st_mode | stat.S_IXUSR)
     command = ["make", "-f", str(ROOT / "Makefile"), "-C", str(folder), "--no-print-directory"]
     done = subprocess.run(
-        [*command, "-o", "setup", "results", "VENV=venv", "CORES=2"], capture_output=True, text=True, check=True
+        [*command, "-o", "setup", "results", "VENV=venv", "CORES=2"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return [line for line in done.stdout.splitlines() if line.startswith("snakemake")]
 

@@ -52,7 +52,6 @@ wildcard_constraints:
     dataset=any_of(DATASETS),
     repeated=any_of(REPEATS),
     chains=r"\d+(-\d+)?",
-    factor=r"[0-9.e+-]+",
 
 
 def code(script):
@@ -93,14 +92,6 @@ def minutes(first):
 def sampler_settings(wildcards):
     """Return what the chains of a dataset depend on."""
     return chain_settings(DATASETS[wildcards.dataset])
-
-
-def scaled_sampler_settings(wildcards):
-    """Return what chains under a scaled prior depend on."""
-    from bnn.priors import scaled_prior  # imports NumPy, which reading a workflow does without
-
-    chosen = sampler_settings(wildcards)
-    return chosen | {"prior": scaled_prior(chosen["prior"], float(wildcards.factor))}
 
 
 def baseline_settings(wildcards):
@@ -154,18 +145,6 @@ def posterior_with_weights(wildcards):
     """Return the file from which new rows are predicted."""
     keep = DATASETS[wildcards.dataset]["sampler"]["keep"]
     return f"results/{wildcards.dataset}/" + ("working.nc" if keep == "predictions" else "posterior.nc")
-
-
-def rerun_files(wildcards):
-    """Return the files of all chains under scaled priors, factor by factor, if the config asks for them."""
-    evaluation = DATASETS[wildcards.dataset]["evaluation"]
-    factors = evaluation["prior_factors"] if evaluation["sensitivity_rerun"] else []
-    names = [Path(path).name for path in chain_files(wildcards)]
-    return [
-        f"results/{wildcards.dataset}/sensitivity/prior_{factor}/{name}"
-        for factor in factors
-        for name in names
-    ]
 
 
 def files_of_repeats(name):
