@@ -323,7 +323,7 @@ def test_auroc_is_that_of_scikit_learn_and_its_error_that_of_the_formula():
     rng = np.random.default_rng(7)
     inside, outside = np.round(rng.normal(0, 1, 150), 1), np.round(rng.normal(0.7, 1, 200), 1)
     weights = [np.concatenate(list(novelty.row_weights(n, 2000, rng))) for n in (150, 200)]
-    value, drawn = novelty.auroc(inside, outside, *weights)
+    value, drawn = novelty.told_apart(inside, outside, *weights)
     label, score = np.repeat([0, 1], [150, 200]), np.concatenate([inside, outside])
     assert value == pytest.approx(roc_auc_score(label, score))
     counts = [np.round(w[3] * w.shape[1]).astype(int) for w in weights]
@@ -333,7 +333,14 @@ def test_auroc_is_that_of_scikit_learn_and_its_error_that_of_the_formula():
     wins = 0.5 * (outside > inside[:, None]) + 0.5 * (outside >= inside[:, None])
     error = math.sqrt(wins.mean(axis=1).var(ddof=1) / 150 + wins.mean(axis=0).var(ddof=1) / 200)
     assert drawn.std() == pytest.approx(error, rel=0.1)
-    assert novelty.auroc(np.ones(4), np.ones(5), np.ones((1, 4)) / 4, np.ones((1, 5)) / 5)[0] == 0.5
+
+
+@pytest.mark.parametrize(("shift", "expected"), [(0.0, 0.5), (3.0, 1.0), (-3.0, 0.0)])
+def test_an_auroc_that_no_row_changes_has_no_spread(shift, expected):
+    rng = np.random.default_rng(8)
+    weights = [np.concatenate(list(novelty.row_weights(n, 500, rng))) for n in (130, 170)]
+    value, drawn = novelty.told_apart(np.ones(130), np.ones(170) + shift, *weights)
+    assert value == expected and np.ptp(drawn) == 0
 
 
 def test_strange_inputs_are_as_strange_as_they_say():
@@ -373,7 +380,7 @@ def test_the_error_of_shifted_inputs_holds_other_directions_and_other_rows():
         weights = np.concatenate(list(novelty.row_weights(200, 200, rng)))
         outside = novelty.strange_weights(shifted, weights, rng)
         assert np.allclose(outside.sum(axis=1), 1)
-        value, drawn = novelty.auroc(inside.x[:, 0], shifted.x[:, 0], weights, outside)
+        value, drawn = novelty.told_apart(inside.x[:, 0], shifted.x[:, 0], weights, outside)
         found.append(value)
         errors.append(drawn.std(ddof=1))
     # Both directions of the feature are as likely: the standard error is that of a share of 40 coins.
