@@ -45,7 +45,7 @@ DESIGN = Design(
         | {"checkpoint", "job", "locks", "mixture", "psis", "verdict"},
         2: {"posterior", "posterior_file", "kernels"},
         3: {"adaptation", "coordinates", "optimize"},
-        4: {"chain", "chain_state", "training", "linear", "baseline"},
+        4: {"chain", "chain_state", "training", "baseline"},
         5: {"chain_job", "predictive", "inference_data", "diagnostics", "plots"},
         6: {"evaluation", "checks", "new_rows", "figures"}
         | {
@@ -79,7 +79,7 @@ DESIGN = Design(
         "timeseries": {"splits", "times"},
         "chain": {"chain_state"},
         "likelihoods": {"priors"},  # the prior of a sampled noise scale
-        "baseline": {"training", "linear"},
+        "baseline": {"training"},
         "checks": {"evaluation"},  # how forecasts are scored
         "inference_data": {"predictive"},  # predictions are made and stored a batch of draws at a time
         "diagnostics": {"inference_data"},  # names of groups and phases
