@@ -41,7 +41,7 @@ help: ## Show this list
 
 .PHONY: results
 results: setup ## Run the default workflow: every dataset of config/config.yaml, then results/report.html
-	@if $(BIN)/python -m bnn.processes .; then \
+	@if $(BIN)/python -m bnn.jobs.processes .; then \
 		echo "A run that was killed left this folder locked, and no Snakemake works here: it is unlocked."; \
 		$(SNAKEMAKE) --unlock; \
 	fi
@@ -50,7 +50,7 @@ results: setup ## Run the default workflow: every dataset of config/config.yaml,
 
 .PHONY: profile
 profile: setup ## Print where the time of the last run went, from the benchmark files in results/
-	@$(BIN)/python -m bnn.run_profile results
+	@$(BIN)/python -m bnn.jobs.run_profile results
 
 .PHONY: test
 test: setup ## Run the test suite with coverage

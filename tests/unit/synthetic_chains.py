@@ -7,12 +7,12 @@ from typing import Any
 import arviz as az
 import numpy as np
 
-from bnn import inference_data
-from bnn.datasets import Dataset, Task
-from bnn.layout import ParameterLayout
-from bnn.predictive import make_predictor
-from bnn.priors import learned_scale_shapes
-from bnn.storage import write_netcdf
+from bnn.core.storage import write_netcdf
+from bnn.data.dataset import Dataset, Task
+from bnn.model.layout import ParameterLayout
+from bnn.model.priors import learned_scale_shapes
+from bnn.posterior import inference_data
+from bnn.posterior.predictive import make_predictor
 
 NETWORK = {"hidden": [3], "activation": "tanh", "precision": "float64", "engine": "numpy"}
 LIKELIHOOD = {
@@ -103,7 +103,7 @@ def write_chains(
     n_records: int = 3,
     n_steps: Sequence[int] | None = None,
 ) -> list[Path]:
-    """Write a chain file for each chain of theta, as `bnn.chain_job.run_job` does.
+    """Write a chain file for each chain of theta, as `bnn.jobs.chain_job.run_job` does.
 
     Parameters
     ----------

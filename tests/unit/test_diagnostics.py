@@ -6,10 +6,10 @@ import arviz as az
 import numpy as np
 import pytest
 
-from bnn import diagnostics
-from bnn.network import Network
-from bnn.storage import read_json, read_netcdf
-from bnn.verdict import _findings_of_run
+from bnn.core.storage import read_json, read_netcdf
+from bnn.diagnostics import convergence as diagnostics
+from bnn.diagnostics.verdict import _findings_of_run
+from bnn.model.network import Network
 from tests.unit.report_inputs import make_diagnostics
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,

@@ -25,10 +25,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
 from bnn import BNNClassifier, BNNRegressor
-from bnn import config as bnn_config
+from bnn.config import loading as bnn_config
+from bnn.diagnostics.verdict import worst
 from bnn.estimators.parameters import Names
-from bnn.posterior_file import PosteriorFile
-from bnn.report.convergence import worst
+from bnn.posterior.posterior_file import PosteriorFile
 from scripts import combine, diagnose, prepare, sample_chain
 
 ROOT = Path(__file__).parents[2]

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bnn import inference_data
-from bnn.posterior_file import PosteriorFile, stacked_theta
-from bnn.predictive import make_predictor
+from bnn.posterior import inference_data
+from bnn.posterior.posterior_file import PosteriorFile, stacked_theta
+from bnn.posterior.predictive import make_predictor
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
     NETWORK,
@@ -306,7 +306,7 @@ def test_blocks_of_draws_do_not_matter(dataset, theta, tmp_path, monkeypatch):
 def test_arviz_is_imported_in_silence_and_without_a_home_folder(tmp_path):
     """ArviZ writes a note into the user's cache on import, in which jobs that start together could collide."""
     cache = {"XDG_CACHE_HOME": os.devnull, "MPLCONFIGDIR": str(tmp_path)}
-    code = "import platformdirs; before = platformdirs.user_cache_dir; import bnn.inference_data, bnn.diagnostics\n"
+    code = "import platformdirs; before = platformdirs.user_cache_dir; import bnn.posterior.inference_data\n"
     code += "assert platformdirs.user_cache_dir is before"
     answer = subprocess.run(
         [sys.executable, "-c", code],

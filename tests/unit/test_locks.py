@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bnn.job import Interrupted
-from bnn.locks import exclusive_lock
-from bnn.processes import left_locked, snakemakes_in
+from bnn.jobs.interruption import Interrupted
+from bnn.jobs.locks import exclusive_lock
+from bnn.jobs.processes import left_locked, snakemakes_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -86,7 +86,7 @@ def test_make_results_unlocks_what_is_left_locked_and_nothing_else(locked, tmp_p
 
 def test_a_lock_dies_with_its_process_and_says_whose_it_was(tmp_path):
     code = (
-        "import os, sys; from bnn.locks import exclusive_lock\n"
+        "import os, sys; from bnn.jobs.locks import exclusive_lock\n"
         f"with exclusive_lock({str(tmp_path / 'lock')!r}, patience=0, check=lambda: None):\n"
         "    os._exit(9)"
     )

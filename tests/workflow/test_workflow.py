@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import yaml
 
-from bnn.arviz_import import quiet_import
+from bnn.posterior.arviz_import import quiet_import
 
 ROOT = Path(__file__).parents[2]
 CODE = ("Snakefile", "bnn", "scripts", "workflow", "profiles", "environment.yml")
@@ -250,7 +250,7 @@ def test_thresholds_do_not_sample_again_and_more_chains_keep_the_old_ones(finish
 @pytest.mark.parametrize(
     ("edited", "expected"),
     [
-        ("bnn/kernels/mala.py", [*CHAINS, *AFTER_CHAINS]),
+        ("bnn/mcmc/kernels/mala.py", [*CHAINS, *AFTER_CHAINS]),
         ("bnn/plots/sampler.py", AFTER_CHAINS[3:5]),
         ("bnn/report/templates/style.css", AFTER_CHAINS[4:5]),
     ],
@@ -337,7 +337,7 @@ def test_chains_and_cores_do_not_change_the_draws(finished, tmp_path, cores):
         "results/gap/chains/chain_1.nc",
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    from bnn.storage import read_netcdf
+    from bnn.core.storage import read_netcdf
 
     for dataset, chain in (("iris", 0), ("iris", 1), ("gap", 1)):
         first, _ = read_netcdf(finished.result(dataset, "chains", f"chain_{chain}.nc"))

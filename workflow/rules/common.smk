@@ -9,10 +9,10 @@ from pathlib import Path
 from snakemake_interface_executor_plugins.settings import ExecMode
 
 import bnn
-from bnn.config import chain_settings, check_files, load, runs
-from bnn.footprint import request_mb, summary, table_of, with_lags
-from bnn.processes import left_locked
-from bnn.sourcecode import code_digest
+from bnn.config.loading import chain_settings, check_files, load, runs
+from bnn.jobs.footprint import request_mb, summary, table_of, with_lags
+from bnn.jobs.processes import left_locked
+from bnn.core.sourcecode import code_digest
 
 # Snakemake's own error says in many lines what the one line here says. A job's own Snakemake (on a cluster, in a
 # container) makes no locks, and neither does a dry run.
