@@ -15,11 +15,10 @@ from functools import partial
 
 import numpy as np
 
-from bnn.core.progress import Progress
+from bnn.core.progress import PHASES, Progress
 from bnn.core.seeding import ChainRandom, Stream
 from bnn.mcmc import adaptation
 from bnn.mcmc.chain_state import (
-    PHASES,
     ChainDraws,
     Draw,
     OptimiserRecord,

@@ -6,12 +6,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bnn.core.progress import PHASES
 from bnn.mcmc.adaptation import Adaptation
 from bnn.mcmc.kernels.base import ChainState, Tuning
 from bnn.model.adam import AdamState
-
-PHASES = ("optimise", "explore", "warmup", "draws")
-"""Parts of a run, in order; their seconds are counted apart."""
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from bnn import __version__
+from bnn.core.progress import PHASES
 from bnn.core.storage import atomic_path, check_space, read_netcdf, stored_array, text_type
 from bnn.data.dataset import Dataset
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import StudentT
 from bnn.model.priors import LOG_PRIOR_SCALE
 from bnn.posterior.arviz_import import quiet_import
-from bnn.posterior.posterior_file import PHASES, PREDICTIONS
+from bnn.posterior.posterior_file import PREDICTIONS
 from bnn.posterior.predictive import BLOCK_BYTES, Predictor, make_predictor
 
 if TYPE_CHECKING:
