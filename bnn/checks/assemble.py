@@ -38,7 +38,6 @@ def check(
     *,
     seed: int,
     prior_factors: tuple[float, ...],
-    reruns: Mapping[float, Sequence[str]],
 ) -> tuple[dict[str, Any], dict[str, Variable]]:
     """Make all checks of one dataset.
 
@@ -56,8 +55,6 @@ def check(
         Seed of the run.
     prior_factors
         Multiples of the prior's scales for which the test scores are asked.
-    reruns
-        Factor of the prior's scales -> files of chains that were run under that prior.
 
     Returns
     -------
@@ -96,7 +93,6 @@ def check(
             predictor,
             prior=settings.prior,
             factors=prior_factors,
-            reruns=reruns,
         ),
         "out_of_distribution": novelty,
         "hole": hole(dataset, predictor, theta, ordinary, references, rngs[2]),

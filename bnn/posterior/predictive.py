@@ -18,6 +18,7 @@ from bnn.model.likelihoods import Gaussian, Likelihood, RegressionLikelihood, St
 from bnn.model.network import Network
 from bnn.model.posterior import make_likelihood, make_network
 from bnn.model.priors import LOG_PRIOR_SCALE
+from bnn.posterior.mixture import log_mean_exp
 
 BLOCK_BYTES = 2**25
 """Rough size of the largest array of a block."""
@@ -168,16 +169,11 @@ def mixture_log_density(log_density: Any) -> np.ndarray:
 
     It takes an array, or a stored one, of which slices are read.
 
-    Its sum over rows is the log pointwise predictive density (lppd). The largest term is taken out of the sum
-    first, so nothing underflows; a density of 0 in every draw gives -inf.
+    Its sum over rows is the log pointwise predictive density (lppd). A density of 0 in every draw gives -inf.
     """
     mixed = np.empty(log_density.shape[2])
     for rows in _row_blocks(len(mixed), 8 * log_density[:, :, 0].size):
-        block = np.asarray(log_density[:, :, rows], dtype=np.float64)
-        highest = block.max(axis=(0, 1))
-        shift = np.where(np.isneginf(highest), 0.0, highest)
-        with np.errstate(divide="ignore"):
-            mixed[rows] = shift + np.log(np.exp(block - shift).mean(axis=(0, 1)))
+        mixed[rows] = log_mean_exp(np.asarray(log_density[:, :, rows], dtype=np.float64), (0, 1))
     return mixed
 
 
