@@ -41,6 +41,10 @@ help: ## Show this list
 
 .PHONY: results
 results: setup ## Run the default workflow: every dataset of config/config.yaml, then results/report.html
+	@if $(BIN)/python -m bnn.jobs.processes .; then \
+		echo "A run that was killed left this folder locked, and no Snakemake works here: it is unlocked."; \
+		$(SNAKEMAKE) --unlock; \
+	fi
 	@$(SNAKEMAKE) --cores $(CORES)
 	@echo "Done: open results/report.html"
 

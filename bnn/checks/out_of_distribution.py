@@ -13,6 +13,7 @@ import numpy as np
 from bnn.baselines.reference import predict
 from bnn.data.dataset import Dataset
 from bnn.evaluation.bootstrap import LEVEL, difference, row_weights
+from bnn.evaluation.ranking import auroc
 from bnn.model.network import Network
 from bnn.posterior.mixture import GaussianMixture
 from bnn.posterior.predictive import (
@@ -166,7 +167,7 @@ def out_of_distribution(
         drawn = {}
         for model, there in found[kind.name].items():
             here = found[inside.name][model]
-            value, drawn[model] = auroc(here.score, there.score, weights, outside)
+            value, drawn[model] = told_apart(here.score, there.score, weights, outside)
             models[model] = {
                 "auroc": value,
                 **{
@@ -223,10 +224,10 @@ def strange_weights(kind: Inputs, weights: np.ndarray, rng: np.random.Generator)
     return found / found.sum(axis=1, keepdims=True)
 
 
-def auroc(
+def told_apart(
     inside: np.ndarray, outside: np.ndarray, weights_inside: np.ndarray, weights_outside: np.ndarray
 ) -> tuple[float, np.ndarray]:
-    """Return the probability that an outside score is larger than an inside one, ties half, and its replicates.
+    """Return the AUROC with which scores tell outside inputs from inside ones, and its replicates (replicate,).
 
     Parameters
     ----------
@@ -235,11 +236,11 @@ def auroc(
     weights_inside, weights_outside
         Weights of replicates, (replicate, n) and (replicate, m).
     """
-    wins = 0.5 * (outside > inside[:, None]) + 0.5 * (outside >= inside[:, None])
-    value = float(wins.mean())
-    if np.ptp(wins) == 0:  # exactly, where rounding would leave an error of 1e-16
-        return value, np.full(len(weights_inside), value)
-    return value, np.einsum("rm,rm->r", weights_inside @ wins, weights_outside)
+    is_outside = np.repeat([False, True], [len(inside), len(outside)])
+    weights = np.hstack([weights_inside, weights_outside])
+    as_they_are = np.ones((1, len(is_outside)))
+    found = auroc(np.concatenate([inside, outside]), is_outside, np.vstack([as_they_are, weights]))
+    return float(found[0]), found[1:]
 
 
 def _posterior_uncertainty(

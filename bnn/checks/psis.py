@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bnn.diagnostics.mixing import MIN_DRAWS, ess_mean
+from bnn.posterior.mixture import log_mean_exp
 
 K_MAX = 0.7
 """Pareto k above this is not to be trusted, however many the draws."""
@@ -71,7 +72,7 @@ def smooth(log_ratios: np.ndarray, *, efficiency: float = 1.0) -> tuple[np.ndarr
     equal = np.ptp(flat, axis=1) == 0
     flat -= flat.max(axis=1, keepdims=True)
     k = np.array([_smooth_tail(row, n_tail) for row in flat])
-    flat -= _log_sum(flat)[:, None]
+    flat -= (log_mean_exp(flat, -1) + np.log(n_draws))[:, None]
     k[equal] = 0.0
     return flat.reshape(log_ratios.shape), k.reshape(log_ratios.shape[:-1])
 
@@ -155,12 +156,6 @@ def leave_one_out(log_likelihood: Any) -> Loo:
         rows = slice(start, start + at_once)
         flat = np.asarray(log_likelihood[:, :, rows]).reshape(n_chains * n_draws, -1).T.astype(np.float64)
         weights, k[rows] = smooth(-flat, efficiency=efficiency)
-        elpd[rows] = _log_sum(weights + flat)
-        lppd[rows] = _log_sum(flat) - np.log(n_chains * n_draws)
+        elpd[rows] = log_mean_exp(weights + flat, -1) + np.log(n_chains * n_draws)
+        lppd[rows] = log_mean_exp(flat, -1)
     return Loo(elpd, lppd, k)
-
-
-def _log_sum(terms: np.ndarray) -> np.ndarray:
-    """Return the log of the sum of exponentials over the last axis."""
-    highest = terms.max(axis=-1)
-    return np.asarray(highest + np.log(np.exp(terms - highest[..., None]).sum(axis=-1)))

@@ -246,4 +246,4 @@ def main(root: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(__file__).parents[1])
+    main(Path(__file__).parents[2])

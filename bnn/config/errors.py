@@ -12,6 +12,15 @@ Schema = dict[str, Any]
 UNKNOWN = "unknown key"
 """How the message about a key that there is not begins."""
 
+REMOVED = {
+    "evaluation.sensitivity_rerun": (
+        "is no longer a key: write a second dataset with the same lines and "
+        "`prior: {weights: {scale: ...}, biases: {scale: ...}}`, each scale times a factor"
+    ),
+    "source.kind: tsv": 'is no longer tsv: write `kind: csv` and `separator: "\\t"`',
+}
+"""What there was, a key or a key with a value, each below the dataset -> what to write instead."""
+
 
 class ConfigError(ValueError):
     """The config is wrong; the message lists every error.
@@ -167,7 +176,8 @@ def _explain(detail: dict[str, Any], schema: Schema) -> Problem:
         else:
             path.append(str(part))
             if part not in node["properties"]:
-                return Problem(tuple(path), _unknown_key(part, tuple(path), node, schema))
+                removed = REMOVED.get(".".join(path))
+                return Problem(tuple(path), removed or _unknown_key(part, tuple(path), node, schema))
             node = node["properties"][part]
     node = resolve(node, schema)
     if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
@@ -176,6 +186,8 @@ def _explain(detail: dict[str, Any], schema: Schema) -> Problem:
         found = detail["input"].get(key) if isinstance(detail["input"], Mapping) else None
         if found is None:
             return Problem((*path, key), f"is missing; it must be {choices}")
+        if (remedy := REMOVED.get(f"{'.'.join((*path, key))}: {found}")) is not None:
+            return Problem((*path, key), remedy)
         return Problem((*path, key), f"must be {choices}, not {_show(found)}")
     if detail["type"] == "value_error":
         return Problem(tuple(path), str(detail["ctx"]["error"]))

@@ -297,12 +297,8 @@ class Evaluation(Section):
         (0.5, 0.8, 0.9, 1.1, 1.25, 2.0),
         max_length=20,
         description="Multiples of the prior's scales for which the test scores are asked: by weighting the draws where "
-        "that can be trusted (Pareto k within its limit). The others are left open, but for the slope.",
-    )
-    sensitivity_rerun: bool = Field(
-        False,
-        description="Run the chains again under the priors of all factors, those included for which weighting the "
-        "draws would do: each takes as long as the run itself.",
+        "that can be trusted (Pareto k within its limit). The others are left open, but for the slope: a second "
+        "dataset with other scales in its `prior` runs the chains under that prior.",
     )
 
     @model_validator(mode="after")

@@ -89,7 +89,7 @@ _Separator = Annotated[
         default=",",
         min_length=1,
         max_length=1,
-        description='What stands between cells, such as ";" or "\\t".',
+        description='What stands between cells, such as ";", or "\\t" for a tab.',
     ),
 ]
 _Decimal = Annotated[
@@ -134,20 +134,6 @@ class CsvSource(_Table):
     categorical: _Categorical
     separator: _Separator
     decimal: _Decimal
-    missing_words: _MissingWords
-
-
-class TsvSource(_Table):
-    """A file of your own with tabs between cells, and a header line."""
-
-    kind: Literal["tsv"] = Field(description="A file with tabs between cells.")
-    path: _Path
-    test: _Test
-    target: _Target
-    target_unit: _Unit
-    drop: _Drop
-    row_id: _RowId
-    categorical: _Categorical
     missing_words: _MissingWords
 
 
@@ -278,5 +264,5 @@ class SyntheticSource(Group):
     _numbers = field_validator("n", "noise", "seed", mode="before")(read_yaml_value)
 
 
-FileSource = CsvSource | TsvSource | ParquetSource
-AnySource = CsvSource | TsvSource | ParquetSource | SklearnSource | OpenmlSource | UrlSource | SyntheticSource
+FileSource = CsvSource | ParquetSource
+AnySource = CsvSource | ParquetSource | SklearnSource | OpenmlSource | UrlSource | SyntheticSource

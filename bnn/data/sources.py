@@ -64,8 +64,6 @@ def place_of(source: Source) -> list[str]:
 def text_format(source: Source) -> dict[str, Any]:
     """Return `separator`, `decimal` and `missing_words` of a CSV file that is written like the source."""
     found = {key: source[key] for key in ("separator", "decimal") if key in source}
-    if source["kind"] == "tsv":
-        found["separator"] = "\t"
     if (words := source.get("missing_words")) is not None:
         found["missing_words"] = tuple(words)
     return found
@@ -299,7 +297,6 @@ def _read_synthetic(source: Source, is_class: bool, aside: Sequence[str]) -> Tab
 
 SOURCES: dict[str, Callable[[Source, bool, Sequence[str]], Table]] = {
     "csv": _read_csv,
-    "tsv": _read_csv,
     "parquet": _read_parquet,
     "url": _read_url,
     "openml": _read_openml,

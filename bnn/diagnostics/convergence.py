@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bnn.core.settings import PHASES
 from bnn.core.storage import Variable, write_json, write_netcdf
 from bnn.data.dataset import Dataset
 from bnn.diagnostics.mixing import MIN_DRAWS, ess_bulk, ess_tail, mcse_mean, rhat
@@ -22,7 +23,7 @@ from bnn.mcmc.kernels.base import MAX_STEPS
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import LOG_NOISE_SCALE
 from bnn.model.priors import LOG_PRIOR_SCALE
-from bnn.posterior.posterior_file import PHASES, PREDICTIONS, StoredPosterior
+from bnn.posterior.posterior_file import PREDICTIONS, StoredPosterior
 
 _BLOCK_NUMBERS = 2**19
 """Draws of all quantities that are judged at a time, so that copies stay small."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from bnn.core.settings import PHASES
 from bnn.core.storage import write_csv, write_json
 from bnn.data.dataset import Dataset
 from bnn.evaluation import bootstrap, calibration, metrics, scores
@@ -24,7 +25,7 @@ from bnn.evaluation.forecasts import (
 )
 from bnn.evaluation.naming import has_own_times, written_times
 from bnn.evaluation.standout import standout_rows
-from bnn.posterior.posterior_file import PHASES, StoredPosterior
+from bnn.posterior.posterior_file import StoredPosterior
 from bnn.posterior.predictive import ClassSummary, TargetSummary
 
 SPLITS = ("train", "test")

@@ -36,7 +36,9 @@ def auroc(score: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.nd
     below = np.cumsum(others, axis=1) - others
     wins = (hits * (below + others / 2)).sum(axis=1)
     with np.errstate(invalid="ignore"):
-        return np.asarray(wins / (hits.sum(axis=1) * others.sum(axis=1)))
+        found = wins / (hits.sum(axis=1) * others.sum(axis=1))
+    # A score that is perfect, or constant, in all replicates has no spread: rounding must not pass for one.
+    return np.asarray(np.round(found, 12))
 
 
 def average_precision(score: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:

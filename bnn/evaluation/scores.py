@@ -5,12 +5,14 @@ blocks of draws in turn (the jackknife).
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from bnn.evaluation import metrics, ranking
 from bnn.evaluation.forecasts import TargetForecast
+from bnn.posterior.mixture import log_mean_exp
 from bnn.posterior.posterior_file import PREDICTIONS, StoredPosterior
 from bnn.posterior.predictive import intervals_of_sorted
 
@@ -182,11 +184,7 @@ def posterior_target_scores(idata: StoredPosterior, split: str, y: np.ndarray) -
         deviation = mean - centre[0, rows]
         noise = np.square(np.asarray(noise_sd[:, :, rows]), dtype=np.float64)
         variance[:, rows] = block_means(deviation**2 + noise, blocks) - block_means(deviation, blocks) ** 2
-        # Densities are divided by the largest of their row: they would underflow far out in the tails.
-        highest = density_of_draws.max(axis=(0, 1))
-        highest = np.where(np.isneginf(highest), 0.0, highest)
-        with np.errstate(divide="ignore"):
-            density[:, rows] = highest + np.log(block_means(np.exp(density_of_draws - highest), blocks))
+        density[:, rows] = log_mean_exp(density_of_draws, (0, 1), mean=partial(block_means, blocks=blocks))
         for variant, ordered in enumerate(_sorted_draws(np.asarray(drawn[:, :, rows]), blocks)):
             crps[variant, rows] = metrics.crps_of_sorted(ordered, y[rows])
             ends[variant, :, :, rows] = intervals_of_sorted(ordered, LEVELS)

@@ -119,7 +119,7 @@ def _table_of_file(path: Path, source: Mapping[str, Any], task: str, aside: str 
     lines = whole.decode("utf-8-sig", errors="replace").splitlines()
     n_lines = max(len(lines) - 1, 0)
     rows = n_lines if size <= len(data) else round(n_lines * size / max(len(whole), 1))
-    separator = "\t" if source["kind"] == "tsv" else source.get("separator", ",")
+    separator = source.get("separator", ",")
     try:
         header, *cells = csv.reader(lines, delimiter=separator) if lines else [[""]]
     except csv.Error:

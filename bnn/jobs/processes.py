@@ -1,7 +1,10 @@
-"""Which processes live on this machine, as /proc shows them. The Snakefile imports this module: it stays light."""
+"""Which processes live on this machine, as /proc shows them. The Snakefile imports this module: it stays light.
+
+`python -m bnn.jobs.processes FOLDER` succeeds if a Snakemake that was killed left the folder locked.
+"""
 
 import os
-import socket
+import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -32,14 +35,6 @@ def look(pid: int) -> Process | None:
     return None if fields[0] in "ZX" else Process(pid, int(fields[1]), fields[19])
 
 
-def machine() -> tuple[str, str]:
-    """Return the name of this machine and what tells this start of it from all others ("" if nothing does)."""
-    boot = ""
-    with suppress(OSError):
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    return socket.gethostname(), boot
-
-
 def _line_of(pid: int) -> Iterator[int]:
     """Yield a process and all that are above it."""
     process = look(pid)
@@ -62,3 +57,24 @@ def snakemakes_in(folder: str | os.PathLike[str]) -> Iterator[int]:
             is_snakemake = any(os.path.basename(word) == "snakemake" for word in words[:3])
             if is_snakemake and "--mode" not in words and os.path.realpath(entry / "cwd") == place:
                 yield int(entry.name)
+
+
+def left_locked(folder: str | os.PathLike[str]) -> bool:
+    """Return whether locks of Snakemake lie in a folder where no living Snakemake of this machine works.
+
+    Where that cannot be told the answer is no: without /proc, and for the locks of another user, whose processes do
+    not show where they work.
+    """
+    locks = Path(folder, ".snakemake", "locks")
+    # Locks before processes: whoever made a lock that is there now lives, or has ended, when the processes are read.
+    before = set(locks.glob("*.lock"))
+    if not before or not Path("/proc/self/stat").exists() or any(snakemakes_in(folder)):
+        return False
+    try:
+        return all(lock.stat().st_uid == os.getuid() for lock in before)
+    except FileNotFoundError:  # who had ended just then took it along
+        return False
+
+
+if __name__ == "__main__":
+    sys.exit(not left_locked(sys.argv[1]))

@@ -19,8 +19,8 @@ from bnn.core.storage import read_attributes
 PAUSE = 60.0
 """Seconds without any job that part one run from the next."""
 
-_CHAINS = re.compile(r"sample_(chain|prior_(?P<factor>[^_]+))_(?P<chains>\d+(-\d+)?)")
-"""Name of the benchmark file of chains, under the prior of the config or under a scaled one"""
+_CHAINS = re.compile(r"sample_chain_(?P<chains>\d+(-\d+)?)")
+"""Name of the benchmark file of chains"""
 
 
 class Job(NamedTuple):
@@ -66,10 +66,8 @@ def _read_job(path: Path, results: Path) -> Job:
     rule = path.stem
     inside = 0.0
     if chains := _CHAINS.fullmatch(rule):
-        factor = chains["factor"]
-        rule = "sample_chain" if factor is None else "sample_scaled"
-        place = folder / ("chains" if factor is None else f"sensitivity/prior_{factor}")
-        inside = _seconds_inside(place / f"chain_{chains['chains']}.nc", "seconds_last_process")
+        rule = "sample_chain"
+        inside = _seconds_inside(folder / "chains" / f"chain_{chains['chains']}.nc", "seconds_last_process")
     elif rule == "fit_baseline":
         inside = _seconds_inside(folder / "baseline.nc", "seconds_training")
     elif rule.startswith("predict_"):

@@ -17,15 +17,14 @@ import numpy as np
 
 from bnn.core.progress import Progress
 from bnn.core.seeding import ChainRandom, Stream
+from bnn.core.settings import PHASES, SamplerSettings
 from bnn.mcmc import adaptation
 from bnn.mcmc.chain_state import (
-    PHASES,
     ChainDraws,
     Draw,
     OptimiserRecord,
     RunState,
     RunSummary,
-    SamplerSettings,
     WarmupRecord,
 )
 from bnn.mcmc.coordinates import Coordinates

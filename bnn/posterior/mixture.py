@@ -1,7 +1,7 @@
 """Mixtures of normal distributions: what a network with normal noise, or an ensemble of them, predicts for a target."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +11,35 @@ _BISECTIONS = 60
 """Halvings of the bracket of a quantile: as many as a float64 has digits, and a few more."""
 _REACH = 10.0
 """Standard deviations beyond every component that a bracket begins with."""
+
+
+def log_mean_exp(
+    values: np.ndarray,
+    axis: int | tuple[int, ...],
+    *,
+    mean: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
+    """Return the log of the mean of exponentials over axes; the largest is taken out first, so nothing underflows.
+
+    Parameters
+    ----------
+    values
+        Logs of what is averaged, nats; -inf stands for 0.
+    axis
+        The axes.
+    mean
+        Another mean over those axes than that of all, for example one that leaves some out.
+
+    Returns
+    -------
+    ndarray
+        Without those axes; -inf where all is 0.
+    """
+    highest = values.max(axis=axis, keepdims=True)
+    shift = np.where(np.isneginf(highest), 0.0, highest)
+    scaled = np.exp(values - shift)
+    with np.errstate(divide="ignore"):
+        return np.squeeze(shift, axis) + np.log(scaled.mean(axis=axis) if mean is None else mean(scaled))
 
 
 @dataclass(frozen=True)
@@ -54,9 +83,7 @@ class GaussianMixture:
 
     def log_density(self, y: np.ndarray) -> np.ndarray:
         """Return the log density in nats, (obs,); nothing underflows."""
-        each = gaussian_log_density(self.means, self.scales[:, None], y)
-        highest = each.max(axis=0)
-        return np.asarray(highest + np.log(np.exp(each - highest).mean(axis=0)))
+        return log_mean_exp(gaussian_log_density(self.means, self.scales[:, None], y), 0)
 
     def cdf(self, x: np.ndarray) -> np.ndarray:
         """Return the probability of a value of at most x; (..., obs) -> (..., obs)."""

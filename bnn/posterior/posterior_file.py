@@ -14,9 +14,6 @@ import numpy as np
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import LOG_NOISE_SCALE
 
-PHASES = ("optimise", "explore", "warmup", "draws")
-"""Parts of a chain's run that are timed, each in `seconds_<phase>` of the group sample_stats."""
-
 PREDICTIONS = {"train": "posterior_predictive", "test": "predictions"}
 """Split -> group that holds its predictions."""
 

@@ -5,18 +5,20 @@ summaries in blocks of rows, so memory does not grow with both: summaries take a
 from the disk what they are sliced for.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from bnn.core.settings import LikelihoodSettings, NetworkSettings
 from bnn.data.dataset import Dataset
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import Gaussian, Likelihood, RegressionLikelihood, StudentT, softmax
 from bnn.model.network import Network
 from bnn.model.posterior import make_likelihood, make_network
 from bnn.model.priors import LOG_PRIOR_SCALE
+from bnn.posterior.mixture import log_mean_exp
 
 BLOCK_BYTES = 2**25
 """Rough size of the largest array of a block."""
@@ -167,16 +169,11 @@ def mixture_log_density(log_density: Any) -> np.ndarray:
 
     It takes an array, or a stored one, of which slices are read.
 
-    Its sum over rows is the log pointwise predictive density (lppd). The largest term is taken out of the sum
-    first, so nothing underflows; a density of 0 in every draw gives -inf.
+    Its sum over rows is the log pointwise predictive density (lppd). A density of 0 in every draw gives -inf.
     """
     mixed = np.empty(log_density.shape[2])
     for rows in _row_blocks(len(mixed), 8 * log_density[:, :, 0].size):
-        block = np.asarray(log_density[:, :, rows], dtype=np.float64)
-        highest = block.max(axis=(0, 1))
-        shift = np.where(np.isneginf(highest), 0.0, highest)
-        with np.errstate(divide="ignore"):
-            mixed[rows] = shift + np.log(np.exp(block - shift).mean(axis=(0, 1)))
+        mixed[rows] = log_mean_exp(np.asarray(log_density[:, :, rows], dtype=np.float64), (0, 1))
     return mixed
 
 
@@ -290,8 +287,8 @@ class Predictor:
 def make_predictor(
     dataset: Dataset,
     *,
-    network: Mapping[str, Any],
-    likelihood: Mapping[str, Any],
+    network: NetworkSettings,
+    likelihood: LikelihoodSettings,
     layout: ParameterLayout | None = None,
 ) -> Predictor:
     """Return the predictor of a dataset.
@@ -301,7 +298,7 @@ def make_predictor(
     dataset
         The table.
     network, likelihood
-        Those sections of the config.
+        Their settings.
     layout
         Of the draws, if they hold more than what these sections ask for: scales of the prior, which predictions do
         not depend on, follow the rest.

@@ -1,17 +1,26 @@
 """The frequentist network and the linear reference."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from sklearn.linear_model import LogisticRegression
 
 from bnn.baselines import training
-from bnn.baselines.reference import fit_references, linear_predictions, network_predictions, predict
-from bnn.baselines.training import BaselineSettings, balanced_weights, validation_rows
+from bnn.baselines.reference import (
+    fit_references,
+    linear_predictions,
+    network_predictions,
+    predict,
+    stratified_folds,
+)
+from bnn.baselines.training import balanced_weights, validation_rows
 from bnn.baselines.training import train as train_networks
 from bnn.config.loading import load
 from bnn.core.seeding import Stream, chain_rng
+from bnn.core.settings import BaselineSettings, NetworkSettings, build
 from bnn.data.preparation import prepare
 from bnn.model.layout import ParameterLayout
 from bnn.model.network import Network
@@ -28,7 +37,7 @@ SETTINGS = BaselineSettings(
     validation_size=0.2,
     class_weight="none",
 )
-NETWORK = {"hidden": [8], "activation": "tanh", "precision": "float64", "engine": "numpy"}
+NETWORK = NetworkSettings((8,), "tanh", "float64", "numpy")
 SPLIT = {"method": "random", "test_size": 0.2, "stratify": False, "seed": 42}
 
 
@@ -195,8 +204,12 @@ def test_iris_reaches_the_notebooks_accuracy():
     dataset = prepare("iris", task="classification", source=settings["source"], split=settings["split"])
     predictions, _ = network_predictions(
         dataset,
-        make_network(settings["network"], n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs),
-        BaselineSettings(**settings["baseline"]),
+        make_network(
+            build(NetworkSettings, settings["network"]),
+            n_inputs=dataset.n_inputs,
+            n_outputs=dataset.n_outputs,
+        ),
+        build(BaselineSettings, settings["baseline"]),
         [chain_rng(settings["seed"], Stream.BASELINE)],
     )
     assert (predictions["train_probability"][0].argmax(axis=1) == dataset.y_train).mean() >= 0.983
@@ -223,6 +236,37 @@ def test_linear_reference_is_in_target_units_with_the_noise_of_its_residuals(dia
     probability = linear_predictions(iris, class_weight="none")["test_probability"]
     assert probability.shape == (30, 3)
     assert (probability.argmax(axis=1) == iris.y_test).mean() > 0.9
+
+
+def test_the_linear_reference_weighs_rows_of_rare_classes_more_if_asked(iris):
+    rows = np.concatenate([np.flatnonzero(iris.y_train == k)[:size] for k, size in enumerate((40, 40, 6))])
+    few = dataclasses.replace(
+        iris, x_train=iris.x_train[rows], y_train=iris.y_train[rows], row_train=iris.row_train[rows]
+    )
+    plain, weighted = (
+        linear_predictions(few, class_weight=how)["test_probability"][:, 2].mean()
+        for how in ("none", "balanced")
+    )
+    assert weighted > plain + 0.02
+
+
+def test_a_class_with_one_row_gets_the_penalty_that_scikit_learn_has_by_default(iris):
+    rows = np.concatenate([np.flatnonzero(iris.y_train == k)[:size] for k, size in enumerate((40, 40, 1))])
+    few = dataclasses.replace(
+        iris, x_train=iris.x_train[rows], y_train=iris.y_train[rows], row_train=iris.row_train[rows]
+    )
+    found = linear_predictions(few, class_weight="none")["test_probability"]
+    theirs = LogisticRegression(C=1.0, tol=1e-8, max_iter=10_000).fit(few.x_train, few.y_train)
+    np.testing.assert_allclose(found, theirs.predict_proba(few.x_test), atol=5e-4)
+
+
+def test_classes_share_the_folds_evenly():
+    rng = np.random.default_rng(1)
+    y = rng.permutation(np.repeat([0, 1, 2], [7, 12, 14]))
+    folds = stratified_folds(y, 5)
+    assert np.ptp(np.bincount(folds)) <= 1
+    for label in range(3):
+        assert np.ptp(np.bincount(folds[y == label], minlength=5)) <= 1
 
 
 def test_file_holds_all_references_on_the_same_rows(diabetes, iris):

@@ -6,6 +6,7 @@ numbers: `python -m tests.unit.test_sampler_version`. Where the version is that 
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +14,16 @@ import numpy as np
 import pytest
 
 from bnn.core.progress import Silent
+from bnn.core.settings import (
+    BlockPriorSettings,
+    LangevinSettings,
+    LikelihoodSettings,
+    NetworkSettings,
+    PriorSettings,
+    SamplerSettings,
+)
 from bnn.mcmc import SAMPLER_VERSION, adaptation, chain
 from bnn.mcmc.chain import run_chains
-from bnn.mcmc.chain_state import SamplerSettings
 from bnn.mcmc.kernels import malt
 from bnn.model.posterior import make_posterior
 
@@ -24,19 +32,21 @@ TOLERANCE = 1e-8
 """Of the largest number of an array: rounding differs between processors, and grows as in all chaotic motion."""
 N_CHAINS, N_ITERATIONS = 2, 20
 
-SAMPLER: dict[str, Any] = {
-    "warmup": 12,
-    "draws": N_ITERATIONS,
-    "thin": 1,
-    "init": "optimised",
-    "optimise_steps": 5,
-    "optimise_learning_rate": 0.02,
-    "explore": 3,
-    "target_acceptance": None,
-    "trajectory_length": None,
-    "precondition": True,
-    "langevin": {"learning_rate": 0.01, "noise_scale": 0.05, "langevin_probability": 0.5},
-}
+SAMPLER = SamplerSettings(
+    kernel="auto",
+    warmup=12,
+    draws=N_ITERATIONS,
+    thin=1,
+    init="optimised",
+    optimise_steps=5,
+    optimise_learning_rate=0.02,
+    explore=3,
+    target_acceptance=None,
+    trajectory_length=None,
+    precondition=True,
+    langevin=LangevinSettings(learning_rate=0.01, noise_scale=0.05, langevin_probability=0.5),
+    keep_precision="float64",
+)
 # Each kernel has another model, so that these runs depend on more of the package than on the kernels.
 CASES: dict[str, dict[str, Any]] = {
     "malt": {"prior": ("normal", "none"), "likelihood": "gaussian", "activation": "tanh"},
@@ -60,28 +70,20 @@ def iterations(kernel: str) -> dict[str, list[Any]]:
     # Tables without random numbers: NumPy's streams of normal numbers may change with its version, as ours may not.
     x = np.sin(np.arange(24.0)).reshape(12, 2)
     y = x[:, 0] - 0.5 * x[:, 1] ** 2 if is_regression else np.arange(12) % 3
-    side = {"family": family, "scale": 1.0, "df": 4.0}
+    side = BlockPriorSettings(family, scale=1.0, df=4.0)
     posterior = make_posterior(
         x,
         y,
         n_classes=None if is_regression else 3,
-        network={
-            "hidden": [3],
-            "activation": case["activation"],
-            "precision": "float64",
-            "engine": "numpy",
-        },
-        prior={"weights": side, "biases": side, "fan_in_scaling": True, "learned_scales": learned},
-        likelihood={
-            "family": case["likelihood"],
-            "noise": "sampled",
-            "df": 4.0,
-            "log_noise_mean": -1.0,
-            "log_noise_sd": 1.0,
-        },
+        network=NetworkSettings(
+            hidden=(3,), activation=case["activation"], precision="float64", engine="numpy"
+        ),
+        prior=PriorSettings(side, side, fan_in_scaling=True, learned_scales=learned),
+        likelihood=LikelihoodSettings(
+            case["likelihood"], "sampled", 4.0, log_noise_mean=-1.0, log_noise_sd=1.0
+        ),
     )
-    settings = SamplerSettings(kernel=kernel, **SAMPLER)
-    draws = run_chains(posterior, range(N_CHAINS), 1, settings, Silent())
+    draws = run_chains(posterior, range(N_CHAINS), 1, replace(SAMPLER, kernel=kernel), Silent())
     return {"last_draw": draws.theta[:, -1].tolist(), "log_density": draws.log_density.tolist()}
 
 

@@ -318,7 +318,7 @@ def test_the_config_is_checked_before_any_job(tmp_path: Path, monkeypatch: pytes
         ("loop.csv", "there is no file"),
         ("none", "there is no file"),
     ):
-        for kind in ("csv", "tsv", "parquet"):
+        for kind in ("csv", "parquet"):
             source = {"kind": kind, "path": name, "target": "y"}
             config = load({"datasets": {"d": {"task": "regression", "source": source}}})
             with pytest.raises(ConfigError, match=message):

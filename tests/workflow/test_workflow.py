@@ -337,34 +337,6 @@ def test_checks_are_plain_numbers(finished):
         assert settings["task"] == checks["task"]
 
 
-def test_priors_of_other_scales_are_run_when_the_config_asks_for_it(finished):
-    config = json.loads(json.dumps(TINY))
-    factors = [0.5, 2.0]
-    config["datasets"]["mine"]["evaluation"] = {"prior_factors": factors, "sensitivity_rerun": True}
-    finished.configure(config)
-    jobs = finished.jobs_to_run()
-    scaled = {
-        f"Sampling chain {chain} of mine, the scales of its prior times {factor}"
-        for chain in (0, 1)
-        for factor in factors
-    }
-    assert scaled <= jobs and "Sampling chain 0 of mine" not in jobs
-    before = finished.result("mine", "checks.json").read_bytes()
-    done = finished.snakemake("results/mine/checks.json")
-    finished.configure(TINY)
-    assert done.returncode == 0, done.stdout + done.stderr
-    sensitivity = json.loads(finished.result("mine", "checks.json").read_text())["sensitivity"]
-    found = {entry["factor"]: entry for entry in sensitivity["factors"]}
-    assert {factor: entry["method"] for factor, entry in found.items()} == {
-        0.5: "rerun",
-        1.0: "as run",
-        2.0: "rerun",
-    }
-    assert len({entry["nll"] for entry in found.values()}) == 3
-    assert finished.snakemake("results/mine/checks.json").returncode == 0
-    assert finished.result("mine", "checks.json").read_bytes() == before
-
-
 def test_files_of_new_rows_are_predicted_and_nothing_else_runs(finished):
     new = finished.run_folder / "new rows.csv"
     new.write_text("depth,width\n1.5,3\n0.5,300\n", encoding="utf-8")

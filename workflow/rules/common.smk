@@ -1,6 +1,7 @@
 # Checks the config before any job starts, and holds what the rules share. No science here.
 import json
 import re
+import shlex
 import sys
 from functools import cache
 from pathlib import Path
@@ -12,19 +13,20 @@ from bnn.config.loading import chain_settings, check_files, load, runs
 from bnn.core.code_digest import code_digest
 from bnn.jobs.footprint import request_mb, summary, table_of, with_lags
 from bnn.jobs.identity import sampled_again, state_folder
-from bnn.jobs.locks import NO_LOCKS, FolderLock
+from bnn.jobs.processes import left_locked
 
-# A Snakemake that a job starts (on a cluster, in a container) is not the one that locks the folder, and one that runs
-# nothing leaves locks alone.
-FOLDER_LOCK = FolderLock(".snakemake")
-if workflow.exec_mode == ExecMode.DEFAULT and not (
-    workflow.output_settings.dryrun or set(NO_LOCKS) & set(sys.argv)
+# Snakemake's own error says in many lines what the one line here says. A job's own Snakemake (on a cluster, in a
+# container) makes no locks, and neither does a dry run.
+if (
+    workflow.exec_mode == ExecMode.DEFAULT
+    and not workflow.output_settings.dryrun
+    and not {"--unlock", "--nolock"} & set(sys.argv)
+    and left_locked(".")
 ):
-    FOLDER_LOCK.enter()
-
-
-onstart:
-    FOLDER_LOCK.started()
+    raise WorkflowError(
+        f"A Snakemake that was killed left this folder locked. Type this, then the same command again:\n"
+        f"{shlex.join(['snakemake', '--unlock', *sys.argv[1:]])}"
+    )
 
 
 try:
@@ -51,11 +53,10 @@ wildcard_constraints:
     dataset=any_of(DATASETS),
     repeated=any_of(REPEATS),
     chains=r"\d+(-\d+)?",
-    factor=r"[0-9.e+-]+",
 
 
-# Random streams, and how files are stored: every result depends on them.
-SHARED_CODE = ("core/seeding.py", "core/storage.py")
+# Random streams, settings, and how files are stored: every result depends on them.
+SHARED_CODE = ("core/seeding.py", "core/settings.py", "core/storage.py")
 
 
 def code(script, *places):
@@ -102,14 +103,6 @@ def minutes(first):
 def sampler_settings(wildcards):
     """Return what the chains of a dataset depend on."""
     return chain_settings(DATASETS[wildcards.dataset])
-
-
-def scaled_sampler_settings(wildcards):
-    """Return what chains under a scaled prior depend on."""
-    from bnn.model.priors import scaled_prior  # imports NumPy, which reading a workflow does without
-
-    chosen = sampler_settings(wildcards)
-    return chosen | {"prior": scaled_prior(chosen["prior"], float(wildcards.factor))}
 
 
 def baseline_settings(wildcards):
@@ -174,18 +167,6 @@ def posterior_with_weights(wildcards):
     """Return the file from which new rows are predicted."""
     keep = DATASETS[wildcards.dataset]["sampler"]["keep"]
     return f"results/{wildcards.dataset}/" + ("working.nc" if keep == "predictions" else "posterior.nc")
-
-
-def rerun_files(wildcards):
-    """Return the files of all chains under scaled priors, factor by factor, if the config asks for them."""
-    evaluation = DATASETS[wildcards.dataset]["evaluation"]
-    factors = evaluation["prior_factors"] if evaluation["sensitivity_rerun"] else []
-    names = [Path(path).name for path in chain_files(wildcards)]
-    return [
-        f"results/{wildcards.dataset}/sensitivity/prior_{factor}/{name}"
-        for factor in factors
-        for name in names
-    ]
 
 
 def files_of_repeats(name):

@@ -56,7 +56,6 @@ rule check:
         data="results/{dataset}/data.nc",
         baseline="results/{dataset}/baseline.nc",
         posterior=whole_posterior,
-        reruns=rerun_files,
     output:
         summary="results/{dataset}/checks.json",
         arrays="results/{dataset}/checks.nc",

@@ -52,19 +52,6 @@ rule sample_chain:
         "../../scripts/sample_chain.py"
 
 
-use rule sample_chain as sample_scaled with:
-    output:
-        "results/{dataset}/sensitivity/prior_{factor}/chain_{chains}.nc",
-    log:
-        "results/{dataset}/logs/sample_prior_{factor}_{chains}.log",
-    benchmark:
-        "results/{dataset}/benchmarks/sample_prior_{factor}_{chains}.tsv"
-    params:
-        settings=scaled_sampler_settings,
-    message:
-        "Sampling chain {wildcards.chains} of {wildcards.dataset}, the scales of its prior times {wildcards.factor}"
-
-
 rule combine:
     input:
         data="results/{dataset}/data.nc",
