@@ -128,14 +128,16 @@ $(INSTALLED): pyproject.toml $(LOCKED)
 .PHONY: FORCE
 FORCE:
 
-# The pins that are there stay unless they no longer fit; `make lock UPGRADE=--upgrade` takes the newest versions.
+# Extras are named in the pins: pip 23 takes `coverage[toml]`, which a package asks for, to be another one than
+# the pinned `coverage`, and stops for want of its hash. Where a Python cannot have the newest version, it gets a pin
+# of its own. The pins that are there stay unless they no longer fit; `make lock UPGRADE=--upgrade` takes the newest versions.
 .PHONY: lock
 lock: ## Write requirements.lock anew from pyproject.toml (needs a connection to a package index)
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	$(PYTHON) -m venv "$$folder"; \
 	"$$folder/bin/python" -m pip --disable-pip-version-check install --quiet uv; \
 	"$$folder/bin/uv" pip compile pyproject.toml --extra test --universal --python-version 3.11 --quiet \
-		--generate-hashes --strip-extras --no-annotate --no-header \
+		--generate-hashes --no-strip-extras --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links $(UPGRADE) --output-file requirements.lock
 
 .PHONY: clean
