@@ -10,7 +10,7 @@ import numpy as np
 import peers
 from gradient import SIDE
 
-from bnn.arviz_import import quiet_import
+from bnn.arviz_versions import ess_bulk, rhat
 from bnn.chain import SamplerSettings, run_chains
 from bnn.layout import ParameterLayout
 from bnn.likelihoods import Categorical, softmax
@@ -18,9 +18,6 @@ from bnn.network import Network
 from bnn.posterior import Posterior
 from bnn.priors import Prior, network_prior
 from bnn.progress import Silent
-
-with quiet_import():
-    import arviz as az
 
 SIZES = (4, 10, 3)
 # kernel -> chains side by side, warm-up, draws, trajectory length, acceptance that warm-up aims at
@@ -46,14 +43,14 @@ def figures(
     probability: np.ndarray, log_density: np.ndarray, seconds: dict[str, float]
 ) -> dict[str, np.ndarray]:
     """Return what the table shows; probability (chain, draw, quantity), log density (chain, draw)."""
-    ess = np.array([az.ess(probability[..., index]) for index in range(probability.shape[-1])])
+    ess = ess_bulk(probability)
     return {
         "ess": ess,
         "seconds": np.array([seconds["warmup"], seconds["draws"]]),
         "mean": probability.mean(axis=(0, 1)),
         "mcse": probability.std(axis=(0, 1)) / np.sqrt(ess),
-        "log_density": np.array([log_density.mean(), log_density.std() / np.sqrt(az.ess(log_density))]),
-        "rhat": np.array([az.rhat(probability[..., index]) for index in range(probability.shape[-1])]),
+        "log_density": np.array([log_density.mean(), log_density.std() / np.sqrt(ess_bulk(log_density[..., None])[0])]),
+        "rhat": rhat(probability),
     }
 
 

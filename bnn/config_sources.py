@@ -152,7 +152,7 @@ class TsvSource(_Table):
 
 
 class ParquetSource(_Table):
-    """A Parquet file of your own (needs `pip install pyarrow`)."""
+    """A Parquet file of your own."""
 
     kind: Literal["parquet"] = Field(description="A Parquet file.")
     path: _Path

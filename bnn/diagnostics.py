@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bnn import arviz_versions
 from bnn.datasets import Dataset
 from bnn.kernels.base import MAX_STEPS
 from bnn.layout import ParameterLayout
 from bnn.likelihoods import LOG_NOISE_SCALE
-from bnn.mixing import MIN_DRAWS, ess_bulk, ess_tail, mcse_mean, rhat
+from bnn.mixing import MIN_DRAWS
 from bnn.posterior_file import PHASES, PREDICTIONS, StoredPosterior
 from bnn.priors import LOG_PRIOR_SCALE
 from bnn.storage import Variable, write_json, write_netcdf
@@ -85,11 +86,11 @@ def _figures(draws: np.ndarray, *, brief: bool) -> np.ndarray:
     figures = np.full((4, draws.shape[2]), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         if halves.shape[1] >= MIN_DRAWS:
-            figures[0] = rhat(halves)
-        figures[1] = ess_bulk(draws)
+            figures[0] = arviz_versions.rhat(halves)
+        figures[1] = arviz_versions.ess_bulk(draws)
         if not brief:
-            figures[2] = ess_tail(draws)
-            figures[3] = mcse_mean(draws)
+            figures[2] = arviz_versions.ess_tail(draws)
+            figures[3] = arviz_versions.mcse_mean(draws)
     return figures
 
 

@@ -1,11 +1,11 @@
 """Reading posterior.nc without ArviZ, whose import takes longer than most of what is done with the file.
 
-`bnn.inference_data` writes the file, and ArviZ reads it as well; an InferenceData in memory can be used wherever a
+`bnn.inference_data` writes the file, and ArviZ reads it as well; its InferenceData or DataTree can be used wherever a
 `StoredPosterior` can.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -30,8 +30,8 @@ class StoredPosterior(Protocol):
     def __getitem__(self, key: str) -> Any:
         """Return a group."""
 
-    def groups(self) -> Sequence[str]:
-        """Return the names of the groups."""
+    def __contains__(self, key: str) -> bool:
+        """Return whether there is such a group."""
 
 
 class _Variable:
@@ -106,9 +106,13 @@ class PosteriorFile:
         """Return a group."""
         return self._groups[key]
 
-    def groups(self) -> list[str]:
-        """Return the names of the groups."""
-        return list(self._groups)
+    def __contains__(self, key: str) -> bool:
+        """Return whether there is such a group."""
+        return key in self._groups
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the groups."""
+        return iter(self._groups)
 
 
 def stacked_theta(posterior: StoredPosterior) -> tuple[np.ndarray, ParameterLayout]:
@@ -119,7 +123,7 @@ def stacked_theta(posterior: StoredPosterior) -> tuple[np.ndarray, ParameterLayo
     ValueError
         If the file holds no weights.
     """
-    if "posterior" not in posterior.groups() or "weight_0" not in posterior["posterior"]:
+    if "posterior" not in posterior or "weight_0" not in posterior["posterior"]:
         raise ValueError("the file of the posterior holds no weights: set sampler.keep to both or weights")
     group = posterior["posterior"]
     layout = ParameterLayout.from_json(group.attrs["layout"])

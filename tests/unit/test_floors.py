@@ -39,7 +39,7 @@ DESIGN = Design(
     floors={
         0: {"seeding", "layout", "activations", "metrics", "compiled", "compiled_lanes", "compiled_loops"}
         | {"faults", "csv_files", "tidy", "column", "columns", "tables", "new_row_files", "synthetic"}
-        | {"sources", "downloads", "storage", "sourcecode", "footprint", "processes", "arviz_import"}
+        | {"sources", "downloads", "storage", "sourcecode", "footprint", "processes", "arviz_versions"}
         | {"mixing", "progress", "ranking", "repeats", "row_names"},
         1: {"datasets", "preparation", "splits", "times", "timeseries", "network", "priors", "likelihoods"}
         | {"checkpoint", "job", "locks", "mixture", "psis", "verdict"},
@@ -94,7 +94,8 @@ DESIGN = Design(
     highest={"kernels": 0},
     siblings={"kernels": {"base", "microcanonical"}},
     reserved={
-        "arviz": {"inference_data"},
+        "arviz": {"arviz_versions"},
+        "arviz_stats": {"arviz_versions"},
         "xarray": set(),
     }
     | {"matplotlib": {"plots"}, "jinja2": {"report"}, "numba": {"compiled_lanes", "compiled_loops"}},
