@@ -46,7 +46,7 @@ results: setup ## Run the default workflow: every dataset of config/config.yaml,
 
 .PHONY: profile
 profile: setup ## Print where the time of the last run went, from the benchmark files in results/
-	@$(BIN)/python -m bnn.run_profile results
+	@$(BIN)/python -m bnn.jobs.run_profile results
 
 .PHONY: test
 test: setup ## Run the test suite with coverage

@@ -10,11 +10,11 @@ from itertools import pairwise
 import common
 import numpy as np
 
-from bnn.layout import ParameterLayout
-from bnn.likelihoods import Categorical, Gaussian, Likelihood
-from bnn.network import Network
-from bnn.posterior import Posterior
-from bnn.priors import Prior, network_prior
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import Categorical, Gaussian, Likelihood
+from bnn.model.network import Network
+from bnn.model.posterior import Posterior
+from bnn.model.priors import Prior, network_prior
 
 CASES = {
     "iris 4-10-3, N = 120": ((4, 10, 3), 120, (1, 4, 16, 64, 128)),

@@ -10,14 +10,14 @@ import numpy as np
 import peers
 from gradient import SIDE
 
-from bnn.arviz_versions import ess_bulk, rhat
-from bnn.chain import SamplerSettings, run_chains
-from bnn.layout import ParameterLayout
-from bnn.likelihoods import Categorical, softmax
-from bnn.network import Network
-from bnn.posterior import Posterior
-from bnn.priors import Prior, network_prior
-from bnn.progress import Silent
+from bnn.core.progress import Silent
+from bnn.mcmc.chain import SamplerSettings, run_chains
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import Categorical, softmax
+from bnn.model.network import Network
+from bnn.model.posterior import Posterior
+from bnn.model.priors import Prior, network_prior
+from bnn.posterior.arviz_versions import ess_bulk, rhat
 
 SIZES = (4, 10, 3)
 # kernel -> chains side by side, warm-up, draws, trajectory length, acceptance that warm-up aims at

@@ -7,7 +7,7 @@ import time
 
 import numpy as np
 
-from bnn.likelihoods import softmax
+from bnn.model.likelihoods import softmax
 
 N_CHAINS = 4
 N_PARAMS = 83

@@ -14,13 +14,13 @@ from pathlib import Path
 import common
 import numpy as np
 
-from bnn.chain import SamplerSettings, run_chains
-from bnn.layout import ParameterLayout
-from bnn.likelihoods import Gaussian
-from bnn.network import Network
-from bnn.posterior import Posterior
-from bnn.priors import Prior, network_prior
-from bnn.progress import Silent
+from bnn.core.progress import Silent
+from bnn.mcmc.chain import SamplerSettings, run_chains
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import Gaussian
+from bnn.model.network import Network
+from bnn.model.posterior import Posterior
+from bnn.model.priors import Prior, network_prior
 
 HIDDEN = (50, 25)
 N_CHAINS = 4

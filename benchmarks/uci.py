@@ -17,13 +17,13 @@ from typing import Any
 import common
 import numpy as np
 
-from bnn.chain import SamplerSettings, run_chains
-from bnn.layout import ParameterLayout
-from bnn.likelihoods import Gaussian, HeteroscedasticGaussian
-from bnn.network import Network
-from bnn.posterior import Posterior
-from bnn.priors import Prior, network_prior
-from bnn.progress import Silent
+from bnn.core.progress import Silent
+from bnn.mcmc.chain import SamplerSettings, run_chains
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import Gaussian, HeteroscedasticGaussian
+from bnn.model.network import Network
+from bnn.model.posterior import Posterior
+from bnn.model.priors import Prior, network_prior
 
 N_DRAWS, PRIOR_SCALE = 200, 2.0
 PUBLISHED: dict[str, Any] = {"hidden": (16, 16, 16, 16), "varies": True, "sd": 0.3}

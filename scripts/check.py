@@ -1,10 +1,10 @@
 """Check the model of one dataset: leave-one-out, predictive checks, sensitivity to the prior, strange inputs."""
 
 from bnn.checks.assemble import check, save
-from bnn.datasets import Dataset
-from bnn.job import job_log
-from bnn.posterior_file import PosteriorFile
-from bnn.storage import read_netcdf
+from bnn.core.storage import read_netcdf
+from bnn.data.dataset import Dataset
+from bnn.jobs.interruption import job_log
+from bnn.posterior.posterior_file import PosteriorFile
 
 
 def main(data_path, baseline_path, posterior_path, rerun_paths, json_path, netcdf_path, settings):

@@ -1,9 +1,9 @@
 """Put the chains together, and compute what every draw predicts."""
 
-from bnn import inference_data
-from bnn.datasets import Dataset
-from bnn.job import job_log
-from bnn.seeding import Stream, chain_rng
+from bnn.core.seeding import Stream, chain_rng
+from bnn.data.dataset import Dataset
+from bnn.jobs.interruption import job_log
+from bnn.posterior import inference_data
 
 
 def main(data_path, chain_paths, out_path, working_path, settings, keep):

@@ -3,10 +3,10 @@
 import sys
 from pathlib import Path
 
-from bnn.chain_job import ChainJob, run_job
-from bnn.datasets import Dataset
-from bnn.job import Interruption, job_log
-from bnn.progress import Progress
+from bnn.core.progress import Progress
+from bnn.data.dataset import Dataset
+from bnn.jobs.chain_job import ChainJob, run_job
+from bnn.jobs.interruption import Interruption, job_log
 
 
 def main(
@@ -36,8 +36,12 @@ def main(
         How the command line of this job names it, if it is to stop when whoever started it is gone.
     """
     with Interruption(script) as interruption:
+        dataset = Dataset.load(data_path)
         job = ChainJob(
-            dataset=Dataset.load(data_path),
+            name=dataset.name,
+            x=dataset.x_train,
+            y=dataset.y_train,
+            n_classes=dataset.n_classes,
             chains=tuple(chains),
             settings=settings,
             code=code,
@@ -45,9 +49,7 @@ def main(
             folder=Path(checkpoint_path),
             checkpoint_seconds=checkpoint_seconds,
         )
-        label = (
-            f"{job.dataset.name} chain {'-'.join(str(chain) for chain in sorted({chains[0], chains[-1]}))}"
-        )
+        label = f"{job.name} chain {'-'.join(str(chain) for chain in sorted({chains[0], chains[-1]}))}"
         run_job(job, lambda total: Progress(label, total, log=sys.stdout, terminal=terminal), interruption)
 
 

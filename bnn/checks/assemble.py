@@ -6,20 +6,19 @@ from typing import Any
 
 import numpy as np
 
-from bnn.checks.novelty import hole, out_of_distribution
+from bnn.checks.out_of_distribution import hole, out_of_distribution
+from bnn.checks.psis import Loo, k_threshold, leave_one_out
 from bnn.checks.sensitivity import prior_sensitivity
 from bnn.checks.statistics import Check, posterior_checks, prior_checks, summarise
-from bnn.datasets import Dataset
+from bnn.core.row_names import ROW_COUNTING, row_name
+from bnn.core.seeding import Stream, chain_rng
+from bnn.core.storage import Variable, write_json, write_netcdf
+from bnn.data.dataset import Dataset
 from bnn.evaluation.forecasts import check_rows
 from bnn.evaluation.naming import row_entries
-from bnn.posterior import make_network, make_prior
-from bnn.posterior_file import StoredPosterior, stacked_theta
-from bnn.predictive import make_predictor, mixture_log_density
-from bnn.psis import Loo, k_threshold, leave_one_out
-from bnn.row_names import row_name
-from bnn.seeding import Stream, chain_rng
-from bnn.storage import Variable, write_json, write_netcdf
-from bnn.tables import ROW_COUNTING
+from bnn.model.posterior import make_network, make_prior
+from bnn.posterior.posterior_file import StoredPosterior, stacked_theta
+from bnn.posterior.predictive import make_predictor, mixture_log_density
 
 _N_WORST = 10
 P_VALUES = (0.01, 0.99)
@@ -43,11 +42,11 @@ def check(
     Parameters
     ----------
     idata
-        What `bnn.inference_data.combine` wrote, read.
+        What `bnn.posterior.inference_data.combine` wrote, read.
     dataset
         Its table.
     references
-        Variables of the file of `bnn.baseline.fit_references`.
+        Variables of the file of `bnn.baselines.reference.fit_references`.
     settings
         Sections `seed`, `network`, `prior`, `likelihood` and `evaluation` of the dataset's config.
     reruns
@@ -73,7 +72,7 @@ def check(
     held_out = mixture_log_density(idata["predictions"]["log_density_y"])
     posterior = posterior_checks(idata, dataset)
     before = prior_checks(prior, predictor, dataset, rngs[0])
-    ordinary = make_network(dataset, settings["network"])
+    ordinary = make_network(settings["network"], n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs)
     novelty, scores = out_of_distribution(dataset, predictor, theta, ordinary, references, rngs[1])
     loo_summary = _loo_summary(loo, dataset.row_numbers("train"), held_out, threshold)
     after = [summarise(item) | _largest_row(item, dataset) for item in posterior]

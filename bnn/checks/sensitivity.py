@@ -11,17 +11,17 @@ from typing import Any
 
 import numpy as np
 
-from bnn import metrics
-from bnn.datasets import Dataset
+from bnn.checks.psis import k_threshold, relative_efficiency, smooth
+from bnn.core.storage import read_netcdf
+from bnn.data.dataset import Dataset
+from bnn.evaluation import metrics
 from bnn.evaluation.forecasts import observed
 from bnn.evaluation.scores import jackknife_blocks, jackknife_mcse
-from bnn.layout import ParameterLayout
-from bnn.posterior import make_prior
-from bnn.posterior_file import StoredPosterior, stacked_theta
-from bnn.predictive import Predictor
-from bnn.priors import scaled_prior
-from bnn.psis import k_threshold, relative_efficiency, smooth
-from bnn.storage import read_netcdf
+from bnn.model.layout import ParameterLayout
+from bnn.model.posterior import make_prior
+from bnn.model.priors import scaled_prior
+from bnn.posterior.posterior_file import StoredPosterior, stacked_theta
+from bnn.posterior.predictive import Predictor
 
 _BLOCK_BYTES = 2**25
 """Rough size of the draws that are read at a time."""
@@ -47,7 +47,7 @@ def prior_sensitivity(
     Parameters
     ----------
     idata
-        What `bnn.inference_data.combine` wrote, read.
+        What `bnn.posterior.inference_data.combine` wrote, read.
     dataset
         Its table.
     predictor

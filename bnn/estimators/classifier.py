@@ -10,8 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from bnn.estimators.base import BNN
 from bnn.estimators.parameters import COLUMNS, NETWORK, PRIOR, SAMPLER
-from bnn.metrics import predicted_class
-from bnn.predictive import ClassSummary
+from bnn.posterior.predictive import ClassSummary, predicted_class
 
 
 class BNNClassifier(ClassifierMixin, BNN):

@@ -15,16 +15,17 @@ from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from bnn import arviz_versions, diagnostics, inference_data
-from bnn.chain_job import ChainJob, run_job
-from bnn.config import chain_settings
-from bnn.datasets import Dataset
-from bnn.job import Interruption
-from bnn.posterior_file import StoredPosterior, stacked_theta
-from bnn.predictive import Predictor, make_predictor
-from bnn.progress import Progress, Silent
-from bnn.seeding import Stream, chain_rng
-from bnn.storage import read_json, write_json
+from bnn.config.loading import chain_settings
+from bnn.core.progress import Progress, Silent
+from bnn.core.seeding import Stream, chain_rng
+from bnn.core.storage import read_json, write_json
+from bnn.data.dataset import Dataset
+from bnn.diagnostics import convergence as diagnostics
+from bnn.jobs.chain_job import ChainJob, run_job
+from bnn.jobs.interruption import Interruption
+from bnn.posterior import arviz_versions, inference_data
+from bnn.posterior.posterior_file import StoredPosterior, stacked_theta
+from bnn.posterior.predictive import Predictor, make_predictor
 
 _NEVER = 1e9
 """Seconds between checkpoints: there is nothing to go on from in a folder that goes away."""
@@ -69,7 +70,10 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
         batches = np.array_split(np.arange(n_chains), min(n_chains, effective_n_jobs(n_jobs)))
         jobs = [
             ChainJob(
-                dataset=dataset,
+                name=dataset.name,
+                x=dataset.x_train,
+                y=dataset.y_train,
+                n_classes=dataset.n_classes,
                 chains=tuple(batch.tolist()),
                 settings=chain_settings(settings),
                 code="",
@@ -98,7 +102,7 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
 def _sample(job: ChainJob, verbose: bool) -> None:
     """Run the chains of a job in this process, which nobody asks to stop in another way than by an exception."""
     numbers = "-".join(str(chain) for chain in sorted({job.chains[0], job.chains[-1]}))
-    label = f"{job.dataset.name} chain {numbers}"
+    label = f"{job.name} chain {numbers}"
 
     def progress(total: int) -> Progress:
         return Progress(label, total, log=None, terminal=sys.stderr, always=True) if verbose else Silent()

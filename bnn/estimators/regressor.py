@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
+from bnn.core.seeding import Stream, chain_rng
 from bnn.estimators.base import BNN
 from bnn.estimators.parameters import COLUMNS, LIKELIHOOD, NETWORK, PRIOR, SAMPLER
-from bnn.predictive import TargetSummary, predict_grid
-from bnn.seeding import Stream, chain_rng
+from bnn.posterior.predictive import TargetSummary, predict_grid
 
 
 class BNNRegressor(RegressorMixin, BNN):

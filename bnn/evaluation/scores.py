@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from bnn import metrics, ranking
+from bnn.evaluation import metrics, ranking
 from bnn.evaluation.forecasts import TargetForecast
-from bnn.posterior_file import PREDICTIONS, StoredPosterior
-from bnn.predictive import intervals_of_sorted
+from bnn.posterior.posterior_file import PREDICTIONS, StoredPosterior
+from bnn.posterior.predictive import intervals_of_sorted
 
 LEVELS = (0.5, 0.9, 0.95)
 """What the central intervals hold whose coverage and width are scores."""
@@ -51,7 +51,7 @@ def share_interval(share: float, n_rows: int, level: float) -> dict[str, float]:
 def class_scores(probability: np.ndarray, y: np.ndarray, *, positive: int) -> Scores:
     """Return all scores of class probabilities; (obs, class) and class indices (obs,).
 
-    `positive` is the class that is to be found where there are two, see `bnn.ranking.class_ranking`.
+    `positive` is the class that is to be found where there are two, see `bnn.evaluation.ranking.class_ranking`.
     """
     found = {
         "accuracy": metrics.accuracy(probability, y),

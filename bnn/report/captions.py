@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bnn.report import formatting
+from bnn.core import formatting
 from bnn.report.table import METRICS, headline, score
 
 

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bnn.report import formatting
+from bnn.core import formatting
+from bnn.core.row_names import row_name
 from bnn.report.table import (
     DOUBTED,
     METRICS,
@@ -17,7 +18,6 @@ from bnn.report.table import (
     models_of,
     outcome,
 )
-from bnn.row_names import row_name
 
 _AUROC = Metric("AUROC", "higher is better", 1)
 _CHANCE = 0.5

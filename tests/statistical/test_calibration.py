@@ -19,22 +19,22 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bnn.chain import SamplerSettings, run_chains
-from bnn.coordinates import Coordinates
-from bnn.kernels import base, langevin_gradient, mala, malt, mams, random_walk
-from bnn.layout import ParameterLayout
-from bnn.likelihoods import (
+from bnn.core.progress import Silent
+from bnn.core.seeding import ChainRandom
+from bnn.mcmc.chain import SamplerSettings, run_chains
+from bnn.mcmc.coordinates import Coordinates
+from bnn.mcmc.kernels import base, langevin_gradient, mala, malt, mams, random_walk
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import (
     LOG_NOISE_SCALE,
     Gaussian,
     HeteroscedasticGaussian,
     RegressionLikelihood,
     StudentT,
 )
-from bnn.network import Network
-from bnn.posterior import Posterior
-from bnn.priors import LOG_PRIOR_SCALE, Prior, learned_scale_shapes, network_prior
-from bnn.progress import Silent
-from bnn.seeding import ChainRandom
+from bnn.model.network import Network
+from bnn.model.posterior import Posterior
+from bnn.model.priors import LOG_PRIOR_SCALE, Prior, learned_scale_shapes, network_prior
 
 FULL = bool(os.environ.get("BNN_CALIBRATE"))
 N_REPLICATIONS = 1000 if FULL else 200

@@ -9,16 +9,22 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bnn.chain import SamplerSettings, run_chains
-from bnn.kernels import langevin_gradient, make_kernel, mala, malt, mams, random_walk
-from bnn.kernels.base import TransitionInfo, Tuning, log_normal_shape, metropolis_hastings, start_with_grad
-from bnn.layout import ParameterLayout
-from bnn.likelihoods import Gaussian
-from bnn.network import Network
-from bnn.posterior import Posterior
-from bnn.priors import BlockPrior, Normal, Prior, network_prior
-from bnn.progress import Silent
-from bnn.seeding import ChainRandom
+from bnn.core.progress import Silent
+from bnn.core.seeding import ChainRandom
+from bnn.mcmc.chain import SamplerSettings, run_chains
+from bnn.mcmc.kernels import langevin_gradient, make_kernel, mala, malt, mams, random_walk
+from bnn.mcmc.kernels.base import (
+    TransitionInfo,
+    Tuning,
+    log_normal_shape,
+    metropolis_hastings,
+    start_with_grad,
+)
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import Gaussian
+from bnn.model.network import Network
+from bnn.model.posterior import Posterior
+from bnn.model.priors import BlockPrior, Normal, Prior, network_prior
 
 KERNELS = ("malt", "mams", "mala", "random_walk", "langevin_gradient")
 LANGEVIN = {"learning_rate": 0.01, "noise_scale": 0.1, "langevin_probability": 0.5}

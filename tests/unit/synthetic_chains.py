@@ -4,15 +4,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import arviz as az
 import numpy as np
 
-from bnn import inference_data
-from bnn.datasets import Dataset, Task
-from bnn.layout import ParameterLayout
-from bnn.predictive import make_predictor
-from bnn.priors import learned_scale_shapes
-from bnn.storage import write_netcdf
+from bnn.core.storage import write_netcdf
+from bnn.data.dataset import Dataset, Task
+from bnn.model.layout import ParameterLayout
+from bnn.model.priors import learned_scale_shapes
+from bnn.posterior import inference_data
+from bnn.posterior.arviz_versions import open_posterior
+from bnn.posterior.predictive import make_predictor
 
 NETWORK = {"hidden": [3], "activation": "tanh", "precision": "float64", "engine": "numpy"}
 LIKELIHOOD = {
@@ -84,12 +84,12 @@ def combined(
     likelihood: Mapping[str, Any] = LIKELIHOOD,
     keep: str = "both",
     seed: int = 0,
-) -> az.InferenceData:
+) -> Any:
     """Combine chain files into a file beside them, and return what is read from it."""
     path = Path(paths[0]).parent / "posterior.nc" if paths else Path("nowhere.nc")
     rng = np.random.default_rng(seed)
     inference_data.combine(path, dataset, paths, network=network, likelihood=likelihood, keep=keep, rng=rng)
-    return inference_data.load(path)
+    return open_posterior(path)
 
 
 def write_chains(
@@ -103,7 +103,7 @@ def write_chains(
     n_records: int = 3,
     n_steps: Sequence[int] | None = None,
 ) -> list[Path]:
-    """Write a chain file for each chain of theta, as `bnn.chain_job.run_job` does.
+    """Write a chain file for each chain of theta, as `bnn.jobs.chain_job.run_job` does.
 
     Parameters
     ----------

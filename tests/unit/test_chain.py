@@ -6,18 +6,18 @@ from functools import partial
 import numpy as np
 import pytest
 
-from bnn import adaptation
-from bnn.chain import MOST_STARTS, ChainRun, quiet_overflow, run_chains
-from bnn.chain_state import SamplerSettings
-from bnn.kernels import mala
-from bnn.layout import ParameterLayout
-from bnn.likelihoods import Categorical, Gaussian
-from bnn.network import Network
-from bnn.optimize import adam_step, start_adam
-from bnn.posterior import Posterior
-from bnn.priors import Prior, learned_scale_shapes, network_prior
-from bnn.progress import Progress, Silent
-from bnn.seeding import ChainRandom, Stream, chain_rng
+from bnn.core.progress import Progress, Silent
+from bnn.core.seeding import ChainRandom, Stream, chain_rng
+from bnn.mcmc import adaptation
+from bnn.mcmc.chain import MOST_STARTS, ChainRun, quiet_overflow, run_chains
+from bnn.mcmc.chain_state import SamplerSettings
+from bnn.mcmc.kernels import mala
+from bnn.model.adam import adam_step, start_adam
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import Categorical, Gaussian
+from bnn.model.network import Network
+from bnn.model.posterior import Posterior
+from bnn.model.priors import Prior, learned_scale_shapes, network_prior
 
 SETTINGS = SamplerSettings(
     kernel="mala",
@@ -400,7 +400,7 @@ def test_progress_writes_few_lines_and_ends_with_the_last_step():
 
 def test_the_first_step_does_not_count_for_the_time_that_is_left(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("bnn.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("bnn.core.progress.time.monotonic", lambda: now[0])
     log = io.StringIO()
     progress = Progress("toy", 1000, log=log)
     now[0] = 60.0  # a compiler, say

@@ -14,17 +14,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnn import chain_job, checkpoint, storage
-from bnn.chain import run_chains
-from bnn.chain_job import ChainJob, run_job
-from bnn.chain_state import RunState
-from bnn.checkpoint import CheckpointError, read_checkpoint
-from bnn.job import Interrupted, Interruption
-from bnn.layout import ParameterLayout
-from bnn.locks import exclusive_lock
-from bnn.posterior import make_posterior
-from bnn.progress import Progress, Silent
-from bnn.storage import read_netcdf
+from bnn.core import storage
+from bnn.core.progress import Progress, Silent
+from bnn.core.storage import read_netcdf
+from bnn.jobs import chain_job, checkpoint
+from bnn.jobs.chain_job import ChainJob, run_job
+from bnn.jobs.checkpoint import CheckpointError, read_checkpoint
+from bnn.jobs.interruption import Interrupted, Interruption
+from bnn.jobs.locks import exclusive_lock
+from bnn.mcmc.chain import run_chains
+from bnn.mcmc.chain_state import RunState
+from bnn.model.layout import ParameterLayout
+from bnn.model.posterior import make_posterior
 from tests.unit.synthetic_chains import LIKELIHOOD, NETWORK, make_dataset
 
 DATASET = make_dataset("regression")
@@ -58,7 +59,18 @@ def make_job(
         "likelihood": LIKELIHOOD,
         "sampler": SAMPLER | sampler,
     }
-    return ChainJob(DATASET, chains, settings, "code", folder / "chain.nc", folder / "chain.state", every)
+    return ChainJob(
+        DATASET.name,
+        DATASET.x_train,
+        DATASET.y_train,
+        DATASET.n_classes,
+        chains,
+        settings,
+        "code",
+        folder / "chain.nc",
+        folder / "chain.state",
+        every,
+    )
 
 
 def run(job: ChainJob, interruption: Interruption | None = None) -> None:
@@ -105,7 +117,14 @@ def eager(monkeypatch):
 def test_a_job_writes_the_draws_of_its_chains_and_all_that_is_needed(tmp_path):
     job = make_job(tmp_path, kernel="auto")
     run(job)
-    posterior = make_posterior(DATASET, network=NETWORK, prior=PRIOR, likelihood=LIKELIHOOD)
+    posterior = make_posterior(
+        DATASET.x_train,
+        DATASET.y_train,
+        n_classes=DATASET.n_classes,
+        network=NETWORK,
+        prior=PRIOR,
+        likelihood=LIKELIHOOD,
+    )
     expected = run_chains(posterior, (1, 3), 5, job.sampler, Silent())
     variables, attributes = read_netcdf(job.path)
     for name in ("theta", "log_density", "acceptance_rate"):
@@ -201,7 +220,14 @@ def test_draws_in_single_precision_are_the_draws_rounded(tmp_path):
 @lru_cache
 def n_evaluations() -> int:
     """Return how often an undisturbed run evaluates the density."""
-    posterior = make_posterior(DATASET, network=NETWORK, prior=PRIOR, likelihood=LIKELIHOOD)
+    posterior = make_posterior(
+        DATASET.x_train,
+        DATASET.y_train,
+        n_classes=DATASET.n_classes,
+        network=NETWORK,
+        prior=PRIOR,
+        likelihood=LIKELIHOOD,
+    )
     return run_chains(posterior, (1, 3), 5, make_job(Path()).sampler, Silent()).n_gradients
 
 

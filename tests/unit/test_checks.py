@@ -12,15 +12,15 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from bnn.baseline import fit_references
-from bnn.checks import novelty, statistics
+from bnn.baselines.reference import fit_references
+from bnn.baselines.training import BaselineSettings
+from bnn.checks import out_of_distribution, statistics
 from bnn.checks.assemble import check, flags, save
 from bnn.checks.sensitivity import prior_sensitivity
-from bnn.network import Network
-from bnn.posterior import make_network, make_prior
-from bnn.predictive import make_predictor
-from bnn.storage import read_json, read_netcdf, write_netcdf
-from bnn.training import BaselineSettings
+from bnn.core.storage import read_json, read_netcdf, write_netcdf
+from bnn.model.network import Network
+from bnn.model.posterior import make_network, make_prior
+from bnn.posterior.predictive import make_predictor
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
     NETWORK,
@@ -64,7 +64,13 @@ def test_what_is_in_the_files(tmp_path, task):
     dataset = make_dataset(task, n_train=30, n_test=12)
     paths = write_chains(tmp_path, independent_theta(dataset, n_chains=2, n_draws=60), layout_of(dataset))
     idata = combined(dataset, paths)
-    variables, _ = fit_references(dataset, make_network(dataset, NETWORK), TRAINING, seed=1, n_members=2)
+    variables, _ = fit_references(
+        dataset,
+        make_network(NETWORK, n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs),
+        TRAINING,
+        seed=1,
+        n_members=2,
+    )
     references = {name: values for name, (_, values) in variables.items()}
     summary, arrays = check(idata, dataset, references, SETTINGS, reruns={})
     save(summary, arrays, json_path=tmp_path / "checks.json", netcdf_path=tmp_path / "checks.nc")
@@ -333,8 +339,8 @@ def test_chains_of_something_else_are_refused(linear_run, tmp_path):
 def test_auroc_is_that_of_scikit_learn_and_its_error_that_of_the_formula():
     rng = np.random.default_rng(7)
     inside, outside = np.round(rng.normal(0, 1, 150), 1), np.round(rng.normal(0.7, 1, 200), 1)
-    weights = [np.concatenate(list(novelty.row_weights(n, 2000, rng))) for n in (150, 200)]
-    value, drawn = novelty.auroc(inside, outside, *weights)
+    weights = [np.concatenate(list(out_of_distribution.row_weights(n, 2000, rng))) for n in (150, 200)]
+    value, drawn = out_of_distribution.auroc(inside, outside, *weights)
     label, score = np.repeat([0, 1], [150, 200]), np.concatenate([inside, outside])
     assert value == pytest.approx(roc_auc_score(label, score))
     counts = [np.round(w[3] * w.shape[1]).astype(int) for w in weights]
@@ -344,20 +350,22 @@ def test_auroc_is_that_of_scikit_learn_and_its_error_that_of_the_formula():
     wins = 0.5 * (outside > inside[:, None]) + 0.5 * (outside >= inside[:, None])
     error = math.sqrt(wins.mean(axis=1).var(ddof=1) / 150 + wins.mean(axis=0).var(ddof=1) / 200)
     assert drawn.std() == pytest.approx(error, rel=0.1)
-    assert novelty.auroc(np.ones(4), np.ones(5), np.ones((1, 4)) / 4, np.ones((1, 5)) / 5)[0] == 0.5
+    assert (
+        out_of_distribution.auroc(np.ones(4), np.ones(5), np.ones((1, 4)) / 4, np.ones((1, 5)) / 5)[0] == 0.5
+    )
 
 
 def test_strange_inputs_are_as_strange_as_they_say():
     dataset = make_dataset("regression", n_train=40, n_test=25)
-    inside, noised, shifted, uniform = novelty.make_inputs(dataset, np.random.default_rng(0))
+    inside, noised, shifted, uniform = out_of_distribution.make_inputs(dataset, np.random.default_rng(0))
     assert np.array_equal(inside.x, dataset.x_test)
     copies = np.tile(dataset.x_test, (8, 1))
     assert noised.x.shape == uniform.x.shape == copies.shape == (200, 2)
-    assert (noised.x - copies).std() == pytest.approx(novelty.NOISE_SD, rel=0.15)
+    assert (noised.x - copies).std() == pytest.approx(out_of_distribution.NOISE_SD, rel=0.15)
     assert noised.row is not None and np.array_equal(dataset.x_test[noised.row], copies)
     assert shifted.row is not None and shifted.y is not None
-    moved = (shifted.x - dataset.x_test[shifted.row]).reshape(novelty.N_DIRECTIONS, 10, 2)
-    assert np.allclose(np.abs(moved), novelty.SHIFT)
+    moved = (shifted.x - dataset.x_test[shifted.row]).reshape(out_of_distribution.N_DIRECTIONS, 10, 2)
+    assert np.allclose(np.abs(moved), out_of_distribution.SHIFT)
     assert np.allclose(moved, moved[:, :1]), "the rows of a direction alike"
     assert len(np.unique(np.sign(moved[:, 0]), axis=0)) == 4, "every direction there is"
     assert np.array_equal(dataset.y_test[shifted.row], shifted.y)
@@ -368,8 +376,8 @@ def test_strange_inputs_are_as_strange_as_they_say():
     assert ((uniform.x < low) | (uniform.x > high)).any(axis=1).mean() > 0.7
     assert uniform.y is None and noised.y is not None and len(noised.y) == 200
     many = make_dataset("regression", n_train=20, n_test=500)
-    assert [len(kind.x) for kind in novelty.make_inputs(many, np.random.default_rng(0))] == [
-        novelty.MAX_ROWS
+    assert [len(kind.x) for kind in out_of_distribution.make_inputs(many, np.random.default_rng(0))] == [
+        out_of_distribution.MAX_ROWS
     ] * 4
 
 
@@ -380,16 +388,16 @@ def test_the_error_of_shifted_inputs_holds_other_directions_and_other_rows():
         rng = np.random.default_rng(seed)
         dataset = make_dataset("regression", n_train=20, n_test=200)
         dataset = dataclasses.replace(dataset, x_test=rng.standard_normal((200, 2)))
-        inside, _, shifted, _ = novelty.make_inputs(dataset, rng)
-        weights = np.concatenate(list(novelty.row_weights(200, 200, rng)))
-        outside = novelty.strange_weights(shifted, weights, rng)
+        inside, _, shifted, _ = out_of_distribution.make_inputs(dataset, rng)
+        weights = np.concatenate(list(out_of_distribution.row_weights(200, 200, rng)))
+        outside = out_of_distribution.strange_weights(shifted, weights, rng)
         assert np.allclose(outside.sum(axis=1), 1)
-        value, drawn = novelty.auroc(inside.x[:, 0], shifted.x[:, 0], weights, outside)
+        value, drawn = out_of_distribution.auroc(inside.x[:, 0], shifted.x[:, 0], weights, outside)
         found.append(value)
         errors.append(drawn.std(ddof=1))
     # Both directions of the feature are as likely: the standard error is that of a share of 40 coins.
     assert np.mean(errors) == pytest.approx(np.std(found, ddof=1), rel=0.35)
-    assert np.mean(errors) == pytest.approx(0.5 / math.sqrt(novelty.N_DIRECTIONS), rel=0.35)
+    assert np.mean(errors) == pytest.approx(0.5 / math.sqrt(out_of_distribution.N_DIRECTIONS), rel=0.35)
 
 
 @pytest.fixture(scope="module")
@@ -423,7 +431,7 @@ def toy_networks():
 
 def test_models_whose_draws_disagree_outside_know_it_and_one_of_constant_noise_does_not(toy_networks):
     dataset, predictor, theta, network, references = toy_networks
-    summary, scores = novelty.out_of_distribution(
+    summary, scores = out_of_distribution.out_of_distribution(
         dataset, predictor, theta, network, references, np.random.default_rng(0)
     )
     assert summary["score"] == "predictive standard deviation"
@@ -448,7 +456,7 @@ def test_models_whose_draws_disagree_outside_know_it_and_one_of_constant_noise_d
 
 def test_hole_is_the_middle_of_the_widest_gap_in_original_units(toy_networks):
     dataset, predictor, theta, network, references = toy_networks
-    found = novelty.hole(dataset, predictor, theta, network, references, np.random.default_rng(0))
+    found = out_of_distribution.hole(dataset, predictor, theta, network, references, np.random.default_rng(0))
     assert found is not None
     x = np.sort(dataset.x_train[:, 0])
     gap = int(np.argmax(np.diff(x)))
@@ -462,5 +470,8 @@ def test_hole_is_the_middle_of_the_widest_gap_in_original_units(toy_networks):
     assert models["bnn"]["ratio"] < 0.8 and models["ensemble"]["ratio"] < 1.0
     for task in ("classification", "regression"):
         assert (
-            novelty.hole(make_dataset(task), predictor, theta, network, {}, np.random.default_rng(0)) is None
+            out_of_distribution.hole(
+                make_dataset(task), predictor, theta, network, {}, np.random.default_rng(0)
+            )
+            is None
         )

@@ -9,13 +9,13 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from bnn import network as network_module
-from bnn.activations import ACTIVATIONS
-from bnn.layout import ParameterLayout
-from bnn.network import Network
+from bnn.model import network as network_module
+from bnn.model.activations import ACTIVATIONS
+from bnn.model.layout import ParameterLayout
+from bnn.model.network import Network
 from tests.unit.test_gradients import make_posterior, relative_gradient_error
 
-compiled = pytest.importorskip("bnn.compiled", reason="Numba is not installed")
+compiled = pytest.importorskip("bnn.model.compiled", reason="Numba is not installed")
 
 ENGINES = ("numpy", "numba")
 DTYPES = ("float64", "float32")
@@ -124,7 +124,7 @@ def test_loops_of_other_processors(features, vector_bytes, tmp_path):
     """The processor decides how long vectors are and how large tiles: here as on one that can do less than this."""
     settings = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
     code = (
-        f"import pytest, bnn.compiled_loops as loops; assert loops.VECTOR_BYTES == {vector_bytes}; "
+        f"import pytest, bnn.model.compiled_loops as loops; assert loops.VECTOR_BYTES == {vector_bytes}; "
         f"raise SystemExit(pytest.main(['-q', '-p', 'no:cacheprovider', {__file__!r}, "
         "'-k', 'every_width or several_tiles or everywhere or engines_agree']))"
     )
@@ -147,7 +147,7 @@ def test_loops_of_other_processors(features, vector_bytes, tmp_path):
 def test_features_that_the_user_chose_stay(variable, chosen, vector_bytes):
     features = chosen if variable == "NUMBA_CPU_FEATURES" else None
     code = (
-        "import bnn.compiled_loops as loops, numba; "
+        "import bnn.model.compiled_loops as loops, numba; "
         f"assert (loops.VECTOR_BYTES, numba.config.CPU_FEATURES) == ({vector_bytes}, {features!r})"
     )
     subprocess.run([sys.executable, "-c", code], env=os.environ | {variable: chosen}, check=True)
@@ -305,7 +305,7 @@ def test_parameters_with_a_gap_are_refused():
 
 def test_without_numba_the_error_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
-    for name in ("bnn.compiled", "bnn.compiled_loops"):
+    for name in ("bnn.model.compiled", "bnn.model.compiled_loops"):
         monkeypatch.delitem(sys.modules, name)
     network = Network((2, 1), activation="tanh", dtype="float64", engine="numba")
     layout = ParameterLayout(network.parameter_shapes)

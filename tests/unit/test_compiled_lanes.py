@@ -9,14 +9,14 @@ from itertools import product
 import numpy as np
 import pytest
 
-from bnn.activations import ACTIVATIONS
-from bnn.layout import ParameterLayout
-from bnn.likelihoods import Categorical, Gaussian
-from bnn.network import Network
-from bnn.posterior import Posterior
-from bnn.priors import BlockPrior, Normal, Prior, learned_scale_shapes, network_prior
+from bnn.model.activations import ACTIVATIONS
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import Categorical, Gaussian
+from bnn.model.network import Network
+from bnn.model.posterior import Posterior
+from bnn.model.priors import BlockPrior, Normal, Prior, learned_scale_shapes, network_prior
 
-compiled_lanes = pytest.importorskip("bnn.compiled_lanes", reason="Numba is not installed")
+compiled_lanes = pytest.importorskip("bnn.model.compiled_lanes", reason="Numba is not installed")
 
 LANES = compiled_lanes.LANES
 
@@ -243,7 +243,7 @@ def test_lanes_of_other_processors(features, lanes, tmp_path):
     """The processor decides how many chains a vector holds: here as on one that can do less than this."""
     settings = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
     code = (
-        f"import pytest, bnn.compiled_lanes as lanes; assert lanes.LANES == {lanes}; "
+        f"import pytest, bnn.model.compiled_lanes as lanes; assert lanes.LANES == {lanes}; "
         f"raise SystemExit(pytest.main(['-q', '-p', 'no:cacheprovider', {__file__!r}, "
         "'-k', 'agrees or every_width or bit_for_bit or finite or any_size']))"
     )

@@ -11,9 +11,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from bnn.config import RESERVED_NAMES, ConfigError, check_files, load, merge, runs
-from bnn.config_model import Sampler, Settings, Split
-from bnn.kernels import make_kernel
+from bnn.config.loading import RESERVED_NAMES, ConfigError, check_files, load, merge, runs
+from bnn.config.model import Sampler, Settings, Split
+from bnn.mcmc.kernels import make_kernel
 
 ROOT = Path(__file__).parents[2]
 IRIS = {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}}
@@ -203,7 +203,7 @@ def test_missing_files_are_all_reported(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_importing_the_config_is_light() -> None:
     code = (
-        "import sys, bnn.config\n"
+        "import sys, bnn.config.loading\n"
         "print(sorted({'numpy', 'pandas', 'sklearn', 'scipy', 'arviz', 'matplotlib'} & set(sys.modules)))\n"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bnn.config import ConfigError, load
+from bnn.config.loading import ConfigError, load
 
 IRIS: dict[str, Any] = {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}}
 GAP: dict[str, Any] = {"task": "regression", "source": {"kind": "synthetic", "name": "gap"}}

@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from bnn.coordinates import Coordinates
-from bnn.layout import ParameterLayout
-from bnn.likelihoods import Categorical
-from bnn.network import Network
-from bnn.posterior import Posterior
-from bnn.priors import Prior, learned_scale_shapes, network_prior
+from bnn.mcmc.coordinates import Coordinates
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import Categorical
+from bnn.model.network import Network
+from bnn.model.posterior import Posterior
+from bnn.model.priors import Prior, learned_scale_shapes, network_prior
 
 
 def make_posterior(sizes, learned_scales):

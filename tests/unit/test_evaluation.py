@@ -10,12 +10,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bnn import metrics
-from bnn.evaluation import assemble, forecasts
+from bnn.core.storage import read_json
+from bnn.evaluation import assemble, forecasts, metrics
 from bnn.evaluation import scores as scoring
 from bnn.evaluation.naming import row_entries
-from bnn.predictive import central_intervals, mixture_log_density
-from bnn.storage import read_json
+from bnn.posterior.predictive import central_intervals, mixture_log_density
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
     combined,

@@ -6,13 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnn.chain_job import ChainJob, run_job
-from bnn.datasets import Dataset
-from bnn.faults import DataError
-from bnn.job import Interruption
-from bnn.preparation import prepare
-from bnn.progress import Silent
-from bnn.storage import read_netcdf
+from bnn.core.errors import DataError
+from bnn.core.progress import Silent
+from bnn.core.storage import read_netcdf
+from bnn.data.dataset import Dataset
+from bnn.data.preparation import prepare
+from bnn.jobs.chain_job import ChainJob, run_job
+from bnn.jobs.interruption import Interruption
 from tests.unit.synthetic_chains import LIKELIHOOD, NETWORK
 from tests.unit.test_chain_job import PRIOR, SAMPLER
 
@@ -36,7 +36,18 @@ def draws(folder: Path, dataset: Dataset, **changes: Any) -> dict[str, np.ndarra
     """Return what a chain keeps."""
     sampler = SAMPLER | {"warmup": 100}
     settings = {"seed": 1, "network": NETWORK, "prior": PRIOR, "likelihood": LIKELIHOOD, "sampler": sampler}
-    job = ChainJob(dataset, (2,), settings | changes, "code", folder / "chain.nc", folder / "state", 30.0)
+    job = ChainJob(
+        dataset.name,
+        dataset.x_train,
+        dataset.y_train,
+        dataset.n_classes,
+        (2,),
+        settings | changes,
+        "code",
+        folder / "chain.nc",
+        folder / "state",
+        30.0,
+    )
     run_job(job, lambda total: Silent(), Interruption())
     return read_netcdf(job.path)[0]
 

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnn import figures
 from bnn.evaluation.forecasts import REFERENCES, observed
-from bnn.layout import ParameterLayout
-from bnn.network import Network
-from bnn.plots import ClassificationTest, RegressionTest
+from bnn.model.layout import ParameterLayout
+from bnn.model.network import Network
+from bnn.plots import ClassificationTest, RegressionTest, figures
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
     NETWORK,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from sklearn import datasets
 
-from bnn.config import load
-from bnn.footprint import Table, n_parameters, peak_mb, request_mb, summary, table_of
+from bnn.config.loading import load
+from bnn.jobs.footprint import Table, n_parameters, peak_mb, request_mb, summary, table_of
 
 RULES = ("prepare", "fit_baseline", "sample_chain", "combine", "diagnose", "evaluate", "plot", "report")
 
@@ -78,8 +78,8 @@ def test_a_faulty_file_is_left_to_its_reader(tmp_path: Path, data: bytes) -> Non
 
 def test_parameters_are_those_of_the_posterior() -> None:
     """Within two: noise and rounding up cost nothing."""
-    from bnn.posterior import make_posterior
-    from bnn.preparation import prepare
+    from bnn.data.preparation import prepare
+    from bnn.model.posterior import make_posterior
 
     for own in ({}, {"likelihood": {"family": "heteroscedastic"}}, {"prior": {"learned_scales": "ard"}}):
         raw = {"network": {"hidden": [7, 3]}, **own}
@@ -88,7 +88,9 @@ def test_parameters_are_those_of_the_posterior() -> None:
         settings = dataset.model_dump(mode="json")
         data = prepare("d", task="regression", source=settings["source"], split=settings["split"])
         sections = {name: settings[name] for name in ("network", "prior", "likelihood")}
-        exact = make_posterior(data, **sections).layout.n_params
+        exact = make_posterior(
+            data.x_train, data.y_train, n_classes=data.n_classes, **sections
+        ).layout.n_params
         assert exact <= n_parameters(table_of(settings["source"], "regression"), settings) <= exact + 2
 
 

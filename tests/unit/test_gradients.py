@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bnn.activations import ACTIVATIONS
-from bnn.layout import ParameterLayout
-from bnn.likelihoods import Categorical, Gaussian, Likelihood, log_softmax, softmax
-from bnn.network import Network
-from bnn.posterior import Posterior
-from bnn.priors import BlockPrior, Laplace, Normal, Prior, StudentT, make_family, network_prior
+from bnn.model.activations import ACTIVATIONS
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import Categorical, Gaussian, Likelihood, log_softmax, softmax
+from bnn.model.network import Network
+from bnn.model.posterior import Posterior
+from bnn.model.priors import BlockPrior, Laplace, Normal, Prior, StudentT, make_family, network_prior
 
 FAMILIES = ("normal", "laplace", "student_t")
 

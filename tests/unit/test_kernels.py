@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bnn.kernels import langevin_gradient, make_kernel, mala, malt, mams, microcanonical, random_walk
-from bnn.kernels.base import (
+from bnn.core.seeding import ChainRandom, Stream
+from bnn.mcmc.kernels import langevin_gradient, make_kernel, mala, malt, mams, microcanonical, random_walk
+from bnn.mcmc.kernels.base import (
     MAX_STEPS,
     ChainState,
     Tuning,
@@ -14,7 +15,6 @@ from bnn.kernels.base import (
     steps_of_trajectory,
     take_unadjusted,
 )
-from bnn.seeding import ChainRandom, Stream
 
 LANGEVIN = {"learning_rate": 0.3, "noise_scale": 0.7, "langevin_probability": 0.5}
 KERNELS = {

@@ -6,8 +6,14 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris, load_
 from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.model_selection import GridSearchCV, PredefinedSplit
 
-from bnn.linear import LOGISTIC_PENALTIES, RIDGE_PENALTIES, fit_logistic, fit_ridge, stratified_folds
-from bnn.training import balanced_weights
+from bnn.baselines.linear import (
+    LOGISTIC_PENALTIES,
+    RIDGE_PENALTIES,
+    fit_logistic,
+    fit_ridge,
+    stratified_folds,
+)
+from bnn.baselines.training import balanced_weights
 
 
 def standardised(load):

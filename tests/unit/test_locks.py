@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from bnn.job import Interrupted
-from bnn.locks import FolderLock, exclusive_lock
-from bnn.processes import snakemakes_in
+from bnn.jobs.interruption import Interrupted
+from bnn.jobs.locks import FolderLock, exclusive_lock
+from bnn.jobs.processes import snakemakes_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 HOLDER = """
 import os, sys
 from pathlib import Path
-from bnn.locks import FolderLock
+from bnn.jobs.locks import FolderLock
 
 folder = Path(sys.argv[1])
 lock = FolderLock(folder)
@@ -154,7 +154,7 @@ def test_without_locks_of_the_file_system_nothing_is_cleared(tmp_path, monkeypat
 
 def test_a_lock_dies_with_its_process_and_says_whose_it_was(tmp_path):
     code = (
-        "import os, sys; from bnn.locks import exclusive_lock\n"
+        "import os, sys; from bnn.jobs.locks import exclusive_lock\n"
         f"with exclusive_lock({str(tmp_path / 'lock')!r}, patience=0, check=lambda: None):\n"
         "    os._exit(9)"
     )

@@ -15,8 +15,8 @@ from bnn import plots
 from bnn.checks.statistics import Check, summarise
 from bnn.evaluation.calibration import class_calibration, target_calibration
 from bnn.evaluation.forecasts import mixture_forecast
-from bnn.mixture import GaussianMixture
 from bnn.plots import canvas, sampler
+from bnn.posterior.mixture import GaussianMixture
 
 LIMITS = {"rhat_warn": 1.01, "rhat_fail": 1.05, "ess_warn": 400, "ess_fail": 100}
 MAX_BYTES = 300_000

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnn.posterior import make_posterior
+from bnn.model.posterior import make_posterior
 from tests.unit.synthetic_chains import LIKELIHOOD, make_dataset
 
 SECTIONS: dict[str, Any] = {
@@ -22,6 +22,10 @@ SECTIONS: dict[str, Any] = {
 STUDENT = {"family": "student_t", "scale": 1.0, "df": 4.0}
 
 
+def posterior_of(dataset, **sections):
+    return make_posterior(dataset.x_train, dataset.y_train, n_classes=dataset.n_classes, **sections)
+
+
 def log_density(task, *path_and_value):
     sections = copy.deepcopy(SECTIONS)
     for path, value in path_and_value:
@@ -30,7 +34,7 @@ def log_density(task, *path_and_value):
         for group in groups:
             place = place[group]
         place[key] = copy.deepcopy(value)
-    posterior = make_posterior(make_dataset(task), **sections)
+    posterior = posterior_of(make_dataset(task), **sections)
     theta = np.linspace(-1, 1, posterior.layout.n_params)[None]
     return posterior.log_density(theta)[0]
 
@@ -65,12 +69,12 @@ def test_every_key_changes_the_density(change):
 def test_the_engine_of_the_config_evaluates_the_density():
     pytest.importorskip("numba", reason="Numba is not installed")
     network = {**SECTIONS["network"], "engine": "numba", "precision": "float32"}
-    posterior = make_posterior(make_dataset("regression"), **(SECTIONS | {"network": network}))
+    posterior = posterior_of(make_dataset("regression"), **(SECTIONS | {"network": network}))
     assert posterior.network.engine == "numba"
     theta = np.linspace(-1, 1, posterior.layout.n_params)[None]
     assert posterior.log_density(theta)[0] == pytest.approx(log_density("regression"), rel=1e-5)
     with pytest.raises(ValueError, match="unknown engine"):
-        make_posterior(make_dataset("regression"), **(SECTIONS | {"network": {**network, "engine": "fast"}}))
+        posterior_of(make_dataset("regression"), **(SECTIONS | {"network": {**network, "engine": "fast"}}))
 
 
 def test_degrees_of_freedom_matter_to_student_t_only():
@@ -95,9 +99,9 @@ def test_degrees_of_freedom_and_learned_scales_tell_models_apart():
 
 
 def test_known_noise_is_no_parameter():
-    sampled = make_posterior(make_dataset("regression"), **SECTIONS)
+    sampled = posterior_of(make_dataset("regression"), **SECTIONS)
     sections = copy.deepcopy(SECTIONS)
     sections["likelihood"]["noise"] = 0.4
-    known = make_posterior(make_dataset("regression"), **sections)
+    known = posterior_of(make_dataset("regression"), **sections)
     assert sampled.layout.names == (*known.layout.names, "log_noise_scale")
-    assert make_posterior(make_dataset("classification"), **SECTIONS).layout.names == known.layout.names
+    assert posterior_of(make_dataset("classification"), **SECTIONS).layout.names == known.layout.names

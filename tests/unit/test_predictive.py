@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from bnn import predictive
+from bnn.posterior import predictive
 from tests.unit.synthetic_chains import LIKELIHOOD, NETWORK, independent_theta, layout_of, make_dataset
 
 

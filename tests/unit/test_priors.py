@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bnn.layout import ParameterLayout
-from bnn.posterior import make_posterior
-from bnn.priors import (
+from bnn.model.layout import ParameterLayout
+from bnn.model.posterior import make_posterior
+from bnn.model.priors import (
     LOG_PRIOR_SCALE,
     BlockPrior,
     LogHalfNormal,
@@ -165,8 +165,11 @@ FAMILIES = ("gaussian", "heteroscedastic", "student_t", "categorical")
 )
 def test_gradient_of_the_posterior(likelihood, family, learned_scales):
     side = {"family": family, "scale": 0.8, "df": 3.0}
+    dataset = make_dataset("classification" if likelihood == "categorical" else "regression")
     posterior = make_posterior(
-        make_dataset("classification" if likelihood == "categorical" else "regression"),
+        dataset.x_train,
+        dataset.y_train,
+        n_classes=dataset.n_classes,
         network=NETWORK,
         prior={"weights": side, "biases": side, "fan_in_scaling": True, "learned_scales": learned_scales},
         likelihood=LIKELIHOOD | {"family": "gaussian" if likelihood == "categorical" else likelihood},

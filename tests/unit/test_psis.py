@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bnn import psis
+from bnn.checks import psis
 
 
 @pytest.mark.parametrize(("rate", "k"), [(0.8, 0.2), (0.5, 0.5), (0.2, 0.8)])

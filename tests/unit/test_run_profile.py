@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bnn.run_profile import cores_used, describe, main, read_jobs, share_inside
-from bnn.storage import write_netcdf
+from bnn.core.storage import write_netcdf
+from bnn.jobs.run_profile import cores_used, describe, main, read_jobs, share_inside
 
 HEADER = "s\th:m:s\tmax_rss\n"
 START = 1_700_000_000.0

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bnn.sourcecode import code_digest, module_files, read_imports
+from bnn.core.sourcecode import code_digest, module_files, read_imports
 
 ROOT = Path(__file__).parents[2]
 

@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnn import downloads, sources
-from bnn.faults import DataError
-from bnn.preparation import prepare
-from bnn.sources import read_source
+from bnn.core.errors import DataError
+from bnn.data import downloads, sources
+from bnn.data.preparation import prepare
+from bnn.data.sources import read_source
 
 SPLIT = {"method": "random", "test_size": 0.2, "stratify": False, "seed": 1}
 CSV = ("x,colour,y\n" + "".join(f"{i},{'rg'[i % 2]},{i * i}\n" for i in range(40))).encode()

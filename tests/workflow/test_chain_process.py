@@ -15,13 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnn.preparation import prepare
-from bnn.storage import read_netcdf
+from bnn.core.storage import read_netcdf
+from bnn.data.preparation import prepare
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import json, sys
-from bnn.job import job_log
+from bnn.jobs.interruption import job_log
 from scripts.sample_chain import main
 
 folder, settings, every = sys.argv[1], json.loads(sys.argv[2]), float(sys.argv[3])

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bnn.datasets import Dataset
-from bnn.storage import read_json
+from bnn.core.storage import read_json
+from bnn.data.dataset import Dataset
 
 ROOT = Path(__file__).parents[2]
 TARGET = "../../../up"

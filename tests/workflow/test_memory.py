@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 import yaml
 
-from bnn.config import load
-from bnn.footprint import request_mb, table_of
+from bnn.config.loading import load
+from bnn.jobs.footprint import request_mb, table_of
 
 ROOT = Path(__file__).parents[2]
 LARGEST_WASTE = 2.0

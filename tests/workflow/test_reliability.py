@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import yaml
 
-from bnn.storage import read_netcdf
+from bnn.core.storage import read_netcdf
 
 ROOT = Path(__file__).parents[2]
 N_KILLS = 30

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bnn.config import load
-from bnn.preparation import prepare
+from bnn.config.loading import load
+from bnn.data.preparation import prepare
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 0.7
@@ -16,7 +16,7 @@ RUNS = 7
 _PROGRAM = """
 import json, os, sys, time
 from snakemake import script  # what Snakemake puts in front of every script
-from bnn.posterior import Posterior
+from bnn.model.posterior import Posterior
 
 def first_gradient(*_):
     heavy = ("scipy", "pandas", "sklearn", "xarray", "arviz", "matplotlib", "pydantic", "numba", "jinja2", "tqdm")

@@ -8,10 +8,10 @@ from pathlib import Path
 from snakemake_interface_executor_plugins.settings import ExecMode
 
 import bnn
-from bnn.config import chain_settings, check_files, load, runs
-from bnn.footprint import request_mb, summary, table_of, with_lags
-from bnn.locks import NO_LOCKS, FolderLock
-from bnn.sourcecode import code_digest
+from bnn.config.loading import chain_settings, check_files, load, runs
+from bnn.jobs.footprint import request_mb, summary, table_of, with_lags
+from bnn.jobs.locks import NO_LOCKS, FolderLock
+from bnn.core.sourcecode import code_digest
 
 # A Snakemake that a job starts (on a cluster, in a container) is not the one that locks the folder, and one that runs
 # nothing leaves locks alone.
@@ -95,7 +95,7 @@ def sampler_settings(wildcards):
 
 def scaled_sampler_settings(wildcards):
     """Return what chains under a scaled prior depend on."""
-    from bnn.priors import scaled_prior  # imports NumPy, which reading a workflow does without
+    from bnn.model.priors import scaled_prior  # imports NumPy, which reading a workflow does without
 
     chosen = sampler_settings(wildcards)
     return chosen | {"prior": scaled_prior(chosen["prior"], float(wildcards.factor))}

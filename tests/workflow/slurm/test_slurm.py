@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import yaml
 
-from bnn.storage import read_netcdf
+from bnn.core.storage import read_netcdf
 from tests.workflow.slurm.cluster import Cluster, reason_to_skip
 
 ROOT = Path(__file__).parents[3]
