@@ -49,7 +49,9 @@ def figures(
         "seconds": np.array([seconds["warmup"], seconds["draws"]]),
         "mean": probability.mean(axis=(0, 1)),
         "mcse": probability.std(axis=(0, 1)) / np.sqrt(ess),
-        "log_density": np.array([log_density.mean(), log_density.std() / np.sqrt(ess_bulk(log_density[..., None])[0])]),
+        "log_density": np.array(
+            [log_density.mean(), log_density.std() / np.sqrt(ess_bulk(log_density[..., None])[0])]
+        ),
         "rhat": rhat(probability),
     }
 

@@ -5,9 +5,9 @@ used wherever a `StoredPosterior` can.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -21,17 +21,11 @@ PREDICTIONS = {"train": "posterior_predictive", "test": "predictions"}
 """Split -> group that holds its predictions."""
 
 
-class StoredPosterior(Protocol):
-    """Groups of variables; `posterior[group][variable].values` is an array, `posterior[group].attrs` a mapping.
+StoredPosterior: TypeAlias = Mapping[str, Any]
+"""Groups of variables, by name; `posterior[group][variable].values` is an array, `posterior[group].attrs` a mapping.
 
-    A slice of a variable, as of an array, reads no more than the slice from the file.
-    """
-
-    def __getitem__(self, key: str) -> Any:
-        """Return a group."""
-
-    def __contains__(self, key: str) -> bool:
-        """Return whether there is such a group."""
+A slice of a variable, as of an array, reads no more than the slice from the file.
+"""
 
 
 class _Variable:
@@ -73,7 +67,7 @@ class _Group:
         return self._variables[name]
 
 
-class PosteriorFile:
+class PosteriorFile(Mapping[str, Any]):
     """What is in a posterior.nc, which stays open: to open it anew for each variable takes longer than to read one.
 
     Parameters
@@ -106,13 +100,13 @@ class PosteriorFile:
         """Return a group."""
         return self._groups[key]
 
-    def __contains__(self, key: str) -> bool:
-        """Return whether there is such a group."""
-        return key in self._groups
-
     def __iter__(self) -> Iterator[str]:
         """Iterate over the names of the groups."""
         return iter(self._groups)
+
+    def __len__(self) -> int:
+        """Return the number of groups."""
+        return len(self._groups)
 
 
 def stacked_theta(posterior: StoredPosterior) -> tuple[np.ndarray, ParameterLayout]:

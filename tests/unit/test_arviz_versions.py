@@ -92,7 +92,9 @@ def test_arviz_reads_and_judges_the_file(folder: Path) -> None:
     assert said["loo"] == pytest.approx(elpd, abs=1e-3)
     weight = stored["posterior"]["weight_0"].values.mean(axis=(0, 1))
     assert said["summary"]["weight_0[length, 1]"] == pytest.approx(weight[0, 1])
-    assert said["in memory"]["log_likelihood"]["y"] == pytest.approx(stored["log_likelihood"]["y"].values.sum())
+    assert said["in memory"]["log_likelihood"]["y"] == pytest.approx(
+        stored["log_likelihood"]["y"].values.sum()
+    )
 
 
 @pytest.mark.skipif(OTHER is None, reason="there is one version of ArviZ: make test-arviz")
