@@ -88,12 +88,11 @@ def ours(kernel: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> dict[
 def main() -> None:
     """Run all samplers and write the table."""
     x, y, x_test = data()
-    others = {
-        "NumPyro NUTS": peers.numpyro_nuts,
-        "BlackJAX MALA": peers.blackjax_mala,
-        "the notebooks' algorithm": peers.notebooks,
+    runs = {
+        "NumPyro NUTS": figures(*peers.run("numpyro_nuts", x, y, x_test)),
+        "BlackJAX MALA": figures(*peers.run("blackjax_mala", x, y, x_test)),
+        "the notebooks' algorithm": figures(*peers.notebooks(x, y, x_test)),
     }
-    runs = {name: figures(*sample(x, y, x_test)) for name, sample in others.items()}
     runs |= {kernel: ours(kernel, x, y, x_test) for kernel in RUNS}
     reference = runs["NumPyro NUTS"]
     rows = []
