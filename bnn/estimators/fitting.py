@@ -76,7 +76,6 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
                 n_classes=dataset.n_classes,
                 chains=tuple(batch.tolist()),
                 settings=build(ChainSettings, settings),
-                code="",
                 path=folder / f"chain_{batch[0]}.nc",
                 folder=folder / f"chain_{batch[0]}.state",
                 checkpoint_seconds=_NEVER,

@@ -34,6 +34,8 @@ _SHARED_ATTRIBUTES = (
     "seed",
     "langevin",
     "adjusted",
+    "sampler_version",
+    "data_digest",
 )
 _PER_DRAW = ("log_density", "acceptance_rate", "diverging")
 _CHAIN_DRAW = ("chain", "draw")

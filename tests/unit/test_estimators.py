@@ -116,7 +116,7 @@ def workflow(folder: Path, X: pd.DataFrame, y: Any, task: str, settings: dict[st
         chains.append(folder / f"chain_{chain}.nc")
         chosen = bnn_config.chain_settings(resolved)
         state = folder / f"chain_{chain}.state"
-        sample_chain.main(folder / "data.nc", chains[-1], [chain], chosen, "code", state, 30.0, None)
+        sample_chain.main(folder / "data.nc", chains[-1], [chain], chosen, state, 30.0, None)
     posterior = folder / "posterior.nc"
     combine.main(folder / "data.nc", chains, posterior, None, resolved, "both")
     diagnose.main(
