@@ -304,7 +304,7 @@ def test_settings_have_the_fields_of_the_models_that_build_them() -> None:
         ("baseline", settings.BaselineSettings, set()),
         ("sampler", settings.SamplerSettings, {"chains", "chains_per_job", "checkpoint_seconds", "keep"}),
     ):
-        built = settings.build(kind, dataset[section])
+        built: Any = settings.build(kind, dataset[section])
         assert {field.name for field in fields(built)} == dataset[section].keys() - beside, section
         plain = json.loads(json.dumps(asdict(built)))
         assert plain == {name: dataset[section][name] for name in plain}, section

@@ -33,7 +33,7 @@ TOLERANCE = 1e-8
 N_CHAINS, N_ITERATIONS = 2, 20
 
 SAMPLER = SamplerSettings(
-    kernel="auto",
+    kernel="malt",
     warmup=12,
     draws=N_ITERATIONS,
     thin=1,
@@ -44,7 +44,7 @@ SAMPLER = SamplerSettings(
     target_acceptance=None,
     trajectory_length=None,
     precondition=True,
-    langevin=LangevinSettings(learning_rate=0.01, noise_scale=0.05, langevin_probability=0.5),
+    langevin=LangevinSettings(0.01, 0.05, 0.5),
     keep_precision="float64",
 )
 # Each kernel has another model, so that these runs depend on more of the package than on the kernels.
@@ -70,20 +70,17 @@ def iterations(kernel: str) -> dict[str, list[Any]]:
     # Tables without random numbers: NumPy's streams of normal numbers may change with its version, as ours may not.
     x = np.sin(np.arange(24.0)).reshape(12, 2)
     y = x[:, 0] - 0.5 * x[:, 1] ** 2 if is_regression else np.arange(12) % 3
-    side = BlockPriorSettings(family, scale=1.0, df=4.0)
+    side = BlockPriorSettings(family, 1.0, 4.0)
     posterior = make_posterior(
         x,
         y,
         n_classes=None if is_regression else 3,
-        network=NetworkSettings(
-            hidden=(3,), activation=case["activation"], precision="float64", engine="numpy"
-        ),
+        network=NetworkSettings((3,), case["activation"], "float64", "numpy"),
         prior=PriorSettings(side, side, fan_in_scaling=True, learned_scales=learned),
-        likelihood=LikelihoodSettings(
-            case["likelihood"], "sampled", 4.0, log_noise_mean=-1.0, log_noise_sd=1.0
-        ),
+        likelihood=LikelihoodSettings(case["likelihood"], "sampled", 4.0, -1.0, 1.0),
     )
-    draws = run_chains(posterior, range(N_CHAINS), 1, replace(SAMPLER, kernel=kernel), Silent())
+    settings = replace(SAMPLER, kernel=kernel)
+    draws = run_chains(posterior, range(N_CHAINS), 1, settings, Silent())
     return {"last_draw": draws.theta[:, -1].tolist(), "log_density": draws.log_density.tolist()}
 
 
