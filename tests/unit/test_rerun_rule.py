@@ -15,7 +15,7 @@ _RULES = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "wo
 PLACES: dict[str, tuple[str, ...]] = {
     script: tuple(places)
     for arguments in re.findall(r"\bcode=code\(([^)]*)\)", _RULES)
-    for script, *places in [ast.literal_eval(f"({arguments},)")]
+    for script, *places in [ast.literal_eval(f"[{arguments}]")]
 }
 """Script of a rule -> what the rule names of the package"""
 SHARED: tuple[str, ...] = ast.literal_eval(re.findall(r"^SHARED_CODE = (.*)$", _RULES, re.MULTILINE)[0])

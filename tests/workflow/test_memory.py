@@ -131,7 +131,7 @@ def write_case(case: Case, folder: Path) -> dict[str, Any]:
     # Memory does not depend on where chains go, so they take the cheapest of ways.
     sampler = {"kernel": "random_walk", "init": "prior", "warmup": 10, "draws": case.draws}
     raw = {
-        "network": {"hidden": [case.hidden]},
+        "network": {"hidden": [case.hidden], "engine": "numpy"},
         "baseline": {"max_epochs": 2},
         "sampler": {**sampler, "chains": case.chains, "chains_per_job": case.chains},
         "datasets": {

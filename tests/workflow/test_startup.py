@@ -35,7 +35,9 @@ main(f"{folder}/data.nc", f"{folder}/chain.nc", [0], settings, f"{folder}/state"
 
 
 def test_a_chain_starts_in_time(tmp_path: Path) -> None:
-    raw = {"datasets": {"iris": {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}}}}
+    """With NumPy; Numba takes a second more to be imported, and some to compile where nothing is cached."""
+    iris = {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}}
+    raw = {"network": {"engine": "numpy"}, "datasets": {"iris": iris}}
     settings = load(raw).datasets["iris"].model_dump(mode="json")
     prepare("iris", task="classification", source=settings["source"], split=settings["split"]).save(
         tmp_path / "data.nc"

@@ -25,7 +25,7 @@ CSV = "width,depth,price\n" + "".join(
 )
 
 TINY: dict[str, Any] = {
-    "network": {"hidden": [3]},
+    "network": {"hidden": [3], "engine": "numpy"},
     "baseline": {"max_epochs": 20},
     "sampler": {"chains": 2, "warmup": 60, "draws": 20, "thin": 1, "optimise_steps": 20},
     "datasets": {

@@ -12,8 +12,8 @@ import bnn
 from bnn.config.loading import chain_settings, check_files, load, runs
 from bnn.core.code_digest import code_digest
 from bnn.jobs.footprint import request_mb, summary, table_of, with_lags
-from bnn.jobs.processes import left_locked
 from bnn.jobs.identity import sampled_again, state_folder
+from bnn.jobs.processes import left_locked
 
 # Snakemake's own error says in many lines what the one line here says. A job's own Snakemake (on a cluster, in a
 # container) makes no locks, and neither does a dry run.
@@ -55,7 +55,7 @@ wildcard_constraints:
     chains=r"\d+(-\d+)?",
 
 
-# Random streams, and how files are stored: every result depends on them.
+# Random streams, settings, and how files are stored: every result depends on them.
 SHARED_CODE = ("core/seeding.py", "core/settings.py", "core/storage.py")
 
 
