@@ -11,7 +11,8 @@ import peers
 from gradient import SIDE
 
 from bnn.core.progress import Silent
-from bnn.mcmc.chain import SamplerSettings, run_chains
+from bnn.core.settings import PriorSettings, SamplerSettings
+from bnn.mcmc.chain import run_chains
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import Categorical, softmax
 from bnn.model.network import Network
@@ -62,7 +63,7 @@ def ours(kernel: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> dict[
     n_chains, warmup, draws, length, acceptance = RUNS[kernel]
     network = Network(SIZES, activation="tanh", dtype="float32", engine="numba")
     layout = ParameterLayout(network.parameter_shapes)
-    prior = Prior(layout, network_prior(layout.shapes, weights=SIDE, biases=SIDE, fan_in_scaling=False))
+    prior = Prior(layout, network_prior(layout.shapes, PriorSettings(SIDE, SIDE, False, "none")))
     posterior = Posterior(network, Categorical(3), prior, x=x, y=y)
     posterior.log_density_and_grad(np.zeros((n_chains, layout.n_params)))  # compiles
     settings = SamplerSettings(
@@ -78,6 +79,7 @@ def ours(kernel: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> dict[
         trajectory_length=length,
         precondition=True,
         langevin={},
+        keep_precision="float64",
     )
     run = run_chains(posterior, range(n_chains), 1, settings, Silent())
     output = network.forward(layout.unpack(run.theta.reshape(-1, layout.n_params)), x_test)

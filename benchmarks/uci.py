@@ -18,7 +18,8 @@ import common
 import numpy as np
 
 from bnn.core.progress import Silent
-from bnn.mcmc.chain import SamplerSettings, run_chains
+from bnn.core.settings import BlockPriorSettings, PriorSettings, SamplerSettings
+from bnn.mcmc.chain import run_chains
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import Gaussian, HeteroscedasticGaussian
 from bnn.model.network import Network
@@ -74,8 +75,8 @@ def ours(name: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> tuple[f
         likelihood = Gaussian(noise_scale=None, log_noise_mean=recipe["mean"], log_noise_sd=recipe["sd"])
     sizes = (x.shape[1], *recipe["hidden"], likelihood.n_outputs)
     network = Network(sizes, activation="tanh", dtype="float32", engine="numba")
-    side = {"family": "normal", "scale": PRIOR_SCALE, "df": 4.0}
-    blocks = network_prior(network.parameter_shapes, weights=side, biases=side, fan_in_scaling=True)
+    side = BlockPriorSettings("normal", PRIOR_SCALE, 4.0)
+    blocks = network_prior(network.parameter_shapes, PriorSettings(side, side, True, "none"))
     own = likelihood.parameter_priors
     layout = ParameterLayout({**network.parameter_shapes, **dict.fromkeys(own, ())})
     posterior = Posterior(network, likelihood, Prior(layout, blocks | own), x=x, y=y)
@@ -88,6 +89,7 @@ def ours(name: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> tuple[f
         trajectory_length=None,
         precondition=True,
         langevin={},
+        keep_precision="float64",
         **{
             name: recipe[name]
             for name in ("optimise_steps", "explore", "warmup", "thin", "target_acceptance")

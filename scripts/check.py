@@ -1,6 +1,7 @@
 """Check the model of one dataset: leave-one-out, predictive checks, sensitivity to the prior, strange inputs."""
 
 from bnn.checks.assemble import check, save
+from bnn.core.settings import ModelSettings, build
 from bnn.core.storage import read_netcdf
 from bnn.data.dataset import Dataset
 from bnn.jobs.interruption import job_log
@@ -27,7 +28,9 @@ def main(data_path, baseline_path, posterior_path, json_path, netcdf_path, setti
         PosteriorFile(posterior_path),
         Dataset.load(data_path),
         read_netcdf(baseline_path)[0],
-        settings,
+        build(ModelSettings, settings),
+        seed=settings["seed"],
+        prior_factors=tuple(settings["evaluation"]["prior_factors"]),
     )
     save(summary, variables, json_path=json_path, netcdf_path=netcdf_path)
 

@@ -1,6 +1,7 @@
 """Draw the figures of one dataset."""
 
 from bnn.core.seeding import Stream, chain_rng
+from bnn.core.settings import LikelihoodSettings, NetworkSettings, build
 from bnn.core.storage import read_json, read_netcdf
 from bnn.data.dataset import Dataset
 from bnn.jobs.interruption import job_log
@@ -56,8 +57,8 @@ def main(
             idata,
             dataset,
             baseline,
-            network=settings["network"],
-            likelihood=settings["likelihood"],
+            network=build(NetworkSettings, settings["network"]),
+            likelihood=build(LikelihoodSettings, settings["likelihood"]),
             rng=chain_rng(settings["seed"], Stream.PREDICTIVE, 1),
         ),
     )

@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 
 from bnn.core.progress import Progress
+from bnn.core.settings import ChainSettings, build
 from bnn.data.dataset import Dataset
 from bnn.jobs.chain_job import ChainJob, run_job
 from bnn.jobs.interruption import Interruption, job_log
@@ -43,7 +44,7 @@ def main(
             y=dataset.y_train,
             n_classes=dataset.n_classes,
             chains=tuple(chains),
-            settings=settings,
+            settings=build(ChainSettings, settings),
             code=code,
             path=Path(out_path),
             folder=Path(checkpoint_path),

@@ -5,41 +5,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnn.core.settings import BaselineSettings
 from bnn.model.adam import AdamState, adam_step, start_adam
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import Categorical, Gaussian, Likelihood
 from bnn.model.network import Network
-
-
-@dataclass(frozen=True)
-class BaselineSettings:
-    """How to train the frequentist network. There are no defaults here: they live in the config.
-
-    Parameters
-    ----------
-    learning_rate
-        Step length of Adam.
-    weight_decay
-        Decoupled decay of the weights; biases are not decayed.
-    batch_size
-        Rows in a mini-batch.
-    max_epochs
-        Passes over the data at the most.
-    patience
-        Epochs without a better validation loss after which training stops.
-    validation_size
-        Part of the training rows set aside for early stopping and for the noise scale, in (0, 1).
-    class_weight
-        "none", or "balanced": a row of a class weighs as much as that class is rarer than the others.
-    """
-
-    learning_rate: float
-    weight_decay: float
-    batch_size: int
-    max_epochs: int
-    patience: int
-    validation_size: float
-    class_weight: str
 
 
 @dataclass(frozen=True)

@@ -7,19 +7,19 @@ alike).
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from bnn.checks.psis import k_threshold, relative_efficiency, smooth
+from bnn.core.settings import PriorSettings
 from bnn.data.dataset import Dataset
 from bnn.evaluation import metrics
 from bnn.evaluation.forecasts import observed
 from bnn.evaluation.scores import jackknife_blocks, jackknife_mcse
 from bnn.model.layout import ParameterLayout
 from bnn.model.posterior import make_prior
-from bnn.model.priors import scaled_prior
 from bnn.posterior.posterior_file import StoredPosterior, stacked_theta
 from bnn.posterior.predictive import Predictor
 
@@ -38,7 +38,7 @@ def prior_sensitivity(
     dataset: Dataset,
     predictor: Predictor,
     *,
-    prior: Mapping[str, Any],
+    prior: PriorSettings,
     factors: tuple[float, ...],
 ) -> dict[str, Any]:
     """Return the test scores under priors whose scales of weights and biases are multiplied by each factor.
@@ -52,7 +52,7 @@ def prior_sensitivity(
     predictor
         Of its draws.
     prior
-        That section of the config.
+        As the chains had it.
     factors
         Multiples of its scales.
     """
@@ -97,7 +97,7 @@ def prior_sensitivity(
 def _log_prior(
     dataset: Dataset,
     predictor: Predictor,
-    prior: Mapping[str, Any],
+    prior: PriorSettings,
     layout: ParameterLayout,
     theta: np.ndarray,
 ) -> Callable[[float], np.ndarray]:
@@ -105,7 +105,7 @@ def _log_prior(
     flat = theta.reshape(-1, theta.shape[-1])
 
     def log_prior(factor: float) -> np.ndarray:
-        scaled = make_prior(predictor.network, predictor.likelihood, scaled_prior(prior, factor))
+        scaled = make_prior(predictor.network, predictor.likelihood, prior.scaled(factor))
         if scaled.layout != layout:
             raise ValueError(
                 f"the draws of {dataset.name!r} hold parameters {layout.to_json()}, the prior of the config is for "

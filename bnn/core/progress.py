@@ -4,9 +4,6 @@ import time
 from collections.abc import Callable
 from typing import TextIO
 
-PHASES = ("optimise", "explore", "warmup", "draws")
-"""Parts of a chain's run, in order, each timed in `seconds_<phase>` of the group sample_stats."""
-
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_LOOKS = 0.25
 

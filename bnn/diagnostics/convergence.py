@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bnn.core.progress import PHASES
+from bnn.core.settings import PHASES
 from bnn.core.storage import Variable, write_json, write_netcdf
 from bnn.data.dataset import Dataset
 from bnn.diagnostics.mixing import MIN_DRAWS, ess_bulk, ess_tail, mcse_mean, rhat

@@ -15,9 +15,9 @@ from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from bnn.config.loading import chain_settings
 from bnn.core.progress import Progress, Silent
 from bnn.core.seeding import Stream, chain_rng
+from bnn.core.settings import ChainSettings, ModelSettings, build
 from bnn.core.storage import read_json, write_json
 from bnn.data.dataset import Dataset
 from bnn.diagnostics import convergence as diagnostics
@@ -78,7 +78,7 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
                 y=dataset.y_train,
                 n_classes=dataset.n_classes,
                 chains=tuple(batch.tolist()),
-                settings=chain_settings(settings),
+                settings=build(ChainSettings, settings),
                 code="",
                 path=folder / f"chain_{batch[0]}.nc",
                 folder=folder / f"chain_{batch[0]}.state",
@@ -97,8 +97,10 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
         if settings["sampler"]["keep"] != "both":
             _combine(part, dataset, files, settings, keep=settings["sampler"]["keep"])
             idata = inference_data.load(part)
-        sections = {name: settings[name] for name in ("network", "likelihood")}
-        predictor = make_predictor(dataset, **sections, layout=layout)
+        chosen = build(ModelSettings, settings)
+        predictor = make_predictor(
+            dataset, network=chosen.network, likelihood=chosen.likelihood, layout=layout
+        )
         return Fit(inference_data.in_memory(idata), theta, predictor, read_json(judged))
 
 
@@ -118,12 +120,13 @@ def _sample(job: ChainJob, verbose: bool) -> None:
 def _combine(
     path: Path, dataset: Dataset, files: Sequence[Path], settings: Mapping[str, Any], *, keep: str
 ) -> None:
+    chosen = build(ModelSettings, settings)
     inference_data.combine(
         path,
         dataset,
         files,
-        network=settings["network"],
-        likelihood=settings["likelihood"],
+        network=chosen.network,
+        likelihood=chosen.likelihood,
         keep=keep,
         rng=chain_rng(settings["seed"], Stream.PREDICTIVE),
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from bnn.core.progress import PHASES
+from bnn.core.settings import PHASES
 from bnn.core.storage import write_csv, write_json
 from bnn.data.dataset import Dataset
 from bnn.evaluation import bootstrap, calibration, metrics, scores

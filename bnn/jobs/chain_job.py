@@ -9,14 +9,15 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from bnn.core.progress import Progress
+from bnn.core.settings import ChainSettings, SamplerSettings
 from bnn.core.storage import Variable, write_netcdf
 from bnn.jobs.checkpoint import (
     CheckpointError,
@@ -29,7 +30,7 @@ from bnn.jobs.checkpoint import (
 from bnn.jobs.interruption import Interrupted, Interruption
 from bnn.jobs.locks import exclusive_lock
 from bnn.mcmc.chain import ChainRun, quiet_overflow
-from bnn.mcmc.chain_state import Draw, RunState, RunSummary, SamplerSettings
+from bnn.mcmc.chain_state import Draw, RunState, RunSummary
 from bnn.mcmc.kernels import make_kernel
 from bnn.model.posterior import Posterior, make_posterior
 
@@ -56,8 +57,7 @@ class ChainJob:
     chains
         Numbers of the chains, run side by side.
     settings
-        Sections `seed`, `network`, `prior`, `likelihood` and `sampler` of the dataset's config, and in the last
-        `keep_precision` beside the fields of `SamplerSettings`.
+        All else that the draws depend on.
     code
         Digest of the code that runs.
     path
@@ -73,7 +73,7 @@ class ChainJob:
     y: np.ndarray
     n_classes: int | None
     chains: tuple[int, ...]
-    settings: Mapping[str, Any]
+    settings: ChainSettings
     code: str
     path: Path
     folder: Path
@@ -82,14 +82,15 @@ class ChainJob:
     @property
     def sampler(self) -> SamplerSettings:
         """The settings of the sampler."""
-        return SamplerSettings(**{k: v for k, v in self.settings["sampler"].items() if k != "keep_precision"})
+        return self.settings.sampler
 
     @property
     def identity(self) -> dict[str, str]:
         """What the draws depend on, each part as a digest. The number of draws is no part of it: more can be added."""
-        sampler = {name: value for name, value in self.settings["sampler"].items() if name != "draws"}
+        settings = asdict(self.settings)
+        del settings["sampler"]["draws"]
         return {
-            "config": content_digest({**self.settings, "sampler": sampler, "chains": list(self.chains)}),
+            "config": content_digest(settings | {"chains": self.chains}),
             "data": content_digest({"x": self.x, "y": self.y, "n_classes": self.n_classes}),
             "code": self.code,
         }
@@ -127,7 +128,9 @@ def run_job(job: ChainJob, progress: Callable[[int], Progress], interruption: In
             job.x,
             job.y,
             n_classes=job.n_classes,
-            **{name: job.settings[name] for name in ("network", "prior", "likelihood")},
+            network=job.settings.network,
+            prior=job.settings.prior,
+            likelihood=job.settings.likelihood,
         )
         with quiet_overflow():
             run, records = _start_or_go_on(job, posterior, interruption)
@@ -141,7 +144,7 @@ def run_job(job: ChainJob, progress: Callable[[int], Progress], interruption: In
 
 def _record_type(job: ChainJob, posterior: Posterior) -> np.dtype:
     n_chains = len(job.chains)
-    theta = {"float64": "<f8", "float32": "<f4"}[job.settings["sampler"]["keep_precision"]]
+    theta = {"float64": "<f8", "float32": "<f4"}[job.sampler.keep_precision]
     return np.dtype(
         [
             ("theta", theta, (n_chains, posterior.layout.n_params)),
@@ -179,7 +182,7 @@ def _start_or_go_on(
     run = ChainRun(
         posterior,
         job.chains,
-        job.settings["seed"],
+        job.settings.seed,
         job.sampler,
         state=state,
         on_evaluation=interruption.check_signal,
@@ -297,14 +300,14 @@ def _write_draws(
         variables[f"warmup_{name}"] = (("chain", "record"), run.warmup[name])
     attributes: dict[str, Any] = {
         "dataset": job.name,
-        "seed": job.settings["seed"],
+        "seed": job.settings.seed,
         "layout": posterior.layout.to_json(),
         # By its own name: nobody should have to look up what auto is.
         "kernel": make_kernel(settings.kernel, langevin=settings.langevin).name,
         "n_warmup": settings.explore + settings.warmup,
         "n_draws": settings.draws,
         "thin": settings.thin,
-        "langevin": json.dumps(dict(settings.langevin)),
+        "langevin": json.dumps(asdict(settings.langevin)),
         "n_gradients": int(last["n_gradients"]),
         "adjusted": int(run.adjusted),
     }

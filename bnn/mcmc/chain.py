@@ -15,8 +15,9 @@ from functools import partial
 
 import numpy as np
 
-from bnn.core.progress import PHASES, Progress
+from bnn.core.progress import Progress
 from bnn.core.seeding import ChainRandom, Stream
+from bnn.core.settings import PHASES, SamplerSettings
 from bnn.mcmc import adaptation
 from bnn.mcmc.chain_state import (
     ChainDraws,
@@ -24,7 +25,6 @@ from bnn.mcmc.chain_state import (
     OptimiserRecord,
     RunState,
     RunSummary,
-    SamplerSettings,
     WarmupRecord,
 )
 from bnn.mcmc.coordinates import Coordinates

@@ -6,66 +6,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bnn.core.progress import PHASES
 from bnn.mcmc.adaptation import Adaptation
 from bnn.mcmc.kernels.base import ChainState, Tuning
 from bnn.model.adam import AdamState
-
-
-@dataclass(frozen=True)
-class SamplerSettings:
-    """How to sample. There are no defaults here: they live in the config.
-
-    Parameters
-    ----------
-    kernel
-        Name of the kernel.
-    warmup
-        Transitions before the tuning is frozen.
-    draws
-        Draws kept per chain.
-    thin
-        Transitions per kept draw.
-    init
-        "optimised": a draw from the prior, then Adam on the log density; "prior": the draw from the prior itself.
-    optimise_steps, optimise_learning_rate
-        Length of that Adam run and its first step length.
-    explore
-        Unadjusted transitions between the optimiser and warm-up.
-    target_acceptance
-        Acceptance rate to adapt to; None for the kernel's own.
-    trajectory_length
-        Length of a trajectory where the preconditioned posterior has unit variance, for kernels that have trajectories;
-        None for a quarter period.
-    precondition
-        Whether to sample along the principal axes of the inputs, with a diagonal preconditioner learnt in warm-up.
-    langevin
-        Settings of the kernel `langevin_gradient`.
-    """
-
-    kernel: str
-    warmup: int
-    draws: int
-    thin: int
-    init: str
-    optimise_steps: int
-    optimise_learning_rate: float
-    explore: int
-    target_acceptance: float | None
-    trajectory_length: float | None
-    precondition: bool
-    langevin: Mapping[str, float]
-
-    @property
-    def lengths(self) -> dict[str, int]:
-        """Steps of each phase, optimiser and transitions alike."""
-        optimise = self.optimise_steps if self.init == "optimised" else 0
-        return dict(zip(PHASES, (optimise, self.explore, self.warmup, self.draws * self.thin), strict=True))
-
-    @property
-    def n_steps(self) -> int:
-        """Steps of a whole run."""
-        return sum(self.lengths.values())
 
 
 class Draw(NamedTuple):

@@ -1,10 +1,8 @@
 """The log density of theta given the training rows, and its gradient: all that a kernel sees."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import numpy as np
 
+from bnn.core.settings import LikelihoodSettings, NetworkSettings, PriorSettings
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import Categorical, Gaussian, HeteroscedasticGaussian, Likelihood, StudentT
 from bnn.model.network import Network, Passes
@@ -91,23 +89,23 @@ class Posterior:
         return total, grad
 
 
-def make_network(network: Mapping[str, Any], *, n_inputs: int, n_outputs: int) -> Network:
-    """Return the network that the `network` section of the config asks for."""
+def make_network(network: NetworkSettings, *, n_inputs: int, n_outputs: int) -> Network:
+    """Return the network that the settings ask for."""
     return Network(
-        (n_inputs, *network["hidden"], n_outputs),
-        activation=network["activation"],
-        dtype=network["precision"],
-        engine=network["engine"],
+        (n_inputs, *network.hidden, n_outputs),
+        activation=network.activation,
+        dtype=network.precision,
+        engine=network.engine,
     )
 
 
-def make_likelihood(likelihood: Mapping[str, Any], *, n_classes: int | None) -> Likelihood:
-    """Return the likelihood of a target, as the `likelihood` section of the config sets it.
+def make_likelihood(likelihood: LikelihoodSettings, *, n_classes: int | None) -> Likelihood:
+    """Return the likelihood of a target that the settings ask for.
 
     Parameters
     ----------
     likelihood
-        The section.
+        The settings.
     n_classes
         Classes of the target; None for a real target.
 
@@ -118,13 +116,13 @@ def make_likelihood(likelihood: Mapping[str, Any], *, n_classes: int | None) -> 
     """
     if n_classes is not None:
         return Categorical(n_classes)
-    family, noise = likelihood["family"], likelihood["noise"]
+    family, noise = likelihood.family, likelihood.noise
     known = None if noise == "sampled" else float(noise)
-    mean, sd = likelihood["log_noise_mean"], likelihood["log_noise_sd"]
+    mean, sd = likelihood.log_noise_mean, likelihood.log_noise_sd
     if family == "gaussian":
         return Gaussian(noise_scale=known, log_noise_mean=mean, log_noise_sd=sd)
     if family == "student_t":
-        return StudentT(df=likelihood["df"], noise_scale=known, log_noise_mean=mean, log_noise_sd=sd)
+        return StudentT(df=likelihood.df, noise_scale=known, log_noise_mean=mean, log_noise_sd=sd)
     if family == "heteroscedastic":
         return HeteroscedasticGaussian(log_noise_mean=mean, log_noise_sd=sd)
     raise ValueError(
@@ -132,13 +130,13 @@ def make_likelihood(likelihood: Mapping[str, Any], *, n_classes: int | None) -> 
     )
 
 
-def make_prior(network: Network, likelihood: Likelihood, prior: Mapping[str, Any]) -> Prior:
-    """Return the prior of all of theta, as the `prior` section of the config sets it; it carries the layout."""
+def make_prior(network: Network, likelihood: Likelihood, prior: PriorSettings) -> Prior:
+    """Return the prior of all of theta that the settings ask for; it carries the layout."""
     own_priors = likelihood.parameter_priors
     shapes = network.parameter_shapes
-    learned = learned_scale_shapes(shapes, prior["learned_scales"])
+    learned = learned_scale_shapes(shapes, prior.learned_scales)
     layout = ParameterLayout(shapes | dict.fromkeys(own_priors, ()) | learned)
-    return Prior(layout, network_prior(shapes, **prior) | own_priors)
+    return Prior(layout, network_prior(shapes, prior) | own_priors)
 
 
 def make_posterior(
@@ -146,11 +144,11 @@ def make_posterior(
     y: np.ndarray,
     *,
     n_classes: int | None,
-    network: Mapping[str, Any],
-    prior: Mapping[str, Any],
-    likelihood: Mapping[str, Any],
+    network: NetworkSettings,
+    prior: PriorSettings,
+    likelihood: LikelihoodSettings,
 ) -> Posterior:
-    """Return the posterior given training rows under three sections of the config.
+    """Return the posterior given training rows.
 
     Parameters
     ----------
@@ -161,7 +159,7 @@ def make_posterior(
     n_classes
         Classes of the target; None for a real target.
     network, prior, likelihood
-        The sections.
+        The settings.
     """
     like = make_likelihood(likelihood, n_classes=n_classes)
     net = make_network(network, n_inputs=x.shape[1], n_outputs=like.n_outputs)

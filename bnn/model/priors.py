@@ -7,10 +7,11 @@ input of the first layer, and given the scales the coordinates are independent.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from bnn.core.settings import PriorSettings
 from bnn.model.layout import ParameterLayout
 
 
@@ -315,46 +316,29 @@ def learned_scale_shapes(
     return found
 
 
-def network_prior(
-    shapes: Mapping[str, tuple[int, ...]],
-    *,
-    weights: Mapping[str, Any],
-    biases: Mapping[str, Any],
-    fan_in_scaling: bool,
-    learned_scales: str = "none",
-) -> dict[str, BlockPrior]:
+def network_prior(shapes: Mapping[str, tuple[int, ...]], settings: PriorSettings) -> dict[str, BlockPrior]:
     """Return the priors of a network's weights and biases, all centred on zero, and of the scales that are learned.
 
     Parameters
     ----------
     shapes
         Name -> shape of the network's blocks: weights (inputs, outputs), biases (outputs,), first layer first.
-    weights, biases
-        Each with `family`, `scale` and `df`.
-    fan_in_scaling
-        Divide the scale of a weight by the square root of its layer's inputs, so that the variance of a
-        unit's input does not grow with the width of the layer below (Neal 1996, chapter 2).
-    learned_scales
-        As in `learned_scale_shapes`. A learned scale has a half-normal prior of the scale `scale`; the fan-in comes
-        on top of it.
+    settings
+        Families and scales. `fan_in_scaling` divides the scale of a weight by the square root of its layer's inputs, so
+        that the variance of a unit's input does not grow with the width of the layer below (Neal 1996, chapter 2).
+        A learned scale has a half-normal prior of the scale `scale`; the fan-in comes on top of it.
     """
-    learned = learned_scale_shapes(shapes, learned_scales)
+    learned = learned_scale_shapes(shapes, settings.learned_scales)
     priors: dict[str, BlockPrior] = {}
     for name, shape in shapes.items():
         is_weight = len(shape) == 2
-        chosen = weights if is_weight else biases
-        family = make_family(chosen["family"], chosen["df"])
-        shrink = math.sqrt(shape[0]) if is_weight and fan_in_scaling else 1.0
+        chosen = settings.weights if is_weight else settings.biases
+        family = make_family(chosen.family, chosen.df)
+        shrink = math.sqrt(shape[0]) if is_weight and settings.fan_in_scaling else 1.0
         log_factor = LOG_PRIOR_SCALE + name
         if log_factor in learned:
             priors[name] = BlockPrior(family, 0.0, 1.0 / shrink, log_factor)
-            priors[log_factor] = BlockPrior(LogHalfNormal(), math.log(chosen["scale"]), 1.0)
+            priors[log_factor] = BlockPrior(LogHalfNormal(), math.log(chosen.scale), 1.0)
         else:
-            priors[name] = BlockPrior(family, 0.0, chosen["scale"] / shrink)
+            priors[name] = BlockPrior(family, 0.0, chosen.scale / shrink)
     return priors
-
-
-def scaled_prior(prior: Mapping[str, Any], factor: float) -> dict[str, Any]:
-    """Return the `prior` section of the config with the scales of weights and biases multiplied by a factor."""
-    parts = {name: {**prior[name], "scale": factor * prior[name]["scale"]} for name in ("weights", "biases")}
-    return {**prior, **parts}

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from bnn.core.settings import LikelihoodSettings, NetworkSettings
 from bnn.data.dataset import Dataset
 from bnn.evaluation.forecasts import (
     REFERENCES,
@@ -167,8 +168,8 @@ def band(
     dataset: Dataset,
     baseline: Mapping[str, np.ndarray],
     *,
-    network: Mapping[str, Any],
-    likelihood: Mapping[str, Any],
+    network: NetworkSettings,
+    likelihood: LikelihoodSettings,
     rng: np.random.Generator,
 ) -> Band | None:
     """Return predictions along the only feature of a regression, a quarter of its range beyond; None with
@@ -179,7 +180,7 @@ def band(
     idata, dataset, baseline
         As in `rows_of_test`.
     network, likelihood
-        Those sections of the config.
+        Their settings.
     rng
         Source of the draws of new observations.
     """

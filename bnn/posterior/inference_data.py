@@ -8,14 +8,14 @@ whose import takes longer than all of this for a small table.
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bnn import __version__
-from bnn.core.progress import PHASES
+from bnn.core.settings import PHASES, LikelihoodSettings, NetworkSettings
 from bnn.core.storage import atomic_path, check_space, read_netcdf, stored_array, text_type
 from bnn.data.dataset import Dataset
 from bnn.model.layout import ParameterLayout
@@ -81,8 +81,8 @@ def combine(
     dataset: Dataset,
     chain_files: Sequence[str | os.PathLike[str]],
     *,
-    network: Mapping[str, Any],
-    likelihood: Mapping[str, Any],
+    network: NetworkSettings,
+    likelihood: LikelihoodSettings,
     keep: str,
     rng: np.random.Generator,
 ) -> None:
@@ -99,7 +99,7 @@ def combine(
     chain_files
         Files of `bnn.jobs.chain_job.run_job`, in any order.
     network, likelihood
-        Those sections of the config.
+        Their settings.
     keep
         "both", "predictions" (no weights and biases), or "weights" (no predictions and densities of rows).
     rng
@@ -254,8 +254,8 @@ def _posterior(
     dataset: Dataset,
     chains: _Chains,
     predictor: Predictor,
-    network: Mapping[str, Any],
-    likelihood: Mapping[str, Any],
+    network: NetworkSettings,
+    likelihood: LikelihoodSettings,
     coords: Mapping[str, np.ndarray],
 ) -> _Group:
     names = np.array(dataset.class_names or (dataset.target_name,), dtype=str)
@@ -270,10 +270,10 @@ def _posterior(
         "dataset": dataset.name,
         "task": dataset.task,
         "architecture": np.array(predictor.network.sizes),
-        "activation": network["activation"],
+        "activation": network.activation,
         # With these a network can be made again that predicts new rows.
-        "settings": json.dumps({"network": dict(network), "likelihood": dict(likelihood)}),
-        "precision": network["precision"],
+        "settings": json.dumps({"network": asdict(network), "likelihood": asdict(likelihood)}),
+        "precision": network.precision,
         "n_params": predictor.layout.n_params,
         "inference_library": "bnn",
         "inference_library_version": __version__,

@@ -17,6 +17,7 @@ from scipy.spatial import cKDTree
 
 from bnn.core.errors import DataError, listing
 from bnn.core.seeding import Stream, chain_rng
+from bnn.core.settings import LikelihoodSettings, NetworkSettings, build
 from bnn.core.storage import atomic_path, read_json
 from bnn.data.dataset import Dataset
 from bnn.data.encoding import Encoded
@@ -114,7 +115,13 @@ def predict_file(
     with naming(str(path)):
         encoded = encoding.transform(features.x, first_row=features.first_row)
     theta, layout = stacked_theta(idata)
-    predictor = make_predictor(dataset, **json.loads(idata["posterior"].attrs["settings"]), layout=layout)
+    stored = json.loads(idata["posterior"].attrs["settings"])
+    predictor = make_predictor(
+        dataset,
+        network=build(NetworkSettings, stored["network"]),
+        likelihood=build(LikelihoodSettings, stored["likelihood"]),
+        layout=layout,
+    )
     rng = chain_rng(int(idata["posterior"].attrs["seed"]), Stream.NEW_ROWS)
     table = predictions(dataset, predictor, theta, encoded.x, rng)
     if features.ids is not None:

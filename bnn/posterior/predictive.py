@@ -5,12 +5,13 @@ summaries in blocks of rows, so memory does not grow with both: summaries take a
 from the disk what they are sliced for.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from bnn.core.settings import LikelihoodSettings, NetworkSettings
 from bnn.data.dataset import Dataset
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import Gaussian, Likelihood, RegressionLikelihood, StudentT, softmax
@@ -286,8 +287,8 @@ class Predictor:
 def make_predictor(
     dataset: Dataset,
     *,
-    network: Mapping[str, Any],
-    likelihood: Mapping[str, Any],
+    network: NetworkSettings,
+    likelihood: LikelihoodSettings,
     layout: ParameterLayout | None = None,
 ) -> Predictor:
     """Return the predictor of a dataset.
@@ -297,7 +298,7 @@ def make_predictor(
     dataset
         The table.
     network, likelihood
-        Those sections of the config.
+        Their settings.
     layout
         Of the draws, if they hold more than what these sections ask for: scales of the prior, which predictions do
         not depend on, follow the rest.

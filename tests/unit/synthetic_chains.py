@@ -7,6 +7,7 @@ from typing import Any
 import arviz as az
 import numpy as np
 
+from bnn.core.settings import BlockPriorSettings, LikelihoodSettings, NetworkSettings, PriorSettings
 from bnn.core.storage import write_netcdf
 from bnn.data.dataset import Dataset, Task
 from bnn.model.layout import ParameterLayout
@@ -14,14 +15,10 @@ from bnn.model.priors import learned_scale_shapes
 from bnn.posterior import inference_data
 from bnn.posterior.predictive import make_predictor
 
-NETWORK = {"hidden": [3], "activation": "tanh", "precision": "float64", "engine": "numpy"}
-LIKELIHOOD = {
-    "family": "gaussian",
-    "noise": "sampled",
-    "df": 4.0,
-    "log_noise_mean": -1.0,
-    "log_noise_sd": 1.0,
-}
+NETWORK = NetworkSettings((3,), "tanh", "float64", "numpy")
+LIKELIHOOD = LikelihoodSettings("gaussian", "sampled", 4.0, -1.0, 1.0)
+SIDE = BlockPriorSettings("normal", 1.0, 4.0)
+PRIOR = PriorSettings(SIDE, SIDE, fan_in_scaling=True, learned_scales="none")
 
 
 def make_dataset(
@@ -55,7 +52,7 @@ def make_dataset(
 
 
 def layout_of(
-    dataset: Dataset, likelihood: Mapping[str, Any] = LIKELIHOOD, learned_scales: str = "none"
+    dataset: Dataset, likelihood: LikelihoodSettings = LIKELIHOOD, learned_scales: str = "none"
 ) -> ParameterLayout:
     """Return the layout of theta for the small network."""
     predictor = make_predictor(dataset, network=NETWORK, likelihood=likelihood)
@@ -80,8 +77,8 @@ def combined(
     dataset: Dataset,
     paths: Sequence[Path],
     *,
-    network: Mapping[str, Any] = NETWORK,
-    likelihood: Mapping[str, Any] = LIKELIHOOD,
+    network: NetworkSettings = NETWORK,
+    likelihood: LikelihoodSettings = LIKELIHOOD,
     keep: str = "both",
     seed: int = 0,
 ) -> az.InferenceData:

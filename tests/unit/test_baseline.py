@@ -16,10 +16,11 @@ from bnn.baselines.reference import (
     predict,
     stratified_folds,
 )
-from bnn.baselines.training import BaselineSettings, balanced_weights, validation_rows
+from bnn.baselines.training import balanced_weights, validation_rows
 from bnn.baselines.training import train as train_networks
 from bnn.config.loading import load
 from bnn.core.seeding import Stream, chain_rng
+from bnn.core.settings import BaselineSettings, NetworkSettings, build
 from bnn.data.preparation import prepare
 from bnn.model.layout import ParameterLayout
 from bnn.model.network import Network
@@ -36,7 +37,7 @@ SETTINGS = BaselineSettings(
     validation_size=0.2,
     class_weight="none",
 )
-NETWORK = {"hidden": [8], "activation": "tanh", "precision": "float64", "engine": "numpy"}
+NETWORK = NetworkSettings((8,), "tanh", "float64", "numpy")
 SPLIT = {"method": "random", "test_size": 0.2, "stratify": False, "seed": 42}
 
 
@@ -203,8 +204,12 @@ def test_iris_reaches_the_notebooks_accuracy():
     dataset = prepare("iris", task="classification", source=settings["source"], split=settings["split"])
     predictions, _ = network_predictions(
         dataset,
-        make_network(settings["network"], n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs),
-        BaselineSettings(**settings["baseline"]),
+        make_network(
+            build(NetworkSettings, settings["network"]),
+            n_inputs=dataset.n_inputs,
+            n_outputs=dataset.n_outputs,
+        ),
+        build(BaselineSettings, settings["baseline"]),
         [chain_rng(settings["seed"], Stream.BASELINE)],
     )
     assert (predictions["train_probability"][0].argmax(axis=1) == dataset.y_train).mean() >= 0.983

@@ -16,6 +16,13 @@ import pytest
 
 from bnn.core import storage
 from bnn.core.progress import Progress, Silent
+from bnn.core.settings import (
+    BlockPriorSettings,
+    ChainSettings,
+    LangevinSettings,
+    PriorSettings,
+    SamplerSettings,
+)
 from bnn.core.storage import read_netcdf
 from bnn.jobs import chain_job, checkpoint
 from bnn.jobs.chain_job import ChainJob, run_job
@@ -29,36 +36,30 @@ from bnn.model.posterior import make_posterior
 from tests.unit.synthetic_chains import LIKELIHOOD, NETWORK, make_dataset
 
 DATASET = make_dataset("regression")
-SIDE = {"family": "normal", "scale": 1.0, "df": 4.0}
-PRIOR = {"weights": SIDE, "biases": SIDE, "fan_in_scaling": True, "learned_scales": "none"}
-SAMPLER: dict[str, Any] = {
-    "kernel": "malt",
-    "warmup": 12,
-    "draws": 6,
-    "thin": 2,
-    "init": "optimised",
-    "optimise_steps": 3,
-    "optimise_learning_rate": 0.02,
-    "explore": 4,
-    "target_acceptance": None,
-    "trajectory_length": None,
-    "precondition": True,
-    "langevin": {"learning_rate": 0.01, "noise_scale": 0.05, "langevin_probability": 0.5},
-    "keep_precision": "float64",
-}
+SIDE = BlockPriorSettings("normal", 1.0, 4.0)
+PRIOR = PriorSettings(SIDE, SIDE, fan_in_scaling=True, learned_scales="none")
+SAMPLER = SamplerSettings(
+    kernel="malt",
+    warmup=12,
+    draws=6,
+    thin=2,
+    init="optimised",
+    optimise_steps=3,
+    optimise_learning_rate=0.02,
+    explore=4,
+    target_acceptance=None,
+    trajectory_length=None,
+    precondition=True,
+    langevin=LangevinSettings(0.01, 0.05, 0.5),
+    keep_precision="float64",
+)
 KERNELS = ["malt", "mams", "microcanonical", "mala", "random_walk", "langevin_gradient"]
 
 
 def make_job(
     folder: Path, *, chains: tuple[int, ...] = (1, 3), every: float = 1e9, **sampler: Any
 ) -> ChainJob:
-    settings = {
-        "seed": 5,
-        "network": NETWORK,
-        "prior": PRIOR,
-        "likelihood": LIKELIHOOD,
-        "sampler": SAMPLER | sampler,
-    }
+    settings = ChainSettings(NETWORK, PRIOR, LIKELIHOOD, seed=5, sampler=replace(SAMPLER, **sampler))
     return ChainJob(
         DATASET.name,
         DATASET.x_train,
@@ -252,7 +253,7 @@ def changed_dataset():
     [
         (lambda job: replace(job, code="other"), "another code"),
         (lambda job: replace(job, dataset=changed_dataset()), "another data"),
-        (lambda job: replace(job, settings=job.settings | {"seed": 6}), "another config"),
+        (lambda job: replace(job, settings=replace(job.settings, seed=6)), "another config"),
         (lambda job: replace(make_job(job.path.parent, thin=3), code="o"), "another code and another config"),
     ],
 )

@@ -3,9 +3,9 @@
 import dataclasses
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +13,10 @@ from scipy import stats
 from sklearn.metrics import roc_auc_score
 
 from bnn.baselines.reference import fit_references
-from bnn.baselines.training import BaselineSettings
 from bnn.checks import out_of_distribution, statistics
 from bnn.checks.assemble import check, flags, save
 from bnn.checks.sensitivity import prior_sensitivity
+from bnn.core.settings import BaselineSettings, BlockPriorSettings, ModelSettings, PriorSettings
 from bnn.core.storage import read_json, read_netcdf
 from bnn.model.network import Network
 from bnn.model.posterior import make_network, make_prior
@@ -32,19 +32,9 @@ from tests.unit.synthetic_chains import (
 )
 
 ROOT = Path(__file__).parents[2]
-PRIOR: dict[str, Any] = {
-    "weights": {"family": "normal", "scale": 1.0, "df": 4.0},
-    "biases": {"family": "normal", "scale": 1.0, "df": 4.0},
-    "fan_in_scaling": False,
-    "learned_scales": "none",
-}
-SETTINGS = {
-    "seed": 3,
-    "network": NETWORK,
-    "prior": PRIOR,
-    "likelihood": LIKELIHOOD,
-    "evaluation": {"prior_factors": [0.5, 0.95]},
-}
+SIDE = BlockPriorSettings("normal", 1.0, 4.0)
+PRIOR = PriorSettings(SIDE, SIDE, fan_in_scaling=False, learned_scales="none")
+SETTINGS = ModelSettings(NETWORK, PRIOR, LIKELIHOOD)
 TRAINING = BaselineSettings(
     learning_rate=0.02,
     weight_decay=1e-4,
@@ -72,7 +62,7 @@ def test_what_is_in_the_files(tmp_path, task):
         n_members=2,
     )
     references = {name: values for name, (_, values) in variables.items()}
-    summary, arrays = check(idata, dataset, references, SETTINGS)
+    summary, arrays = check(idata, dataset, references, SETTINGS, seed=3, prior_factors=(0.5, 0.95))
     save(summary, arrays, json_path=tmp_path / "checks.json", netcdf_path=tmp_path / "checks.nc")
     found, stored = read_json(tmp_path / "checks.json"), read_netcdf(tmp_path / "checks.nc")[0]
     documented = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
@@ -103,7 +93,7 @@ def test_what_is_in_the_files(tmp_path, task):
             np.abs(dataset.target_mean + dataset.target_scale * dataset.y_train - mean) / noise[..., None]
         )
         assert named[0]["row"] == dataset.row_train[residual.mean(axis=(0, 1)).argmax()]
-    again, _ = check(idata, dataset, references, SETTINGS)
+    again, _ = check(idata, dataset, references, SETTINGS, seed=3, prior_factors=(0.5, 0.95))
     assert json.dumps(again) == json.dumps(summary), "the same seed gives the same checks"
 
 
@@ -193,8 +183,8 @@ def test_prior_checks_of_a_linear_network_are_those_of_its_prior():
         feature_mean=dataset.feature_mean[:1],
         feature_scale=dataset.feature_scale[:1],
     )
-    predictor = make_predictor(dataset, network=NETWORK | {"hidden": []}, likelihood=LIKELIHOOD)
-    wide = PRIOR | {"weights": PRIOR["weights"] | {"scale": 3.0}}
+    predictor = make_predictor(dataset, network=replace(NETWORK, hidden=()), likelihood=LIKELIHOOD)
+    wide = replace(PRIOR, weights=replace(SIDE, scale=3.0))
     prior = make_prior(predictor.network, predictor.likelihood, wide)
     spread, mean, *_ = statistics.prior_checks(prior, predictor, dataset, np.random.default_rng(0))
     expected = 3.0 * math.sqrt(2 / math.pi) * dataset.target_scale * dataset.x_train.std()
@@ -212,7 +202,7 @@ def test_a_wider_prior_is_surer_of_classes():
     predictor = make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
     confidence = []
     for scale in (0.3, 3.0):
-        own = PRIOR | {"weights": PRIOR["weights"] | {"scale": scale}}
+        own = replace(PRIOR, weights=replace(SIDE, scale=scale))
         prior = make_prior(predictor.network, predictor.likelihood, own)
         checks = statistics.prior_checks(prior, predictor, dataset, np.random.default_rng(0))
         assert [item.name for item in checks] == [
@@ -249,8 +239,8 @@ def test_extreme_p_values_and_a_large_share_of_bad_k_are_raised():
 
 
 NOISE = 0.5
-KNOWN_NOISE = LIKELIHOOD | {"noise": NOISE}
-LINEAR = NETWORK | {"hidden": []}
+KNOWN_NOISE = replace(LIKELIHOOD, noise=NOISE)
+LINEAR = replace(NETWORK, hidden=())
 
 
 def exact_posterior(dataset, factor):
@@ -317,7 +307,7 @@ def test_a_prior_far_away_needs_a_rerun_and_has_no_scores(linear_run):
 
 def test_draws_of_another_prior_are_refused(linear_run):
     dataset, idata, predictor = linear_run
-    learned = PRIOR | {"learned_scales": "layer"}
+    learned = replace(PRIOR, learned_scales="layer")
     with pytest.raises(ValueError, match="sample again"):
         prior_sensitivity(idata, dataset, predictor, prior=learned, factors=(2.0,))
 

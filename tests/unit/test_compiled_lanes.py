@@ -9,6 +9,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+from bnn.core.settings import BlockPriorSettings, PriorSettings
 from bnn.model.activations import ACTIVATIONS
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import Categorical, Gaussian
@@ -36,11 +37,9 @@ def make_posterior(
     rng = np.random.default_rng(0)
     network = Network(sizes, activation=activation, dtype=dtype, engine=engine)
     shapes = network.parameter_shapes
-    side = {"family": family, "scale": 0.8, "df": 3.0}
+    side = BlockPriorSettings(family, 0.8, 3.0)
     layout = ParameterLayout(shapes | learned_scale_shapes(shapes, learned_scales) | dict.fromkeys(more, ()))
-    blocks = network_prior(
-        shapes, weights=side, biases=side, fan_in_scaling=True, learned_scales=learned_scales
-    )
+    blocks = network_prior(shapes, PriorSettings(side, side, True, learned_scales))
     x, y = rng.standard_normal((n_rows, sizes[0])), rng.integers(0, sizes[-1], n_rows)
     return Posterior(network, Categorical(sizes[-1]), Prior(layout, blocks | more), x=x, y=y)
 
@@ -209,8 +208,8 @@ def test_what_is_not_small_goes_the_other_way(settings, suits):
 def test_numbers_as_targets_go_the_other_way():
     network = Network((2, 1), activation="tanh", dtype="float32", engine="numba")
     layout = ParameterLayout(network.parameter_shapes)
-    side = {"family": "normal", "scale": 1.0, "df": 4.0}
-    prior = Prior(layout, network_prior(layout.shapes, weights=side, biases=side, fan_in_scaling=True))
+    side = BlockPriorSettings("normal", 1.0, 4.0)
+    prior = Prior(layout, network_prior(layout.shapes, PriorSettings(side, side, True, "none")))
     gaussian = Gaussian(noise_scale=1.0, log_noise_mean=0.0, log_noise_sd=1.0)
     assert Posterior(network, gaussian, prior, x=np.ones((3, 2)), y=np.zeros(3))._lanes is None
 

@@ -4,6 +4,7 @@ import copy
 import json
 import subprocess
 import sys
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from bnn.config.loading import RESERVED_NAMES, ConfigError, check_files, load, merge, runs
 from bnn.config.model import Sampler, Settings, Split
+from bnn.core import settings
 from bnn.mcmc.kernels import make_kernel
 
 ROOT = Path(__file__).parents[2]
@@ -242,7 +244,9 @@ def test_shared_keys_without_effect_do_not_change_a_dataset() -> None:
 def test_a_shared_trajectory_length_is_idle_for_exactly_the_kernels_that_take_one_step() -> None:
     for name in get_args(Sampler.model_fields["kernel"].annotation):
         shared = {"sampler": {"kernel": name, "trajectory_length": 2.0}}
-        kernel = make_kernel(name, langevin=Settings().sampler.langevin.model_dump())
+        kernel = make_kernel(
+            name, langevin=settings.build(settings.LangevinSettings, Settings().sampler.langevin.model_dump())
+        )
         # The unadjusted kernel steps singly too, but forgets its direction over a length.
         used = kernel.has_trajectories or not kernel.adjusted
         kept = load({**shared, **with_gap()}).datasets["gap"].sampler.trajectory_length
@@ -288,3 +292,19 @@ def test_factors_of_the_prior_are_positive_different_and_not_one(factors: list[f
     with pytest.raises(ConfigError, match=r"datasets.iris.evaluation"):
         load(with_iris(evaluation={"prior_factors": factors}))
     assert load(with_iris(evaluation={"prior_factors": []})).datasets["iris"].evaluation.prior_factors == ()
+
+
+def test_settings_have_the_fields_of_the_models_that_build_them() -> None:
+    """One dataclass of `core` for each model of the config; what is not a field is for the workflow, not for the part."""
+    dataset = load(with_gap()).datasets["gap"].model_dump(mode="json")
+    for section, kind, beside in (
+        ("network", settings.NetworkSettings, set()),
+        ("prior", settings.PriorSettings, set()),
+        ("likelihood", settings.LikelihoodSettings, set()),
+        ("baseline", settings.BaselineSettings, set()),
+        ("sampler", settings.SamplerSettings, {"chains", "chains_per_job", "checkpoint_seconds", "keep"}),
+    ):
+        built = settings.build(kind, dataset[section])
+        assert {field.name for field in fields(built)} == dataset[section].keys() - beside, section
+        plain = json.loads(json.dumps(asdict(built)))
+        assert plain == {name: dataset[section][name] for name in plain}, section

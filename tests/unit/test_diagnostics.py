@@ -1,6 +1,7 @@
 """Verdicts that must be right: well mixed, stuck, shifted, single, constant, not finite chains; too few draws."""
 
 import re
+from dataclasses import replace
 
 import arviz as az
 import numpy as np
@@ -336,7 +337,7 @@ def test_known_noise_is_not_judged(judged):
     dataset = make_dataset("regression")
     theta = independent_theta(dataset, n_chains=4, n_draws=N_DRAWS)[..., :-1]
     summary, _ = judged(
-        theta, dataset, likelihood=LIKELIHOOD | {"noise": 0.3}, thresholds={"rhat_warn": 1.02}
+        theta, dataset, likelihood=replace(LIKELIHOOD, noise=0.3), thresholds={"rhat_warn": 1.02}
     )
     assert summary["noise_scale"] is None
     assert summary["verdict"] == "PASS", summary["reasons"]
@@ -344,7 +345,7 @@ def test_known_noise_is_not_judged(judged):
 
 def test_noise_of_every_row_is_judged_as_a_prediction(judged):
     dataset = make_dataset("regression")
-    likelihood = LIKELIHOOD | {"family": "heteroscedastic"}
+    likelihood = replace(LIKELIHOOD, family="heteroscedastic")
     layout = layout_of(dataset, likelihood)
     theta = independent_theta(dataset, n_chains=4, n_draws=N_DRAWS, layout=layout)
     good, _ = judged(theta, dataset, likelihood=likelihood, thresholds={"rhat_warn": 1.02})

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bnn.core.settings import BlockPriorSettings, PriorSettings
 from bnn.model.activations import ACTIVATIONS
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import Categorical, Gaussian, Likelihood, log_softmax, softmax
@@ -40,8 +41,8 @@ def make_posterior(
         y = rng.standard_normal(n_rows)
     own = like.parameter_priors
     layout = ParameterLayout(network.parameter_shapes | dict.fromkeys(own, ()))
-    side = {"family": family, "scale": 0.8, "df": 3.0}
-    blocks = network_prior(network.parameter_shapes, weights=side, biases=side, fan_in_scaling=fan_in_scaling)
+    side = BlockPriorSettings(family, 0.8, 3.0)
+    blocks = network_prior(network.parameter_shapes, PriorSettings(side, side, fan_in_scaling, "none"))
     return Posterior(network, like, Prior(layout, blocks | own), x=x, y=y)
 
 
@@ -143,11 +144,9 @@ def test_families_against_scipy(family, reference):
 
 def test_prior_applies_location_scale_and_fan_in():
     layout = ParameterLayout({"weight_0": (4, 2), "bias_0": (2,), "log_noise_scale": ()})
-    side = {"family": "laplace", "scale": 3.0, "df": 4.0}
-    bias = {"family": "normal", "scale": 2.0, "df": 4.0}
-    blocks = network_prior(
-        {"weight_0": (4, 2), "bias_0": (2,)}, weights=side, biases=bias, fan_in_scaling=True
-    )
+    side = BlockPriorSettings("laplace", 3.0, 4.0)
+    bias = BlockPriorSettings("normal", 2.0, 4.0)
+    blocks = network_prior({"weight_0": (4, 2), "bias_0": (2,)}, PriorSettings(side, bias, True, "none"))
     prior = Prior(layout, blocks | {"log_noise_scale": BlockPrior(Normal(), -1.0, 0.5)})
     theta = np.random.default_rng(5).standard_normal((3, 11))
     expected = stats.laplace(0, 1.5).logpdf(theta[:, :8]).sum(axis=1)

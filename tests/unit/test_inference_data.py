@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import arviz as az
@@ -195,7 +196,7 @@ def test_chains_that_do_not_fit_the_table_are_refused(tmp_path):
     with pytest.raises(ValueError, match=r"a chain is there twice: chains \[0, 1, 0\]"):
         build(dataset, [*paths, paths[0]])
     with pytest.raises(ValueError, match="the config asks for"):
-        build(dataset, paths, likelihood=LIKELIHOOD | {"noise": 0.5})
+        build(dataset, paths, likelihood=replace(LIKELIHOOD, noise=0.5))
     wrong = write_chains(tmp_path, theta, layout, changes={0: {"dataset": "b"}, 1: {"dataset": "b"}})
     with pytest.raises(ValueError, match="of dataset 'b', the table is 'toy'"):
         build(dataset, wrong)
@@ -203,7 +204,7 @@ def test_chains_that_do_not_fit_the_table_are_refused(tmp_path):
 
 def test_known_noise_is_a_constant(tmp_path):
     dataset = make_dataset("regression")
-    likelihood = LIKELIHOOD | {"noise": 0.3}
+    likelihood = replace(LIKELIHOOD, noise=0.3)
     layout = layout_of(dataset, likelihood)
     theta = independent_theta(dataset, n_chains=2, n_draws=4)[..., :-1]
     idata = build(dataset, write_chains(tmp_path, theta, layout, n_records=0), likelihood=likelihood)
@@ -216,7 +217,7 @@ def test_known_noise_is_a_constant(tmp_path):
 @pytest.mark.parametrize("learned_scales", ["layer", "ard"])
 def test_every_family_is_stored_with_its_noise_and_the_scales_of_the_prior(tmp_path, family, learned_scales):
     dataset = make_dataset("regression")
-    likelihood = LIKELIHOOD | {"family": family}
+    likelihood = replace(LIKELIHOOD, family=family)
     layout = layout_of(dataset, likelihood, learned_scales)
     theta = independent_theta(dataset, n_chains=2, n_draws=6, layout=layout)
     build(dataset, write_chains(tmp_path, theta, layout), likelihood=likelihood)

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -59,7 +60,7 @@ def write_rows(path, dataset, x, **more):
 @pytest.fixture(params=["classification", "regression", "heteroscedastic"])
 def run(request, tmp_path):
     if request.param == "heteroscedastic":
-        dataset, likelihood = make_dataset("regression"), LIKELIHOOD | {"family": "heteroscedastic"}
+        dataset, likelihood = make_dataset("regression"), replace(LIKELIHOOD, family="heteroscedastic")
     else:
         dataset, likelihood = make_dataset(request.param), LIKELIHOOD
     return dataset, *finished_run(tmp_path, dataset, likelihood)

@@ -15,7 +15,7 @@ MAY_IMPORT = {
     "core": "",
     "config": "core",
     "data": "core",
-    "model": "",
+    "model": "core",
     "mcmc": "core model",
     "baselines": "core data model",
     "posterior": "core data model",

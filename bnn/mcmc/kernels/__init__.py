@@ -1,12 +1,13 @@
 """Transition kernels by name. A kernel sees only a target's log density and gradient, never a network."""
 
-from collections.abc import Mapping
+from dataclasses import asdict
 
+from bnn.core.settings import LangevinSettings
 from bnn.mcmc.kernels import langevin_gradient, mala, malt, mams, microcanonical, random_walk
 from bnn.mcmc.kernels.base import Kernel
 
 
-def make_kernel(name: str, *, langevin: Mapping[str, float]) -> Kernel:
+def make_kernel(name: str, *, langevin: LangevinSettings) -> Kernel:
     """Return the kernel of that name.
 
     Parameters
@@ -26,5 +27,5 @@ def make_kernel(name: str, *, langevin: Mapping[str, float]) -> Kernel:
     if name in fixed:
         return fixed[name]
     if name == "langevin_gradient":
-        return langevin_gradient.make_kernel(**langevin)
+        return langevin_gradient.make_kernel(**asdict(langevin))
     raise ValueError(f"unknown kernel {name!r}: choose one of {', '.join([*fixed, 'langevin_gradient'])}")
