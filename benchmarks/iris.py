@@ -18,10 +18,7 @@ from bnn.model.likelihoods import Categorical, softmax
 from bnn.model.network import Network
 from bnn.model.posterior import Posterior
 from bnn.model.priors import Prior, network_prior
-from bnn.posterior.arviz_import import quiet_import
-
-with quiet_import():
-    import arviz as az
+from bnn.posterior.arviz_versions import ess_bulk, rhat
 
 SIZES = (4, 10, 3)
 # kernel -> chains side by side, warm-up, draws, trajectory length, acceptance that warm-up aims at
@@ -47,14 +44,16 @@ def figures(
     probability: np.ndarray, log_density: np.ndarray, seconds: dict[str, float]
 ) -> dict[str, np.ndarray]:
     """Return what the table shows; probability (chain, draw, quantity), log density (chain, draw)."""
-    ess = np.array([az.ess(probability[..., index]) for index in range(probability.shape[-1])])
+    ess = ess_bulk(probability)
     return {
         "ess": ess,
         "seconds": np.array([seconds["warmup"], seconds["draws"]]),
         "mean": probability.mean(axis=(0, 1)),
         "mcse": probability.std(axis=(0, 1)) / np.sqrt(ess),
-        "log_density": np.array([log_density.mean(), log_density.std() / np.sqrt(az.ess(log_density))]),
-        "rhat": np.array([az.rhat(probability[..., index]) for index in range(probability.shape[-1])]),
+        "log_density": np.array(
+            [log_density.mean(), log_density.std() / np.sqrt(ess_bulk(log_density[..., None])[0])]
+        ),
+        "rhat": rhat(probability),
     }
 
 
@@ -91,12 +90,11 @@ def ours(kernel: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> dict[
 def main() -> None:
     """Run all samplers and write the table."""
     x, y, x_test = data()
-    others = {
-        "NumPyro NUTS": peers.numpyro_nuts,
-        "BlackJAX MALA": peers.blackjax_mala,
-        "the notebooks' algorithm": peers.notebooks,
+    runs = {
+        "NumPyro NUTS": figures(*peers.run("numpyro_nuts", x, y, x_test)),
+        "BlackJAX MALA": figures(*peers.run("blackjax_mala", x, y, x_test)),
+        "the notebooks' algorithm": figures(*peers.notebooks(x, y, x_test)),
     }
-    runs = {name: figures(*sample(x, y, x_test)) for name, sample in others.items()}
     runs |= {kernel: ours(kernel, x, y, x_test) for kernel in RUNS}
     reference = runs["NumPyro NUTS"]
     rows = []

@@ -138,7 +138,7 @@ class CsvSource(_Table):
 
 
 class ParquetSource(_Table):
-    """A Parquet file of your own (needs `pip install pyarrow`)."""
+    """A Parquet file of your own."""
 
     kind: Literal["parquet"] = Field(description="A Parquet file.")
     path: _Path

@@ -107,13 +107,9 @@ def _read_parquet(
 ) -> Table:
     path = source["path"]
     with naming(path):
-        try:
-            import pyarrow.lib
-            import pyarrow.parquet
-        except ImportError as error:
-            raise DataError(
-                "reading Parquet needs a library: pip install pyarrow, or save the table as CSV"
-            ) from error
+        import pyarrow.lib
+        import pyarrow.parquet
+
         if os.path.isdir(path):
             raise DataError("the file cannot be read: it is a folder; check source.path")
         try:

@@ -17,12 +17,13 @@ import numpy as np
 from bnn.core.settings import PHASES
 from bnn.core.storage import Variable, write_json, write_netcdf
 from bnn.data.dataset import Dataset
-from bnn.diagnostics.mixing import MIN_DRAWS, ess_bulk, ess_tail, mcse_mean, rhat
+from bnn.diagnostics.mixing import MIN_DRAWS
 from bnn.diagnostics.verdict import judge
 from bnn.mcmc.kernels.base import MAX_STEPS
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import LOG_NOISE_SCALE
 from bnn.model.priors import LOG_PRIOR_SCALE
+from bnn.posterior import arviz_versions
 from bnn.posterior.posterior_file import PREDICTIONS, StoredPosterior
 
 _BLOCK_NUMBERS = 2**19
@@ -86,11 +87,11 @@ def _figures(draws: np.ndarray, *, brief: bool) -> np.ndarray:
     figures = np.full((4, draws.shape[2]), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         if halves.shape[1] >= MIN_DRAWS:
-            figures[0] = rhat(halves)
-        figures[1] = ess_bulk(draws)
+            figures[0] = arviz_versions.rhat(halves)
+        figures[1] = arviz_versions.ess_bulk(draws)
         if not brief:
-            figures[2] = ess_tail(draws)
-            figures[3] = mcse_mean(draws)
+            figures[2] = arviz_versions.ess_tail(draws)
+            figures[3] = arviz_versions.mcse_mean(draws)
     return figures
 
 

@@ -1,7 +1,8 @@
-"""R-hat, effective sample sizes and Monte Carlo errors of many quantities at once, after Vehtari et al. (2021).
+"""R-hat and effective sample sizes of many quantities at once, after Vehtari et al. (2021), on NumPy alone.
 
-ArviZ computes the same figures, which tests compare. It is not used here, because its import takes longer than all the
-work of a job on a small table, and because it goes through the quantities one by one.
+For what runs while chains do and within importance sampling. The figures of the verdict are those of ArviZ, which tests
+compare with these: its import takes longer than all the work of a job on a small table, and it goes through the
+quantities one by one.
 
 All functions take draws of shape (chain, draw, quantity), finite, and return one number a quantity.
 """
@@ -14,7 +15,6 @@ import numpy as np
 MIN_DRAWS = 4
 """Draws per chain that R-hat and ESS need at least; twice that for a single chain, whose halves are compared."""
 
-_TAILS = (0.05, 0.95)
 _SAME = 1e-15
 """Spread below which draws count as equal: all of them are then effective."""
 
@@ -38,29 +38,9 @@ def ess_bulk(draws: np.ndarray) -> np.ndarray:
     return _ess(_normal_scores(_halves(draws)))
 
 
-def ess_tail(draws: np.ndarray) -> np.ndarray:
-    """Return the smaller one of the effective sample sizes of the 5 % and the 95 % quantile."""
-    ordered = np.sort(draws.reshape(-1, draws.shape[2]), axis=0)
-    halves = _halves(draws)
-    found = []
-    for share in _TAILS:
-        # The quantile between two order statistics that R calls type 7.
-        place = (len(ordered) - 1) * share
-        low = int(min(place, len(ordered) - 2))
-        part = place - low
-        limit = (1 - part) * ordered[low] + part * ordered[low + 1]
-        found.append(_ess((halves <= limit[:, None, None]).astype(np.float64)))
-    return np.minimum(*found)
-
-
 def ess_mean(draws: np.ndarray) -> np.ndarray:
     """Return the effective sample size of the mean of the draws."""
     return _ess(_halves(draws))
-
-
-def mcse_mean(draws: np.ndarray) -> np.ndarray:
-    """Return the Monte Carlo standard error of the mean, in the unit of the quantity."""
-    return np.asarray(draws.std(axis=(0, 1), ddof=1) / np.sqrt(ess_mean(draws)))
 
 
 def _halves(draws: np.ndarray) -> np.ndarray:

@@ -58,7 +58,7 @@ class BNNClassifier(ClassifierMixin, BNN):
         Number of features.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, if `X` had some.
-    inference_data_ : arviz.InferenceData
+    inference_data_ : arviz.InferenceData (ArviZ 0.23) or xarray.DataTree (ArviZ 1)
         All draws, what they predict for the rows of the fit, and how the sampler went.
     diagnostics_ : dict
         `verdict` (PASS, WARN or FAIL), `reasons`, and the figures behind them: R-hat and effective sample sizes of the

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import effective_n_jobs
@@ -23,12 +23,9 @@ from bnn.data.dataset import Dataset
 from bnn.diagnostics import convergence as diagnostics
 from bnn.jobs.chain_job import ChainJob, run_job
 from bnn.jobs.interruption import Interruption
-from bnn.posterior import inference_data
-from bnn.posterior.posterior_file import stacked_theta
+from bnn.posterior import arviz_versions, inference_data
+from bnn.posterior.posterior_file import StoredPosterior, stacked_theta
 from bnn.posterior.predictive import Predictor, make_predictor
-
-if TYPE_CHECKING:
-    from bnn.posterior.inference_data import InferenceData
 
 _NEVER = 1e9
 """Seconds between checkpoints: there is nothing to go on from in a folder that goes away."""
@@ -37,8 +34,8 @@ _NEVER = 1e9
 class Fit(NamedTuple):
     """A sampled posterior."""
 
-    idata: "InferenceData"
-    """In memory; it holds what `sampler.keep` says"""
+    idata: StoredPosterior
+    """ArviZ's InferenceData or DataTree, in memory; it holds what `sampler.keep` says"""
     theta: np.ndarray
     """(chain, draw, param)"""
     predictor: Predictor
@@ -79,7 +76,6 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
                 n_classes=dataset.n_classes,
                 chains=tuple(batch.tolist()),
                 settings=build(ChainSettings, settings),
-                code="",
                 path=folder / f"chain_{batch[0]}.nc",
                 folder=folder / f"chain_{batch[0]}.state",
                 checkpoint_seconds=_NEVER,
@@ -90,18 +86,18 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
         whole, part, judged = folder / "posterior.nc", folder / "part.nc", folder / "diagnostics.json"
         files = [job.path for job in jobs]
         _combine(whole, dataset, files, settings, keep="both")
-        idata = inference_data.load(whole)
+        idata = arviz_versions.open_posterior(whole)
         summary, _ = diagnostics.summarise(idata, dataset, thresholds=settings["diagnostics"])
         write_json(judged, summary)
         theta, layout = stacked_theta(idata)
         if settings["sampler"]["keep"] != "both":
             _combine(part, dataset, files, settings, keep=settings["sampler"]["keep"])
-            idata = inference_data.load(part)
+            idata = arviz_versions.open_posterior(part)
         chosen = build(ModelSettings, settings)
         predictor = make_predictor(
             dataset, network=chosen.network, likelihood=chosen.likelihood, layout=layout
         )
-        return Fit(inference_data.in_memory(idata), theta, predictor, read_json(judged))
+        return Fit(arviz_versions.in_memory(idata), theta, predictor, read_json(judged))
 
 
 def _sample(job: ChainJob, verbose: bool) -> None:

@@ -2,7 +2,8 @@
 
 Beside the file that it makes, the job has a folder with three files: `checkpoint`, where the chains stand; `draws`,
 all that was kept so far; and `lock`. They stay when the chains are finished: with more draws asked for, the chains
-go on instead of beginning anew. Memory does not grow with the number of draws, which go to the disk as they come.
+go on instead of beginning anew, and a job that is run again makes its file from them and samples nothing. Memory does
+not grow with the number of draws, which go to the disk as they come.
 """
 
 import itertools
@@ -29,6 +30,7 @@ from bnn.jobs.checkpoint import (
 )
 from bnn.jobs.interruption import Interrupted, Interruption
 from bnn.jobs.locks import exclusive_lock
+from bnn.mcmc import SAMPLER_VERSION
 from bnn.mcmc.chain import ChainRun, quiet_overflow
 from bnn.mcmc.chain_state import Draw, RunState, RunSummary
 from bnn.mcmc.kernels import make_kernel
@@ -58,8 +60,6 @@ class ChainJob:
         Numbers of the chains, run side by side.
     settings
         All else that the draws depend on.
-    code
-        Digest of the code that runs.
     path
         Where the draws go in the end.
     folder
@@ -74,7 +74,6 @@ class ChainJob:
     n_classes: int | None
     chains: tuple[int, ...]
     settings: ChainSettings
-    code: str
     path: Path
     folder: Path
     checkpoint_seconds: float
@@ -85,14 +84,15 @@ class ChainJob:
         return self.settings.sampler
 
     @property
-    def identity(self) -> dict[str, str]:
-        """What the draws depend on, each part as a digest. The number of draws is no part of it: more can be added."""
+    def identity(self) -> dict[str, str | int]:
+        """What the draws depend on. Their number is no part of it, because more can be added, nor is the code itself:
+        whether another one draws the same, its version says."""
         settings = asdict(self.settings)
         del settings["sampler"]["draws"]
         return {
             "config": content_digest(settings | {"chains": self.chains}),
             "data": content_digest({"x": self.x, "y": self.y, "n_classes": self.n_classes}),
-            "code": self.code,
+            "sampler version": SAMPLER_VERSION,
         }
 
 
@@ -209,6 +209,7 @@ def _sample(
     """Make the steps that are missing, with a checkpoint now and then and one at the end."""
     settings = job.sampler
     if records.mark.n_records >= settings.draws:
+        print("nothing is sampled: the draws are there, of the same config, data and sampler version")
         return
     display = progress(settings.n_steps)
     display.begin_at(run.n_done)
@@ -301,6 +302,8 @@ def _write_draws(
     attributes: dict[str, Any] = {
         "dataset": job.name,
         "seed": job.settings.seed,
+        "sampler_version": SAMPLER_VERSION,
+        "data_digest": job.identity["data"],
         "layout": posterior.layout.to_json(),
         # By its own name: nobody should have to look up what auto is.
         "kernel": make_kernel(settings.kernel, langevin=settings.langevin).name,

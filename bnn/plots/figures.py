@@ -43,7 +43,7 @@ _GRID = np.linspace(-0.25, 1.25, 241)
 def log_density_trace(idata: StoredPosterior) -> LogDensityTrace:
     """Return the log density of the chains, warm-up included if it was recorded."""
     stats, about = idata["sample_stats"], idata["posterior"].attrs
-    warmup = idata["warmup_sample_stats"] if "warmup_sample_stats" in idata.groups() else None
+    warmup = idata.get("warmup_sample_stats")
     return LogDensityTrace(
         log_density=stats["lp"].values,
         chain_ids=stats["chain"].values,
@@ -59,7 +59,7 @@ def chain_run(idata: StoredPosterior) -> ChainRun:
     """Return acceptance rate and step size of the chains along their run."""
     stats, about = idata["sample_stats"], idata["posterior"].attrs
     n_chains, n_draws = stats["lp"].shape
-    records = idata["warmup_sample_stats"] if "warmup_sample_stats" in idata.groups() else None
+    records = idata.get("warmup_sample_stats")
     none = np.empty((n_chains, 0))
     return ChainRun(
         chain_ids=stats["chain"].values,
@@ -100,7 +100,7 @@ def check_arrays(summary: Mapping[str, Any], variables: Mapping[str, np.ndarray]
 
 def _n_explore(idata: StoredPosterior) -> int:
     """Return the iterations of exploration before warm-up: those of the last of its records."""
-    if "warmup_sample_stats" not in idata.groups():
+    if "warmup_sample_stats" not in idata:
         return 0
     records = idata["warmup_sample_stats"]
     explored = records["draw"].values[records["explores"].values > 0]

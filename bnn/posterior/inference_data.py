@@ -1,8 +1,8 @@
 """The posterior as an ArviZ InferenceData: chains and predictions in one NetCDF file with named dimensions.
 
-`az.from_netcdf` opens it, and so does anything that reads NetCDF. Rows carry the number that messages call them by
-(`obs_id`), targets and densities are in original units, and every variable says its unit. It is written without ArviZ,
-whose import takes longer than all of this for a small table.
+`az.from_netcdf` opens it, as an InferenceData in ArviZ 0.23 and as a DataTree in 1, and so does anything that reads
+NetCDF. Rows carry the number that messages call them by (`obs_id`), targets and densities are in original units, and
+every variable says its unit. It is written without ArviZ, whose import takes longer than all of this for a small table.
 """
 
 import json
@@ -10,7 +10,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -21,12 +21,8 @@ from bnn.data.dataset import Dataset
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import StudentT
 from bnn.model.priors import LOG_PRIOR_SCALE
-from bnn.posterior.arviz_import import quiet_import
 from bnn.posterior.posterior_file import PREDICTIONS
 from bnn.posterior.predictive import BLOCK_BYTES, Predictor, make_predictor
-
-if TYPE_CHECKING:
-    from arviz import InferenceData
 
 _SHARED_ATTRIBUTES = (
     "dataset",
@@ -38,6 +34,8 @@ _SHARED_ATTRIBUTES = (
     "seed",
     "langevin",
     "adjusted",
+    "sampler_version",
+    "data_digest",
 )
 _PER_DRAW = ("log_density", "acceptance_rate", "diverging")
 _CHAIN_DRAW = ("chain", "draw")
@@ -178,26 +176,6 @@ def _n_bytes(dataset: Dataset, chains: _Chains, predictor: Predictor, keep: str)
     )
     of_weights = 8 * predictor.layout.n_params if keep != "predictions" else 0
     return n_draws * (of_weights + (n_rows * per_row if keep != "weights" else 0))
-
-
-def load(path: str | os.PathLike[str]) -> "InferenceData":
-    """Read an InferenceData from a NetCDF file; arrays are read when they are used."""
-    with quiet_import():
-        import arviz as az
-    return az.from_netcdf(str(path), engine="h5netcdf")
-
-
-def in_memory(idata: "InferenceData") -> "InferenceData":
-    """Return an InferenceData with all its arrays in memory, which needs its file no more and can be pickled.
-
-    Groups without rows, such as the predictions of a test part that there is not, are left out.
-    """
-    groups: dict[str, Any] = {}
-    for name in idata.groups():
-        with idata[name] as group:  # which closes its file
-            if group.sizes.get("obs_id") != 0:
-                groups[name] = group.load()
-    return type(idata)(**groups)
 
 
 def _read_chains(paths: Sequence[Path]) -> _Chains:

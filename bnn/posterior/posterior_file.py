@@ -1,13 +1,13 @@
 """Reading posterior.nc without ArviZ, whose import takes longer than most of what is done with the file.
 
-`bnn.posterior.inference_data` writes the file, and ArviZ reads it as well; an InferenceData in memory can be used
-wherever a `StoredPosterior` can.
+`bnn.posterior.inference_data` writes the file, and ArviZ reads it as well; its InferenceData or DataTree can be
+used wherever a `StoredPosterior` can.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -18,17 +18,11 @@ PREDICTIONS = {"train": "posterior_predictive", "test": "predictions"}
 """Split -> group that holds its predictions."""
 
 
-class StoredPosterior(Protocol):
-    """Groups of variables; `posterior[group][variable].values` is an array, `posterior[group].attrs` a mapping.
+StoredPosterior: TypeAlias = Mapping[str, Any]
+"""Groups of variables, by name; `posterior[group][variable].values` is an array, `posterior[group].attrs` a mapping.
 
-    A slice of a variable, as of an array, reads no more than the slice from the file.
-    """
-
-    def __getitem__(self, key: str) -> Any:
-        """Return a group."""
-
-    def groups(self) -> Sequence[str]:
-        """Return the names of the groups."""
+A slice of a variable, as of an array, reads no more than the slice from the file.
+"""
 
 
 class _Variable:
@@ -70,7 +64,7 @@ class _Group:
         return self._variables[name]
 
 
-class PosteriorFile:
+class PosteriorFile(Mapping[str, Any]):
     """What is in a posterior.nc, which stays open: to open it anew for each variable takes longer than to read one.
 
     Parameters
@@ -103,9 +97,13 @@ class PosteriorFile:
         """Return a group."""
         return self._groups[key]
 
-    def groups(self) -> list[str]:
-        """Return the names of the groups."""
-        return list(self._groups)
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the names of the groups."""
+        return iter(self._groups)
+
+    def __len__(self) -> int:
+        """Return the number of groups."""
+        return len(self._groups)
 
 
 def stacked_theta(posterior: StoredPosterior) -> tuple[np.ndarray, ParameterLayout]:
@@ -116,7 +114,7 @@ def stacked_theta(posterior: StoredPosterior) -> tuple[np.ndarray, ParameterLayo
     ValueError
         If the file holds no weights.
     """
-    if "posterior" not in posterior.groups() or "weight_0" not in posterior["posterior"]:
+    if "posterior" not in posterior or "weight_0" not in posterior["posterior"]:
         raise ValueError("the file of the posterior holds no weights: set sampler.keep to both or weights")
     group = posterior["posterior"]
     layout = ParameterLayout.from_json(group.attrs["layout"])

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import arviz as az
 import numpy as np
 
 from bnn.core.settings import BlockPriorSettings, LikelihoodSettings, NetworkSettings, PriorSettings
@@ -13,6 +12,7 @@ from bnn.data.dataset import Dataset, Task
 from bnn.model.layout import ParameterLayout
 from bnn.model.priors import learned_scale_shapes
 from bnn.posterior import inference_data
+from bnn.posterior.arviz_versions import open_posterior
 from bnn.posterior.predictive import make_predictor
 
 NETWORK = NetworkSettings((3,), "tanh", "float64", "numpy")
@@ -81,12 +81,12 @@ def combined(
     likelihood: LikelihoodSettings = LIKELIHOOD,
     keep: str = "both",
     seed: int = 0,
-) -> az.InferenceData:
+) -> Any:
     """Combine chain files into a file beside them, and return what is read from it."""
     path = Path(paths[0]).parent / "posterior.nc" if paths else Path("nowhere.nc")
     rng = np.random.default_rng(seed)
     inference_data.combine(path, dataset, paths, network=network, likelihood=likelihood, keep=keep, rng=rng)
-    return inference_data.load(path)
+    return open_posterior(path)
 
 
 def write_chains(

@@ -295,7 +295,7 @@ def test_factors_of_the_prior_are_positive_different_and_not_one(factors: list[f
 
 
 def test_settings_have_the_fields_of_the_models_that_build_them() -> None:
-    """One dataclass of `core` for each model of the config; what is not a field is for the workflow, not for the part."""
+    """One dataclass of `core` for each model of the config; other keys are for the workflow alone."""
     dataset = load(with_gap()).datasets["gap"].model_dump(mode="json")
     for section, kind, beside in (
         ("network", settings.NetworkSettings, set()),
@@ -304,7 +304,7 @@ def test_settings_have_the_fields_of_the_models_that_build_them() -> None:
         ("baseline", settings.BaselineSettings, set()),
         ("sampler", settings.SamplerSettings, {"chains", "chains_per_job", "checkpoint_seconds", "keep"}),
     ):
-        built = settings.build(kind, dataset[section])
+        built: Any = settings.build(kind, dataset[section])
         assert {field.name for field in fields(built)} == dataset[section].keys() - beside, section
         plain = json.loads(json.dumps(asdict(built)))
         assert plain == {name: dataset[section][name] for name in plain}, section

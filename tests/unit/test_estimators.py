@@ -116,7 +116,7 @@ def workflow(folder: Path, X: pd.DataFrame, y: Any, task: str, settings: dict[st
         chains.append(folder / f"chain_{chain}.nc")
         chosen = bnn_config.chain_settings(resolved)
         state = folder / f"chain_{chain}.state"
-        sample_chain.main(folder / "data.nc", chains[-1], [chain], chosen, "code", state, 30.0, None)
+        sample_chain.main(folder / "data.nc", chains[-1], [chain], chosen, state, 30.0, None)
     posterior = folder / "posterior.nc"
     combine.main(folder / "data.nc", chains, posterior, None, resolved, "both")
     diagnose.main(
@@ -325,7 +325,7 @@ def test_wrong_settings_are_explained(
 def test_settings_reach_the_sampler(table: tuple[pd.DataFrame, pd.Series]) -> None:
     sampler = {**SETTINGS["sampler"], "keep": "weights", "explore": 5}
     model = BNNRegressor(**{**QUICK, "settings": {"sampler": sampler}}).fit(*table)
-    assert "posterior_predictive" not in model.inference_data_.groups()
+    assert "posterior_predictive" not in model.inference_data_
     assert model.diagnostics_["n_warmup"] == 25
     assert np.isfinite(model.predict(table[0])).all()
 
@@ -451,7 +451,7 @@ def test_copies_are_whole(
         for copy in (pickle.loads(pickle.dumps(model)), joblib.load(tmp_path / "model")):
             np.testing.assert_array_equal(copy.predict(table[0]), model.predict(table[0]))
             assert copy.diagnostics_ == model.diagnostics_
-            for group in model.inference_data_.groups():
+            for group in model.inference_data_:
                 assert copy.inference_data_[group].equals(model.inference_data_[group])
         fresh = clone(model)
         assert fresh.get_params() == model.get_params() and not hasattr(fresh, "diagnostics_")

@@ -31,6 +31,7 @@ MAY_IMPORT = {
 
 ONLY = {
     "arviz": {"posterior"},
+    "arviz_stats": {"posterior"},
     "matplotlib": {"plots"},
     "jinja2": {"report"},
     "numba": {"model"},

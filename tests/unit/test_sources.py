@@ -410,7 +410,6 @@ def frame_of(n: int = 40) -> pd.DataFrame:
 
 
 def test_csv_and_parquet_of_one_table_are_one_table(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     frame = frame_of()
     frame.to_csv(tmp_path / "a.csv", index=False)
     frame.to_csv(tmp_path / "a.tsv", index=False, sep="\t")
@@ -436,7 +435,6 @@ def test_csv_and_parquet_of_one_table_are_one_table(tmp_path: Path) -> None:
 
 
 def test_a_class_is_a_class_in_parquet_as_in_csv(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     frame = frame_of().drop(columns="day")
     frame.iloc[:30].to_parquet(tmp_path / "a.parquet")
     frame.iloc[30:].to_parquet(tmp_path / "test.parquet")
@@ -471,7 +469,6 @@ def test_a_class_is_a_class_in_parquet_as_in_csv(tmp_path: Path) -> None:
     ],
 )
 def test_faults_of_parquet_are_one_line(tmp_path: Path, make: Any, message: str) -> None:
-    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     path = tmp_path / "a.parquet"
     make(path)
     with pytest.raises(DataError, match=message) as error:

@@ -30,7 +30,7 @@ def first_gradient(*_):
 Posterior.log_density_and_grad = first_gradient
 from scripts.sample_chain import main
 folder, settings = sys.argv[2], json.loads(sys.argv[3])
-main(f"{folder}/data.nc", f"{folder}/chain.nc", [0], settings, "code", f"{folder}/state", 30.0, None)
+main(f"{folder}/data.nc", f"{folder}/chain.nc", [0], settings, f"{folder}/state", 30.0, None)
 """
 
 
