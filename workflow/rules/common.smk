@@ -3,7 +3,6 @@ import json
 import re
 import shlex
 import sys
-from functools import cache
 from pathlib import Path
 
 from snakemake_interface_executor_plugins.settings import ExecMode
@@ -11,7 +10,6 @@ from snakemake_interface_executor_plugins.settings import ExecMode
 import bnn
 from bnn.config.loading import chain_settings, check_files, load, runs
 from bnn.core.code_digest import code_digest
-from bnn.jobs.footprint import request_mb, summary, table_of, with_lags
 from bnn.jobs.identity import sampled_again, state_folder
 from bnn.jobs.processes import left_locked
 
@@ -75,24 +73,29 @@ def settings(*sections):
     return lambda wildcards: {section: DATASETS[wildcards.dataset][section] for section in sections}
 
 
-@cache
-def table(dataset):
-    """Return how large a table is, as far as its config and its first part tell."""
-    settings = DATASETS[dataset]
-    found = table_of(settings["source"], settings["task"], aside=settings["split"]["column"])
-    return with_lags(found, settings["series"]["lags"]) if settings["task"] == "timeseries" else found
-
-
-if workflow.exec_mode == ExecMode.DEFAULT:
-    # On standard error, so that `snakemake --dag | dot` still works.
-    print(summary(DATASETS, {name: table(name) for name in DATASETS}), file=sys.stderr)
+# MiB that a job needs on the smallest of tables, with the Snakemake that starts it on a cluster, and MiB more for each
+# MB of its inputs. What follows `combine` may be one job with it, which asks for what `combine` does: what the others
+# read is not there yet.
+MEMORY = {
+    "prepare": (450, 4),
+    "fit_baseline": (450, 4),
+    "sample_chain": (260, 4),
+    "combine": (440, 1.5),
+    "diagnose": (290, 0.6),
+    "evaluate": (340, 0.2),
+    "check": (440, 1.2),
+    "predict": (430, 1.5),
+    "plot": (320, 0.5),
+    "report": (250, 2),
+    "repeats": (250, 2),
+    "overview": (250, 2),
+}
 
 
 def memory(name):
-    """Return a function: MiB that a job of a rule asks for; a job that is tried again may have run out of them, and gets more."""
-    return lambda wildcards, attempt: attempt * request_mb(
-        name, table(wildcards.dataset), DATASETS[wildcards.dataset]
-    )
+    """Return a function: MiB that a job of a rule asks for; one that is tried again may have run out of them, and gets more."""
+    base, each = MEMORY[name]
+    return lambda wildcards, input, attempt: attempt * round(base + each * input.size_mb)
 
 
 def minutes(first):

@@ -53,7 +53,7 @@ rule repeats:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 250 * attempt,
+        mem_mb=memory("repeats"),
         runtime=minutes(10),
     params:
         code=code("repeats.py", "evaluation", "posterior", "data", "model"),
@@ -85,7 +85,7 @@ rule overview:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 250 * attempt,
+        mem_mb=memory("overview"),
         runtime=minutes(10),
     params:
         code=code("overview.py", "report", "diagnostics", "core/formatting.py", "core/row_names.py"),
