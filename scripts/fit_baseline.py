@@ -22,7 +22,7 @@ def main(data_path, out_path, settings):
     """
     dataset = Dataset.load(data_path)
     chosen = build(NetworkSettings, settings["network"])
-    network = make_network(chosen, n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs)
+    network = make_network(chosen.in_numpy(), n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs)
     variables, attributes = fit_references(
         dataset,
         network,

@@ -10,9 +10,7 @@ from bnn.jobs.chain_job import ChainJob, run_job
 from bnn.jobs.interruption import Interruption, job_log
 
 
-def main(
-    data_path, out_path, chains, settings, code, checkpoint_path, checkpoint_seconds, terminal, script=None
-):
+def main(data_path, out_path, chains, settings, checkpoint_path, checkpoint_seconds, terminal, script=None):
     """Write chain_<k>.nc, or chain_<k>-<l>.nc, of one dataset.
 
     Parameters
@@ -25,8 +23,6 @@ def main(
         Numbers of the chains.
     settings
         Sections `seed`, `network`, `prior`, `likelihood` and `sampler` of the dataset's config.
-    code
-        Digest of the code.
     checkpoint_path
         Folder of the checkpoint.
     checkpoint_seconds
@@ -45,7 +41,6 @@ def main(
             n_classes=dataset.n_classes,
             chains=tuple(chains),
             settings=build(ChainSettings, settings),
-            code=code,
             path=Path(out_path),
             folder=Path(checkpoint_path),
             checkpoint_seconds=checkpoint_seconds,
@@ -63,7 +58,6 @@ if "snakemake" in globals():
             snakemake.output[0],
             range(int(first), int(last or first) + 1),
             params.settings,
-            params.code,
             params.checkpoint,
             float(snakemake.resources.checkpoint_seconds),
             terminal,

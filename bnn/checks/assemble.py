@@ -66,7 +66,10 @@ def check(
     check_rows(idata, dataset, references)
     theta, layout = stacked_theta(idata)
     predictor = make_predictor(
-        dataset, network=settings.network, likelihood=settings.likelihood, layout=layout
+        dataset,
+        network=settings.network.in_numpy(idata["posterior"].attrs["precision"]),
+        likelihood=settings.likelihood,
+        layout=layout,
     )
     rngs = [chain_rng(seed, Stream.CHECKS, index) for index in range(3)]
     prior = make_prior(predictor.network, predictor.likelihood, settings.prior)
@@ -76,7 +79,9 @@ def check(
     held_out = mixture_log_density(idata["predictions"]["log_density_y"])
     posterior = posterior_checks(idata, dataset)
     before = prior_checks(prior, predictor, dataset, rngs[0])
-    ordinary = make_network(settings.network, n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs)
+    ordinary = make_network(
+        settings.network.in_numpy(), n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs
+    )
     novelty, scores = out_of_distribution(dataset, predictor, theta, ordinary, references, rngs[1])
     loo_summary = _loo_summary(loo, dataset.row_numbers("train"), held_out, threshold)
     after = [summarise(item) | _largest_row(item, dataset) for item in posterior]

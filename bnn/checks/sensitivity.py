@@ -111,7 +111,10 @@ def _log_prior(
                 f"the draws of {dataset.name!r} hold parameters {layout.to_json()}, the prior of the config is for "
                 f"{scaled.layout.to_json()}: sample again"
             )
-        return scaled.log_density_and_grad(flat)[0].reshape(theta.shape[:2])
+        step = max(1, _BLOCK_BYTES // (8 * flat.shape[1]))
+        blocks = (flat[start : start + step] for start in range(0, len(flat), step))
+        found = [scaled.log_density_and_grad(block)[0] for block in blocks]
+        return np.concatenate(found).reshape(theta.shape[:2])
 
     return log_prior
 

@@ -73,14 +73,17 @@ class Network(Section):
         "tanh",
         description="Activation of the hidden units.",
     )
-    precision: Literal["float64", "float32"] = Field(
-        "float64", description="Arithmetic of the network; log densities are always summed in float64."
+    precision: Literal["auto", "float64", "float32"] = Field(
+        "auto",
+        description="Arithmetic of the network; log densities are always summed in float64. `auto` is float32 with "
+        "Numba and float64 with NumPy.",
     )
-    engine: Literal["numpy", "numba"] = Field(
-        "numpy",
-        description="What evaluates the log density and its gradient: NumPy, or loops compiled by Numba, which "
-        "are 2 to 6 times as fast with `precision: float32` (needs `pip install numba`; the first chain "
-        "on a machine waits a few seconds for the compiler). Results agree to rounding, not bit for bit.",
+    engine: Literal["auto", "numpy", "numba"] = Field(
+        "auto",
+        description="What evaluates the log density and its gradient: NumPy, or loops compiled by Numba (the first "
+        "chain on a machine waits some seconds for the compiler). `auto` is Numba where it is installed, "
+        "else NumPy; it is settled when a chain starts and kept in its checkpoint. Draws of both are of one "
+        "posterior, not the same numbers: where those must not depend on the machine, say `numpy`.",
     )
 
 

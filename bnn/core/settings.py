@@ -20,6 +20,17 @@ class NetworkSettings:
     precision: str
     engine: str
 
+    def in_numpy(self, precision: str | None = None) -> "NetworkSettings":
+        """Return the settings with which NumPy computes what is not sampled: predictions, and baseline networks.
+
+        Parameters
+        ----------
+        precision
+            That of the draws which predict; None for the one that is asked for, and float64 where that is "auto".
+        """
+        asked = "float64" if self.precision == "auto" else self.precision
+        return replace(self, engine="numpy", precision=precision or asked)
+
 
 @dataclass(frozen=True)
 class BlockPriorSettings:

@@ -76,7 +76,6 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
                 n_classes=dataset.n_classes,
                 chains=tuple(batch.tolist()),
                 settings=build(ChainSettings, settings),
-                code="",
                 path=folder / f"chain_{batch[0]}.nc",
                 folder=folder / f"chain_{batch[0]}.state",
                 checkpoint_seconds=_NEVER,
@@ -96,7 +95,10 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
             idata = arviz_versions.open_posterior(part)
         chosen = build(ModelSettings, settings)
         predictor = make_predictor(
-            dataset, network=chosen.network, likelihood=chosen.likelihood, layout=layout
+            dataset,
+            network=chosen.network.in_numpy(idata["posterior"].attrs["precision"]),
+            likelihood=chosen.likelihood,
+            layout=layout,
         )
         return Fit(arviz_versions.in_memory(idata), theta, predictor, read_json(judged))
 

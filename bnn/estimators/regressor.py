@@ -43,7 +43,7 @@ class BNNRegressor(RegressorMixin, BNN):
         that says so.
     settings : dict, default=None
         Other keys of the sections columns, network, prior, likelihood, sampler and diagnostics of the config, nested
-        as there: `{"sampler": {"explore": 2000}, "network": {"engine": "numba", "precision": "float32"}}`. For large
+        as there: `{"sampler": {"explore": 2000}, "network": {"engine": "numpy", "precision": "float64"}}`. For large
         tables, `{"sampler": {"keep": "weights"}}` leaves the predictions of all draws for all rows out of
         `inference_data_`.
     random_state : int, RandomState instance or None, default=None

@@ -2,7 +2,8 @@
 
 Beside the file that it makes, the job has a folder with three files: `checkpoint`, where the chains stand; `draws`,
 all that was kept so far; and `lock`. They stay when the chains are finished: with more draws asked for, the chains
-go on instead of beginning anew. Memory does not grow with the number of draws, which go to the disk as they come.
+go on instead of beginning anew, and a job that is run again makes its file from them and samples nothing. Memory does
+not grow with the number of draws, which go to the disk as they come.
 """
 
 import itertools
@@ -10,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +28,14 @@ from bnn.jobs.checkpoint import (
     read_checkpoint,
     write_checkpoint,
 )
+from bnn.jobs.identity import stored_identity
 from bnn.jobs.interruption import Interrupted, Interruption
 from bnn.jobs.locks import exclusive_lock
+from bnn.mcmc import SAMPLER_VERSION
 from bnn.mcmc.chain import ChainRun, quiet_overflow
 from bnn.mcmc.chain_state import Draw, RunState, RunSummary
 from bnn.mcmc.kernels import make_kernel
+from bnn.model.network import resolve_engine
 from bnn.model.posterior import Posterior, make_posterior
 
 _SECONDS_BETWEEN_LOOKS = 0.1
@@ -58,8 +62,6 @@ class ChainJob:
         Numbers of the chains, run side by side.
     settings
         All else that the draws depend on.
-    code
-        Digest of the code that runs.
     path
         Where the draws go in the end.
     folder
@@ -74,7 +76,6 @@ class ChainJob:
     n_classes: int | None
     chains: tuple[int, ...]
     settings: ChainSettings
-    code: str
     path: Path
     folder: Path
     checkpoint_seconds: float
@@ -85,15 +86,34 @@ class ChainJob:
         return self.settings.sampler
 
     @property
-    def identity(self) -> dict[str, str]:
-        """What the draws depend on, each part as a digest. The number of draws is no part of it: more can be added."""
+    def identity(self) -> dict[str, str | int]:
+        """What the draws depend on. Their number is no part of it, because more can be added, nor is the code itself:
+        whether another one draws the same, its version says."""
         settings = asdict(self.settings)
         del settings["sampler"]["draws"]
+        about = {name: str(settings["network"].pop(name)) for name in ("engine", "precision")}
         return {
             "config": content_digest(settings | {"chains": self.chains}),
             "data": content_digest({"x": self.x, "y": self.y, "n_classes": self.n_classes}),
-            "code": self.code,
+            "sampler version": SAMPLER_VERSION,
+            **about,
         }
+
+    def with_engine(self) -> "ChainJob":
+        """Return the job with the engine and the precision that "auto" stands for: once, before anything is sampled.
+
+        Draws that are there, and are of this job but for what is left open, are gone on with as they were made.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If that needs Numba, which is not installed here.
+        """
+
+        asked, kept = self.identity, stored_identity(self.folder / "checkpoint")
+        goes_on = kept is not None and all(value in ("auto", kept.get(name)) for name, value in asked.items())
+        network = resolve_engine(self.settings.network, kept if goes_on else None)
+        return replace(self, settings=replace(self.settings, network=network))
 
 
 def run_job(job: ChainJob, progress: Callable[[int], Progress], interruption: Interruption) -> None:
@@ -114,6 +134,8 @@ def run_job(job: ChainJob, progress: Callable[[int], Progress], interruption: In
         If the job was asked to stop; where it stood is in the checkpoint.
     FloatingPointError
         If a chain finds no start point where the log density is finite.
+    ModuleNotFoundError
+        If the engine is Numba, by its name or because it made the draws so far, and is not installed.
     TimeoutError
         If another process is at work on these chains and goes on.
     OSError
@@ -124,6 +146,8 @@ def run_job(job: ChainJob, progress: Callable[[int], Progress], interruption: In
             print(
                 f"{before} was here before and ended without a word: killed, out of memory, or a power failure"
             )
+        job = job.with_engine()
+        print(f"engine {job.settings.network.engine}, {job.settings.network.precision}")
         posterior = make_posterior(
             job.x,
             job.y,
@@ -209,6 +233,7 @@ def _sample(
     """Make the steps that are missing, with a checkpoint now and then and one at the end."""
     settings = job.sampler
     if records.mark.n_records >= settings.draws:
+        print("nothing is sampled: the draws are there, of the same config, data and sampler version")
         return
     display = progress(settings.n_steps)
     display.begin_at(run.n_done)
@@ -301,6 +326,10 @@ def _write_draws(
     attributes: dict[str, Any] = {
         "dataset": job.name,
         "seed": job.settings.seed,
+        "sampler_version": SAMPLER_VERSION,
+        "data_digest": job.identity["data"],
+        "engine": job.settings.network.engine,
+        "precision": job.settings.network.precision,
         "layout": posterior.layout.to_json(),
         # By its own name: nobody should have to look up what auto is.
         "kernel": make_kernel(settings.kernel, langevin=settings.langevin).name,

@@ -22,8 +22,8 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 
 from bnn.core.storage import atomic_path, named_errors
+from bnn.jobs.identity import EARLIER, MAGIC, Identity
 
-_MAGIC = b"bnn checkpoint 1 sha256 "
 _BLOCK_BYTES = 2**20
 
 State = TypeVar("State")
@@ -60,9 +60,7 @@ def content_digest(content: Mapping[str, Any]) -> str:
     return digest.hexdigest()
 
 
-def write_checkpoint(
-    path: str | os.PathLike[str], state: Any, mark: Mark, identity: Mapping[str, str]
-) -> None:
+def write_checkpoint(path: str | os.PathLike[str], state: Any, mark: Mark, identity: Identity) -> None:
     """Write a checkpoint, whole or not at all, and wait until it is on the disk.
 
     Parameters
@@ -74,23 +72,23 @@ def write_checkpoint(
     mark
         Which records belong to it; they must have been synced.
     identity
-        What the state depends on, name -> digest: a checkpoint of another identity is never used.
+        What the state depends on, name -> digest or version: a checkpoint of another identity is never used.
     """
     arrays: dict[str, np.ndarray] = {}
     plain: dict[str, Any] = {}
     _flatten("state", state, arrays, plain)
-    header = {"identity": dict(identity), "mark": list(mark), "state": plain}
+    header = {"mark": list(mark), "state": plain}
     buffer = io.BytesIO()
     np.savez(buffer, header=np.frombuffer(json.dumps(header).encode(), dtype=np.uint8), **arrays)  # type: ignore[arg-type]
-    payload = buffer.getvalue()
+    payload = json.dumps(dict(identity)).encode() + b"\n" + buffer.getvalue()
     checksum = hashlib.sha256(payload).hexdigest().encode()
     # An orphan writes where it stood as well: the lock of the chains keeps it apart from who comes after it.
     with atomic_path(path, check=False) as temporary, open(temporary, "wb") as file:
-        file.write(_MAGIC + checksum + b"\n" + payload)
+        file.write(MAGIC + checksum + b"\n" + payload)
 
 
 def read_checkpoint(
-    path: str | os.PathLike[str], kind: type[State], identity: Mapping[str, str]
+    path: str | os.PathLike[str], kind: type[State], identity: Identity
 ) -> tuple[State, Mark]:
     """Read what `write_checkpoint` wrote.
 
@@ -111,21 +109,22 @@ def read_checkpoint(
         If there is none.
     """
     head, _, payload = Path(path).read_bytes().partition(b"\n")
-    if head != _MAGIC + hashlib.sha256(payload).hexdigest().encode():
+    if head.startswith(MAGIC.replace(b"2", b"1", 1)):
+        raise CheckpointError(EARLIER)
+    if head != MAGIC + hashlib.sha256(payload).hexdigest().encode():
         raise CheckpointError("it is damaged: its checksum is wrong")
-    try:
-        with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
-            stored = dict(arrays)
-        header = json.loads(stored.pop("header").tobytes())
-        found, mark, plain = header["identity"], Mark(*header["mark"]), header["state"]
-    except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"it is not a checkpoint of this version ({error})") from error
+    made_with, _, payload = payload.partition(b"\n")
+    found = json.loads(made_with)
     other = sorted(name for name in identity.keys() | found.keys() if identity.get(name) != found.get(name))
     if other:
         raise CheckpointError(f"it was made with another {' and another '.join(other)}")
     try:
+        with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
+            stored = dict(arrays)
+        header = json.loads(stored.pop("header").tobytes())
+        mark, plain = Mark(*header["mark"]), header["state"]
         return _build("state", kind, stored, plain), mark
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
         raise CheckpointError(f"it is not a checkpoint of this version ({error})") from error
 
 

@@ -7,12 +7,15 @@ Backpropagation carries delta_l = dL/dz_l down the layers: dL/dW_l = h_l delta_l
 delta_l, delta_{l-1} = (W_l delta_l) * f'(z_{l-1})  (Rumelhart, Hinton & Williams 1986).
 """
 
+import importlib.util
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from bnn.core.settings import NetworkSettings
 from bnn.model.activations import ACTIVATIONS
 from bnn.model.layout import ParameterLayout
 
@@ -54,6 +57,42 @@ class Passes(Protocol):
 
     def add_gradient(self, grad: np.ndarray) -> None:
         """Add the gradient over all tiles since `load` to grad, shape (chain, param), float64, in place."""
+
+
+def resolve_engine(network: NetworkSettings, kept: Mapping[str, Any] | None = None) -> NetworkSettings:
+    """Return the settings with the engine and the precision that "auto" stands for on this machine.
+
+    Numba in float32 where it is installed, NumPy in float64 where it is not. What is asked for by name stays, and an
+    engine that is left open is then NumPy in float64, where Numba gains little.
+
+    Parameters
+    ----------
+    network
+        As the config has it.
+    kept
+        `engine` and `precision` of draws that are to be gone on with; they take the place of "auto".
+
+    Raises
+    ------
+    ModuleNotFoundError
+        If Numba made those draws and is not installed here.
+    """
+    engine, precision = network.engine, network.precision
+    has_numba = importlib.util.find_spec("numba") is not None
+    if kept is not None:
+        engine = kept["engine"] if engine == "auto" else engine
+        precision = kept["precision"] if precision == "auto" else precision
+        if engine == "numba" and not has_numba:
+            raise ModuleNotFoundError(
+                "the draws so far were made with Numba, which is not installed here: run pip install numba to go on "
+                "with them, or set network.engine to numpy to sample again",
+                name="numba",
+            )
+    elif engine == "auto":
+        engine = "numba" if has_numba and precision != "float64" else "numpy"
+    if precision == "auto":
+        precision = "float32" if engine == "numba" else "float64"
+    return replace(network, engine=engine, precision=precision)
 
 
 class Network:

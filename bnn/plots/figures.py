@@ -189,10 +189,11 @@ def band(
     low, high = dataset.x_train.min(), dataset.x_train.max()
     x = (low + (high - low) * _GRID)[:, None]
     theta, layout = stacked_theta(idata)
-    predictor = make_predictor(dataset, network=network, likelihood=likelihood, layout=layout)
+    sampled = network.in_numpy(idata["posterior"].attrs["precision"])
+    predictor = make_predictor(dataset, network=sampled, likelihood=likelihood, layout=layout)
     grid = predict_grid(predictor, theta, x, levels=(0.5, 0.9), rng=rng)
     # Whatever the noise of the posterior, the baseline's network has one output, the mean.
-    net = make_network(network, n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs)
+    net = make_network(network.in_numpy(), n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs)
     weights = ParameterLayout(net.parameter_shapes).unpack(baseline["theta"][None])
     baseline_mean = net.forward(weights, x)[0, 0].astype(np.float64)
     mean, scale = dataset.feature_mean[0], dataset.feature_scale[0]

@@ -8,7 +8,7 @@ every variable says its unit. It is written without ArviZ, whose import takes lo
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,10 @@ _SHARED_ATTRIBUTES = (
     "seed",
     "langevin",
     "adjusted",
+    "sampler_version",
+    "data_digest",
+    "engine",
+    "precision",
 )
 _PER_DRAW = ("log_density", "acceptance_rate", "diverging")
 _CHAIN_DRAW = ("chain", "draw")
@@ -114,6 +118,8 @@ def combine(
     if name != dataset.name:
         raise ValueError(f"the chain files are of dataset {name!r}, the table is {dataset.name!r}")
     layout = ParameterLayout.from_json(chains.attributes["layout"])
+    # What "auto" stood for when the chains ran.
+    network = replace(network, engine=chains.attributes["engine"], precision=chains.attributes["precision"])
     predictor = make_predictor(dataset, network=network, likelihood=likelihood, layout=layout)
     coords = {
         "chain": chains.variables["chain_id"],
@@ -187,7 +193,8 @@ def _read_chains(paths: Sequence[Path]) -> _Chains:
             if attributes.get(key) != first.get(key):
                 raise ValueError(
                     f"chain files disagree on {key}: {attributes.get(key)!r} in {path}, "
-                    f"{first.get(key)!r} in {first_path}; they come from different runs: delete them and sample again"
+                    f"{first.get(key)!r} in {first_path}; they come from different runs: delete them "
+                    "and the folders .state beside them, and sample again"
                 )
         found = variables["log_density"].shape[1]
         if found != attributes["n_draws"]:
@@ -249,6 +256,7 @@ def _posterior(
         "activation": network.activation,
         # With these a network can be made again that predicts new rows.
         "settings": json.dumps({"network": asdict(network), "likelihood": asdict(likelihood)}),
+        "engine": network.engine,
         "precision": network.precision,
         "n_params": predictor.layout.n_params,
         "inference_library": "bnn",

@@ -157,6 +157,8 @@ def write_chains(
             "thin": 2,
             "langevin": "{}",
             "adjusted": 1,
+            "engine": "numpy",
+            "precision": "float64",
             "n_gradients": 100,
             "seconds_optimise": 0.5,
             "seconds_explore": 0.0,

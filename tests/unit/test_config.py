@@ -130,7 +130,7 @@ def test_sections_become_plain_data() -> None:
     dataset = load(with_gap(network={"hidden": [4, 2]}, likelihood={"noise": 0.5})).datasets["gap"]
     plain = dataset.model_dump()
     assert json.loads(json.dumps(plain)) == plain
-    expected = {"hidden": [4, 2], "activation": "tanh", "precision": "float64", "engine": "numpy"}
+    expected = {"hidden": [4, 2], "activation": "tanh", "precision": "auto", "engine": "auto"}
     assert plain["network"] == expected
     assert plain["likelihood"]["noise"] == 0.5
     assert plain["source"] == {"kind": "synthetic", "name": "gap", "n": 60, "noise": 0.3, "seed": 0}
@@ -304,7 +304,7 @@ def test_settings_have_the_fields_of_the_models_that_build_them() -> None:
         ("baseline", settings.BaselineSettings, set()),
         ("sampler", settings.SamplerSettings, {"chains", "chains_per_job", "checkpoint_seconds", "keep"}),
     ):
-        built = settings.build(kind, dataset[section])
+        built: Any = settings.build(kind, dataset[section])
         assert {field.name for field in fields(built)} == dataset[section].keys() - beside, section
         plain = json.loads(json.dumps(asdict(built)))
         assert plain == {name: dataset[section][name] for name in plain}, section

@@ -32,7 +32,10 @@ from bnn.posterior.posterior_file import PosteriorFile
 from scripts import combine, diagnose, prepare, sample_chain
 
 ROOT = Path(__file__).parents[2]
-SETTINGS: dict[str, Any] = {"sampler": {"optimise_steps": 60, "optimise_learning_rate": 0.05}}
+SETTINGS: dict[str, Any] = {
+    "sampler": {"optimise_steps": 60, "optimise_learning_rate": 0.05},
+    "network": {"engine": "numpy"},
+}
 QUICK: dict[str, Any] = {"hidden": (3,), "chains": 2, "warmup": 20, "draws": 20, "random_state": 7} | {
     "settings": SETTINGS
 }
@@ -116,7 +119,7 @@ def workflow(folder: Path, X: pd.DataFrame, y: Any, task: str, settings: dict[st
         chains.append(folder / f"chain_{chain}.nc")
         chosen = bnn_config.chain_settings(resolved)
         state = folder / f"chain_{chain}.state"
-        sample_chain.main(folder / "data.nc", chains[-1], [chain], chosen, "code", state, 30.0, None)
+        sample_chain.main(folder / "data.nc", chains[-1], [chain], chosen, state, 30.0, None)
     posterior = folder / "posterior.nc"
     combine.main(folder / "data.nc", chains, posterior, None, resolved, "both")
     diagnose.main(
@@ -131,7 +134,7 @@ def test_a_regressor_draws_what_the_workflow_draws(
 ) -> None:
     """Bit for bit: weights, log densities, predictions of the training rows, and new observations."""
     sampler = {"chains": 3, "warmup": 20, "draws": 10, "optimise_steps": 60, "optimise_learning_rate": 0.05}
-    settings = {"seed": 7, "network": {"hidden": [3]}, "sampler": sampler} | {
+    settings = {"seed": 7, "network": {"hidden": [3], "engine": "numpy"}, "sampler": sampler} | {
         "likelihood": {"family": likelihood}
     }
     stored = workflow(tmp_path, mixed, table[1], "regression", settings)
@@ -151,7 +154,7 @@ def test_a_classifier_draws_what_the_workflow_draws(tmp_path: Path) -> None:
     y = y.map({0: "setosa", 1: "versicolor", 2: "virginica"})
     prior = {"learned_scales": "ard"}
     sampler = {"chains": 2, "warmup": 20, "draws": 20, "optimise_steps": 60, "optimise_learning_rate": 0.05}
-    settings = {"seed": 7, "network": {"hidden": [3]}, "sampler": sampler, "prior": prior}
+    settings = {"seed": 7, "network": {"hidden": [3], "engine": "numpy"}, "sampler": sampler, "prior": prior}
     stored = workflow(tmp_path, X, y, "classification", settings)
     model = BNNClassifier(**{**QUICK, "settings": {**SETTINGS, "prior": prior}}).fit(X, y)
     same(stored, model)

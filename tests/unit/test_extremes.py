@@ -44,7 +44,6 @@ def draws(folder: Path, dataset: Dataset, **changes: Any) -> dict[str, np.ndarra
         dataset.n_classes,
         (2,),
         replace(settings, **changes),
-        "code",
         folder / "chain.nc",
         folder / "state",
         30.0,

@@ -26,7 +26,7 @@ from scripts.sample_chain import main
 
 folder, settings, every = sys.argv[1], json.loads(sys.argv[2]), float(sys.argv[3])
 with job_log(folder + "/chain.log", label="chain 1 of gap") as terminal:
-    main(folder + "/data.nc", folder + "/chain.nc", [1], settings, "code", folder + "/chain.state", every, terminal,
+    main(folder + "/data.nc", folder + "/chain.nc", [1], settings, folder + "/chain.state", every, terminal,
          script=sys.argv[0])
 """
 SIDE = {"family": "normal", "scale": 1.0, "df": 4.0}

@@ -34,7 +34,7 @@ STAGES: dict[str, tuple[float, tuple[str, ...]]] = {
 """What is done before a run that is killed -> about what share of a run's time is left, and what is not there yet."""
 
 CONFIG: dict[str, Any] = {
-    "network": {"hidden": [3]},
+    "network": {"hidden": [3], "engine": "numpy"},
     "baseline": {"max_epochs": 20},
     "sampler": {"chains": 2, "warmup": 100, "draws": 200, "optimise_steps": 50, "checkpoint_seconds": 0.2},
     "datasets": {"gap": {"task": "regression", "source": {"kind": "synthetic", "name": "gap"}}},

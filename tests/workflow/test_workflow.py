@@ -25,7 +25,7 @@ CSV = "width,depth,price\n" + "".join(
 )
 
 TINY: dict[str, Any] = {
-    "network": {"hidden": [3]},
+    "network": {"hidden": [3], "engine": "numpy"},
     "baseline": {"max_epochs": 20},
     "sampler": {"chains": 2, "warmup": 60, "draws": 20, "thin": 1, "optimise_steps": 20},
     "datasets": {
@@ -246,25 +246,72 @@ def test_thresholds_do_not_sample_again_and_more_chains_keep_the_old_ones(finish
     assert jobs == messages(["Sampling chain 2 of {}", BASELINE, *AFTER_CHAINS])
 
 
+WORDING = {
+    "scripts/sample_chain.py": ('"""Write', '"""Make'),
+    "bnn/core/errors.py": ("class DataError", "# edited\nclass DataError"),
+    "bnn/core/progress.py": ("class ", "# edited\nclass "),
+    "bnn/data/csv_files.py": ("is not a number", "is no number"),
+    "bnn/mcmc/kernels/__init__.py": ("unknown kernel", "no such kernel"),
+    "bnn/jobs/chain_job.py": ("going on from", "continuing from"),
+}
+
+
 @pytest.mark.parametrize(
-    ("edited", "expected"),
+    ("edits", "expected"),
     [
-        ("bnn/mcmc/kernels/mala.py", [*CHAINS, *AFTER_CHAINS]),
-        ("bnn/plots/sampler.py", AFTER_CHAINS[3:5]),
-        ("bnn/report/templates/style.css", AFTER_CHAINS[4:5]),
+        (WORDING, ()),
+        ({"bnn/mcmc/kernels/mala.py": ("0.574", "0.6")}, [*CHAINS, *AFTER_CHAINS]),
+        ({"bnn/plots/sampler.py": ("alpha=", "alpha=0.9 *")}, AFTER_CHAINS[3:5]),
+        ({"bnn/report/templates/style.css": ("{", "{ /* edited */")}, AFTER_CHAINS[4:5]),
     ],
+    ids=["comments and sentences", "a kernel", "a plot", "a style sheet"],
 )
-def test_an_edit_of_the_code_runs_what_uses_it(finished, edited, expected):
-    path = finished.code / edited
-    before = path.read_text(encoding="utf-8")
-    comment = "/* edited */\n" if path.suffix == ".css" else "# edited\n"
-    path.write_text(before + comment, encoding="utf-8")
+def test_an_edit_of_the_code_runs_what_uses_it(finished, edits, expected):
+    """More edits, of more files, are in `tests/unit/test_rerun_rule.py`."""
+    before = {name: (finished.code / name).read_text(encoding="utf-8") for name in edits}
     try:
+        for name, (old, new) in edits.items():
+            assert old in before[name]
+            (finished.code / name).write_text(before[name].replace(old, new, 1), encoding="utf-8")
         jobs = finished.jobs_to_run()
     finally:
-        path.write_text(before, encoding="utf-8")
+        for name, text in before.items():
+            (finished.code / name).write_text(text, encoding="utf-8")
     assert jobs == messages(expected)
     assert finished.jobs_to_run() == set(), "the old text is the old code, whatever its time stamp"
+
+
+def test_chains_whose_draws_are_valid_are_not_sampled_again(tmp_path):
+    """Another code plans them; they make their files from the draws that they kept."""
+    from bnn.core.storage import read_netcdf
+
+    project = Project(tmp_path)
+    target = "results/gap/chains/chain_0.nc"
+    done = project.snakemake(target)
+    assert done.returncode == 0, done.stdout + done.stderr
+    draws = read_netcdf(project.run_folder / target)[0]
+    path = project.code / "bnn/mcmc/kernels/mala.py"
+    path.write_text(path.read_text(encoding="utf-8").replace("0.574", "0.6", 1), encoding="utf-8")
+    done = project.snakemake(target)
+    assert done.returncode == 0 and "Sampling chain 0 of gap" in done.stdout + done.stderr
+    assert "nothing is sampled" in project.result("gap", "logs", "sample_chain_0.log").read_text()
+    for name, values in read_netcdf(project.run_folder / target)[0].items():
+        assert np.array_equal(values, draws[name]), name
+
+
+def test_the_run_says_first_which_chains_another_version_has_drawn(finished):
+    path = finished.code / "bnn/mcmc/__init__.py"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"VERSION = \d+", "VERSION = 99", text), encoding="utf-8")
+    try:
+        done = finished.snakemake("--dry-run")
+    finally:
+        path.write_text(text, encoding="utf-8")
+    said = done.stderr.splitlines()
+    for dataset in TINY["datasets"]:
+        line = next(line for line in said if line.startswith(f"{dataset}: "))
+        assert re.search(r"sampled again.* 99: 0, 1 \(drawn by version \d+\)$", line)
+    assert "Sampling chain 1 of iris" in done.stdout
 
 
 def test_an_edit_of_a_table_runs_its_dataset_only(finished):

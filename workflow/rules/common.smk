@@ -3,16 +3,15 @@ import json
 import re
 import shlex
 import sys
-from functools import cache
 from pathlib import Path
 
 from snakemake_interface_executor_plugins.settings import ExecMode
 
 import bnn
 from bnn.config.loading import chain_settings, check_files, load, runs
-from bnn.jobs.footprint import request_mb, summary, table_of, with_lags
+from bnn.core.code_digest import code_digest
+from bnn.jobs.identity import sampled_again, state_folder
 from bnn.jobs.processes import left_locked
-from bnn.core.sourcecode import code_digest
 
 # Snakemake's own error says in many lines what the one line here says. A job's own Snakemake (on a cluster, in a
 # container) makes no locks, and neither does a dry run.
@@ -54,9 +53,19 @@ wildcard_constraints:
     chains=r"\d+(-\d+)?",
 
 
-def code(script):
-    """Return a digest of a script and the bnn modules that it uses: a rule runs again when, and only when, they change."""
-    return code_digest(Path(workflow.source_path(f"../../scripts/{script}")), Path(bnn.__file__).parent)
+# Random streams, settings, and how files are stored: every result depends on them.
+SHARED_CODE = ("core/seeding.py", "core/settings.py", "core/storage.py")
+
+
+def code(script, *places):
+    """Return a digest of what a script and some packages of bnn do: a rule runs again when, and only when, it changes.
+
+    A rule names the packages, or files, that its script imports and that those import. What says how a job goes and
+    never what it writes (its log, its locks, the words of its errors) is named nowhere.
+    """
+    package = Path(bnn.__file__).parent
+    path = Path(workflow.source_path(f"../../scripts/{script}"))
+    return code_digest(path, *(package / place for place in (*SHARED_CODE, *places)))
 
 
 def settings(*sections):
@@ -64,24 +73,29 @@ def settings(*sections):
     return lambda wildcards: {section: DATASETS[wildcards.dataset][section] for section in sections}
 
 
-@cache
-def table(dataset):
-    """Return how large a table is, as far as its config and its first part tell."""
-    settings = DATASETS[dataset]
-    found = table_of(settings["source"], settings["task"], aside=settings["split"]["column"])
-    return with_lags(found, settings["series"]["lags"]) if settings["task"] == "timeseries" else found
-
-
-if workflow.exec_mode == ExecMode.DEFAULT:
-    # On standard error, so that `snakemake --dag | dot` still works.
-    print(summary(DATASETS, {name: table(name) for name in DATASETS}), file=sys.stderr)
+# MiB that a job needs on the smallest of tables, with the Snakemake that starts it on a cluster, and MiB more for each
+# MB of its inputs. What follows `combine` may be one job with it, which asks for what `combine` does: what the others
+# read is not there yet.
+MEMORY = {
+    "prepare": (450, 4),
+    "fit_baseline": (450, 4),
+    "sample_chain": (260, 4),
+    "combine": (440, 1.5),
+    "diagnose": (290, 0.6),
+    "evaluate": (340, 0.2),
+    "check": (440, 1.2),
+    "predict": (430, 1.5),
+    "plot": (320, 0.5),
+    "report": (250, 2),
+    "repeats": (250, 2),
+    "overview": (250, 2),
+}
 
 
 def memory(name):
-    """Return a function: MiB that a job of a rule asks for; a job that is tried again may have run out of them, and gets more."""
-    return lambda wildcards, attempt: attempt * request_mb(
-        name, table(wildcards.dataset), DATASETS[wildcards.dataset]
-    )
+    """Return a function: MiB that a job of a rule asks for; one that is tried again may have run out of them, and gets more."""
+    base, each = MEMORY[name]
+    return lambda wildcards, input, attempt: attempt * round(base + each * input.size_mb)
 
 
 def minutes(first):
@@ -121,13 +135,24 @@ def source_files(wildcards):
     return [local(source[key]) for key in ("path", "test") if source.get(key)]
 
 
-def chain_files(wildcards):
+def files_of_chains(dataset):
     """Return the files of all chains of a dataset: one a job, named after its chains, such as 2 or 0-3."""
-    sampler = DATASETS[wildcards.dataset]["sampler"]
+    sampler = DATASETS[dataset]["sampler"]
     first = range(0, sampler["chains"], sampler["chains_per_job"])
     last = [min(start + sampler["chains_per_job"], sampler["chains"]) - 1 for start in first]
     names = [str(a) if a == b else f"{a}-{b}" for a, b in zip(first, last)]
-    return [f"results/{wildcards.dataset}/chains/chain_{name}.nc" for name in names]
+    return [f"results/{dataset}/chains/chain_{name}.nc" for name in names]
+
+
+def chain_files(wildcards):
+    """Return the files of all chains of the dataset of a job."""
+    return files_of_chains(wildcards.dataset)
+
+
+if workflow.exec_mode == ExecMode.DEFAULT:
+    for name in DATASETS:
+        if line := sampled_again(name, files_of_chains(name)):
+            print(line, file=sys.stderr)
 
 
 def names_that_keep(*parts):
