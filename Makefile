@@ -37,20 +37,49 @@ endif
 
 .PHONY: help
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-10s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: results
 results: setup ## Run the default workflow: every dataset of config/config.yaml, then results/report.html
+	@if $(BIN)/python -m bnn.jobs.processes .; then \
+		echo "A run that was killed left this folder locked, and no Snakemake works here: it is unlocked."; \
+		$(SNAKEMAKE) --unlock; \
+	fi
 	@$(SNAKEMAKE) --cores $(CORES)
 	@echo "Done: open results/report.html"
 
 .PHONY: profile
 profile: setup ## Print where the time of the last run went, from the benchmark files in results/
-	@$(BIN)/python -m bnn.run_profile results
+	@$(BIN)/python -m bnn.jobs.run_profile results
 
 .PHONY: test
 test: setup ## Run the test suite with coverage
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=bnn --cov-fail-under=95
+
+# Python 3.11 has ArviZ 0.23 in the lock, the others have 1: a second Python brings the other version.
+OTHER := .venv-arviz
+OTHER_PYTHONS = $(if $(filter 3 11,$(MADE_VERSION)),3.13 3.12,3.11)
+.PHONY: test-arviz
+test-arviz: setup $(OTHER)/.installed ## Test that ArviZ 0.23 and 1 say the same (needs Python 3.11 and a newer one)
+	BNN_OTHER_ARVIZ=$(CURDIR)/$(OTHER)/bin/python $(BIN)/python -m pytest -q -n 0 tests/unit/test_arviz_versions.py
+
+# Only what ArviZ needs, with the versions and the hashes of the lock.
+$(OTHER)/.installed: $(LOCKED)
+	@python=; for version in $(OTHER_PYTHONS); do \
+		for candidate in "$$(PYENV_VERSION=$$(pyenv latest $$version 2>/dev/null) pyenv which python 2>/dev/null)" python$$version; do \
+			if [ -n "$$candidate" ] && "$$candidate" -c '$(CHECK)' 2>/dev/null; then python=$$candidate; break 2; fi; \
+		done; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "One of Python $(OTHER_PYTHONS) is needed beside that of $(VENV), for the other version of ArviZ." >&2; exit 1; \
+	fi; \
+	"$$python" -m venv --clear $(OTHER); \
+	awk '/^[a-z]/ { keep = /^(arviz|h5netcdf|h5py|numpy|pandas|scipy|xarray|packaging|platformdirs|python-dateutil|typing-extensions|lazy-loader|matplotlib|contourpy|cycler|fonttools|kiwisolver|pillow|pyparsing|six|tzdata)/ } keep' \
+		requirements.lock > $(OTHER)/requirements.lock; \
+	$(OTHER)/bin/python -m pip --disable-pip-version-check install -qq --require-hashes --no-deps --only-binary :all: \
+		--requirement $(OTHER)/requirements.lock; \
+	$(OTHER)/bin/python -m pip --disable-pip-version-check check > /dev/null; \
+	touch $@
 
 .PHONY: calibrate
 calibrate: setup ## Run simulation-based calibration of every adjusted kernel in full (some five minutes)
@@ -61,12 +90,21 @@ accept: setup ## Test what the results of the default config show (run `make res
 	@test -s results/report.html || { echo "There are no results to test: run make results first." >&2; exit 1; }
 	BNN_RESULTS=results $(BIN)/python -m pytest -q tests/acceptance
 
-# The peers bring versions of their own, so they get an environment of their own.
+# Each peer has an environment of its own, with nothing else: bde, say, wants another BlackJAX than the newest.
+PEERS := numpyro blackjax bde
 .PHONY: benchmark
-benchmark: ## Measure speed against other samplers on one core (needs a connection to a package index)
-	$(PYTHON) -m venv .venv-benchmark
-	.venv-benchmark/bin/python -m pip --disable-pip-version-check install -qq --editable ".[benchmark,fast]"
-	set -e; for script in gradient iris scale; do .venv-benchmark/bin/python benchmarks/$$script.py; done
+benchmark: $(foreach name,bnn $(PEERS),.venv-benchmark/$(name)/.installed) ## Measure speed against other samplers on one core (needs a connection to a package index)
+	set -e; for script in gradient iris scale; do .venv-benchmark/bnn/bin/python benchmarks/$$script.py; done
+
+.venv-benchmark/bnn/.installed: pyproject.toml
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip --disable-pip-version-check install -qq --editable ".[benchmark]"
+	@touch $@
+
+.venv-benchmark/%/.installed: benchmarks/%.txt
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip --disable-pip-version-check install -qq --requirement $<
+	@touch $@
 
 .PHONY: lint
 lint: setup ## Check style, types and the workflow
@@ -128,17 +166,19 @@ $(INSTALLED): pyproject.toml $(LOCKED)
 .PHONY: FORCE
 FORCE:
 
-# The pins that are there stay unless they no longer fit; `make lock UPGRADE=--upgrade` takes the newest versions.
+# Extras are named in the pins: pip 23 takes `coverage[toml]`, which a package asks for, to be another one than
+# the pinned `coverage`, and stops for want of its hash. Where a Python cannot have the newest version, it gets a pin
+# of its own. The pins that are there stay unless they no longer fit; `make lock UPGRADE=--upgrade` takes the newest versions.
 .PHONY: lock
 lock: ## Write requirements.lock anew from pyproject.toml (needs a connection to a package index)
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	$(PYTHON) -m venv "$$folder"; \
 	"$$folder/bin/python" -m pip --disable-pip-version-check install --quiet uv; \
 	"$$folder/bin/uv" pip compile pyproject.toml --extra test --universal --python-version 3.11 --quiet \
-		--generate-hashes --strip-extras --no-annotate --no-header \
+		--generate-hashes --no-strip-extras --no-annotate --no-header \
 		--no-emit-index-url --no-emit-find-links $(UPGRADE) --output-file requirements.lock
 
 .PHONY: clean
 clean: ## Remove the environment, caches and workflow state, but not results/
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .coverage .snakemake
+	rm -rf $(VENV) $(OTHER) .mypy_cache .pytest_cache .ruff_cache .coverage .snakemake
 	find bnn scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +

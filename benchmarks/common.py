@@ -8,7 +8,7 @@ import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, distributions, version
 from pathlib import Path
 
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
@@ -19,7 +19,9 @@ if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("numpy", "numba", "jax", "numpyro", "blackjax", "sklearn-contrib-bde")
+PACKAGES = ("numpy", "numba", "jax")
+PEERS = {"numpyro": "numpyro", "blackjax": "blackjax", "sklearn-contrib-bde": "bde"}
+"""Package of a peer -> its environment"""
 
 
 def fastest(candidates: Mapping[str, Callable[[], object]], *, seconds: float) -> dict[str, float]:
@@ -43,6 +45,11 @@ def fastest(candidates: Mapping[str, Callable[[], object]], *, seconds: float) -
     return best
 
 
+def environment(peer: str) -> Path:
+    """Return the folder of the virtual environment of a peer."""
+    return Path(__file__).parents[1] / ".venv-benchmark" / peer
+
+
 def facts() -> str:
     """Return machine, versions and date as one line."""
     cpu = platform.processor() or platform.machine()
@@ -56,6 +63,10 @@ def facts() -> str:
             found.append(f"{package} {version(package)}")
         except PackageNotFoundError:
             found.append(f"{package} absent")
+    for package, peer in PEERS.items():
+        libraries = [str(folder) for folder in environment(peer).glob("lib/python*/site-packages")]
+        versions = [item.version for item in distributions(name=package, path=libraries)]
+        found.append(f"{package} {versions[0] if versions else 'absent'}")
     return f"{cpu}, one core; Python {platform.python_version()}, {', '.join(found)}; {date.today()}"
 
 

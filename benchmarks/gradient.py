@@ -10,11 +10,12 @@ from itertools import pairwise
 import common
 import numpy as np
 
-from bnn.layout import ParameterLayout
-from bnn.likelihoods import Categorical, Gaussian, Likelihood
-from bnn.network import Network
-from bnn.posterior import Posterior
-from bnn.priors import Prior, network_prior
+from bnn.core.settings import BlockPriorSettings, PriorSettings
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import Categorical, Gaussian, Likelihood
+from bnn.model.network import Network
+from bnn.model.posterior import Posterior
+from bnn.model.priors import Prior, network_prior
 
 CASES = {
     "iris 4-10-3, N = 120": ((4, 10, 3), 120, (1, 4, 16, 64, 128)),
@@ -23,14 +24,14 @@ CASES = {
     "concrete 8-50-1, N = 824": ((8, 50, 1), 824, (1, 4, 10)),
     "8-50-25-1, N = 16,512": ((8, 50, 25, 1), 16512, (1, 4)),
 }
-SIDE = {"family": "normal", "scale": 1.0, "df": 4.0}
+SIDE = BlockPriorSettings("normal", 1.0, 4.0)
 
 
 def make_posterior(sizes: tuple[int, ...], x: np.ndarray, y: np.ndarray, engine: str) -> Posterior:
     """Return the posterior in float32 with standard normal weights."""
     network = Network(sizes, activation="tanh", dtype="float32", engine=engine)
     layout = ParameterLayout(network.parameter_shapes)
-    blocks = network_prior(layout.shapes, weights=SIDE, biases=SIDE, fan_in_scaling=False)
+    blocks = network_prior(layout.shapes, PriorSettings(SIDE, SIDE, False, "none"))
     likelihood: Likelihood = Gaussian(noise_scale=1.0, log_noise_mean=0.0, log_noise_sd=1.0)
     if sizes[-1] > 1:
         likelihood = Categorical(sizes[-1])

@@ -10,17 +10,15 @@ import numpy as np
 import peers
 from gradient import SIDE
 
-from bnn.arviz_import import quiet_import
-from bnn.chain import SamplerSettings, run_chains
-from bnn.layout import ParameterLayout
-from bnn.likelihoods import Categorical, softmax
-from bnn.network import Network
-from bnn.posterior import Posterior
-from bnn.priors import Prior, network_prior
-from bnn.progress import Silent
-
-with quiet_import():
-    import arviz as az
+from bnn.core.progress import Silent
+from bnn.core.settings import PriorSettings, SamplerSettings
+from bnn.mcmc.chain import run_chains
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import Categorical, softmax
+from bnn.model.network import Network
+from bnn.model.posterior import Posterior
+from bnn.model.priors import Prior, network_prior
+from bnn.posterior.arviz_versions import ess_bulk, rhat
 
 SIZES = (4, 10, 3)
 # kernel -> chains side by side, warm-up, draws, trajectory length, acceptance that warm-up aims at
@@ -46,14 +44,16 @@ def figures(
     probability: np.ndarray, log_density: np.ndarray, seconds: dict[str, float]
 ) -> dict[str, np.ndarray]:
     """Return what the table shows; probability (chain, draw, quantity), log density (chain, draw)."""
-    ess = np.array([az.ess(probability[..., index]) for index in range(probability.shape[-1])])
+    ess = ess_bulk(probability)
     return {
         "ess": ess,
         "seconds": np.array([seconds["warmup"], seconds["draws"]]),
         "mean": probability.mean(axis=(0, 1)),
         "mcse": probability.std(axis=(0, 1)) / np.sqrt(ess),
-        "log_density": np.array([log_density.mean(), log_density.std() / np.sqrt(az.ess(log_density))]),
-        "rhat": np.array([az.rhat(probability[..., index]) for index in range(probability.shape[-1])]),
+        "log_density": np.array(
+            [log_density.mean(), log_density.std() / np.sqrt(ess_bulk(log_density[..., None])[0])]
+        ),
+        "rhat": rhat(probability),
     }
 
 
@@ -62,7 +62,7 @@ def ours(kernel: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> dict[
     n_chains, warmup, draws, length, acceptance = RUNS[kernel]
     network = Network(SIZES, activation="tanh", dtype="float32", engine="numba")
     layout = ParameterLayout(network.parameter_shapes)
-    prior = Prior(layout, network_prior(layout.shapes, weights=SIDE, biases=SIDE, fan_in_scaling=False))
+    prior = Prior(layout, network_prior(layout.shapes, PriorSettings(SIDE, SIDE, False, "none")))
     posterior = Posterior(network, Categorical(3), prior, x=x, y=y)
     posterior.log_density_and_grad(np.zeros((n_chains, layout.n_params)))  # compiles
     settings = SamplerSettings(
@@ -78,6 +78,7 @@ def ours(kernel: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> dict[
         trajectory_length=length,
         precondition=True,
         langevin={},
+        keep_precision="float64",
     )
     run = run_chains(posterior, range(n_chains), 1, settings, Silent())
     output = network.forward(layout.unpack(run.theta.reshape(-1, layout.n_params)), x_test)
@@ -89,12 +90,11 @@ def ours(kernel: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> dict[
 def main() -> None:
     """Run all samplers and write the table."""
     x, y, x_test = data()
-    others = {
-        "NumPyro NUTS": peers.numpyro_nuts,
-        "BlackJAX MALA": peers.blackjax_mala,
-        "the notebooks' algorithm": peers.notebooks,
+    runs = {
+        "NumPyro NUTS": figures(*peers.run("numpyro_nuts", x, y, x_test)),
+        "BlackJAX MALA": figures(*peers.run("blackjax_mala", x, y, x_test)),
+        "the notebooks' algorithm": figures(*peers.notebooks(x, y, x_test)),
     }
-    runs = {name: figures(*sample(x, y, x_test)) for name, sample in others.items()}
     runs |= {kernel: ours(kernel, x, y, x_test) for kernel in RUNS}
     reference = runs["NumPyro NUTS"]
     rows = []

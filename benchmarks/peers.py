@@ -1,18 +1,39 @@
-"""Other samplers on the iris target, each as its own documentation uses it; all return what `iris.figures` needs.
+"""Other samplers, each as its own documentation uses it and in an environment of its own, which `make benchmark` makes.
 
-The target: a 4-10-3 tanh network, softmax, N(0, 1) on every weight and bias, in the order of the package's layout.
+`run` is called by the other scripts and starts this one there. On iris the target is a 4-10-3 tanh network, softmax,
+N(0, 1) on every weight and bias, in the order of the package's layout; those functions return what `iris.figures`
+needs.
 """
 
+import subprocess
+import sys
+import tempfile
 import time
+from pathlib import Path
+from typing import Any
 
+import common
 import numpy as np
 
-from bnn.likelihoods import softmax
-
+PEERS = {"numpyro_nuts": "numpyro", "blackjax_mala": "blackjax", "bde": "bde"}
+"""Function of this script -> the environment that it needs"""
 N_CHAINS = 4
 N_PARAMS = 83
 Run = tuple[np.ndarray, np.ndarray, dict[str, float]]
 """Class probabilities (chain, draw, quantity), log densities (chain, draw), and seconds of "warmup" and "draws" """
+
+
+def run(name: str, *arrays: np.ndarray) -> Any:
+    """Return what the function of that name says of the arrays, computed in the environment of its peer."""
+    python = common.environment(PEERS[name]) / "bin" / "python"
+    if not python.exists():
+        raise FileNotFoundError(f"there is no {python}: make benchmark makes it")
+    with tempfile.TemporaryDirectory() as folder:
+        given, found = Path(folder, "given.npz"), Path(folder, "found.npz")
+        np.savez(given, *arrays)
+        subprocess.run([python, __file__, name, given, found], check=True)
+        with np.load(found, allow_pickle=True) as answer:
+            return tuple(value.item() if value.dtype == object else value for value in answer.values())
 
 
 def jax_network(weights, inputs):
@@ -129,6 +150,8 @@ def notebooks(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, draws: int = 200
     noise, and needs the same epoch back; the others are a random walk. The settings are theirs: learning rate 0.01,
     noise of standard deviation 0.025, the first half of the moves thrown away.
     """
+    from bnn.model.likelihoods import softmax
+
     learning_rate, noise = 0.01, 0.025
     one_hot = np.eye(3)[y]
 
@@ -187,3 +210,41 @@ def notebooks(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, draws: int = 200
         kept.append(np.stack([softmax(logits(theta, x_test)).ravel() for theta in path]))
         densities.append(levels)
     return np.stack(kept), np.stack(densities), seconds
+
+
+def bde(x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return CPU seconds of bde's regressor, and its means and noise scales at the test rows, (draw, row)."""
+    from bde import BdeRegressor
+    from bde.loss import GaussianNLL
+
+    model = BdeRegressor(
+        n_members=10,
+        hidden_layers=[16] * 4,
+        loss=GaussianNLL(),
+        epochs=1000,
+        validation_split=0.15,
+        lr=1e-3,
+        weight_decay=1e-4,
+        warmup_steps=50_000,
+        n_samples=1000,
+        n_thinning=10,
+        patience=20,
+        seed=0,
+    )
+    start = time.process_time()
+    model.fit(x.astype(np.float32), y.astype(np.float32)[:, None])
+    seconds = time.process_time() - start
+    raw = np.asarray(model.predict(x_test.astype(np.float32), raw=True), dtype=np.float64)
+    raw = raw.reshape(-1, *raw.shape[2:])
+    return np.array(seconds), raw[..., 0], np.logaddexp(0.0, raw[..., 1]) + 1e-6
+
+
+def main(name: str, given: str, found: str) -> None:
+    """Run a peer on the arrays of one file, and write what it returns to another."""
+    with np.load(given) as arrays:
+        answer = globals()[name](*arrays.values())
+    np.savez(found, *(np.array(part, dtype=object) if isinstance(part, dict) else part for part in answer))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -14,18 +14,19 @@ from pathlib import Path
 import common
 import numpy as np
 
-from bnn.chain import SamplerSettings, run_chains
-from bnn.layout import ParameterLayout
-from bnn.likelihoods import Gaussian
-from bnn.network import Network
-from bnn.posterior import Posterior
-from bnn.priors import Prior, network_prior
-from bnn.progress import Silent
+from bnn.core.progress import Silent
+from bnn.core.settings import BlockPriorSettings, PriorSettings, SamplerSettings
+from bnn.mcmc.chain import run_chains
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import Gaussian
+from bnn.model.network import Network
+from bnn.model.posterior import Posterior
+from bnn.model.priors import Prior, network_prior
 
 HIDDEN = (50, 25)
 N_CHAINS = 4
 N_DRAWS = 1000
-SIDE = {"family": "normal", "scale": 1.0, "df": 4.0}
+SIDE = BlockPriorSettings("normal", 1.0, 4.0)
 
 
 def make_posterior(x: np.ndarray, y: np.ndarray) -> Posterior:
@@ -33,7 +34,7 @@ def make_posterior(x: np.ndarray, y: np.ndarray) -> Posterior:
     network = Network((x.shape[1], *HIDDEN, 1), activation="tanh", dtype="float32", engine="numba")
     likelihood = Gaussian(noise_scale=None, log_noise_mean=-1.0, log_noise_sd=1.0)
     own = likelihood.parameter_priors
-    blocks = network_prior(network.parameter_shapes, weights=SIDE, biases=SIDE, fan_in_scaling=True)
+    blocks = network_prior(network.parameter_shapes, PriorSettings(SIDE, SIDE, True, "none"))
     layout = ParameterLayout({**network.parameter_shapes, **dict.fromkeys(own, ())})
     return Posterior(network, likelihood, Prior(layout, blocks | own), x=x, y=y)
 
@@ -79,6 +80,7 @@ def housing(folder: Path) -> str:
         trajectory_length=None,
         precondition=True,
         langevin={},
+        keep_precision="float64",
     )
     start = time.process_time()
     theta = run_chains(posterior, range(N_CHAINS), 1, settings, Silent()).theta

@@ -16,14 +16,16 @@ from typing import Any
 
 import common
 import numpy as np
+import peers
 
-from bnn.chain import SamplerSettings, run_chains
-from bnn.layout import ParameterLayout
-from bnn.likelihoods import Gaussian, HeteroscedasticGaussian
-from bnn.network import Network
-from bnn.posterior import Posterior
-from bnn.priors import Prior, network_prior
-from bnn.progress import Silent
+from bnn.core.progress import Silent
+from bnn.core.settings import BlockPriorSettings, PriorSettings, SamplerSettings
+from bnn.mcmc.chain import run_chains
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import Gaussian, HeteroscedasticGaussian
+from bnn.model.network import Network
+from bnn.model.posterior import Posterior
+from bnn.model.priors import Prior, network_prior
 
 N_DRAWS, PRIOR_SCALE = 200, 2.0
 PUBLISHED: dict[str, Any] = {"hidden": (16, 16, 16, 16), "varies": True, "sd": 0.3}
@@ -74,8 +76,8 @@ def ours(name: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> tuple[f
         likelihood = Gaussian(noise_scale=None, log_noise_mean=recipe["mean"], log_noise_sd=recipe["sd"])
     sizes = (x.shape[1], *recipe["hidden"], likelihood.n_outputs)
     network = Network(sizes, activation="tanh", dtype="float32", engine="numba")
-    side = {"family": "normal", "scale": PRIOR_SCALE, "df": 4.0}
-    blocks = network_prior(network.parameter_shapes, weights=side, biases=side, fan_in_scaling=True)
+    side = BlockPriorSettings("normal", PRIOR_SCALE, 4.0)
+    blocks = network_prior(network.parameter_shapes, PriorSettings(side, side, True, "none"))
     own = likelihood.parameter_priors
     layout = ParameterLayout({**network.parameter_shapes, **dict.fromkeys(own, ())})
     posterior = Posterior(network, likelihood, Prior(layout, blocks | own), x=x, y=y)
@@ -88,6 +90,7 @@ def ours(name: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> tuple[f
         trajectory_length=None,
         precondition=True,
         langevin={},
+        keep_precision="float64",
         **{
             name: recipe[name]
             for name in ("optimise_steps", "explore", "warmup", "thin", "target_acceptance")
@@ -101,33 +104,6 @@ def ours(name: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> tuple[f
     return seconds, output[:, 0], np.broadcast_to(likelihood.noise_sd(output, parameters), output[:, 0].shape)
 
 
-def bde(x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
-    """Return the same of bde's regressor."""
-    from bde import BdeRegressor
-    from bde.loss import GaussianNLL
-
-    model = BdeRegressor(
-        n_members=10,
-        hidden_layers=[16] * 4,
-        loss=GaussianNLL(),
-        epochs=1000,
-        validation_split=0.15,
-        lr=1e-3,
-        weight_decay=1e-4,
-        warmup_steps=50_000,
-        n_samples=1000,
-        n_thinning=10,
-        patience=20,
-        seed=0,
-    )
-    start = time.process_time()
-    model.fit(x.astype(np.float32), y.astype(np.float32)[:, None])
-    seconds = time.process_time() - start
-    raw = np.asarray(model.predict(x_test.astype(np.float32), raw=True), dtype=np.float64)
-    raw = raw.reshape(-1, *raw.shape[2:])
-    return seconds, raw[..., 0], np.logaddexp(0.0, raw[..., 1]) + 1e-6
-
-
 def main(arguments: list[str]) -> None:
     """Run both on every table and split that is asked for, and write the table."""
     asked = [argument.partition("=") for argument in arguments or list(RECIPES)]
@@ -137,8 +113,8 @@ def main(arguments: list[str]) -> None:
         for split in [int(part) for part in chosen.split(",")] if chosen else SPLITS:
             x, y, x_test, y_test = split_table(name, split)
             pair = []
-            for seconds, mean, scale in (bde(x, y, x_test), ours(name, x, y, x_test)):
-                pair.append([seconds, *scores(mean, scale, y_test)])
+            for seconds, mean, scale in (peers.run("bde", x, y, x_test), ours(name, x, y, x_test)):
+                pair.append([float(seconds), *scores(mean, scale, y_test)])
             print(name, split, np.round(pair, 4).tolist(), flush=True)
             found.append(pair)
         rows += summary(name, np.array(found))

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from bnn.new_rows import check_place, default_out_path, predict_file, write_log
+from bnn.posterior.new_rows import check_place, default_out_path, predict_file, write_log
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,13 +1,14 @@
 """Check the model of one dataset: leave-one-out, predictive checks, sensitivity to the prior, strange inputs."""
 
 from bnn.checks.assemble import check, save
-from bnn.datasets import Dataset
-from bnn.job import job_log
-from bnn.posterior_file import PosteriorFile
-from bnn.storage import read_netcdf
+from bnn.core.settings import ModelSettings, build
+from bnn.core.storage import read_netcdf
+from bnn.data.dataset import Dataset
+from bnn.jobs.interruption import job_log
+from bnn.posterior.posterior_file import PosteriorFile
 
 
-def main(data_path, baseline_path, posterior_path, rerun_paths, json_path, netcdf_path, settings):
+def main(data_path, baseline_path, posterior_path, json_path, netcdf_path, settings):
     """Write checks.json and checks.nc of one dataset.
 
     Parameters
@@ -18,22 +19,18 @@ def main(data_path, baseline_path, posterior_path, rerun_paths, json_path, netcd
         The trained references.
     posterior_path
         InferenceData of the chains.
-    rerun_paths
-        Chains under other scales of the prior, all those of the first of `evaluation.prior_factors` first; or none.
     json_path, netcdf_path
         Where the checks, and the arrays of their figures, go.
     settings
         Sections `seed`, `network`, `prior`, `likelihood` and `evaluation` of the dataset's config.
     """
-    factors = settings["evaluation"]["prior_factors"]
-    n_files = len(rerun_paths) // len(factors) if factors else 0
-    parts = [rerun_paths[i * n_files : (i + 1) * n_files] for i in range(len(factors))]
     summary, variables = check(
         PosteriorFile(posterior_path),
         Dataset.load(data_path),
         read_netcdf(baseline_path)[0],
-        settings,
-        reruns=dict(zip(factors, parts, strict=True)) if rerun_paths else {},
+        build(ModelSettings, settings),
+        seed=settings["seed"],
+        prior_factors=tuple(settings["evaluation"]["prior_factors"]),
     )
     save(summary, variables, json_path=json_path, netcdf_path=netcdf_path)
 
@@ -44,7 +41,6 @@ if "snakemake" in globals():
             snakemake.input.data,
             snakemake.input.baseline,
             snakemake.input.posterior,
-            snakemake.input.reruns,
             snakemake.output.summary,
             snakemake.output.arrays,
             snakemake.params.settings,

@@ -1,9 +1,10 @@
 """Put the chains together, and compute what every draw predicts."""
 
-from bnn import inference_data
-from bnn.datasets import Dataset
-from bnn.job import job_log
-from bnn.seeding import Stream, chain_rng
+from bnn.core.seeding import Stream, chain_rng
+from bnn.core.settings import LikelihoodSettings, NetworkSettings, build
+from bnn.data.dataset import Dataset
+from bnn.jobs.interruption import job_log
+from bnn.posterior import inference_data
 
 
 def main(data_path, chain_paths, out_path, working_path, settings, keep):
@@ -31,8 +32,8 @@ def main(data_path, chain_paths, out_path, working_path, settings, keep):
                 path,
                 dataset,
                 chain_paths,
-                network=settings["network"],
-                likelihood=settings["likelihood"],
+                network=build(NetworkSettings, settings["network"]),
+                likelihood=build(LikelihoodSettings, settings["likelihood"]),
                 keep=part,
                 rng=chain_rng(settings["seed"], Stream.PREDICTIVE),
             )

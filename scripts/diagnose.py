@@ -1,9 +1,9 @@
 """Judge whether the chains converged, in function space."""
 
-from bnn import diagnostics
-from bnn.datasets import Dataset
-from bnn.job import job_log
-from bnn.posterior_file import PosteriorFile
+from bnn.data.dataset import Dataset
+from bnn.diagnostics import convergence as diagnostics
+from bnn.jobs.interruption import job_log
+from bnn.posterior.posterior_file import PosteriorFile
 
 
 def main(data_path, posterior_path, json_path, netcdf_path, thresholds):

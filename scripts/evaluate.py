@@ -1,11 +1,11 @@
 """Score the Bayesian network and its references on the same rows, in the same units."""
 
-from bnn.datasets import Dataset
+from bnn.core.seeding import Stream, chain_rng
+from bnn.core.storage import read_netcdf
+from bnn.data.dataset import Dataset
 from bnn.evaluation.assemble import evaluate, save
-from bnn.job import job_log
-from bnn.posterior_file import PosteriorFile
-from bnn.seeding import Stream, chain_rng
-from bnn.storage import read_netcdf
+from bnn.jobs.interruption import job_log
+from bnn.posterior.posterior_file import PosteriorFile
 
 
 def main(data_path, baseline_path, posterior_path, json_path, csv_path, seed):

@@ -1,11 +1,11 @@
 """Train the ordinary network, an ensemble of such and the linear model on the same rows as the chains."""
 
-from bnn.baseline import fit_references
-from bnn.datasets import Dataset
-from bnn.job import job_log
-from bnn.posterior import make_network
-from bnn.storage import write_netcdf
-from bnn.training import BaselineSettings
+from bnn.baselines.reference import fit_references
+from bnn.core.settings import BaselineSettings, NetworkSettings, build
+from bnn.core.storage import write_netcdf
+from bnn.data.dataset import Dataset
+from bnn.jobs.interruption import job_log
+from bnn.model.posterior import make_network
 
 
 def main(data_path, out_path, settings):
@@ -21,11 +21,12 @@ def main(data_path, out_path, settings):
         Sections `seed`, `network` and `baseline` of the dataset's config, and `n_members` of the ensemble.
     """
     dataset = Dataset.load(data_path)
-    network = make_network(dataset, settings["network"])
+    chosen = build(NetworkSettings, settings["network"])
+    network = make_network(chosen.in_numpy(), n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs)
     variables, attributes = fit_references(
         dataset,
         network,
-        BaselineSettings(**settings["baseline"]),
+        build(BaselineSettings, settings["baseline"]),
         seed=settings["seed"],
         n_members=settings["n_members"],
     )

@@ -1,8 +1,8 @@
 """Write the page over all datasets."""
 
-from bnn.job import job_log
+from bnn.core.storage import read_json
+from bnn.jobs.interruption import job_log
 from bnn.report import render_overview, write_page
-from bnn.storage import read_json
 
 
 def main(diagnostics_paths, metrics_paths, checks_paths, repeats_paths, out_path):

@@ -1,12 +1,12 @@
 """Draw the figures of one dataset."""
 
-from bnn import figures
-from bnn.datasets import Dataset
-from bnn.job import job_log
-from bnn.plots import plot_dataset
-from bnn.posterior_file import PosteriorFile
-from bnn.seeding import Stream, chain_rng
-from bnn.storage import read_json, read_netcdf
+from bnn.core.seeding import Stream, chain_rng
+from bnn.core.settings import LikelihoodSettings, NetworkSettings, build
+from bnn.core.storage import read_json, read_netcdf
+from bnn.data.dataset import Dataset
+from bnn.jobs.interruption import job_log
+from bnn.plots import figures, plot_dataset
+from bnn.posterior.posterior_file import PosteriorFile
 
 
 def main(
@@ -57,8 +57,8 @@ def main(
             idata,
             dataset,
             baseline,
-            network=settings["network"],
-            likelihood=settings["likelihood"],
+            network=build(NetworkSettings, settings["network"]),
+            likelihood=build(LikelihoodSettings, settings["likelihood"]),
             rng=chain_rng(settings["seed"], Stream.PREDICTIVE, 1),
         ),
     )

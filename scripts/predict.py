@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from bnn.job import job_log
-from bnn.new_rows import origin, predict_file
+from bnn.jobs.interruption import job_log
+from bnn.posterior.new_rows import origin, predict_file
 
 
 def main(posterior_path, path, out_path):

@@ -1,7 +1,7 @@
 """Read a dataset from its source, split and standardise it."""
 
-from bnn.job import job_log
-from bnn.preparation import prepare
+from bnn.data.preparation import prepare
+from bnn.jobs.interruption import job_log
 
 
 def main(out_path, name, settings):

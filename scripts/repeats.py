@@ -1,8 +1,8 @@
 """Take means of scores over the splits of a dataset that was run on several."""
 
-from bnn.job import job_log
-from bnn.repeats import summarise
-from bnn.storage import read_json, write_json
+from bnn.core.storage import read_json, write_json
+from bnn.evaluation.repeats import summarise
+from bnn.jobs.interruption import job_log
 
 
 def main(name, metrics_paths, diagnostics_paths, out_path):

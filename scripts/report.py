@@ -6,9 +6,9 @@ import platform
 from pathlib import Path
 
 import bnn
-from bnn.job import job_log
+from bnn.core.storage import read_json
+from bnn.jobs.interruption import job_log
 from bnn.report import render_dataset, render_tables, write_page
-from bnn.storage import read_json
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "arviz", "matplotlib", "snakemake")
 

@@ -3,15 +3,14 @@
 import sys
 from pathlib import Path
 
-from bnn.chain_job import ChainJob, run_job
-from bnn.datasets import Dataset
-from bnn.job import Interruption, job_log
-from bnn.progress import Progress
+from bnn.core.progress import Progress
+from bnn.core.settings import ChainSettings, build
+from bnn.data.dataset import Dataset
+from bnn.jobs.chain_job import ChainJob, run_job
+from bnn.jobs.interruption import Interruption, job_log
 
 
-def main(
-    data_path, out_path, chains, settings, code, checkpoint_path, checkpoint_seconds, terminal, script=None
-):
+def main(data_path, out_path, chains, settings, checkpoint_path, checkpoint_seconds, terminal, script=None):
     """Write chain_<k>.nc, or chain_<k>-<l>.nc, of one dataset.
 
     Parameters
@@ -24,8 +23,6 @@ def main(
         Numbers of the chains.
     settings
         Sections `seed`, `network`, `prior`, `likelihood` and `sampler` of the dataset's config.
-    code
-        Digest of the code.
     checkpoint_path
         Folder of the checkpoint.
     checkpoint_seconds
@@ -36,18 +33,19 @@ def main(
         How the command line of this job names it, if it is to stop when whoever started it is gone.
     """
     with Interruption(script) as interruption:
+        dataset = Dataset.load(data_path)
         job = ChainJob(
-            dataset=Dataset.load(data_path),
+            name=dataset.name,
+            x=dataset.x_train,
+            y=dataset.y_train,
+            n_classes=dataset.n_classes,
             chains=tuple(chains),
-            settings=settings,
-            code=code,
+            settings=build(ChainSettings, settings),
             path=Path(out_path),
             folder=Path(checkpoint_path),
             checkpoint_seconds=checkpoint_seconds,
         )
-        label = (
-            f"{job.dataset.name} chain {'-'.join(str(chain) for chain in sorted({chains[0], chains[-1]}))}"
-        )
+        label = f"{job.name} chain {'-'.join(str(chain) for chain in sorted({chains[0], chains[-1]}))}"
         run_job(job, lambda total: Progress(label, total, log=sys.stdout, terminal=terminal), interruption)
 
 
@@ -60,7 +58,6 @@ if "snakemake" in globals():
             snakemake.output[0],
             range(int(first), int(last or first) + 1),
             params.settings,
-            params.code,
             params.checkpoint,
             float(snakemake.resources.checkpoint_seconds),
             terminal,

@@ -6,20 +6,20 @@ from typing import Any
 
 import numpy as np
 
-from bnn.checks.novelty import hole, out_of_distribution
+from bnn.checks.out_of_distribution import hole, out_of_distribution
+from bnn.checks.psis import Loo, k_threshold, leave_one_out
 from bnn.checks.sensitivity import prior_sensitivity
 from bnn.checks.statistics import Check, posterior_checks, prior_checks, summarise
-from bnn.datasets import Dataset
+from bnn.core.row_names import ROW_COUNTING, row_name
+from bnn.core.seeding import Stream, chain_rng
+from bnn.core.settings import ModelSettings
+from bnn.core.storage import Variable, write_json, write_netcdf
+from bnn.data.dataset import Dataset
 from bnn.evaluation.forecasts import check_rows
 from bnn.evaluation.naming import row_entries
-from bnn.posterior import make_network, make_prior
-from bnn.posterior_file import StoredPosterior, stacked_theta
-from bnn.predictive import make_predictor, mixture_log_density
-from bnn.psis import Loo, k_threshold, leave_one_out
-from bnn.row_names import row_name
-from bnn.seeding import Stream, chain_rng
-from bnn.storage import Variable, write_json, write_netcdf
-from bnn.tables import ROW_COUNTING
+from bnn.model.posterior import make_network, make_prior
+from bnn.posterior.posterior_file import StoredPosterior, stacked_theta
+from bnn.posterior.predictive import make_predictor, mixture_log_density
 
 _N_WORST = 10
 P_VALUES = (0.01, 0.99)
@@ -34,24 +34,27 @@ def check(
     idata: StoredPosterior,
     dataset: Dataset,
     references: Mapping[str, np.ndarray],
-    settings: Mapping[str, Any],
+    settings: ModelSettings,
     *,
-    reruns: Mapping[float, Sequence[str]],
+    seed: int,
+    prior_factors: tuple[float, ...],
 ) -> tuple[dict[str, Any], dict[str, Variable]]:
     """Make all checks of one dataset.
 
     Parameters
     ----------
     idata
-        What `bnn.inference_data.combine` wrote, read.
+        What `bnn.posterior.inference_data.combine` wrote, read.
     dataset
         Its table.
     references
-        Variables of the file of `bnn.baseline.fit_references`.
+        Variables of the file of `bnn.baselines.reference.fit_references`.
     settings
-        Sections `seed`, `network`, `prior`, `likelihood` and `evaluation` of the dataset's config.
-    reruns
-        Factor of the prior's scales -> files of chains that were run under that prior.
+        Of the model that the chains sampled.
+    seed
+        Seed of the run.
+    prior_factors
+        Multiples of the prior's scales for which the test scores are asked.
 
     Returns
     -------
@@ -63,17 +66,22 @@ def check(
     check_rows(idata, dataset, references)
     theta, layout = stacked_theta(idata)
     predictor = make_predictor(
-        dataset, network=settings["network"], likelihood=settings["likelihood"], layout=layout
+        dataset,
+        network=settings.network.in_numpy(idata["posterior"].attrs["precision"]),
+        likelihood=settings.likelihood,
+        layout=layout,
     )
-    rngs = [chain_rng(settings["seed"], Stream.CHECKS, index) for index in range(3)]
-    prior = make_prior(predictor.network, predictor.likelihood, settings["prior"])
+    rngs = [chain_rng(seed, Stream.CHECKS, index) for index in range(3)]
+    prior = make_prior(predictor.network, predictor.likelihood, settings.prior)
     log_likelihood = idata["log_likelihood"]["y"]  # read some rows at a time
     loo = leave_one_out(log_likelihood)
     threshold = k_threshold(log_likelihood.shape[0] * log_likelihood.shape[1])
     held_out = mixture_log_density(idata["predictions"]["log_density_y"])
     posterior = posterior_checks(idata, dataset)
     before = prior_checks(prior, predictor, dataset, rngs[0])
-    ordinary = make_network(dataset, settings["network"])
+    ordinary = make_network(
+        settings.network.in_numpy(), n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs
+    )
     novelty, scores = out_of_distribution(dataset, predictor, theta, ordinary, references, rngs[1])
     loo_summary = _loo_summary(loo, dataset.row_numbers("train"), held_out, threshold)
     after = [summarise(item) | _largest_row(item, dataset) for item in posterior]
@@ -88,9 +96,8 @@ def check(
             idata,
             dataset,
             predictor,
-            prior=settings["prior"],
-            factors=tuple(settings["evaluation"]["prior_factors"]),
-            reruns=reruns,
+            prior=settings.prior,
+            factors=prior_factors,
         ),
         "out_of_distribution": novelty,
         "hole": hole(dataset, predictor, theta, ordinary, references, rngs[2]),

@@ -1,27 +1,27 @@
 """How much do predictions depend on the scale of the prior?
 
 Draws under one prior stand for those under another when they are weighted by the ratio of the priors; Pareto k tells
-whether that works. In many dimensions it works near the prior that was used, and no further: beyond, the chains have to
-run again. The derivative of a score by the log of the scale needs no weights (Kallioinen et al. 2024 use it alike).
+whether that works. In many dimensions it works near the prior that was used, and no further: beyond, chains have to run
+under that prior. The derivative of a score by the log of the scale needs no weights (Kallioinen et al. 2024 use it
+alike).
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from bnn import metrics
-from bnn.datasets import Dataset
+from bnn.checks.psis import k_threshold, relative_efficiency, smooth
+from bnn.core.settings import PriorSettings
+from bnn.data.dataset import Dataset
+from bnn.evaluation import metrics
 from bnn.evaluation.forecasts import observed
 from bnn.evaluation.scores import jackknife_blocks, jackknife_mcse
-from bnn.layout import ParameterLayout
-from bnn.posterior import make_prior
-from bnn.posterior_file import StoredPosterior, stacked_theta
-from bnn.predictive import Predictor
-from bnn.priors import scaled_prior
-from bnn.psis import k_threshold, relative_efficiency, smooth
-from bnn.storage import read_netcdf
+from bnn.model.layout import ParameterLayout
+from bnn.model.posterior import make_prior
+from bnn.posterior.posterior_file import StoredPosterior, stacked_theta
+from bnn.posterior.predictive import Predictor
 
 _BLOCK_BYTES = 2**25
 """Rough size of the draws that are read at a time."""
@@ -38,26 +38,23 @@ def prior_sensitivity(
     dataset: Dataset,
     predictor: Predictor,
     *,
-    prior: Mapping[str, Any],
+    prior: PriorSettings,
     factors: tuple[float, ...],
-    reruns: Mapping[float, Sequence[str]],
 ) -> dict[str, Any]:
     """Return the test scores under priors whose scales of weights and biases are multiplied by each factor.
 
     Parameters
     ----------
     idata
-        What `bnn.inference_data.combine` wrote, read.
+        What `bnn.posterior.inference_data.combine` wrote, read.
     dataset
         Its table.
     predictor
         Of its draws.
     prior
-        That section of the config.
+        As the chains had it.
     factors
         Multiples of its scales.
-    reruns
-        Factor -> files of chains that were run under that prior.
     """
     theta, layout = stacked_theta(idata)
     group = idata["predictions"]
@@ -71,12 +68,6 @@ def prior_sensitivity(
     uniform = np.zeros_like(start)
     entries = [_entry(1.0, "as run", score, draws, uniform, k=0.0)]
     for factor in factors:
-        if factor in reruns:
-            again = _read_draws(reruns[factor], dataset, predictor, layout)
-            entries.append(
-                _entry(factor, "rerun", score, again, np.zeros(again["log_density"].shape[:2]), k=None)
-            )
-            continue
         ratios = (log_prior(factor) - start).ravel()
         weights, k = smooth(ratios, efficiency=efficiency)
         if k <= threshold:
@@ -106,7 +97,7 @@ def prior_sensitivity(
 def _log_prior(
     dataset: Dataset,
     predictor: Predictor,
-    prior: Mapping[str, Any],
+    prior: PriorSettings,
     layout: ParameterLayout,
     theta: np.ndarray,
 ) -> Callable[[float], np.ndarray]:
@@ -114,13 +105,16 @@ def _log_prior(
     flat = theta.reshape(-1, theta.shape[-1])
 
     def log_prior(factor: float) -> np.ndarray:
-        scaled = make_prior(predictor.network, predictor.likelihood, scaled_prior(prior, factor))
+        scaled = make_prior(predictor.network, predictor.likelihood, prior.scaled(factor))
         if scaled.layout != layout:
             raise ValueError(
                 f"the draws of {dataset.name!r} hold parameters {layout.to_json()}, the prior of the config is for "
                 f"{scaled.layout.to_json()}: sample again"
             )
-        return scaled.log_density_and_grad(flat)[0].reshape(theta.shape[:2])
+        step = max(1, _BLOCK_BYTES // (8 * flat.shape[1]))
+        blocks = (flat[start : start + step] for start in range(0, len(flat), step))
+        found = [scaled.log_density_and_grad(block)[0] for block in blocks]
+        return np.concatenate(found).reshape(theta.shape[:2])
 
     return log_prior
 
@@ -183,7 +177,7 @@ def _entry(
     draws: Draws,
     log_weights: np.ndarray,
     *,
-    k: float | None,
+    k: float,
 ) -> dict[str, Any]:
     variants = _variants(score, draws, log_weights)
     weights = np.exp(log_weights - log_weights.max())
@@ -202,24 +196,3 @@ def _entry(
 def _unknown(factor: float, k: float) -> dict[str, Any]:
     scores = dict.fromkeys(("ess", "nll", "nll_mcse", "headline", "headline_mcse"))
     return {"factor": factor, "method": "needs a rerun", "pareto_k": k, **scores}
-
-
-def _read_draws(
-    paths: Sequence[str], dataset: Dataset, predictor: Predictor, layout: ParameterLayout
-) -> Draws:
-    """Return what the draws in files of chains predict for the test rows."""
-    parts = []
-    for path in paths:
-        variables, attributes = read_netcdf(path)
-        if attributes["dataset"] != dataset.name or attributes["layout"] != layout.to_json():
-            raise ValueError(f"{path} holds chains of another dataset or network: delete it and run again")
-        parts.append(variables["theta"])
-    theta = np.concatenate(parts)
-    blocks = list(predictor.stream(theta.reshape(-1, theta.shape[-1]), dataset.x_test, dataset.y_test))
-    value = np.concatenate([block.value for block in blocks])
-    density = np.concatenate([np.asarray(block.log_density) for block in blocks])
-    shape = theta.shape[:2]
-    return {
-        "value": value.reshape(shape + value.shape[1:]),
-        "log_density": density.reshape(*shape, -1),
-    }

@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bnn.datasets import Dataset
+from bnn.data.dataset import Dataset
 from bnn.evaluation.forecasts import observed
 from bnn.evaluation.scores import block_means, jackknife_blocks, jackknife_mcse
-from bnn.posterior_file import StoredPosterior
-from bnn.predictive import Predictor
-from bnn.priors import Prior
+from bnn.model.priors import Prior
+from bnn.posterior.posterior_file import StoredPosterior
+from bnn.posterior.predictive import Predictor
 
 LEVEL = 0.9
 """What the intervals of replicated statistics hold."""

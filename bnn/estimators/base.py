@@ -13,15 +13,15 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, validate_data
 
-from bnn import columns
-from bnn.datasets import Task
+from bnn.core.errors import DataError
+from bnn.core.seeding import Stream, chain_rng
+from bnn.data import encoding as columns
+from bnn.data.cells import check, tidy
+from bnn.data.dataset import Task
+from bnn.data.preparation import without_test_rows
 from bnn.estimators.fitting import fit
 from bnn.estimators.parameters import Names, in_own_words, resolve, warning
-from bnn.faults import DataError
-from bnn.predictive import ClassSummary, TargetSummary, predict_rows
-from bnn.preparation import without_test_rows
-from bnn.seeding import Stream, chain_rng
-from bnn.tidy import check, tidy
+from bnn.posterior.predictive import ClassSummary, TargetSummary, predict_rows
 
 
 class BNN(BaseEstimator):

@@ -10,8 +10,7 @@ from sklearn.utils.multiclass import check_classification_targets
 
 from bnn.estimators.base import BNN
 from bnn.estimators.parameters import COLUMNS, NETWORK, PRIOR, SAMPLER
-from bnn.metrics import predicted_class
-from bnn.predictive import ClassSummary
+from bnn.posterior.predictive import ClassSummary, predicted_class
 
 
 class BNNClassifier(ClassifierMixin, BNN):
@@ -41,7 +40,7 @@ class BNNClassifier(ClassifierMixin, BNN):
         that says so.
     settings : dict, default=None
         Other keys of the sections columns, network, prior, likelihood, sampler and diagnostics of the config, nested
-        as there: `{"sampler": {"explore": 2000}, "network": {"engine": "numba", "precision": "float32"}}`. For large
+        as there: `{"sampler": {"explore": 2000}, "network": {"engine": "numpy", "precision": "float64"}}`. For large
         tables, `{"sampler": {"keep": "weights"}}` leaves the predictions of all draws for all rows out of
         `inference_data_`.
     random_state : int, RandomState instance or None, default=None
@@ -59,7 +58,7 @@ class BNNClassifier(ClassifierMixin, BNN):
         Number of features.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, if `X` had some.
-    inference_data_ : arviz.InferenceData
+    inference_data_ : arviz.InferenceData (ArviZ 0.23) or xarray.DataTree (ArviZ 1)
         All draws, what they predict for the rows of the fit, and how the sampler went.
     diagnostics_ : dict
         `verdict` (PASS, WARN or FAIL), `reasons`, and the figures behind them: R-hat and effective sample sizes of the

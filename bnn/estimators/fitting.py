@@ -8,26 +8,24 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from bnn import diagnostics, inference_data
-from bnn.chain_job import ChainJob, run_job
-from bnn.config import chain_settings
-from bnn.datasets import Dataset
-from bnn.job import Interruption
-from bnn.posterior_file import stacked_theta
-from bnn.predictive import Predictor, make_predictor
-from bnn.progress import Progress, Silent
-from bnn.seeding import Stream, chain_rng
-from bnn.storage import read_json, write_json
-
-if TYPE_CHECKING:
-    from bnn.inference_data import InferenceData
+from bnn.core.progress import Progress, Silent
+from bnn.core.seeding import Stream, chain_rng
+from bnn.core.settings import ChainSettings, ModelSettings, build
+from bnn.core.storage import read_json, write_json
+from bnn.data.dataset import Dataset
+from bnn.diagnostics import convergence as diagnostics
+from bnn.jobs.chain_job import ChainJob, run_job
+from bnn.jobs.interruption import Interruption
+from bnn.posterior import arviz_versions, inference_data
+from bnn.posterior.posterior_file import StoredPosterior, stacked_theta
+from bnn.posterior.predictive import Predictor, make_predictor
 
 _NEVER = 1e9
 """Seconds between checkpoints: there is nothing to go on from in a folder that goes away."""
@@ -36,8 +34,8 @@ _NEVER = 1e9
 class Fit(NamedTuple):
     """A sampled posterior."""
 
-    idata: "InferenceData"
-    """In memory; it holds what `sampler.keep` says"""
+    idata: StoredPosterior
+    """ArviZ's InferenceData or DataTree, in memory; it holds what `sampler.keep` says"""
     theta: np.ndarray
     """(chain, draw, param)"""
     predictor: Predictor
@@ -72,10 +70,12 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
         batches = np.array_split(np.arange(n_chains), min(n_chains, effective_n_jobs(n_jobs)))
         jobs = [
             ChainJob(
-                dataset=dataset,
+                name=dataset.name,
+                x=dataset.x_train,
+                y=dataset.y_train,
+                n_classes=dataset.n_classes,
                 chains=tuple(batch.tolist()),
-                settings=chain_settings(settings),
-                code="",
+                settings=build(ChainSettings, settings),
                 path=folder / f"chain_{batch[0]}.nc",
                 folder=folder / f"chain_{batch[0]}.state",
                 checkpoint_seconds=_NEVER,
@@ -86,22 +86,27 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
         whole, part, judged = folder / "posterior.nc", folder / "part.nc", folder / "diagnostics.json"
         files = [job.path for job in jobs]
         _combine(whole, dataset, files, settings, keep="both")
-        idata = inference_data.load(whole)
+        idata = arviz_versions.open_posterior(whole)
         summary, _ = diagnostics.summarise(idata, dataset, thresholds=settings["diagnostics"])
         write_json(judged, summary)
         theta, layout = stacked_theta(idata)
         if settings["sampler"]["keep"] != "both":
             _combine(part, dataset, files, settings, keep=settings["sampler"]["keep"])
-            idata = inference_data.load(part)
-        sections = {name: settings[name] for name in ("network", "likelihood")}
-        predictor = make_predictor(dataset, **sections, layout=layout)
-        return Fit(inference_data.in_memory(idata), theta, predictor, read_json(judged))
+            idata = arviz_versions.open_posterior(part)
+        chosen = build(ModelSettings, settings)
+        predictor = make_predictor(
+            dataset,
+            network=chosen.network.in_numpy(idata["posterior"].attrs["precision"]),
+            likelihood=chosen.likelihood,
+            layout=layout,
+        )
+        return Fit(arviz_versions.in_memory(idata), theta, predictor, read_json(judged))
 
 
 def _sample(job: ChainJob, verbose: bool) -> None:
     """Run the chains of a job in this process, which nobody asks to stop in another way than by an exception."""
     numbers = "-".join(str(chain) for chain in sorted({job.chains[0], job.chains[-1]}))
-    label = f"{job.dataset.name} chain {numbers}"
+    label = f"{job.name} chain {numbers}"
 
     def progress(total: int) -> Progress:
         return Progress(label, total, log=None, terminal=sys.stderr, always=True) if verbose else Silent()
@@ -114,12 +119,13 @@ def _sample(job: ChainJob, verbose: bool) -> None:
 def _combine(
     path: Path, dataset: Dataset, files: Sequence[Path], settings: Mapping[str, Any], *, keep: str
 ) -> None:
+    chosen = build(ModelSettings, settings)
     inference_data.combine(
         path,
         dataset,
         files,
-        network=settings["network"],
-        likelihood=settings["likelihood"],
+        network=chosen.network,
+        likelihood=chosen.likelihood,
         keep=keep,
         rng=chain_rng(settings["seed"], Stream.PREDICTIVE),
     )

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from bnn import config
-from bnn.config_errors import ConfigError
-from bnn.config_model import Columns, Likelihood, Network, ParameterPrior, Sampler
-from bnn.report import formatting
-from bnn.report.advice import changes
-from bnn.report.convergence import worst
+from bnn.config import loading as config
+from bnn.config.errors import ConfigError
+from bnn.config.model import Columns, Likelihood, Network, ParameterPrior, Sampler
+from bnn.core import formatting
+from bnn.diagnostics.remedies import changes
+from bnn.diagnostics.verdict import worst
 
 COLUMNS, NETWORK, PRIOR = Columns(), Network(), ParameterPrior()
 LIKELIHOOD, SAMPLER = Likelihood(), Sampler()

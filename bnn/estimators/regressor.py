@@ -7,10 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
+from bnn.core.seeding import Stream, chain_rng
 from bnn.estimators.base import BNN
 from bnn.estimators.parameters import COLUMNS, LIKELIHOOD, NETWORK, PRIOR, SAMPLER
-from bnn.predictive import TargetSummary, predict_grid
-from bnn.seeding import Stream, chain_rng
+from bnn.posterior.predictive import TargetSummary, predict_grid
 
 
 class BNNRegressor(RegressorMixin, BNN):
@@ -43,7 +43,7 @@ class BNNRegressor(RegressorMixin, BNN):
         that says so.
     settings : dict, default=None
         Other keys of the sections columns, network, prior, likelihood, sampler and diagnostics of the config, nested
-        as there: `{"sampler": {"explore": 2000}, "network": {"engine": "numba", "precision": "float32"}}`. For large
+        as there: `{"sampler": {"explore": 2000}, "network": {"engine": "numpy", "precision": "float64"}}`. For large
         tables, `{"sampler": {"keep": "weights"}}` leaves the predictions of all draws for all rows out of
         `inference_data_`.
     random_state : int, RandomState instance or None, default=None
@@ -59,7 +59,7 @@ class BNNRegressor(RegressorMixin, BNN):
         Number of features.
     feature_names_in_ : ndarray of shape (n_features_in_,)
         Names of the features, if `X` had some.
-    inference_data_ : arviz.InferenceData
+    inference_data_ : arviz.InferenceData (ArviZ 0.23) or xarray.DataTree (ArviZ 1)
         All draws, what they predict for the rows of the fit, and how the sampler went.
     diagnostics_ : dict
         `verdict` (PASS, WARN or FAIL), `reasons`, and the figures behind them: R-hat and effective sample sizes of the

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from bnn import metrics
-from bnn.datasets import Dataset
-from bnn.evaluation import bootstrap, calibration, scores
+from bnn.core.settings import PHASES
+from bnn.core.storage import write_csv, write_json
+from bnn.data.dataset import Dataset
+from bnn.evaluation import bootstrap, calibration, metrics, scores
 from bnn.evaluation.columns import about_columns
 from bnn.evaluation.forecasts import (
     REFERENCES,
@@ -24,9 +25,8 @@ from bnn.evaluation.forecasts import (
 )
 from bnn.evaluation.naming import has_own_times, written_times
 from bnn.evaluation.standout import standout_rows
-from bnn.posterior_file import PHASES, StoredPosterior
-from bnn.predictive import ClassSummary, TargetSummary
-from bnn.storage import write_csv, write_json
+from bnn.posterior.posterior_file import StoredPosterior
+from bnn.posterior.predictive import ClassSummary, TargetSummary
 
 SPLITS = ("train", "test")
 
@@ -50,11 +50,11 @@ def evaluate(
     Parameters
     ----------
     idata
-        What `bnn.inference_data.combine` wrote, read.
+        What `bnn.posterior.inference_data.combine` wrote, read.
     dataset
         Its table.
     references, reference_attributes
-        Variables and attributes of the file of `bnn.baseline.fit_references`.
+        Variables and attributes of the file of `bnn.baselines.reference.fit_references`.
     rng
         Draws the rows of the bootstrap and the tables of bands.
 

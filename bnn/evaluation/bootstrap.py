@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import numpy as np
 
-from bnn import metrics
+from bnn.evaluation import metrics
 from bnn.evaluation.forecasts import TargetForecast
 from bnn.evaluation.scores import LEVELS
 
@@ -131,7 +131,7 @@ def compare(
         Model -> score -> standard error.
     differences
         Other model -> score -> `value` (first minus other), `se`, and the ends `lower` and `upper` of a percentile
-        interval of `LEVEL`, NaN for the scores of `bnn.metrics.BIASED`.
+        interval of `LEVEL`, NaN for the scores of `bnn.evaluation.metrics.BIASED`.
     """
     drawn = _drawn(values, replicate, row_weights(n_rows, n_replicates, rng))
     if within is not None:

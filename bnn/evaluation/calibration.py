@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from bnn.evaluation.forecasts import CURVE_LEVELS, TargetForecast
-from bnn.metrics import ECE_BINS, confidence_bins, coverage, mean_width, predicted_class
+from bnn.evaluation.metrics import ECE_BINS, confidence_bins, coverage, mean_width
+from bnn.posterior.predictive import predicted_class
 
 LEVEL = 0.9
 """What the bands hold, each by itself."""

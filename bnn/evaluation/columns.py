@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from bnn.column import Column
-from bnn.datasets import Dataset
-from bnn.faults import listing, shown
+from bnn.core.errors import listing, shown
+from bnn.data.column_encoding import Column
+from bnn.data.dataset import Dataset
 
 FIRST_LEVELS = 10
 """Levels of a column of texts that metrics.json names; data.nc has all."""

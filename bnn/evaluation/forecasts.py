@@ -5,11 +5,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bnn.datasets import Dataset
-from bnn.metrics import crps_of_sorted
-from bnn.mixture import GaussianMixture
-from bnn.posterior_file import PREDICTIONS, StoredPosterior
-from bnn.predictive import (
+from bnn.data.dataset import Dataset
+from bnn.evaluation.metrics import crps_of_sorted
+from bnn.posterior.mixture import GaussianMixture
+from bnn.posterior.posterior_file import PREDICTIONS, StoredPosterior
+from bnn.posterior.predictive import (
     ClassSummary,
     TargetSummary,
     class_summary,
@@ -106,7 +106,7 @@ def mixture_forecast(mixture: GaussianMixture, y: np.ndarray) -> TargetForecast:
 
 
 def models_in(references: Mapping[str, np.ndarray]) -> tuple[str, ...]:
-    """Return the names of the models in the file that `bnn.baseline.fit_references` made."""
+    """Return the names of the models in the file that `bnn.baselines.reference.fit_references` made."""
     return (*REFERENCES, NAIVE) if f"{NAIVE}_test_mean" in references else REFERENCES
 
 
@@ -116,7 +116,7 @@ def reference_mixture(references: Mapping[str, np.ndarray], model: str, split: s
     Parameters
     ----------
     references
-        Variables of the file that `bnn.baseline.fit_references` made.
+        Variables of the file that `bnn.baselines.reference.fit_references` made.
     model
         One of `models_in` it.
     split

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from bnn.datasets import Dataset
+from bnn.data.dataset import Dataset
 from bnn.evaluation.forecasts import times_of
 
 _DAY = 86_400.0

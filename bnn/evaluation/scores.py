@@ -5,14 +5,16 @@ blocks of draws in turn (the jackknife).
 """
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from bnn import metrics, ranking
+from bnn.evaluation import metrics, ranking
 from bnn.evaluation.forecasts import TargetForecast
-from bnn.posterior_file import PREDICTIONS, StoredPosterior
-from bnn.predictive import intervals_of_sorted
+from bnn.posterior.mixture import log_mean_exp
+from bnn.posterior.posterior_file import PREDICTIONS, StoredPosterior
+from bnn.posterior.predictive import intervals_of_sorted
 
 LEVELS = (0.5, 0.9, 0.95)
 """What the central intervals hold whose coverage and width are scores."""
@@ -51,7 +53,7 @@ def share_interval(share: float, n_rows: int, level: float) -> dict[str, float]:
 def class_scores(probability: np.ndarray, y: np.ndarray, *, positive: int) -> Scores:
     """Return all scores of class probabilities; (obs, class) and class indices (obs,).
 
-    `positive` is the class that is to be found where there are two, see `bnn.ranking.class_ranking`.
+    `positive` is the class that is to be found where there are two, see `bnn.evaluation.ranking.class_ranking`.
     """
     found = {
         "accuracy": metrics.accuracy(probability, y),
@@ -182,11 +184,7 @@ def posterior_target_scores(idata: StoredPosterior, split: str, y: np.ndarray) -
         deviation = mean - centre[0, rows]
         noise = np.square(np.asarray(noise_sd[:, :, rows]), dtype=np.float64)
         variance[:, rows] = block_means(deviation**2 + noise, blocks) - block_means(deviation, blocks) ** 2
-        # Densities are divided by the largest of their row: they would underflow far out in the tails.
-        highest = density_of_draws.max(axis=(0, 1))
-        highest = np.where(np.isneginf(highest), 0.0, highest)
-        with np.errstate(divide="ignore"):
-            density[:, rows] = highest + np.log(block_means(np.exp(density_of_draws - highest), blocks))
+        density[:, rows] = log_mean_exp(density_of_draws, (0, 1), mean=partial(block_means, blocks=blocks))
         for variant, ordered in enumerate(_sorted_draws(np.asarray(drawn[:, :, rows]), blocks)):
             crps[variant, rows] = metrics.crps_of_sorted(ordered, y[rows])
             ends[variant, :, :, rows] = intervals_of_sorted(ordered, LEVELS)

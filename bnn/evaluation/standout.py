@@ -4,11 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from bnn.datasets import Dataset
+from bnn.data.dataset import Dataset
 from bnn.evaluation.forecasts import TargetForecast, observed
 from bnn.evaluation.naming import row_entries
-from bnn.metrics import predicted_class
-from bnn.predictive import ClassSummary, TargetSummary
+from bnn.posterior.predictive import ClassSummary, TargetSummary, predicted_class
 
 N_ROWS = 10
 

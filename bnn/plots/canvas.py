@@ -24,7 +24,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
-from bnn.storage import atomic_path
+from bnn.core.storage import atomic_path
 
 PathLike = str | os.PathLike[str]
 Arguments = ParamSpec("Arguments")

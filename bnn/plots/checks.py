@@ -97,7 +97,6 @@ def prior_sensitivity(path: PathLike, sensitivity: Mapping[str, Any]) -> None:
     methods = {
         "as run": ("the prior as it is", BLUE, "o", BLUE),
         "reweighted": ("draws reweighted", BLUE, "D", "none"),
-        "rerun": ("chains run again", BLUE, "s", BLUE),
     }
     for method, (label, colour, marker, face) in methods.items():
         found = [entry for entry in entries if entry["method"] == method and entry["nll"] is not None]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from bnn.report import formatting
+from bnn.core import formatting
 from bnn.report.table import METRICS, headline, score
 
 
@@ -109,7 +109,7 @@ CAPTIONS = {
         "NLL of the test rows with all prior scales of weights and biases multiplied by a factor. If the "
         "differences are small beside the error of the score over rows, the data decide and not the choice of the "
         "prior. Where the draws cannot be reweighted the factor is left open, and only the slope at the prior as it "
-        "is says something; with evaluation.sensitivity_rerun the chains run again for all factors.",
+        "is says something; a second dataset with other scales in its prior runs the chains under that prior.",
     ),
     "loo_pareto_k": Caption(
         "model",

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bnn.report import formatting
+from bnn.core import formatting
+from bnn.core.row_names import row_name
 from bnn.report.table import (
     DOUBTED,
     METRICS,
@@ -17,7 +18,6 @@ from bnn.report.table import (
     models_of,
     outcome,
 )
-from bnn.row_names import row_name
 
 _AUROC = Metric("AUROC", "higher is better", 1)
 _CHANCE = 0.5
@@ -196,8 +196,8 @@ def sensitivity(checks: Mapping[str, Any], metrics: Mapping[str, Any]) -> Table:
     notes = ["The number after ± is the Monte Carlo standard error."]
     if any(entry["nll"] is None for entry in found["factors"]):
         notes.append(
-            "Where Pareto k is above its limit the draws cannot be reweighted, and the factor is left open; with "
-            "evaluation.sensitivity_rerun in the config the chains run again for all factors."
+            "Where Pareto k is above its limit the draws cannot be reweighted, and the factor is left open; a second "
+            "dataset in the config, with other scales in its prior, runs the chains under that prior."
         )
     return Table("sensitivity", "Test rows under other priors", columns, tuple(rows), notes=tuple(notes))
 

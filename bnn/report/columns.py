@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from bnn.report import formatting
+from bnn.core import formatting
+from bnn.core.row_names import shortened
 from bnn.report.table import Cell, Row, Table
-from bnn.row_names import shortened
 
 _KINDS = {
     "number": "number",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bnn.report import formatting
+from bnn.core import formatting
 from bnn.report.table import (
     DOUBTED,
     ECE_NOTE,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bnn.report import formatting
+from bnn.core import formatting
 from bnn.report.table import Cell, Row, Table, finite, missing_note
 
 _DASH = Cell("–")
@@ -79,30 +79,6 @@ def chains(diagnostics: Mapping[str, Any]) -> Table:
     columns = ("Chain", "Accepted", "Step size", "Divergences", "Stuck", "Mean log density [nats]", "Time")
     notes = missing_note(rows, "the figure was not finite")
     return Table("chains", "Each chain", columns, tuple(rows), notes=notes, sortable=len(rows) > 2)
-
-
-def worst(diagnostics: Mapping[str, Any]) -> tuple[float | None, float | None]:
-    """Largest R-hat and smallest bulk ESS of all that the verdict looks at; None when one is missing."""
-    (rhat, _), (ess, _) = worst_places(diagnostics)
-    return rhat, ess
-
-
-def worst_places(diagnostics: Mapping[str, Any]) -> tuple[tuple[float | None, str], tuple[float | None, str]]:
-    """Largest R-hat and smallest bulk ESS, each with what it is of: "the prediction for test row 7"."""
-    scalars = {
-        f"the {name.replace('_', ' ')}": diagnostics[name]
-        for name in ("log_density", "noise_scale")
-        if diagnostics[name] is not None
-    }
-    rhats = [(entry["rhat"], label) for label, entry in scalars.items()]
-    sizes = [(entry["ess_bulk"], label) for label, entry in scalars.items()]
-    for split, entry in diagnostics["predictions"].items():
-        of = f"the prediction for {split} row"
-        rhats.append((entry["rhat_max"], f"{of} {entry['worst_row']}"))
-        sizes.append((entry["ess_bulk_min"], f"{of} {entry['worst_row_ess']}"))
-    rhat = (None, "") if any(value is None for value, _ in rhats) else max(rhats)
-    ess = (None, "") if any(value is None for value, _ in sizes) else min(sizes)
-    return rhat, ess
 
 
 def rhat_flag(value: float | None, limits: Mapping[str, float]) -> str:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from bnn.report import formatting
-from bnn.report.convergence import worst
+from bnn.core import formatting
+from bnn.diagnostics.verdict import worst
 from bnn.report.table import (
     DOUBTED,
     FEW_NOTE,

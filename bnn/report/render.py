@@ -11,16 +11,19 @@ import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from bnn.report import advice, comparison, convergence, formatting, rows, sentences
+from bnn.core import formatting
+from bnn.core.row_names import ROW_COUNTING
+from bnn.core.storage import atomic_path
+from bnn.diagnostics import remedies as advice
+from bnn.diagnostics.verdict import worst
 from bnn.report import checks as check_tables
 from bnn.report import columns as column_tables
+from bnn.report import comparison, convergence, rows, sentences
 from bnn.report.captions import figure_texts
 from bnn.report.overview import Entry, cautions, model_labels, overview_rows, tally
 from bnn.report.repeats import over_splits
 from bnn.report.scatter import HEIGHT, WIDTH, scatter
 from bnn.report.table import METRICS, Table, headline, score, share_bound
-from bnn.storage import atomic_path
-from bnn.tables import ROW_COUNTING
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _RAN = 1e-4
@@ -263,7 +266,7 @@ def _tiles(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[d
     metric, nll = METRICS[name], METRICS["nll"]
     unit = f", {metrics['target_unit']}" if metric.has_unit and metrics["target_unit"] else ""
     trust = "; not to be trusted" if diagnostics["verdict"] == "FAIL" else ""
-    rhat, ess = convergence.worst(diagnostics)
+    rhat, ess = worst(diagnostics)
     limits = diagnostics["thresholds"]
     rhat_flag, ess_flag = convergence.rhat_flag(rhat, limits), convergence.ess_flag(ess, limits)
     bound = share_bound(scores.get(name), metric)

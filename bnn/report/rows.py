@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from bnn.report import formatting
+from bnn.core import formatting
+from bnn.core.row_names import other_names, row_name
 from bnn.report.table import Cell, Row, Table, finite, missing_note
-from bnn.row_names import other_names, row_name
 
 _CAPTIONS = {
     "most_uncertain": "Most uncertain test rows",

@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from bnn.report import formatting
-from bnn.row_names import row_name
+from bnn.core import formatting
+from bnn.core.row_names import row_name
 
 WIDTH, HEIGHT = 640.0, 400.0
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 12.0, 12.0, 52.0

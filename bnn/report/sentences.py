@@ -6,10 +6,10 @@ They say numbers and what an interval includes or not; no adjective stands here 
 from collections.abc import Mapping
 from typing import Any
 
-from bnn.report import formatting
-from bnn.report.convergence import worst, worst_places
+from bnn.core import formatting
+from bnn.core.row_names import row_name
+from bnn.diagnostics.verdict import worst, worst_places
 from bnn.report.table import DOUBTED, METRICS, SAME, Metric, difference, headline, outcome, score
-from bnn.row_names import row_name
 
 _CHANCE = 0.5
 _MEANS = {

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from bnn.report import formatting
+from bnn.core import formatting
 
 MODELS = {
     "bnn": "BNN",

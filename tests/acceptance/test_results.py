@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from bnn.core.storage import read_json
 from bnn.report.table import METRICS
-from bnn.storage import read_json
 
 DATASETS = ("iris", "wine", "breast_cancer", "diabetes", "gap")
 CLASSES = DATASETS[:3]

@@ -31,7 +31,7 @@ FLAGS = (
 EVIL = "<script>alert(1)</script>"
 # Far too few draws for chains to agree.
 CONFIG: dict[str, Any] = {
-    "network": {"hidden": [3]},
+    "network": {"hidden": [3], "engine": "numpy"},
     "baseline": {"max_epochs": 20},
     "sampler": {"chains": 3, "warmup": 30, "draws": 24, "optimise_steps": 20},
     "datasets": {

@@ -11,7 +11,7 @@ import yaml
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from bnn.config import Config, ConfigError, load, runs
+from bnn.config.loading import Config, ConfigError, load, runs
 from tests.fuzz.configs import configs, damaged, datasets
 from tests.fuzz.settings import examples, within
 

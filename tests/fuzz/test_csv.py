@@ -13,9 +13,9 @@ import pytest
 from hypothesis import event, given
 from hypothesis import strategies as st
 
-from bnn.datasets import Dataset, Task
-from bnn.faults import DataError
-from bnn.preparation import prepare
+from bnn.core.errors import DataError
+from bnn.data.dataset import Dataset, Task
+from bnn.data.preparation import prepare
 from tests.fuzz.settings import examples, within
 
 Rows = list[list[str]]

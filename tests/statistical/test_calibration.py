@@ -19,22 +19,23 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bnn.chain import SamplerSettings, run_chains
-from bnn.coordinates import Coordinates
-from bnn.kernels import base, langevin_gradient, mala, malt, mams, random_walk
-from bnn.layout import ParameterLayout
-from bnn.likelihoods import (
+from bnn.core.progress import Silent
+from bnn.core.seeding import ChainRandom
+from bnn.core.settings import BlockPriorSettings, LangevinSettings, PriorSettings, SamplerSettings
+from bnn.mcmc.chain import run_chains
+from bnn.mcmc.coordinates import Coordinates
+from bnn.mcmc.kernels import base, langevin_gradient, mala, malt, mams, random_walk
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import (
     LOG_NOISE_SCALE,
     Gaussian,
     HeteroscedasticGaussian,
     RegressionLikelihood,
     StudentT,
 )
-from bnn.network import Network
-from bnn.posterior import Posterior
-from bnn.priors import LOG_PRIOR_SCALE, Prior, learned_scale_shapes, network_prior
-from bnn.progress import Silent
-from bnn.seeding import ChainRandom
+from bnn.model.network import Network
+from bnn.model.posterior import Posterior
+from bnn.model.priors import LOG_PRIOR_SCALE, Prior, learned_scale_shapes, network_prior
 
 FULL = bool(os.environ.get("BNN_CALIBRATE"))
 N_REPLICATIONS = 1000 if FULL else 200
@@ -66,10 +67,8 @@ def make_posterior(model):
     likelihood, learned_scales = MODELS[model]
     network = Network((1, 3, likelihood.n_outputs), activation="tanh", dtype="float64")
     shapes = network.parameter_shapes
-    side = {"family": "normal", "scale": 1.0, "df": 4.0}
-    blocks = network_prior(
-        shapes, weights=side, biases=side, fan_in_scaling=False, learned_scales=learned_scales
-    )
+    side = BlockPriorSettings("normal", 1.0, 4.0)
+    blocks = network_prior(shapes, PriorSettings(side, side, False, learned_scales))
     own = likelihood.parameter_priors
     layout = ParameterLayout(shapes | dict.fromkeys(own, ()) | learned_scale_shapes(shapes, learned_scales))
     x = np.linspace(-2, 2, 10)[:, None]
@@ -114,7 +113,8 @@ def check_calibration(kernel, model, n_replications, monkeypatch):
         target_acceptance=ACCEPTANCE[kernel],
         trajectory_length=None,
         precondition=True,
-        langevin={"learning_rate": 0.01, "noise_scale": 0.1, "langevin_probability": 0.5},
+        langevin=LangevinSettings(0.01, 0.1, 0.5),
+        keep_precision="float64",
     )
     theta = run_chains(posterior, range(n_replications), 23, settings, Silent()).theta
     drawn = np.concatenate([quantities(posterior, theta), _log_density(posterior, theta)[..., None]], axis=-1)

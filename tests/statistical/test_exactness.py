@@ -9,19 +9,26 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bnn.chain import SamplerSettings, run_chains
-from bnn.kernels import langevin_gradient, make_kernel, mala, malt, mams, random_walk
-from bnn.kernels.base import TransitionInfo, Tuning, log_normal_shape, metropolis_hastings, start_with_grad
-from bnn.layout import ParameterLayout
-from bnn.likelihoods import Gaussian
-from bnn.network import Network
-from bnn.posterior import Posterior
-from bnn.priors import BlockPrior, Normal, Prior, network_prior
-from bnn.progress import Silent
-from bnn.seeding import ChainRandom
+from bnn.core.progress import Silent
+from bnn.core.seeding import ChainRandom
+from bnn.core.settings import BlockPriorSettings, LangevinSettings, PriorSettings, SamplerSettings
+from bnn.mcmc.chain import run_chains
+from bnn.mcmc.kernels import langevin_gradient, make_kernel, mala, malt, mams, random_walk
+from bnn.mcmc.kernels.base import (
+    TransitionInfo,
+    Tuning,
+    log_normal_shape,
+    metropolis_hastings,
+    start_with_grad,
+)
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import Gaussian
+from bnn.model.network import Network
+from bnn.model.posterior import Posterior
+from bnn.model.priors import BlockPrior, Normal, Prior, network_prior
 
 KERNELS = ("malt", "mams", "mala", "random_walk", "langevin_gradient")
-LANGEVIN = {"learning_rate": 0.01, "noise_scale": 0.1, "langevin_probability": 0.5}
+LANGEVIN = LangevinSettings(0.01, 0.1, 0.5)
 N_CHAINS = 32
 NOISE = 0.6
 
@@ -33,8 +40,8 @@ def linear_problem():
     y = x @ [0.8, -0.5] + 0.3 + NOISE * rng.standard_normal(15)
     network = Network((2, 1), activation="tanh", dtype="float64")
     layout = ParameterLayout(network.parameter_shapes)
-    side = {"family": "normal", "scale": 1.0, "df": 4.0}
-    blocks = network_prior(network.parameter_shapes, weights=side, biases=side, fan_in_scaling=False)
+    side = BlockPriorSettings("normal", 1.0, 4.0)
+    blocks = network_prior(network.parameter_shapes, PriorSettings(side, side, False, "none"))
     likelihood = Gaussian(noise_scale=NOISE, log_noise_mean=0.0, log_noise_sd=1.0)
     posterior = Posterior(network, likelihood, Prior(layout, blocks), x=x, y=y)
     design = np.column_stack([x, np.ones(15)])
@@ -74,6 +81,7 @@ def check_linear_posterior(kernel):
         trajectory_length=None,
         precondition=True,
         langevin=LANGEVIN,
+        keep_precision="float64",
     )
     theta = run_chains(posterior, range(N_CHAINS), 11, settings, Silent()).theta
     assert_within_four_standard_errors(theta.mean(axis=1), mean)
@@ -154,8 +162,8 @@ def one_unit_posterior(n_chains, rng):
     parameters and data."""
     network = Network((1, 1, 1), activation="tanh", dtype="float64")
     likelihood = Gaussian(noise_scale=None, log_noise_mean=-0.5, log_noise_sd=0.5)
-    side = {"family": "normal", "scale": 1.0, "df": 4.0}
-    blocks = network_prior(network.parameter_shapes, weights=side, biases=side, fan_in_scaling=False)
+    side = BlockPriorSettings("normal", 1.0, 4.0)
+    blocks = network_prior(network.parameter_shapes, PriorSettings(side, side, False, "none"))
     own = likelihood.parameter_priors
     layout = ParameterLayout(network.parameter_shapes | dict.fromkeys(own, ()))
     prior = Prior(layout, blocks | own)
@@ -207,9 +215,7 @@ STEPS = {"malt": 0.2, "mams": 0.2, "mala": 0.05, "random_walk": 0.2, "langevin_g
 
 
 def kernel_by_name(name):
-    return make_kernel(
-        name, langevin={"learning_rate": 0.01, "noise_scale": 0.1, "langevin_probability": 0.7}
-    )
+    return make_kernel(name, langevin=LangevinSettings(0.01, 0.1, 0.7))
 
 
 @pytest.mark.parametrize("name", KERNELS)

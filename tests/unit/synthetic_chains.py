@@ -4,24 +4,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import arviz as az
 import numpy as np
 
-from bnn import inference_data
-from bnn.datasets import Dataset, Task
-from bnn.layout import ParameterLayout
-from bnn.predictive import make_predictor
-from bnn.priors import learned_scale_shapes
-from bnn.storage import write_netcdf
+from bnn.core.settings import BlockPriorSettings, LikelihoodSettings, NetworkSettings, PriorSettings
+from bnn.core.storage import write_netcdf
+from bnn.data.dataset import Dataset, Task
+from bnn.model.layout import ParameterLayout
+from bnn.model.priors import learned_scale_shapes
+from bnn.posterior import inference_data
+from bnn.posterior.arviz_versions import open_posterior
+from bnn.posterior.predictive import make_predictor
 
-NETWORK = {"hidden": [3], "activation": "tanh", "precision": "float64", "engine": "numpy"}
-LIKELIHOOD = {
-    "family": "gaussian",
-    "noise": "sampled",
-    "df": 4.0,
-    "log_noise_mean": -1.0,
-    "log_noise_sd": 1.0,
-}
+NETWORK = NetworkSettings((3,), "tanh", "float64", "numpy")
+LIKELIHOOD = LikelihoodSettings("gaussian", "sampled", 4.0, -1.0, 1.0)
+SIDE = BlockPriorSettings("normal", 1.0, 4.0)
+PRIOR = PriorSettings(SIDE, SIDE, fan_in_scaling=True, learned_scales="none")
 
 
 def make_dataset(
@@ -55,7 +52,7 @@ def make_dataset(
 
 
 def layout_of(
-    dataset: Dataset, likelihood: Mapping[str, Any] = LIKELIHOOD, learned_scales: str = "none"
+    dataset: Dataset, likelihood: LikelihoodSettings = LIKELIHOOD, learned_scales: str = "none"
 ) -> ParameterLayout:
     """Return the layout of theta for the small network."""
     predictor = make_predictor(dataset, network=NETWORK, likelihood=likelihood)
@@ -80,16 +77,16 @@ def combined(
     dataset: Dataset,
     paths: Sequence[Path],
     *,
-    network: Mapping[str, Any] = NETWORK,
-    likelihood: Mapping[str, Any] = LIKELIHOOD,
+    network: NetworkSettings = NETWORK,
+    likelihood: LikelihoodSettings = LIKELIHOOD,
     keep: str = "both",
     seed: int = 0,
-) -> az.InferenceData:
+) -> Any:
     """Combine chain files into a file beside them, and return what is read from it."""
     path = Path(paths[0]).parent / "posterior.nc" if paths else Path("nowhere.nc")
     rng = np.random.default_rng(seed)
     inference_data.combine(path, dataset, paths, network=network, likelihood=likelihood, keep=keep, rng=rng)
-    return inference_data.load(path)
+    return open_posterior(path)
 
 
 def write_chains(
@@ -103,7 +100,7 @@ def write_chains(
     n_records: int = 3,
     n_steps: Sequence[int] | None = None,
 ) -> list[Path]:
-    """Write a chain file for each chain of theta, as `bnn.chain_job.run_job` does.
+    """Write a chain file for each chain of theta, as `bnn.jobs.chain_job.run_job` does.
 
     Parameters
     ----------
@@ -160,6 +157,8 @@ def write_chains(
             "thin": 2,
             "langevin": "{}",
             "adjusted": 1,
+            "engine": "numpy",
+            "precision": "float64",
             "n_gradients": 100,
             "seconds_optimise": 0.5,
             "seconds_explore": 0.0,

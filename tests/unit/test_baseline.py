@@ -1,21 +1,30 @@
 """The frequentist network and the linear reference."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from sklearn.linear_model import LogisticRegression
 
-from bnn import training
-from bnn.baseline import fit_references, linear_predictions, network_predictions, predict
-from bnn.config import load
-from bnn.layout import ParameterLayout
-from bnn.network import Network
-from bnn.posterior import make_network
-from bnn.preparation import prepare
-from bnn.seeding import Stream, chain_rng
-from bnn.training import BaselineSettings, balanced_weights, validation_rows
-from bnn.training import train as train_networks
+from bnn.baselines import training
+from bnn.baselines.reference import (
+    fit_references,
+    linear_predictions,
+    network_predictions,
+    predict,
+    stratified_folds,
+)
+from bnn.baselines.training import balanced_weights, validation_rows
+from bnn.baselines.training import train as train_networks
+from bnn.config.loading import load
+from bnn.core.seeding import Stream, chain_rng
+from bnn.core.settings import BaselineSettings, NetworkSettings, build
+from bnn.data.preparation import prepare
+from bnn.model.layout import ParameterLayout
+from bnn.model.network import Network
+from bnn.model.posterior import make_network
 
 ROOT = Path(__file__).parents[2]
 
@@ -28,7 +37,7 @@ SETTINGS = BaselineSettings(
     validation_size=0.2,
     class_weight="none",
 )
-NETWORK = {"hidden": [8], "activation": "tanh", "precision": "float64", "engine": "numpy"}
+NETWORK = NetworkSettings((8,), "tanh", "float64", "numpy")
 SPLIT = {"method": "random", "test_size": 0.2, "stratify": False, "seed": 42}
 
 
@@ -65,7 +74,7 @@ def test_training_learns_a_curve_that_a_line_cannot():
 
 
 def test_training_stops_when_patience_ends(iris):
-    network = make_network(iris, NETWORK)
+    network = make_network(NETWORK, n_inputs=iris.n_inputs, n_outputs=iris.n_outputs)
     fit = train(
         network,
         iris.x_train,
@@ -79,7 +88,7 @@ def test_training_stops_when_patience_ends(iris):
 
 def test_validation_rows_only_decide_when_to_stop(diabetes):
     """Other targets on the validation rows leave the first training run as it is, epoch by epoch."""
-    network = make_network(diabetes, NETWORK)
+    network = make_network(NETWORK, n_inputs=diabetes.n_inputs, n_outputs=diabetes.n_outputs)
 
     def fitted(y):
         rng = np.random.default_rng(1)
@@ -102,7 +111,7 @@ def loss_on_validation_rows(network, fit, x, y):
 
 
 def test_the_stopped_network_is_that_of_the_best_epoch(diabetes):
-    network = make_network(diabetes, NETWORK)
+    network = make_network(NETWORK, n_inputs=diabetes.n_inputs, n_outputs=diabetes.n_outputs)
     settings = changed(patience=5, learning_rate=0.05)
     rng = np.random.default_rng(0)
     fit = train(network, diabetes.x_train, diabetes.y_train, n_classes=None, settings=settings, rng=rng)
@@ -136,7 +145,7 @@ def test_weights_decay_and_biases_do_not():
     ids=lambda fields: next(iter(fields)),
 )
 def test_every_setting_changes_the_fit(iris, fields):
-    network = make_network(iris, NETWORK)
+    network = make_network(NETWORK, n_inputs=iris.n_inputs, n_outputs=iris.n_outputs)
 
     def theta(settings):
         rng = np.random.default_rng(1)
@@ -195,8 +204,12 @@ def test_iris_reaches_the_notebooks_accuracy():
     dataset = prepare("iris", task="classification", source=settings["source"], split=settings["split"])
     predictions, _ = network_predictions(
         dataset,
-        make_network(dataset, settings["network"]),
-        BaselineSettings(**settings["baseline"]),
+        make_network(
+            build(NetworkSettings, settings["network"]),
+            n_inputs=dataset.n_inputs,
+            n_outputs=dataset.n_outputs,
+        ),
+        build(BaselineSettings, settings["baseline"]),
         [chain_rng(settings["seed"], Stream.BASELINE)],
     )
     assert (predictions["train_probability"][0].argmax(axis=1) == dataset.y_train).mean() >= 0.983
@@ -204,7 +217,7 @@ def test_iris_reaches_the_notebooks_accuracy():
 
 
 def test_regression_is_in_target_units_with_a_noise_scale_from_rows_not_fitted(diabetes):
-    network = make_network(diabetes, NETWORK)
+    network = make_network(NETWORK, n_inputs=diabetes.n_inputs, n_outputs=diabetes.n_outputs)
     predictions, (fit,) = network_predictions(diabetes, network, SETTINGS, [np.random.default_rng(0)])
     y = diabetes.target_mean + diabetes.target_scale * diabetes.y_train
     residual = (predictions["train_mean"][0] - y)[fit.validation_rows]
@@ -225,9 +238,40 @@ def test_linear_reference_is_in_target_units_with_the_noise_of_its_residuals(dia
     assert (probability.argmax(axis=1) == iris.y_test).mean() > 0.9
 
 
+def test_the_linear_reference_weighs_rows_of_rare_classes_more_if_asked(iris):
+    rows = np.concatenate([np.flatnonzero(iris.y_train == k)[:size] for k, size in enumerate((40, 40, 6))])
+    few = dataclasses.replace(
+        iris, x_train=iris.x_train[rows], y_train=iris.y_train[rows], row_train=iris.row_train[rows]
+    )
+    plain, weighted = (
+        linear_predictions(few, class_weight=how)["test_probability"][:, 2].mean()
+        for how in ("none", "balanced")
+    )
+    assert weighted > plain + 0.02
+
+
+def test_a_class_with_one_row_gets_the_penalty_that_scikit_learn_has_by_default(iris):
+    rows = np.concatenate([np.flatnonzero(iris.y_train == k)[:size] for k, size in enumerate((40, 40, 1))])
+    few = dataclasses.replace(
+        iris, x_train=iris.x_train[rows], y_train=iris.y_train[rows], row_train=iris.row_train[rows]
+    )
+    found = linear_predictions(few, class_weight="none")["test_probability"]
+    theirs = LogisticRegression(C=1.0, tol=1e-8, max_iter=10_000).fit(few.x_train, few.y_train)
+    np.testing.assert_allclose(found, theirs.predict_proba(few.x_test), atol=5e-4)
+
+
+def test_classes_share_the_folds_evenly():
+    rng = np.random.default_rng(1)
+    y = rng.permutation(np.repeat([0, 1, 2], [7, 12, 14]))
+    folds = stratified_folds(y, 5)
+    assert np.ptp(np.bincount(folds)) <= 1
+    for label in range(3):
+        assert np.ptp(np.bincount(folds[y == label], minlength=5)) <= 1
+
+
 def test_file_holds_all_references_on_the_same_rows(diabetes, iris):
     for dataset in (diabetes, iris):
-        network = make_network(dataset, NETWORK)
+        network = make_network(NETWORK, n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs)
         variables, attributes = fit_references(dataset, network, changed(max_epochs=3), seed=1, n_members=3)
         is_real = dataset.task == "regression"
         kind = "mean" if is_real else "probability"
@@ -253,7 +297,11 @@ def test_a_network_trained_beside_others_is_what_it_would_be_alone(request, name
     n_classes = 3 if name == "iris" else None
     settings = changed(max_epochs=40, patience=3, learning_rate=0.03)
     options = {"n_classes": n_classes, "settings": settings}
-    x, y, network = dataset.x_train, dataset.y_train, make_network(dataset, NETWORK)
+    x, y, network = (
+        dataset.x_train,
+        dataset.y_train,
+        make_network(NETWORK, n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs),
+    )
     together = train_networks(
         network, x, y, rngs=[chain_rng(5, Stream.ENSEMBLE, i) for i in range(4)], **options
     )
@@ -266,7 +314,7 @@ def test_a_network_trained_beside_others_is_what_it_would_be_alone(request, name
 
 
 def test_the_ensemble_averages_distributions_of_networks_that_differ(iris):
-    network = make_network(iris, NETWORK)
+    network = make_network(NETWORK, n_inputs=iris.n_inputs, n_outputs=iris.n_outputs)
     variables, _ = fit_references(iris, network, changed(max_epochs=20), seed=1, n_members=4)
     members = predict(iris, network, variables["ensemble_theta"][1], iris.x_test)
     assert np.ptp(members, axis=0).max() > 0.01
@@ -284,7 +332,7 @@ def test_the_last_value_of_a_series_is_a_forecast(tmp_path):
     source = {"kind": "csv", "path": str(tmp_path / "a.csv"), "target": "y"}
     series = {"lags": 3, "horizon": 2}
     dataset = prepare("walk", task="timeseries", source=source, split=split, series=series)
-    network = make_network(dataset, NETWORK)
+    network = make_network(NETWORK, n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs)
     variables, _ = fit_references(dataset, network, changed(max_epochs=2), seed=1, n_members=1)
     for part in ("train", "test"):
         dims, mean = variables[f"naive_{part}_mean"]
@@ -296,6 +344,10 @@ def test_the_last_value_of_a_series_is_a_forecast(tmp_path):
 
 def test_no_other_table_has_a_last_value(diabetes):
     variables, _ = fit_references(
-        diabetes, make_network(diabetes, NETWORK), changed(max_epochs=2), seed=1, n_members=1
+        diabetes,
+        make_network(NETWORK, n_inputs=diabetes.n_inputs, n_outputs=diabetes.n_outputs),
+        changed(max_epochs=2),
+        seed=1,
+        n_members=1,
     )
     assert not any(name.startswith("naive") for name in variables)

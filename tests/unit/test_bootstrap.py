@@ -8,7 +8,7 @@ from scipy import stats
 
 from bnn.evaluation import assemble, bootstrap, scores
 from bnn.evaluation.forecasts import mixture_forecast
-from bnn.mixture import GaussianMixture
+from bnn.posterior.mixture import GaussianMixture
 
 
 @pytest.fixture

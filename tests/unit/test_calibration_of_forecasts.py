@@ -4,10 +4,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bnn import metrics
-from bnn.evaluation import assemble, calibration
+from bnn.evaluation import assemble, calibration, metrics
 from bnn.evaluation.forecasts import CURVE_LEVELS, mixture_forecast
-from bnn.mixture import GaussianMixture
+from bnn.posterior.mixture import GaussianMixture
 
 
 def forecast(rng, n, claimed_sd, bias=0.0):

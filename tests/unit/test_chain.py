@@ -1,23 +1,24 @@
 """Adaptation, optimiser, and whole chains: determinism, independence of the batch, what is kept and what is refused."""
 
 import io
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 
-from bnn import adaptation
-from bnn.chain import MOST_STARTS, ChainRun, quiet_overflow, run_chains
-from bnn.chain_state import SamplerSettings
-from bnn.kernels import mala
-from bnn.layout import ParameterLayout
-from bnn.likelihoods import Categorical, Gaussian
-from bnn.network import Network
-from bnn.optimize import adam_step, start_adam
-from bnn.posterior import Posterior
-from bnn.priors import Prior, learned_scale_shapes, network_prior
-from bnn.progress import Progress, Silent
-from bnn.seeding import ChainRandom, Stream, chain_rng
+from bnn.core.progress import Progress, Silent
+from bnn.core.seeding import ChainRandom, Stream, chain_rng
+from bnn.core.settings import BlockPriorSettings, LangevinSettings, PriorSettings, SamplerSettings
+from bnn.mcmc import adaptation
+from bnn.mcmc.chain import MOST_STARTS, ChainRun, quiet_overflow, run_chains
+from bnn.mcmc.kernels import mala
+from bnn.model.adam import adam_step, start_adam
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import Categorical, Gaussian
+from bnn.model.network import Network
+from bnn.model.posterior import Posterior
+from bnn.model.priors import Prior, learned_scale_shapes, network_prior
 
 SETTINGS = SamplerSettings(
     kernel="mala",
@@ -31,12 +32,13 @@ SETTINGS = SamplerSettings(
     target_acceptance=None,
     trajectory_length=None,
     precondition=True,
-    langevin={"learning_rate": 0.01, "noise_scale": 0.05, "langevin_probability": 0.5},
+    langevin=LangevinSettings(0.01, 0.05, 0.5),
+    keep_precision="float64",
 )
 
 
 def changed(**fields):
-    return SamplerSettings(**{**SETTINGS.__dict__, **fields})
+    return replace(SETTINGS, **fields)
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +46,8 @@ def posterior():
     rng = np.random.default_rng(0)
     network = Network((3, 6, 3), activation="tanh", dtype="float64")
     layout = ParameterLayout(network.parameter_shapes)
-    side = {"family": "normal", "scale": 1.0, "df": 4.0}
-    prior = Prior(layout, network_prior(layout.shapes, weights=side, biases=side, fan_in_scaling=True))
+    side = BlockPriorSettings("normal", 1.0, 4.0)
+    prior = Prior(layout, network_prior(layout.shapes, PriorSettings(side, side, True, "none")))
     x = rng.standard_normal((40, 3))
     return Posterior(network, Categorical(3), prior, x=x, y=(x[:, 0] > 0).astype(int) + (x[:, 1] > 0.5))
 
@@ -75,11 +77,9 @@ def test_chain_three_alone_equals_chain_three_of_four_with_many_learned_scales(l
     """Sums over thirty scales must be made in one order, however many chains there are."""
     rng = np.random.default_rng(0)
     network = Network((30, 4, 1), activation="tanh", dtype="float64")
-    side = {"family": "normal", "scale": 1.0, "df": 4.0}
+    side = BlockPriorSettings("normal", 1.0, 4.0)
     shapes = network.parameter_shapes
-    blocks = network_prior(
-        shapes, weights=side, biases=side, fan_in_scaling=True, learned_scales=learned_scales
-    )
+    blocks = network_prior(shapes, PriorSettings(side, side, True, learned_scales))
     likelihood = Gaussian(noise_scale=0.5, log_noise_mean=0.0, log_noise_sd=1.0)
     prior = Prior(ParameterLayout(shapes | learned_scale_shapes(shapes, learned_scales)), blocks)
     x = rng.standard_normal((20, 30))
@@ -125,7 +125,8 @@ def test_every_setting_changes_the_draws(posterior, fields):
 @pytest.mark.parametrize("name", ["learning_rate", "noise_scale", "langevin_probability"])
 def test_every_langevin_setting_changes_the_draws(posterior, name):
     base = changed(kernel="langevin_gradient")
-    other = changed(kernel="langevin_gradient", langevin={**base.langevin, name: 0.9 * base.langevin[name]})
+    langevin = replace(base.langevin, **{name: 0.9 * getattr(base.langevin, name)})
+    other = changed(kernel="langevin_gradient", langevin=langevin)
     runs = [run_chains(posterior, [0], 5, settings, Silent()).theta for settings in (base, other)]
     assert not np.array_equal(runs[0], runs[1])
 
@@ -400,7 +401,7 @@ def test_progress_writes_few_lines_and_ends_with_the_last_step():
 
 def test_the_first_step_does_not_count_for_the_time_that_is_left(monkeypatch):
     now = [0.0]
-    monkeypatch.setattr("bnn.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("bnn.core.progress.time.monotonic", lambda: now[0])
     log = io.StringIO()
     progress = Progress("toy", 1000, log=log)
     now[0] = 60.0  # a compiler, say

@@ -14,51 +14,65 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnn import chain_job, checkpoint, storage
-from bnn.chain import run_chains
-from bnn.chain_job import ChainJob, run_job
-from bnn.chain_state import RunState
-from bnn.checkpoint import CheckpointError, read_checkpoint
-from bnn.job import Interrupted, Interruption
-from bnn.layout import ParameterLayout
-from bnn.locks import exclusive_lock
-from bnn.posterior import make_posterior
-from bnn.progress import Progress, Silent
-from bnn.storage import read_netcdf
+from bnn.core import storage
+from bnn.core.progress import Progress, Silent
+from bnn.core.settings import (
+    BlockPriorSettings,
+    ChainSettings,
+    LangevinSettings,
+    PriorSettings,
+    SamplerSettings,
+)
+from bnn.core.storage import read_netcdf
+from bnn.jobs import chain_job, checkpoint
+from bnn.jobs.chain_job import ChainJob, run_job
+from bnn.jobs.checkpoint import CheckpointError, read_checkpoint
+from bnn.jobs.identity import EARLIER, sampled_again, state_folder
+from bnn.jobs.interruption import Interrupted, Interruption
+from bnn.jobs.locks import exclusive_lock
+from bnn.mcmc import SAMPLER_VERSION
+from bnn.mcmc.chain import run_chains
+from bnn.mcmc.chain_state import RunState
+from bnn.model.layout import ParameterLayout
+from bnn.model.posterior import make_posterior
 from tests.unit.synthetic_chains import LIKELIHOOD, NETWORK, make_dataset
 
 DATASET = make_dataset("regression")
-SIDE = {"family": "normal", "scale": 1.0, "df": 4.0}
-PRIOR = {"weights": SIDE, "biases": SIDE, "fan_in_scaling": True, "learned_scales": "none"}
-SAMPLER: dict[str, Any] = {
-    "kernel": "malt",
-    "warmup": 12,
-    "draws": 6,
-    "thin": 2,
-    "init": "optimised",
-    "optimise_steps": 3,
-    "optimise_learning_rate": 0.02,
-    "explore": 4,
-    "target_acceptance": None,
-    "trajectory_length": None,
-    "precondition": True,
-    "langevin": {"learning_rate": 0.01, "noise_scale": 0.05, "langevin_probability": 0.5},
-    "keep_precision": "float64",
-}
+SIDE = BlockPriorSettings("normal", 1.0, 4.0)
+PRIOR = PriorSettings(SIDE, SIDE, fan_in_scaling=True, learned_scales="none")
+SAMPLER = SamplerSettings(
+    kernel="malt",
+    warmup=12,
+    draws=6,
+    thin=2,
+    init="optimised",
+    optimise_steps=3,
+    optimise_learning_rate=0.02,
+    explore=4,
+    target_acceptance=None,
+    trajectory_length=None,
+    precondition=True,
+    langevin=LangevinSettings(0.01, 0.05, 0.5),
+    keep_precision="float64",
+)
 KERNELS = ["malt", "mams", "microcanonical", "mala", "random_walk", "langevin_gradient"]
 
 
 def make_job(
     folder: Path, *, chains: tuple[int, ...] = (1, 3), every: float = 1e9, **sampler: Any
 ) -> ChainJob:
-    settings = {
-        "seed": 5,
-        "network": NETWORK,
-        "prior": PRIOR,
-        "likelihood": LIKELIHOOD,
-        "sampler": SAMPLER | sampler,
-    }
-    return ChainJob(DATASET, chains, settings, "code", folder / "chain.nc", folder / "chain.state", every)
+    settings = ChainSettings(NETWORK, PRIOR, LIKELIHOOD, seed=5, sampler=replace(SAMPLER, **sampler))
+    return ChainJob(
+        DATASET.name,
+        DATASET.x_train,
+        DATASET.y_train,
+        DATASET.n_classes,
+        chains,
+        settings,
+        folder / "chain.nc",
+        folder / "chain.state",
+        every,
+    )
 
 
 def run(job: ChainJob, interruption: Interruption | None = None) -> None:
@@ -105,7 +119,14 @@ def eager(monkeypatch):
 def test_a_job_writes_the_draws_of_its_chains_and_all_that_is_needed(tmp_path):
     job = make_job(tmp_path, kernel="auto")
     run(job)
-    posterior = make_posterior(DATASET, network=NETWORK, prior=PRIOR, likelihood=LIKELIHOOD)
+    posterior = make_posterior(
+        DATASET.x_train,
+        DATASET.y_train,
+        n_classes=DATASET.n_classes,
+        network=NETWORK,
+        prior=PRIOR,
+        likelihood=LIKELIHOOD,
+    )
     expected = run_chains(posterior, (1, 3), 5, job.sampler, Silent())
     variables, attributes = read_netcdf(job.path)
     for name in ("theta", "log_density", "acceptance_rate"):
@@ -201,7 +222,14 @@ def test_draws_in_single_precision_are_the_draws_rounded(tmp_path):
 @lru_cache
 def n_evaluations() -> int:
     """Return how often an undisturbed run evaluates the density."""
-    posterior = make_posterior(DATASET, network=NETWORK, prior=PRIOR, likelihood=LIKELIHOOD)
+    posterior = make_posterior(
+        DATASET.x_train,
+        DATASET.y_train,
+        n_classes=DATASET.n_classes,
+        network=NETWORK,
+        prior=PRIOR,
+        likelihood=LIKELIHOOD,
+    )
     return run_chains(posterior, (1, 3), 5, make_job(Path()).sampler, Silent()).n_gradients
 
 
@@ -215,23 +243,30 @@ def half_done(folder: Path) -> ChainJob:
     return job
 
 
-def changed_dataset():
-    x = DATASET.x_train.copy()
+def other_data(job: ChainJob) -> ChainJob:
+    x = job.x.copy()
     x[0, 0] += 1e-9
-    return replace(DATASET, x_train=x)
+    return replace(job, x=x)
 
 
 @pytest.mark.parametrize(
-    ("change", "part"),
+    ("change", "version", "part"),
     [
-        (lambda job: replace(job, code="other"), "another code"),
-        (lambda job: replace(job, dataset=changed_dataset()), "another data"),
-        (lambda job: replace(job, settings=job.settings | {"seed": 6}), "another config"),
-        (lambda job: replace(make_job(job.path.parent, thin=3), code="o"), "another code and another config"),
+        (lambda job: job, SAMPLER_VERSION + 1, "another sampler version"),
+        (other_data, SAMPLER_VERSION, "another data"),
+        (lambda job: replace(job, settings=replace(job.settings, seed=6)), SAMPLER_VERSION, "another config"),
+        (
+            lambda job: make_job(job.path.parent, thin=3),
+            SAMPLER_VERSION + 1,
+            "another config and another sampler version",
+        ),
     ],
 )
-def test_a_checkpoint_of_something_else_is_refused_and_set_aside(tmp_path, eager, capsys, change, part):
+def test_a_checkpoint_of_something_else_is_refused_and_set_aside(
+    tmp_path, eager, capsys, monkeypatch, change, version, part
+):
     other = change(half_done(tmp_path / "job"))
+    monkeypatch.setattr(chain_job, "SAMPLER_VERSION", version)
     run(other)
     said = capsys.readouterr().out
     assert f"is refused, because it was made with {part}" in said
@@ -247,13 +282,46 @@ def test_a_checkpoint_of_something_else_is_refused_and_set_aside(tmp_path, eager
     assert_same_draws(other, fresh)
 
 
-def test_what_was_set_aside_before_stays(tmp_path, eager, capsys):
+def test_what_was_set_aside_before_stays(tmp_path, eager, capsys, monkeypatch):
     job = half_done(tmp_path / "job")
     (job.folder / "checkpoint.refused").write_text("an earlier one")
-    run(replace(job, code="other"))
+    monkeypatch.setattr(chain_job, "SAMPLER_VERSION", SAMPLER_VERSION + 1)
+    run(job)
     assert "it now ends in .refused-2" in capsys.readouterr().out
     assert (job.folder / "checkpoint.refused").read_text() == "an earlier one"
     assert {"checkpoint.refused-2", "draws.refused-2"} <= {path.name for path in job.folder.iterdir()}
+
+
+def test_a_finished_job_that_is_run_again_samples_nothing(tmp_path, monkeypatch):
+    job = make_job(tmp_path)
+    run(job)
+    once = job.path.rename(tmp_path / "once.nc")  # Snakemake deletes what it makes again
+
+    def step(self):
+        raise AssertionError("a step is made")
+
+    monkeypatch.setattr(chain_job.ChainRun, "step", step)
+    run(job)
+    assert_same_draws(job, replace(job, path=once))
+
+
+def test_the_run_says_which_chains_are_sampled_again(tmp_path, eager, monkeypatch):
+    """Those that another version of the sampler drew, and those of the time before there were versions."""
+    files = []
+    for chain in (0, 1, 2):
+        path = tmp_path / f"chain_{chain}.nc"
+        job = replace(make_job(tmp_path, chains=(chain,)), path=path, folder=state_folder(path))
+        monkeypatch.setattr(chain_job, "SAMPLER_VERSION", SAMPLER_VERSION + (chain == 1))
+        run(job)
+        files.append(path)
+    assert sampled_again("toy", [files[0], tmp_path / "chain_9.nc"]) == ""
+    old = state_folder(files[2]) / "checkpoint"
+    old.write_bytes(old.read_bytes().replace(b"bnn checkpoint 2", b"bnn checkpoint 1", 1))
+    said = sampled_again("toy", files)
+    assert said.startswith("toy: ") and "\n" not in said
+    assert f"1 (drawn by version {SAMPLER_VERSION + 1}); 2 (drawn before" in said and " 0 (" not in said
+    with pytest.raises(CheckpointError, match=EARLIER):
+        read_checkpoint(old, RunState, job.identity)
 
 
 def truncate(path: Path, n_bytes: int) -> None:

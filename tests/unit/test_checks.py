@@ -3,24 +3,24 @@
 import dataclasses
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from bnn.baseline import fit_references
-from bnn.checks import novelty, statistics
+from bnn.baselines.reference import fit_references
+from bnn.checks import out_of_distribution, statistics
 from bnn.checks.assemble import check, flags, save
 from bnn.checks.sensitivity import prior_sensitivity
-from bnn.network import Network
-from bnn.posterior import make_network, make_prior
-from bnn.predictive import make_predictor
-from bnn.storage import read_json, read_netcdf, write_netcdf
-from bnn.training import BaselineSettings
+from bnn.core.settings import BaselineSettings, BlockPriorSettings, ModelSettings, PriorSettings
+from bnn.core.storage import read_json, read_netcdf
+from bnn.model.network import Network
+from bnn.model.posterior import make_network, make_prior
+from bnn.posterior.predictive import make_predictor
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
     NETWORK,
@@ -32,19 +32,9 @@ from tests.unit.synthetic_chains import (
 )
 
 ROOT = Path(__file__).parents[2]
-PRIOR: dict[str, Any] = {
-    "weights": {"family": "normal", "scale": 1.0, "df": 4.0},
-    "biases": {"family": "normal", "scale": 1.0, "df": 4.0},
-    "fan_in_scaling": False,
-    "learned_scales": "none",
-}
-SETTINGS = {
-    "seed": 3,
-    "network": NETWORK,
-    "prior": PRIOR,
-    "likelihood": LIKELIHOOD,
-    "evaluation": {"prior_factors": [0.5, 0.95], "sensitivity_rerun": False},
-}
+SIDE = BlockPriorSettings("normal", 1.0, 4.0)
+PRIOR = PriorSettings(SIDE, SIDE, fan_in_scaling=False, learned_scales="none")
+SETTINGS = ModelSettings(NETWORK, PRIOR, LIKELIHOOD)
 TRAINING = BaselineSettings(
     learning_rate=0.02,
     weight_decay=1e-4,
@@ -64,9 +54,15 @@ def test_what_is_in_the_files(tmp_path, task):
     dataset = make_dataset(task, n_train=30, n_test=12)
     paths = write_chains(tmp_path, independent_theta(dataset, n_chains=2, n_draws=60), layout_of(dataset))
     idata = combined(dataset, paths)
-    variables, _ = fit_references(dataset, make_network(dataset, NETWORK), TRAINING, seed=1, n_members=2)
+    variables, _ = fit_references(
+        dataset,
+        make_network(NETWORK, n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs),
+        TRAINING,
+        seed=1,
+        n_members=2,
+    )
     references = {name: values for name, (_, values) in variables.items()}
-    summary, arrays = check(idata, dataset, references, SETTINGS, reruns={})
+    summary, arrays = check(idata, dataset, references, SETTINGS, seed=3, prior_factors=(0.5, 0.95))
     save(summary, arrays, json_path=tmp_path / "checks.json", netcdf_path=tmp_path / "checks.nc")
     found, stored = read_json(tmp_path / "checks.json"), read_netcdf(tmp_path / "checks.nc")[0]
     documented = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
@@ -97,7 +93,7 @@ def test_what_is_in_the_files(tmp_path, task):
             np.abs(dataset.target_mean + dataset.target_scale * dataset.y_train - mean) / noise[..., None]
         )
         assert named[0]["row"] == dataset.row_train[residual.mean(axis=(0, 1)).argmax()]
-    again, _ = check(idata, dataset, references, SETTINGS, reruns={})
+    again, _ = check(idata, dataset, references, SETTINGS, seed=3, prior_factors=(0.5, 0.95))
     assert json.dumps(again) == json.dumps(summary), "the same seed gives the same checks"
 
 
@@ -187,8 +183,8 @@ def test_prior_checks_of_a_linear_network_are_those_of_its_prior():
         feature_mean=dataset.feature_mean[:1],
         feature_scale=dataset.feature_scale[:1],
     )
-    predictor = make_predictor(dataset, network=NETWORK | {"hidden": []}, likelihood=LIKELIHOOD)
-    wide = PRIOR | {"weights": PRIOR["weights"] | {"scale": 3.0}}
+    predictor = make_predictor(dataset, network=replace(NETWORK, hidden=()), likelihood=LIKELIHOOD)
+    wide = replace(PRIOR, weights=replace(SIDE, scale=3.0))
     prior = make_prior(predictor.network, predictor.likelihood, wide)
     spread, mean, *_ = statistics.prior_checks(prior, predictor, dataset, np.random.default_rng(0))
     expected = 3.0 * math.sqrt(2 / math.pi) * dataset.target_scale * dataset.x_train.std()
@@ -206,7 +202,7 @@ def test_a_wider_prior_is_surer_of_classes():
     predictor = make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
     confidence = []
     for scale in (0.3, 3.0):
-        own = PRIOR | {"weights": PRIOR["weights"] | {"scale": scale}}
+        own = replace(PRIOR, weights=replace(SIDE, scale=scale))
         prior = make_prior(predictor.network, predictor.likelihood, own)
         checks = statistics.prior_checks(prior, predictor, dataset, np.random.default_rng(0))
         assert [item.name for item in checks] == [
@@ -243,8 +239,8 @@ def test_extreme_p_values_and_a_large_share_of_bad_k_are_raised():
 
 
 NOISE = 0.5
-KNOWN_NOISE = LIKELIHOOD | {"noise": NOISE}
-LINEAR = NETWORK | {"hidden": []}
+KNOWN_NOISE = replace(LIKELIHOOD, noise=NOISE)
+LINEAR = replace(NETWORK, hidden=())
 
 
 def exact_posterior(dataset, factor):
@@ -276,21 +272,15 @@ def linear_run(tmp_path_factory):
     predictor = make_predictor(dataset, network=LINEAR, likelihood=KNOWN_NOISE)
     paths = write_chains(folder, exact_draws(dataset, 1.0, 4000, 0), predictor.layout)
     idata = combined(dataset, paths, network=LINEAR, likelihood=KNOWN_NOISE)
-    rerun = folder / "rerun.nc"
-    theta = exact_draws(dataset, 3.0, 4000, 1)
-    attributes = {"dataset": "toy", "layout": predictor.layout.to_json()}
-    write_netcdf(rerun, {"theta": (("chain", "draw", "param"), theta)}, attributes)
-    return dataset, idata, predictor, str(rerun)
+    return dataset, idata, predictor
 
 
-def test_reweighted_and_rerun_scores_are_the_exact_ones_of_a_conjugate_model(linear_run):
-    dataset, idata, predictor, rerun = linear_run
-    found = prior_sensitivity(
-        idata, dataset, predictor, prior=PRIOR, factors=(0.8, 1.25, 3.0), reruns={3.0: [rerun]}
-    )
+def test_reweighted_scores_are_the_exact_ones_of_a_conjugate_model(linear_run):
+    dataset, idata, predictor = linear_run
+    found = prior_sensitivity(idata, dataset, predictor, prior=PRIOR, factors=(0.8, 1.25))
     entries = {entry["factor"]: entry for entry in found["factors"]}
     methods = {factor: entry["method"] for factor, entry in entries.items()}
-    assert methods == {0.8: "reweighted", 1.0: "as run", 1.25: "reweighted", 3.0: "rerun"}
+    assert methods == {0.8: "reweighted", 1.0: "as run", 1.25: "reweighted"}
     exact = {factor: exact_scores(dataset, factor) for factor in entries}
     assert exact[0.8][0] - exact[1.25][0] > 0.01 or exact[1.25][0] - exact[0.8][0] > 0.01, (
         "the prior hardly matters: the test shows nothing"
@@ -308,23 +298,18 @@ def test_reweighted_and_rerun_scores_are_the_exact_ones_of_a_conjugate_model(lin
 
 
 def test_a_prior_far_away_needs_a_rerun_and_has_no_scores(linear_run):
-    dataset, idata, predictor, _ = linear_run
-    found = prior_sensitivity(idata, dataset, predictor, prior=PRIOR, factors=(0.05,), reruns={})
+    dataset, idata, predictor = linear_run
+    found = prior_sensitivity(idata, dataset, predictor, prior=PRIOR, factors=(0.05,))
     entry = found["factors"][0]
     assert (entry["factor"], entry["method"]) == (0.05, "needs a rerun")
     assert entry["pareto_k"] > 0.7 and entry["nll"] is entry["ess"] is entry["headline"] is None
 
 
-def test_chains_of_something_else_are_refused(linear_run, tmp_path):
-    dataset, idata, predictor, _ = linear_run
-    path = tmp_path / "other.nc"
-    attributes = {"dataset": "other", "layout": predictor.layout.to_json()}
-    write_netcdf(path, {"theta": (("chain", "draw", "param"), np.zeros((1, 5, 3)))}, attributes)
-    with pytest.raises(ValueError, match="chains of another dataset or network"):
-        prior_sensitivity(idata, dataset, predictor, prior=PRIOR, factors=(2.0,), reruns={2.0: [str(path)]})
-    learned = PRIOR | {"learned_scales": "layer"}
+def test_draws_of_another_prior_are_refused(linear_run):
+    dataset, idata, predictor = linear_run
+    learned = replace(PRIOR, learned_scales="layer")
     with pytest.raises(ValueError, match="sample again"):
-        prior_sensitivity(idata, dataset, predictor, prior=learned, factors=(2.0,), reruns={})
+        prior_sensitivity(idata, dataset, predictor, prior=learned, factors=(2.0,))
 
 
 # --- Inputs unlike the training rows
@@ -333,8 +318,8 @@ def test_chains_of_something_else_are_refused(linear_run, tmp_path):
 def test_auroc_is_that_of_scikit_learn_and_its_error_that_of_the_formula():
     rng = np.random.default_rng(7)
     inside, outside = np.round(rng.normal(0, 1, 150), 1), np.round(rng.normal(0.7, 1, 200), 1)
-    weights = [np.concatenate(list(novelty.row_weights(n, 2000, rng))) for n in (150, 200)]
-    value, drawn = novelty.auroc(inside, outside, *weights)
+    weights = [np.concatenate(list(out_of_distribution.row_weights(n, 2000, rng))) for n in (150, 200)]
+    value, drawn = out_of_distribution.told_apart(inside, outside, *weights)
     label, score = np.repeat([0, 1], [150, 200]), np.concatenate([inside, outside])
     assert value == pytest.approx(roc_auc_score(label, score))
     counts = [np.round(w[3] * w.shape[1]).astype(int) for w in weights]
@@ -344,20 +329,27 @@ def test_auroc_is_that_of_scikit_learn_and_its_error_that_of_the_formula():
     wins = 0.5 * (outside > inside[:, None]) + 0.5 * (outside >= inside[:, None])
     error = math.sqrt(wins.mean(axis=1).var(ddof=1) / 150 + wins.mean(axis=0).var(ddof=1) / 200)
     assert drawn.std() == pytest.approx(error, rel=0.1)
-    assert novelty.auroc(np.ones(4), np.ones(5), np.ones((1, 4)) / 4, np.ones((1, 5)) / 5)[0] == 0.5
+
+
+@pytest.mark.parametrize(("shift", "expected"), [(0.0, 0.5), (3.0, 1.0), (-3.0, 0.0)])
+def test_an_auroc_that_no_row_changes_has_no_spread(shift, expected):
+    rng = np.random.default_rng(8)
+    weights = [np.concatenate(list(out_of_distribution.row_weights(n, 500, rng))) for n in (130, 170)]
+    value, drawn = out_of_distribution.told_apart(np.ones(130), np.ones(170) + shift, *weights)
+    assert value == expected and np.ptp(drawn) == 0
 
 
 def test_strange_inputs_are_as_strange_as_they_say():
     dataset = make_dataset("regression", n_train=40, n_test=25)
-    inside, noised, shifted, uniform = novelty.make_inputs(dataset, np.random.default_rng(0))
+    inside, noised, shifted, uniform = out_of_distribution.make_inputs(dataset, np.random.default_rng(0))
     assert np.array_equal(inside.x, dataset.x_test)
     copies = np.tile(dataset.x_test, (8, 1))
     assert noised.x.shape == uniform.x.shape == copies.shape == (200, 2)
-    assert (noised.x - copies).std() == pytest.approx(novelty.NOISE_SD, rel=0.15)
+    assert (noised.x - copies).std() == pytest.approx(out_of_distribution.NOISE_SD, rel=0.15)
     assert noised.row is not None and np.array_equal(dataset.x_test[noised.row], copies)
     assert shifted.row is not None and shifted.y is not None
-    moved = (shifted.x - dataset.x_test[shifted.row]).reshape(novelty.N_DIRECTIONS, 10, 2)
-    assert np.allclose(np.abs(moved), novelty.SHIFT)
+    moved = (shifted.x - dataset.x_test[shifted.row]).reshape(out_of_distribution.N_DIRECTIONS, 10, 2)
+    assert np.allclose(np.abs(moved), out_of_distribution.SHIFT)
     assert np.allclose(moved, moved[:, :1]), "the rows of a direction alike"
     assert len(np.unique(np.sign(moved[:, 0]), axis=0)) == 4, "every direction there is"
     assert np.array_equal(dataset.y_test[shifted.row], shifted.y)
@@ -368,8 +360,8 @@ def test_strange_inputs_are_as_strange_as_they_say():
     assert ((uniform.x < low) | (uniform.x > high)).any(axis=1).mean() > 0.7
     assert uniform.y is None and noised.y is not None and len(noised.y) == 200
     many = make_dataset("regression", n_train=20, n_test=500)
-    assert [len(kind.x) for kind in novelty.make_inputs(many, np.random.default_rng(0))] == [
-        novelty.MAX_ROWS
+    assert [len(kind.x) for kind in out_of_distribution.make_inputs(many, np.random.default_rng(0))] == [
+        out_of_distribution.MAX_ROWS
     ] * 4
 
 
@@ -380,16 +372,16 @@ def test_the_error_of_shifted_inputs_holds_other_directions_and_other_rows():
         rng = np.random.default_rng(seed)
         dataset = make_dataset("regression", n_train=20, n_test=200)
         dataset = dataclasses.replace(dataset, x_test=rng.standard_normal((200, 2)))
-        inside, _, shifted, _ = novelty.make_inputs(dataset, rng)
-        weights = np.concatenate(list(novelty.row_weights(200, 200, rng)))
-        outside = novelty.strange_weights(shifted, weights, rng)
+        inside, _, shifted, _ = out_of_distribution.make_inputs(dataset, rng)
+        weights = np.concatenate(list(out_of_distribution.row_weights(200, 200, rng)))
+        outside = out_of_distribution.strange_weights(shifted, weights, rng)
         assert np.allclose(outside.sum(axis=1), 1)
-        value, drawn = novelty.auroc(inside.x[:, 0], shifted.x[:, 0], weights, outside)
+        value, drawn = out_of_distribution.told_apart(inside.x[:, 0], shifted.x[:, 0], weights, outside)
         found.append(value)
         errors.append(drawn.std(ddof=1))
     # Both directions of the feature are as likely: the standard error is that of a share of 40 coins.
     assert np.mean(errors) == pytest.approx(np.std(found, ddof=1), rel=0.35)
-    assert np.mean(errors) == pytest.approx(0.5 / math.sqrt(novelty.N_DIRECTIONS), rel=0.35)
+    assert np.mean(errors) == pytest.approx(0.5 / math.sqrt(out_of_distribution.N_DIRECTIONS), rel=0.35)
 
 
 @pytest.fixture(scope="module")
@@ -423,7 +415,7 @@ def toy_networks():
 
 def test_models_whose_draws_disagree_outside_know_it_and_one_of_constant_noise_does_not(toy_networks):
     dataset, predictor, theta, network, references = toy_networks
-    summary, scores = novelty.out_of_distribution(
+    summary, scores = out_of_distribution.out_of_distribution(
         dataset, predictor, theta, network, references, np.random.default_rng(0)
     )
     assert summary["score"] == "predictive standard deviation"
@@ -448,7 +440,7 @@ def test_models_whose_draws_disagree_outside_know_it_and_one_of_constant_noise_d
 
 def test_hole_is_the_middle_of_the_widest_gap_in_original_units(toy_networks):
     dataset, predictor, theta, network, references = toy_networks
-    found = novelty.hole(dataset, predictor, theta, network, references, np.random.default_rng(0))
+    found = out_of_distribution.hole(dataset, predictor, theta, network, references, np.random.default_rng(0))
     assert found is not None
     x = np.sort(dataset.x_train[:, 0])
     gap = int(np.argmax(np.diff(x)))
@@ -462,5 +454,8 @@ def test_hole_is_the_middle_of_the_widest_gap_in_original_units(toy_networks):
     assert models["bnn"]["ratio"] < 0.8 and models["ensemble"]["ratio"] < 1.0
     for task in ("classification", "regression"):
         assert (
-            novelty.hole(make_dataset(task), predictor, theta, network, {}, np.random.default_rng(0)) is None
+            out_of_distribution.hole(
+                make_dataset(task), predictor, theta, network, {}, np.random.default_rng(0)
+            )
+            is None
         )

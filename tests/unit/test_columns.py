@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnn.column import Column
-from bnn.columns import Encoding, fit, make_transformer, plain
-from bnn.csv_files import read_columns
-from bnn.datasets import Dataset
-from bnn.faults import DataError
-from bnn.preparation import prepare
-from bnn.tidy import as_texts, check, tidy
+from bnn.core.errors import DataError
+from bnn.data.cells import as_texts, check, tidy
+from bnn.data.column_encoding import Column
+from bnn.data.csv_files import read_columns
+from bnn.data.dataset import Dataset
+from bnn.data.encoding import Encoding, fit, make_transformer, plain
+from bnn.data.preparation import prepare
 
 N = 400
 
@@ -100,7 +100,7 @@ def test_what_is_learned_comes_from_the_rows_named() -> None:
 
 def test_blocks_of_columns_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = fit(mixed(), missing="impute", min_frequency=10)
-    monkeypatch.setattr("bnn.columns._BLOCK_CELLS", 2 * N)
+    monkeypatch.setattr("bnn.data.encoding._BLOCK_CELLS", 2 * N)
     parts = fit(mixed(), missing="impute", min_frequency=10)
     assert whole.columns == parts.columns
     assert np.array_equal(whole.mean, parts.mean) and np.array_equal(whole.scale, parts.scale)

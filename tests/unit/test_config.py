@@ -4,6 +4,7 @@ import copy
 import json
 import subprocess
 import sys
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any, get_args
 
@@ -11,9 +12,10 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from bnn.config import RESERVED_NAMES, ConfigError, check_files, load, merge, runs
-from bnn.config_model import Sampler, Settings, Split
-from bnn.kernels import make_kernel
+from bnn.config.loading import RESERVED_NAMES, ConfigError, check_files, load, merge, runs
+from bnn.config.model import Sampler, Settings, Split
+from bnn.core import settings
+from bnn.mcmc.kernels import make_kernel
 
 ROOT = Path(__file__).parents[2]
 IRIS = {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}}
@@ -128,7 +130,7 @@ def test_sections_become_plain_data() -> None:
     dataset = load(with_gap(network={"hidden": [4, 2]}, likelihood={"noise": 0.5})).datasets["gap"]
     plain = dataset.model_dump()
     assert json.loads(json.dumps(plain)) == plain
-    expected = {"hidden": [4, 2], "activation": "tanh", "precision": "float64", "engine": "numpy"}
+    expected = {"hidden": [4, 2], "activation": "tanh", "precision": "auto", "engine": "auto"}
     assert plain["network"] == expected
     assert plain["likelihood"]["noise"] == 0.5
     assert plain["source"] == {"kind": "synthetic", "name": "gap", "n": 60, "noise": 0.3, "seed": 0}
@@ -203,7 +205,7 @@ def test_missing_files_are_all_reported(tmp_path: Path, monkeypatch: pytest.Monk
 
 def test_importing_the_config_is_light() -> None:
     code = (
-        "import sys, bnn.config\n"
+        "import sys, bnn.config.loading\n"
         "print(sorted({'numpy', 'pandas', 'sklearn', 'scipy', 'arviz', 'matplotlib'} & set(sys.modules)))\n"
     )
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -242,7 +244,9 @@ def test_shared_keys_without_effect_do_not_change_a_dataset() -> None:
 def test_a_shared_trajectory_length_is_idle_for_exactly_the_kernels_that_take_one_step() -> None:
     for name in get_args(Sampler.model_fields["kernel"].annotation):
         shared = {"sampler": {"kernel": name, "trajectory_length": 2.0}}
-        kernel = make_kernel(name, langevin=Settings().sampler.langevin.model_dump())
+        kernel = make_kernel(
+            name, langevin=settings.build(settings.LangevinSettings, Settings().sampler.langevin.model_dump())
+        )
         # The unadjusted kernel steps singly too, but forgets its direction over a length.
         used = kernel.has_trajectories or not kernel.adjusted
         kept = load({**shared, **with_gap()}).datasets["gap"].sampler.trajectory_length
@@ -288,3 +292,19 @@ def test_factors_of_the_prior_are_positive_different_and_not_one(factors: list[f
     with pytest.raises(ConfigError, match=r"datasets.iris.evaluation"):
         load(with_iris(evaluation={"prior_factors": factors}))
     assert load(with_iris(evaluation={"prior_factors": []})).datasets["iris"].evaluation.prior_factors == ()
+
+
+def test_settings_have_the_fields_of_the_models_that_build_them() -> None:
+    """One dataclass of `core` for each model of the config; other keys are for the workflow alone."""
+    dataset = load(with_gap()).datasets["gap"].model_dump(mode="json")
+    for section, kind, beside in (
+        ("network", settings.NetworkSettings, set()),
+        ("prior", settings.PriorSettings, set()),
+        ("likelihood", settings.LikelihoodSettings, set()),
+        ("baseline", settings.BaselineSettings, set()),
+        ("sampler", settings.SamplerSettings, {"chains", "chains_per_job", "checkpoint_seconds", "keep"}),
+    ):
+        built: Any = settings.build(kind, dataset[section])
+        assert {field.name for field in fields(built)} == dataset[section].keys() - beside, section
+        plain = json.loads(json.dumps(asdict(built)))
+        assert plain == {name: dataset[section][name] for name in plain}, section

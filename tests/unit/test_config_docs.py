@@ -11,10 +11,10 @@ import pytest
 import yaml
 from pydantic import BaseModel
 
-from bnn import config_docs
-from bnn.config import Config, ConfigError, check_files, load
-from bnn.config_errors import resolve
-from bnn.config_model import DatasetSettings, Settings
+from bnn.config import docs as config_docs
+from bnn.config.errors import resolve
+from bnn.config.loading import Config, ConfigError, check_files, load
+from bnn.config.model import DatasetSettings, Settings
 
 ROOT = Path(__file__).parents[2]
 IRIS = {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}}
@@ -48,7 +48,7 @@ def test_every_key_has_a_description_and_all_but_what_defines_a_dataset_a_defaul
         "DatasetSettings.source",
         "SklearnSource.kind",
         "SklearnSource.name",
-        *(f"{kind}Source.{key}" for kind in ("Csv", "Tsv", "Parquet") for key in ("kind", "path", "target")),
+        *(f"{kind}Source.{key}" for kind in ("Csv", "Parquet") for key in ("kind", "path", "target")),
         *(f"UrlSource.{key}" for key in ("kind", "url", "sha256", "target")),
         "OpenmlSource.kind",
         "SyntheticSource.kind",
@@ -57,7 +57,7 @@ def test_every_key_has_a_description_and_all_but_what_defines_a_dataset_a_defaul
 
 
 def test_schema_and_page_are_current(tmp_path: Path) -> None:
-    """If this fails, run `python -m bnn.config_docs`."""
+    """If this fails, run `python -m bnn.config.docs`."""
     for path in (config_docs.SCHEMA_PATH, config_docs.TABLES_PATH):
         (tmp_path / path).parent.mkdir(parents=True)
     config_docs.main(tmp_path)

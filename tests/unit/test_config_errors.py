@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
-from bnn.config import ConfigError, load
+from bnn.config.loading import ConfigError, load
 
 IRIS: dict[str, Any] = {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}}
 GAP: dict[str, Any] = {"task": "regression", "source": {"kind": "synthetic", "name": "gap"}}
@@ -26,7 +26,7 @@ network: {hidden: [8, 0]} >> such as [16] or [32, 16], but entry 2 is 0
 network: {hidden: [8, true]} >> such as [16] or [32, 16], not [8, true]
 network: {hidden: [1,1,1,1,1,1,1,1,1,1,1]} >> network.hidden: must be a list of whole numbers, at most 10,
 network: {activation: tan} >> network.activation: must be one of tanh, relu, sigmoid, not 'tan'
-network: {precision: 64} >> network.precision: must be one of float64, float32, not 64
+network: {precision: 64} >> network.precision: must be one of auto, float64, float32, not 64
 prior: 5 >> prior: must be a group of keys (lines indented below it), not 5
 prior: true >> prior: must be a group of keys (lines indented below it), not true
 prior: {weights: {scale: 0}} >> prior.weights.scale: must be a number greater than 0, not 0
@@ -49,6 +49,7 @@ diagnostics: {ess_fail: 500} >> diagnostics: ess_fail (500) must not be greater 
 diagnostics: {acceptance_min: 0.99} >> acceptance_min (0.99) must not be greater than acceptance_max (0.95)
 sampler: {chians: 4} >> sampler.chians: unknown key. Did you mean chains? Allowed here: kernel, chains, chains_per_job
 sampler: {Chains: 4} >> sampler.Chains: unknown key. Did you mean chains?
+evaluation: {sensitivity_rerun: true} >> evaluation.sensitivity_rerun: is no longer a key: write a second dataset with
 sampler: {3: 4} >> sampler.3: unknown key. Allowed here: kernel, chains
 smpler: {} >> smpler: unknown key. Did you mean sampler? Allowed here: seed, repeats, split, columns,
 chains: 4 >> chains: unknown key. It belongs in sampler.chains or datasets.<name>.sampler.chains.
@@ -58,6 +59,7 @@ task: 4 >> task: unknown key. It belongs in datasets.<name>.task.
 # YAML of a dataset x >> part of the one message. SHORT says what begins with a $.
 DATASET_CASES = """
 $IRIS, sampler: {chians: 2} >> x.sampler.chians: unknown key. Did you mean chains? Allowed here: kernel, chains
+$IRIS, evaluation: {sensitivity_rerun: false} >> x.evaluation.sensitivity_rerun: is no longer a key: write a second
 $IRIS, chains: 2 >> x.chains: unknown key. It belongs in sampler.chains. Allowed here: seed, repeats, split
 $IRIS, path: a >> x.path: unknown key. It belongs in source.path. Allowed here:
 $IRIS, sampler: 5 >> x.sampler: must be a group of keys (lines indented below it), not 5
@@ -68,6 +70,7 @@ task: regression, source: >> x.source: must be a group of keys (lines indented b
 task: regression, source: iris >> x.source: must be a group of keys (lines indented below it), not 'iris'
 task: regression, source: {} >> x.source.kind: is missing; it must be one of csv, openml, parquet, sklearn
 task: regression, source: {kind: sql} >> x.source.kind: must be one of csv, openml, parquet, sklearn, synthetic,
+task: regression, source: {kind: tsv, path: a} >> x.source.kind: is no longer tsv: write `kind: csv` and `separator: "
 task: regression, source: {kind: sklearn} >> x.source.name: is missing; it must be one of iris, wine, breast
 task: regression, source: {kind: sklearn, name: irs} >> x.source.name: must be one of iris, wine, breast_cancer,
 task: regression, source: {kind: csv, path: a} >> source.target: is missing; it must be text that is not empty

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bnn.config_errors import ConfigError
-from bnn.config_files import check_syntax
+from bnn.config.errors import ConfigError
+from bnn.config.files import check_syntax
 
 ROOT = Path(__file__).parents[2]
 SOUND = {

@@ -3,23 +3,22 @@
 import numpy as np
 import pytest
 
-from bnn.coordinates import Coordinates
-from bnn.layout import ParameterLayout
-from bnn.likelihoods import Categorical
-from bnn.network import Network
-from bnn.posterior import Posterior
-from bnn.priors import Prior, learned_scale_shapes, network_prior
+from bnn.core.settings import BlockPriorSettings, PriorSettings
+from bnn.mcmc.coordinates import Coordinates
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import Categorical
+from bnn.model.network import Network
+from bnn.model.posterior import Posterior
+from bnn.model.priors import Prior, learned_scale_shapes, network_prior
 
 
 def make_posterior(sizes, learned_scales):
     rng = np.random.default_rng(0)
     network = Network(sizes, activation="tanh", dtype="float64")
     # A prior that is not invariant under rotation, so that the test sees whether theta itself is turned.
-    side = {"family": "laplace", "scale": 1.0, "df": 4.0}
+    side = BlockPriorSettings("laplace", 1.0, 4.0)
     shapes = network.parameter_shapes
-    blocks = network_prior(
-        shapes, weights=side, biases=side, fan_in_scaling=True, learned_scales=learned_scales
-    )
+    blocks = network_prior(shapes, PriorSettings(side, side, True, learned_scales))
     layout = ParameterLayout(shapes | learned_scale_shapes(shapes, learned_scales))
     x = rng.standard_normal((30, 4)) @ rng.standard_normal((4, 4))
     return Posterior(network, Categorical(3), Prior(layout, blocks), x=x, y=rng.integers(0, 3, 30))

@@ -13,12 +13,12 @@ from sklearn.datasets import load_breast_cancer, load_diabetes, load_iris
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from bnn import sources, synthetic
-from bnn.datasets import Dataset, Task
-from bnn.faults import DataError
-from bnn.preparation import prepare
-from bnn.synthetic import GENERATORS, Generator, gap
-from bnn.tables import Table
+from bnn.core.errors import DataError
+from bnn.data import sources, synthetic
+from bnn.data.dataset import Dataset, Task
+from bnn.data.preparation import prepare
+from bnn.data.synthetic import GENERATORS, Generator, gap
+from bnn.data.tables import Table
 
 IRIS = {"kind": "sklearn", "name": "iris"}
 GAP = {"kind": "synthetic", "name": "gap", "n": 80, "noise": 0.1, "seed": 0}
@@ -197,7 +197,7 @@ def test_a_dataset_that_does_not_fit_together_is_refused(change: dict[str, Any],
 
 def test_loading_needs_neither_pandas_nor_scikit_learn() -> None:
     code = (
-        "import sys, bnn.datasets\n"
+        "import sys, bnn.data.dataset\n"
         "print(sorted({'pandas', 'sklearn', 'scipy', 'pydantic', 'xarray'} & set(sys.modules)))\n"
     )
     root = Path(__file__).parents[2]
@@ -239,7 +239,7 @@ def test_a_generator_of_two_features_names_both(monkeypatch: pytest.MonkeyPatch)
 
 
 def test_every_named_source_of_the_config_can_be_read() -> None:
-    from bnn.config_sources import SOURCE_TASKS
+    from bnn.config.sources import SOURCE_TASKS
 
     assert set(SOURCE_TASKS) == set(sources.SKLEARN_TARGETS) | set(GENERATORS)
     # That one comes from the network; tests/unit/test_sources.py has it.

@@ -11,7 +11,7 @@ import pytest
 import yaml
 from snakemake.cli import get_argument_parser
 
-from bnn.config import load
+from bnn.config.loading import load
 from tests.unit.docs_blocks import DOCS, ROOT, blocks, run
 
 PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]

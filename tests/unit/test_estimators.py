@@ -25,14 +25,17 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures
 
 from bnn import BNNClassifier, BNNRegressor
-from bnn import config as bnn_config
+from bnn.config import loading as bnn_config
+from bnn.diagnostics.verdict import worst
 from bnn.estimators.parameters import Names
-from bnn.posterior_file import PosteriorFile
-from bnn.report.convergence import worst
+from bnn.posterior.posterior_file import PosteriorFile
 from scripts import combine, diagnose, prepare, sample_chain
 
 ROOT = Path(__file__).parents[2]
-SETTINGS: dict[str, Any] = {"sampler": {"optimise_steps": 60, "optimise_learning_rate": 0.05}}
+SETTINGS: dict[str, Any] = {
+    "sampler": {"optimise_steps": 60, "optimise_learning_rate": 0.05},
+    "network": {"engine": "numpy"},
+}
 QUICK: dict[str, Any] = {"hidden": (3,), "chains": 2, "warmup": 20, "draws": 20, "random_state": 7} | {
     "settings": SETTINGS
 }
@@ -116,7 +119,7 @@ def workflow(folder: Path, X: pd.DataFrame, y: Any, task: str, settings: dict[st
         chains.append(folder / f"chain_{chain}.nc")
         chosen = bnn_config.chain_settings(resolved)
         state = folder / f"chain_{chain}.state"
-        sample_chain.main(folder / "data.nc", chains[-1], [chain], chosen, "code", state, 30.0, None)
+        sample_chain.main(folder / "data.nc", chains[-1], [chain], chosen, state, 30.0, None)
     posterior = folder / "posterior.nc"
     combine.main(folder / "data.nc", chains, posterior, None, resolved, "both")
     diagnose.main(
@@ -131,7 +134,7 @@ def test_a_regressor_draws_what_the_workflow_draws(
 ) -> None:
     """Bit for bit: weights, log densities, predictions of the training rows, and new observations."""
     sampler = {"chains": 3, "warmup": 20, "draws": 10, "optimise_steps": 60, "optimise_learning_rate": 0.05}
-    settings = {"seed": 7, "network": {"hidden": [3]}, "sampler": sampler} | {
+    settings = {"seed": 7, "network": {"hidden": [3], "engine": "numpy"}, "sampler": sampler} | {
         "likelihood": {"family": likelihood}
     }
     stored = workflow(tmp_path, mixed, table[1], "regression", settings)
@@ -151,7 +154,7 @@ def test_a_classifier_draws_what_the_workflow_draws(tmp_path: Path) -> None:
     y = y.map({0: "setosa", 1: "versicolor", 2: "virginica"})
     prior = {"learned_scales": "ard"}
     sampler = {"chains": 2, "warmup": 20, "draws": 20, "optimise_steps": 60, "optimise_learning_rate": 0.05}
-    settings = {"seed": 7, "network": {"hidden": [3]}, "sampler": sampler, "prior": prior}
+    settings = {"seed": 7, "network": {"hidden": [3], "engine": "numpy"}, "sampler": sampler, "prior": prior}
     stored = workflow(tmp_path, X, y, "classification", settings)
     model = BNNClassifier(**{**QUICK, "settings": {**SETTINGS, "prior": prior}}).fit(X, y)
     same(stored, model)
@@ -325,7 +328,7 @@ def test_wrong_settings_are_explained(
 def test_settings_reach_the_sampler(table: tuple[pd.DataFrame, pd.Series]) -> None:
     sampler = {**SETTINGS["sampler"], "keep": "weights", "explore": 5}
     model = BNNRegressor(**{**QUICK, "settings": {"sampler": sampler}}).fit(*table)
-    assert "posterior_predictive" not in model.inference_data_.groups()
+    assert "posterior_predictive" not in model.inference_data_
     assert model.diagnostics_["n_warmup"] == 25
     assert np.isfinite(model.predict(table[0])).all()
 
@@ -451,7 +454,7 @@ def test_copies_are_whole(
         for copy in (pickle.loads(pickle.dumps(model)), joblib.load(tmp_path / "model")):
             np.testing.assert_array_equal(copy.predict(table[0]), model.predict(table[0]))
             assert copy.diagnostics_ == model.diagnostics_
-            for group in model.inference_data_.groups():
+            for group in model.inference_data_:
                 assert copy.inference_data_[group].equals(model.inference_data_[group])
         fresh = clone(model)
         assert fresh.get_params() == model.get_params() and not hasattr(fresh, "diagnostics_")

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,11 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bnn import metrics
-from bnn.evaluation import assemble, forecasts
+from bnn.core.storage import read_json
+from bnn.evaluation import assemble, forecasts, metrics
 from bnn.evaluation import scores as scoring
 from bnn.evaluation.naming import row_entries
-from bnn.predictive import central_intervals, mixture_log_density
-from bnn.storage import read_json
+from bnn.posterior.predictive import central_intervals, mixture_log_density
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
     combined,
@@ -304,7 +304,7 @@ def test_one_normal_distribution_has_one_set_of_scores_whichever_model_predicts_
 @pytest.mark.parametrize("family", ["student_t", "heteroscedastic"])
 def test_scores_of_other_noise_are_by_their_own_density_and_variance(tmp_path, family):
     dataset = make_dataset("regression")
-    likelihood = LIKELIHOOD | {"family": family}
+    likelihood = replace(LIKELIHOOD, family=family)
     layout = layout_of(dataset, likelihood)
     theta = independent_theta(dataset, n_chains=2, n_draws=40, layout=layout)
     idata = posterior_of(tmp_path, dataset, theta, likelihood)

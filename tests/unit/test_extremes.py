@@ -1,18 +1,20 @@
 """Tables and priors at the limits, from the file to the draws: finite draws, or one error that says what to do."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bnn.chain_job import ChainJob, run_job
-from bnn.datasets import Dataset
-from bnn.faults import DataError
-from bnn.job import Interruption
-from bnn.preparation import prepare
-from bnn.progress import Silent
-from bnn.storage import read_netcdf
+from bnn.core.errors import DataError
+from bnn.core.progress import Silent
+from bnn.core.settings import BlockPriorSettings, ChainSettings
+from bnn.core.storage import read_netcdf
+from bnn.data.dataset import Dataset
+from bnn.data.preparation import prepare
+from bnn.jobs.chain_job import ChainJob, run_job
+from bnn.jobs.interruption import Interruption
 from tests.unit.synthetic_chains import LIKELIHOOD, NETWORK
 from tests.unit.test_chain_job import PRIOR, SAMPLER
 
@@ -34,9 +36,18 @@ def table(folder: Path, x: np.ndarray, y: np.ndarray, task: Any = "regression") 
 
 def draws(folder: Path, dataset: Dataset, **changes: Any) -> dict[str, np.ndarray]:
     """Return what a chain keeps."""
-    sampler = SAMPLER | {"warmup": 100}
-    settings = {"seed": 1, "network": NETWORK, "prior": PRIOR, "likelihood": LIKELIHOOD, "sampler": sampler}
-    job = ChainJob(dataset, (2,), settings | changes, "code", folder / "chain.nc", folder / "state", 30.0)
+    settings = ChainSettings(NETWORK, PRIOR, LIKELIHOOD, seed=1, sampler=replace(SAMPLER, warmup=100))
+    job = ChainJob(
+        dataset.name,
+        dataset.x_train,
+        dataset.y_train,
+        dataset.n_classes,
+        (2,),
+        replace(settings, **changes),
+        folder / "chain.nc",
+        folder / "state",
+        30.0,
+    )
     run_job(job, lambda total: Silent(), Interruption())
     return read_netcdf(job.path)[0]
 
@@ -62,7 +73,7 @@ def test_one_value_a_million_times_the_others(tmp_path):
 def test_more_parameters_than_rows(tmp_path, task):
     y = np.arange(12) % 2
     dataset = table(tmp_path, RNG.standard_normal((12, 30)), y, task)
-    found = draws(tmp_path, dataset, network=NETWORK | {"hidden": [20]})
+    found = draws(tmp_path, dataset, network=replace(NETWORK, hidden=(20,)))
     assert found["theta"].shape[2] > 40 * len(dataset.y_train)
     assert_it_moves(found)
 
@@ -92,7 +103,7 @@ def test_a_file_of_a_table_that_is_not_finite_is_refused(tmp_path, value):
 
 def test_a_prior_beyond_all_numbers_is_an_error_that_names_the_chain(tmp_path):
     dataset = table(tmp_path, RNG.standard_normal((40, 2)), RNG.standard_normal(40))
-    wild = PRIOR | {"weights": {"family": "normal", "scale": 1e200, "df": 4.0}}
+    wild = replace(PRIOR, weights=BlockPriorSettings("normal", 1e200, 4.0))
     with pytest.raises(
         FloatingPointError, match=r"^chain 2: the log density is not finite at any of 10 start"
     ):
@@ -102,14 +113,15 @@ def test_a_prior_beyond_all_numbers_is_an_error_that_names_the_chain(tmp_path):
 def test_proposals_that_overflow_are_counted_and_the_chain_goes_on(tmp_path):
     """Steps far too long for the posterior: nearly all proposals land where the density overflows."""
     dataset = table(tmp_path, RNG.standard_normal((40, 2)), RNG.standard_normal(40))
-    sampler = SAMPLER | {
-        "kernel": "random_walk",
-        "warmup": 1,
-        "target_acceptance": 1e-6,
-        "draws": 20,
-        "explore": 0,
-    }
-    precise = LIKELIHOOD | {"noise": 3e-154}
+    sampler = replace(
+        SAMPLER,
+        kernel="random_walk",
+        warmup=1,
+        target_acceptance=1e-6,
+        draws=20,
+        explore=0,
+    )
+    precise = replace(LIKELIHOOD, noise=3e-154)
     found = draws(tmp_path, dataset, sampler=sampler, likelihood=precise)
     assert np.isfinite(found["theta"]).all()
     assert found["diverging"].sum() > 0

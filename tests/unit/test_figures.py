@@ -1,16 +1,16 @@
 """From posterior and references to the arrays that figures draw: the right rows, in original units."""
 
 import dataclasses
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
-from bnn import figures
 from bnn.evaluation.forecasts import REFERENCES, observed
-from bnn.layout import ParameterLayout
-from bnn.network import Network
-from bnn.plots import ClassificationTest, RegressionTest
+from bnn.model.layout import ParameterLayout
+from bnn.model.network import Network
+from bnn.plots import ClassificationTest, RegressionTest, figures
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
     NETWORK,
@@ -148,7 +148,7 @@ def test_band_runs_beyond_the_data_in_original_units(tmp_path):
 
 def test_band_of_noise_that_depends_on_the_input(tmp_path):
     dataset = one_feature()
-    likelihood = LIKELIHOOD | {"family": "heteroscedastic"}
+    likelihood = replace(LIKELIHOOD, family="heteroscedastic")
     layout = layout_of(dataset, likelihood, "ard")
     theta = np.zeros((2, 2000, layout.n_params))
     # One hidden unit turns the noise up with the input; the mean is 0 in standardised units throughout.

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from bnn.job import job_log
+from bnn.jobs.interruption import job_log
 
 ROOT = Path(__file__).parents[2]
 
 SCRIPT = """
 import os
-from bnn.job import job_log
+from bnn.jobs.interruption import job_log
 with job_log({log!r}, label="prepare toy") as terminal:
     print("to the log")
     os.system("echo from a child")
@@ -103,7 +103,7 @@ def test_an_orphan_replaces_nothing(tmp_path):
     script, out, go = folder / "tmp1.toy.py", tmp_path / "out.json", tmp_path / "go"
     script.write_text(
         "import sys, time\nfrom pathlib import Path\n"
-        "from bnn.job import job_log\nfrom bnn.storage import write_json\n"
+        "from bnn.jobs.interruption import job_log\nfrom bnn.core.storage import write_json\n"
         "with job_log('job.log', label='toy'):\n"
         "    Path('begun').touch()\n"
         "    while not Path('go').exists():\n        time.sleep(0.01)\n"

@@ -1,11 +1,15 @@
 """Algebra of the kernels: proposal densities, acceptance, and what a transition reports."""
 
+from dataclasses import asdict, replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
-from bnn.kernels import langevin_gradient, make_kernel, mala, malt, mams, microcanonical, random_walk
-from bnn.kernels.base import (
+from bnn.core.seeding import ChainRandom, Stream
+from bnn.core.settings import LangevinSettings
+from bnn.mcmc.kernels import langevin_gradient, make_kernel, mala, malt, mams, microcanonical, random_walk
+from bnn.mcmc.kernels.base import (
     MAX_STEPS,
     ChainState,
     Tuning,
@@ -14,13 +18,12 @@ from bnn.kernels.base import (
     steps_of_trajectory,
     take_unadjusted,
 )
-from bnn.seeding import ChainRandom, Stream
 
-LANGEVIN = {"learning_rate": 0.3, "noise_scale": 0.7, "langevin_probability": 0.5}
+LANGEVIN = LangevinSettings(0.3, 0.7, 0.5)
 KERNELS = {
     "mala": mala.KERNEL,
     "random_walk": random_walk.KERNEL,
-    "langevin_gradient": langevin_gradient.make_kernel(**LANGEVIN),
+    "langevin_gradient": langevin_gradient.make_kernel(**asdict(LANGEVIN)),
     "malt": malt.KERNEL,
     "mams": mams.KERNEL,
     "microcanonical": microcanonical.KERNEL,
@@ -104,7 +107,7 @@ def test_langevin_gradient_ratio_is_that_of_the_proposal_density(ratio_parts):
 
 def test_langevin_gradient_with_unit_step_and_no_preconditioner_is_the_published_proposal(ratio_parts):
     target = GaussianTarget()
-    kernel = make_kernel("langevin_gradient", langevin={**LANGEVIN, "langevin_probability": 1.0})
+    kernel = make_kernel("langevin_gradient", langevin=replace(LANGEVIN, langevin_probability=1.0))
     start = np.array([[0.3, -1.2]])
     kernel.step(
         randoms(), kernel.start(start, target), target, Tuning(np.ones(1), np.ones((1, 2)), np.ones(1))

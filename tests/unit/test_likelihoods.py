@@ -1,10 +1,12 @@
 """Likelihoods: densities against SciPy, gradients against central differences, noise against its variance."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import special, stats
 
-from bnn.likelihoods import (
+from bnn.model.likelihoods import (
     Categorical,
     Gaussian,
     HeteroscedasticGaussian,
@@ -12,7 +14,7 @@ from bnn.likelihoods import (
     RegressionLikelihood,
     StudentT,
 )
-from bnn.posterior import make_likelihood, make_network
+from bnn.model.posterior import make_likelihood, make_network
 from tests.unit.synthetic_chains import LIKELIHOOD, NETWORK, make_dataset
 
 PRIOR = {"log_noise_mean": -0.7, "log_noise_sd": 1.0}
@@ -160,16 +162,16 @@ def test_the_config_chooses_the_family_and_the_outputs():
     table, classes = make_dataset("regression"), make_dataset("classification")
     kinds = {"gaussian": Gaussian, "student_t": StudentT, "heteroscedastic": HeteroscedasticGaussian}
     for family, kind in kinds.items():
-        section = LIKELIHOOD | {"family": family, "df": 7.0}
-        like = make_likelihood(table, section)
+        section = replace(LIKELIHOOD, family=family, df=7.0)
+        like = make_likelihood(section, n_classes=None)
         assert type(like) is kind
-        assert make_network(table, NETWORK, likelihood=like).sizes == (2, 3, like.n_outputs)
-        assert isinstance(make_likelihood(classes, section), Categorical)
+        assert make_network(NETWORK, n_inputs=2, n_outputs=like.n_outputs).sizes == (2, 3, like.n_outputs)
+        assert isinstance(make_likelihood(section, n_classes=3), Categorical)
     # The baseline has one mean, whatever the noise of the Bayesian network.
-    assert make_network(table, NETWORK).sizes == (2, 3, 1)
-    assert make_network(classes, NETWORK).sizes == (2, 3, 3)
-    student = make_likelihood(table, LIKELIHOOD | {"family": "student_t", "df": 7.0, "noise": 0.5})
+    assert make_network(NETWORK, n_inputs=table.n_inputs, n_outputs=table.n_outputs).sizes == (2, 3, 1)
+    assert make_network(NETWORK, n_inputs=classes.n_inputs, n_outputs=classes.n_outputs).sizes == (2, 3, 3)
+    student = make_likelihood(replace(LIKELIHOOD, family="student_t", df=7.0, noise=0.5), n_classes=None)
     assert isinstance(student, StudentT)
     assert (student.df, student.noise_scale, student.parameter_priors) == (7.0, 0.5, {})
     with pytest.raises(ValueError, match="unknown likelihood family 'cauchy'"):
-        make_likelihood(table, LIKELIHOOD | {"family": "cauchy"})
+        make_likelihood(replace(LIKELIHOOD, family="cauchy"), n_classes=None)

@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 from sklearn import metrics as reference
 
-from bnn import metrics
+from bnn.evaluation import metrics
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import integrate, stats
 
-from bnn import metrics
-from bnn.mixture import GaussianMixture
+from bnn.evaluation import metrics
+from bnn.posterior.mixture import GaussianMixture
 
 
 @pytest.fixture(params=[1, 3])

@@ -3,15 +3,18 @@
 import contextlib
 import dataclasses
 import os
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from bnn.__main__ import main
-from bnn.faults import DataError
-from bnn.new_row_files import read_features
-from bnn.new_rows import (
+from bnn.core.errors import DataError
+from bnn.core.storage import read_netcdf, write_netcdf
+from bnn.data.new_row_files import read_features
+from bnn.data.preparation import prepare
+from bnn.posterior.new_rows import (
     Said,
     check_place,
     default_out_path,
@@ -20,8 +23,6 @@ from bnn.new_rows import (
     relative_distance,
     write_log,
 )
-from bnn.preparation import prepare
-from bnn.storage import read_netcdf, write_netcdf
 from scripts import predict
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
@@ -59,7 +60,7 @@ def write_rows(path, dataset, x, **more):
 @pytest.fixture(params=["classification", "regression", "heteroscedastic"])
 def run(request, tmp_path):
     if request.param == "heteroscedastic":
-        dataset, likelihood = make_dataset("regression"), LIKELIHOOD | {"family": "heteroscedastic"}
+        dataset, likelihood = make_dataset("regression"), replace(LIKELIHOOD, family="heteroscedastic")
     else:
         dataset, likelihood = make_dataset(request.param), LIKELIHOOD
     return dataset, *finished_run(tmp_path, dataset, likelihood)
@@ -472,7 +473,7 @@ def test_a_table_of_many_rows_is_predicted_in_parts(tmp_path, monkeypatch):
     results, _ = finished_run(tmp_path, dataset)
     path = write_rows(tmp_path / "new.csv", dataset, dataset.x_test)
     predict_file(results, path, tmp_path / "whole.csv")
-    monkeypatch.setattr("bnn.new_rows._ROWS_AT_ONCE", 2)
+    monkeypatch.setattr("bnn.posterior.new_rows._ROWS_AT_ONCE", 2)
     predict_file(results, path, tmp_path / "parts.csv")
     whole, parts = (pd.read_csv(tmp_path / f"{name}.csv") for name in ("whole", "parts"))
     pd.testing.assert_frame_equal(whole, parts)

@@ -8,6 +8,7 @@ import sys
 import tomllib
 import zipfile
 from collections.abc import Iterator, Mapping
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -83,6 +84,29 @@ def test_every_pin_is_exact_and_has_a_hash() -> None:
         assert [specifier.operator for specifier in pin.specifier] == ["=="], str(pin)
         assert hashes, f"no hash for {pin}"
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", item) for item in hashes), str(pin)
+
+
+def test_pins_name_the_extras_that_packages_ask_for() -> None:
+    """pip 23 takes `coverage[toml]` to be another requirement than a pin of `coverage`, and stops without its hash."""
+    pins = {canonicalize_name(pin.name): pin for pin, _ in _locked()}
+    asked = [
+        (requirement.extras, canonicalize_name(requirement.name))
+        for name in pins
+        for requirement in _requirements_of(name)
+        if requirement.marker is None or requirement.marker.evaluate({"extra": ""})
+    ]
+    with_extras = [(extras, name) for extras, name in asked if extras]
+    assert with_extras
+    for extras, name in with_extras:
+        assert extras <= pins[name].extras, name
+
+
+def _requirements_of(name: str) -> list[Requirement]:
+    """Return what an installed package asks for; nothing where it is not installed."""
+    try:
+        return [Requirement(text) for text in metadata.requires(name) or ()]
+    except metadata.PackageNotFoundError:  # a pin for another Python or another system
+        return []
 
 
 def test_lock_names_no_package_index() -> None:
@@ -163,10 +187,10 @@ def test_wheel_holds_the_package_and_nothing_else(wheel: zipfile.ZipFile) -> Non
 def test_wheel_metadata(wheel: zipfile.ZipFile) -> None:
     """The version is the one of the package, and no requirement was lost."""
     (name,) = (name for name in wheel.namelist() if name.endswith("/METADATA"))
-    metadata = wheel.read(name).decode()
-    assert f"\nVersion: {bnn.__version__}\n" in metadata
+    text = wheel.read(name).decode()
+    assert f"\nVersion: {bnn.__version__}\n" in text
     for requirement in DEPENDENCIES:
-        assert f"Requires-Dist: {requirement.name}" in metadata
+        assert f"Requires-Dist: {requirement.name}" in text
 
 
 def test_version_is_the_same_in_citation_and_changelog() -> None:
@@ -232,6 +256,7 @@ def test_make_alone_lists_what_it_can_do(tmp_path: Path) -> None:
         "results",
         "profile",
         "test",
+        "test-arviz",
         "calibrate",
         "accept",
         "benchmark",

@@ -1,36 +1,33 @@
 """Posteriors built from config sections: every key that concerns the density changes it."""
 
-import copy
-from typing import Any
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from bnn.posterior import make_posterior
-from tests.unit.synthetic_chains import LIKELIHOOD, make_dataset
+from bnn.core.settings import BlockPriorSettings, ModelSettings
+from bnn.model.posterior import make_posterior
+from tests.unit.synthetic_chains import LIKELIHOOD, NETWORK, PRIOR, make_dataset
 
-SECTIONS: dict[str, Any] = {
-    "network": {"hidden": [3], "activation": "tanh", "precision": "float64", "engine": "numpy"},
-    "prior": {
-        "weights": {"family": "normal", "scale": 1.0, "df": 4.0},
-        "biases": {"family": "normal", "scale": 1.0, "df": 4.0},
-        "fan_in_scaling": True,
-        "learned_scales": "none",
-    },
-    "likelihood": LIKELIHOOD,
-}
-STUDENT = {"family": "student_t", "scale": 1.0, "df": 4.0}
+SETTINGS = ModelSettings(NETWORK, PRIOR, LIKELIHOOD)
+STUDENT = BlockPriorSettings("student_t", 1.0, 4.0)
+
+
+def posterior_of(dataset, settings):
+    return make_posterior(dataset.x_train, dataset.y_train, n_classes=dataset.n_classes, **vars(settings))
+
+
+def changed(settings, path, value):
+    """Return settings with a field changed, which a dotted path names."""
+    name, _, rest = path.partition(".")
+    return replace(settings, **{name: changed(getattr(settings, name), rest, value) if rest else value})
 
 
 def log_density(task, *path_and_value):
-    sections = copy.deepcopy(SECTIONS)
+    settings = SETTINGS
     for path, value in path_and_value:
-        *groups, key = path.split(".")
-        place = sections
-        for group in groups:
-            place = place[group]
-        place[key] = copy.deepcopy(value)
-    posterior = make_posterior(make_dataset(task), **sections)
+        settings = changed(settings, path, value)
+    posterior = posterior_of(make_dataset(task), settings)
     theta = np.linspace(-1, 1, posterior.layout.n_params)[None]
     return posterior.log_density(theta)[0]
 
@@ -38,7 +35,7 @@ def log_density(task, *path_and_value):
 @pytest.mark.parametrize(
     "change",
     [
-        [("network.hidden", [3, 2])],
+        [("network.hidden", (3, 2))],
         [("network.activation", "relu")],
         [("network.precision", "float32")],
         [("prior.weights.family", "laplace")],
@@ -64,13 +61,13 @@ def test_every_key_changes_the_density(change):
 
 def test_the_engine_of_the_config_evaluates_the_density():
     pytest.importorskip("numba", reason="Numba is not installed")
-    network = {**SECTIONS["network"], "engine": "numba", "precision": "float32"}
-    posterior = make_posterior(make_dataset("regression"), **(SECTIONS | {"network": network}))
+    compiled = changed(changed(SETTINGS, "network.engine", "numba"), "network.precision", "float32")
+    posterior = posterior_of(make_dataset("regression"), compiled)
     assert posterior.network.engine == "numba"
     theta = np.linspace(-1, 1, posterior.layout.n_params)[None]
     assert posterior.log_density(theta)[0] == pytest.approx(log_density("regression"), rel=1e-5)
     with pytest.raises(ValueError, match="unknown engine"):
-        make_posterior(make_dataset("regression"), **(SECTIONS | {"network": {**network, "engine": "fast"}}))
+        posterior_of(make_dataset("regression"), changed(SETTINGS, "network.engine", "fast"))
 
 
 def test_degrees_of_freedom_matter_to_student_t_only():
@@ -95,9 +92,7 @@ def test_degrees_of_freedom_and_learned_scales_tell_models_apart():
 
 
 def test_known_noise_is_no_parameter():
-    sampled = make_posterior(make_dataset("regression"), **SECTIONS)
-    sections = copy.deepcopy(SECTIONS)
-    sections["likelihood"]["noise"] = 0.4
-    known = make_posterior(make_dataset("regression"), **sections)
+    sampled = posterior_of(make_dataset("regression"), SETTINGS)
+    known = posterior_of(make_dataset("regression"), changed(SETTINGS, "likelihood.noise", 0.4))
     assert sampled.layout.names == (*known.layout.names, "log_noise_scale")
-    assert make_posterior(make_dataset("classification"), **SECTIONS).layout.names == known.layout.names
+    assert posterior_of(make_dataset("classification"), SETTINGS).layout.names == known.layout.names

@@ -1,10 +1,12 @@
 """From draws to predictive distributions: identities, SciPy, and independence of how draws are cut into blocks."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import special, stats
 
-from bnn import predictive
+from bnn.posterior import predictive
 from tests.unit.synthetic_chains import LIKELIHOOD, NETWORK, independent_theta, layout_of, make_dataset
 
 
@@ -105,7 +107,7 @@ def test_classes_are_drawn_as_often_as_they_should(rng):
 def test_stream_is_the_network_in_original_units(task, precision):
     dataset = make_dataset(task)
     predictor = predictive.make_predictor(
-        dataset, network=NETWORK | {"precision": precision}, likelihood=LIKELIHOOD
+        dataset, network=replace(NETWORK, precision=precision), likelihood=LIKELIHOOD
     )
     theta = independent_theta(dataset, n_chains=1, n_draws=5)[0]
     (block,) = predictor.stream(theta, dataset.x_test, dataset.y_test)
@@ -153,7 +155,7 @@ def test_noise_is_the_sampled_one_or_a_known_constant():
     theta = independent_theta(dataset, n_chains=2, n_draws=4)
     sampled = predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
     assert np.allclose(sampled.noise_scale(theta), np.exp(theta[..., -1]), rtol=1e-12)
-    known = predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD | {"noise": 0.25})
+    known = predictive.make_predictor(dataset, network=NETWORK, likelihood=replace(LIKELIHOOD, noise=0.25))
     assert known.layout.n_params == theta.shape[-1] - 1
     assert np.allclose(known.noise_scale(theta[..., :-1]), np.full((2, 4), 0.25), rtol=1e-12)
     with pytest.raises(ValueError, match="a class has no noise scale"):
@@ -187,7 +189,7 @@ def test_grid_has_the_moments_and_quantiles_of_the_mixture(rng):
 def test_each_family_predicts_its_own_noise(family, rng):
     """Densities are those of SciPy, and new observations have the variance and the quantiles that are claimed."""
     dataset = make_dataset("regression")
-    likelihood = LIKELIHOOD | {"family": family, "df": 6.0}
+    likelihood = replace(LIKELIHOOD, family=family, df=6.0)
     layout = layout_of(dataset, likelihood)
     predictor = predictive.make_predictor(dataset, network=NETWORK, likelihood=likelihood)
     theta = independent_theta(dataset, n_chains=1, n_draws=8000, layout=layout)
@@ -228,7 +230,7 @@ def test_each_family_predicts_its_own_noise(family, rng):
 def test_noise_of_a_row_has_no_single_scale_and_classes_have_no_grid(rng):
     dataset = make_dataset("regression")
     predictor = predictive.make_predictor(
-        dataset, network=NETWORK, likelihood=LIKELIHOOD | {"family": "heteroscedastic"}
+        dataset, network=NETWORK, likelihood=replace(LIKELIHOOD, family="heteroscedastic")
     )
     assert predictor.network.sizes == (2, 3, 2)
     with pytest.raises(ValueError, match="noise that depends on the row has no single scale"):
@@ -250,7 +252,7 @@ def test_scales_of_the_prior_do_not_change_predictions():
     learned = predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD, layout=layout)
     expected = predictive.predict_draws(plain, theta[..., : plain.layout.n_params], dataset.x_test)
     assert np.array_equal(predictive.predict_draws(learned, theta, dataset.x_test), expected)
-    other = layout_of(dataset, LIKELIHOOD | {"noise": 0.5}, "ard")
+    other = layout_of(dataset, replace(LIKELIHOOD, noise=0.5), "ard")
     with pytest.raises(ValueError, match=r"the draws of 'toy' hold parameters .* sample again"):
         predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD, layout=other)
 

@@ -1,14 +1,16 @@
 """Priors with learned scales: against SciPy, central differences and the distribution of their own draws."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from bnn.layout import ParameterLayout
-from bnn.posterior import make_posterior
-from bnn.priors import (
+from bnn.core.settings import BlockPriorSettings, PriorSettings
+from bnn.model.layout import ParameterLayout
+from bnn.model.posterior import make_posterior
+from bnn.model.priors import (
     LOG_PRIOR_SCALE,
     BlockPrior,
     LogHalfNormal,
@@ -26,13 +28,9 @@ SCALES = {"weight": 0.8, "bias": 1.7}
 
 def make_prior(learned_scales, *, family="normal", fan_in_scaling=True):
     """Return a prior over a network and, between it and the learned scales, a noise parameter."""
-    sides = {name: {"family": family, "scale": scale, "df": 3.0} for name, scale in SCALES.items()}
+    sides = {name: BlockPriorSettings(family, scale, 3.0) for name, scale in SCALES.items()}
     blocks = network_prior(
-        SHAPES,
-        weights=sides["weight"],
-        biases=sides["bias"],
-        fan_in_scaling=fan_in_scaling,
-        learned_scales=learned_scales,
+        SHAPES, PriorSettings(sides["weight"], sides["bias"], fan_in_scaling, learned_scales)
     )
     shapes = SHAPES | {"log_noise_scale": ()} | learned_scale_shapes(SHAPES, learned_scales)
     return Prior(ParameterLayout(shapes), blocks | {"log_noise_scale": BlockPrior(Normal(), -1.0, 0.5)})
@@ -164,12 +162,15 @@ FAMILIES = ("gaussian", "heteroscedastic", "student_t", "categorical")
     list(itertools.product(FAMILIES, REFERENCE, ["none", "layer", "ard"])),
 )
 def test_gradient_of_the_posterior(likelihood, family, learned_scales):
-    side = {"family": family, "scale": 0.8, "df": 3.0}
+    side = BlockPriorSettings(family, 0.8, 3.0)
+    dataset = make_dataset("classification" if likelihood == "categorical" else "regression")
     posterior = make_posterior(
-        make_dataset("classification" if likelihood == "categorical" else "regression"),
+        dataset.x_train,
+        dataset.y_train,
+        n_classes=dataset.n_classes,
         network=NETWORK,
-        prior={"weights": side, "biases": side, "fan_in_scaling": True, "learned_scales": learned_scales},
-        likelihood=LIKELIHOOD | {"family": "gaussian" if likelihood == "categorical" else likelihood},
+        prior=PriorSettings(side, side, True, learned_scales),
+        likelihood=replace(LIKELIHOOD, family="gaussian" if likelihood == "categorical" else likelihood),
     )
     names = posterior.layout.names
     first = [name.startswith(("weight_", "bias_")) for name in names]

@@ -1,11 +1,11 @@
 """Pareto-smoothed importance sampling and leave-one-out against exact answers."""
 
-import arviz as az
+import arviz
 import numpy as np
 import pytest
 from scipy import stats
 
-from bnn import psis
+from bnn.checks import psis
 
 
 @pytest.mark.parametrize(("rate", "k"), [(0.8, 0.2), (0.5, 0.5), (0.2, 0.8)])
@@ -43,7 +43,11 @@ def test_equal_weights_need_no_smoothing_and_many_sets_are_handled_one_by_one():
 def test_smoothing_is_that_of_arviz(spread, efficiency):
     ratios = spread * np.random.default_rng(2).normal(size=(3, 1000))
     log_weights, k = psis.smooth(ratios, efficiency=efficiency)
-    expected, expected_k = az.psislw(ratios.copy(), reff=efficiency)
+    if arviz.__version__.startswith("0."):
+        expected, expected_k = arviz.psislw(ratios.copy(), reff=efficiency)
+    else:  # version 1 takes log likelihoods, whose log ratios are their negatives
+        arrays = pytest.importorskip("arviz_stats.base").array_stats
+        expected, expected_k = arrays.psislw(-ratios, r_eff=efficiency, axis=-1)
     assert k == pytest.approx(np.asarray(expected_k), abs=1e-6)
     assert np.allclose(log_weights, np.asarray(expected), atol=1e-6)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from bnn import ranking
+from bnn.evaluation import ranking
 from bnn.evaluation.bootstrap import row_weights
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bnn.repeats import mean_over_splits, paired_difference, summarise
+from bnn.evaluation.repeats import mean_over_splits, paired_difference, summarise
 from bnn.report import render_overview
 from bnn.report.repeats import over_splits
 from tests.unit.report_inputs import make_diagnostics, make_metrics

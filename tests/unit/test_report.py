@@ -11,13 +11,13 @@ import pytest
 from jinja2 import UndefinedError
 
 from bnn import plots
+from bnn.core.storage import read_json, write_json
+from bnn.diagnostics.verdict import worst
 from bnn.report import render_overview, render_tables, table, write_page
 from bnn.report.captions import figure_texts
-from bnn.report.convergence import worst
 from bnn.report.overview import overview_rows
 from bnn.report.render import FILES
 from bnn.report.rst import PATH, figure_captions
-from bnn.storage import read_json, write_json
 from tests.unit.report_inputs import (
     MODELS,
     SVG,

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from bnn.report import formatting
+from bnn.core import formatting
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 import yaml
 
-from bnn import verdict
-from bnn.config import load
-from bnn.report import advice, checks, formatting, overview, render_overview, render_tables, rows, sentences
+from bnn.config.loading import load
+from bnn.core import formatting
+from bnn.core.storage import write_json
+from bnn.diagnostics import remedies as advice
+from bnn.diagnostics import verdict
+from bnn.report import checks, overview, render_overview, render_tables, rows, sentences
 from bnn.report.columns import columns
 from bnn.report.render import _config
 from bnn.report.scatter import HEIGHT, WIDTH, scatter
-from bnn.storage import write_json
 from tests.unit import report_inputs as inputs
 from tests.unit.report_page import dataset_page
 

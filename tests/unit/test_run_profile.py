@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bnn.run_profile import cores_used, describe, main, read_jobs, share_inside
-from bnn.storage import write_netcdf
+from bnn.core.storage import write_netcdf
+from bnn.jobs.run_profile import cores_used, describe, main, read_jobs, share_inside
 
 HEADER = "s\th:m:s\tmax_rss\n"
 START = 1_700_000_000.0
@@ -79,14 +79,9 @@ def test_jobs_of_an_earlier_run_do_not_count(results: Path) -> None:
     assert "b" in {job.dataset for job in read_jobs(results)}
 
 
-def test_chains_under_scaled_priors_and_predictions_are_lines_of_their_own(results: Path) -> None:
-    write_job(results / "a" / "benchmarks" / "sample_prior_0.5_0-1.tsv", 3, 4)
+def test_predictions_are_a_line_of_their_own(results: Path) -> None:
     write_job(results / "a" / "benchmarks" / "predict_new_rows.tsv", 9, 1)
-    folder = results / "a" / "sensitivity" / "prior_0.5"
-    folder.mkdir(parents=True)
-    write_netcdf(folder / "chain_0-1.nc", {"x": (("n",), np.zeros(1))}, {"seconds_last_process": 2.5})
     found = {job.rule: job.inside for job in read_jobs(results)}
-    assert found["sample_scaled"] == 2.5
     assert found["predict"] == 0 and found["sample_chain"] == 6
 
 

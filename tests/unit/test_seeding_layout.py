@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bnn.layout import ParameterLayout
-from bnn.seeding import ChainRandom, Stream, chain_rng
+from bnn.core.seeding import ChainRandom, Stream, chain_rng
+from bnn.model.layout import ParameterLayout
 
 SHAPES = {"weight_0": (4, 3), "bias_0": (3,), "weight_1": (3, 2), "bias_1": (2,), "log_noise_scale": ()}
 

@@ -18,10 +18,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnn import downloads, sources
-from bnn.faults import DataError
-from bnn.preparation import prepare
-from bnn.sources import read_source
+from bnn.core.errors import DataError
+from bnn.data import downloads, sources
+from bnn.data.preparation import prepare
+from bnn.data.sources import read_source
 
 SPLIT = {"method": "random", "test_size": 0.2, "stratify": False, "seed": 1}
 CSV = ("x,colour,y\n" + "".join(f"{i},{'rg'[i % 2]},{i * i}\n" for i in range(40))).encode()
@@ -409,8 +409,7 @@ def frame_of(n: int = 40) -> pd.DataFrame:
     )
 
 
-def test_csv_tsv_and_parquet_of_one_table_are_one_table(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
+def test_csv_and_parquet_of_one_table_are_one_table(tmp_path: Path) -> None:
     frame = frame_of()
     frame.to_csv(tmp_path / "a.csv", index=False)
     frame.to_csv(tmp_path / "a.tsv", index=False, sep="\t")
@@ -421,7 +420,7 @@ def test_csv_tsv_and_parquet_of_one_table_are_one_table(tmp_path: Path) -> None:
         read({"kind": kind, "path": str(tmp_path / name), **keys, **more})
         for kind, name, more in (
             ("csv", "a.csv", {}),
-            ("tsv", "a.tsv", {}),
+            ("csv", "a.tsv", {"separator": "\t"}),
             ("parquet", "a.parquet", {}),
             ("csv", "european.csv", {"separator": ";", "decimal": ","}),
         )
@@ -436,7 +435,6 @@ def test_csv_tsv_and_parquet_of_one_table_are_one_table(tmp_path: Path) -> None:
 
 
 def test_a_class_is_a_class_in_parquet_as_in_csv(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     frame = frame_of().drop(columns="day")
     frame.iloc[:30].to_parquet(tmp_path / "a.parquet")
     frame.iloc[30:].to_parquet(tmp_path / "test.parquet")
@@ -471,7 +469,6 @@ def test_a_class_is_a_class_in_parquet_as_in_csv(tmp_path: Path) -> None:
     ],
 )
 def test_faults_of_parquet_are_one_line(tmp_path: Path, make: Any, message: str) -> None:
-    pytest.importorskip("pyarrow", reason="Parquet needs pyarrow")
     path = tmp_path / "a.parquet"
     make(path)
     with pytest.raises(DataError, match=message) as error:

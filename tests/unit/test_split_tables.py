@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnn.datasets import Dataset
+from bnn.core.errors import DataError
+from bnn.data.dataset import Dataset
+from bnn.data.new_row_files import read_features
+from bnn.data.preparation import prepare
 from bnn.evaluation.columns import about_columns
-from bnn.faults import DataError
-from bnn.new_row_files import read_features
-from bnn.preparation import prepare
 
 SPLIT = {
     "method": "random",

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnn.faults import DataError
-from bnn.splits import Rows, split_rows
-from bnn.tables import read_csv
-from bnn.times import read_times
+from bnn.core.errors import DataError
+from bnn.data.splits import Rows, split_rows
+from bnn.data.tables import read_csv
+from bnn.data.times import read_times
 
 SPLIT = {
     "method": "random",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnn.storage import atomic_path, read_json, read_netcdf, write_json, write_netcdf
+from bnn.core.storage import atomic_path, read_json, read_netcdf, write_json, write_netcdf
 
 
 def test_netcdf_round_trip_keeps_values_types_and_shapes(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_json_rejects_what_it_cannot_say(tmp_path: Path) -> None:
 def test_reading_and_writing_does_not_need_xarray_or_pandas(tmp_path: Path) -> None:
     code = (
         "import sys, numpy as np\n"
-        "from bnn.storage import read_netcdf, write_netcdf\n"
+        "from bnn.core.storage import read_netcdf, write_netcdf\n"
         f"write_netcdf({str(tmp_path / 'a.nc')!r}, {{'a': (('x',), np.ones(2))}}, {{}})\n"
         f"read_netcdf({str(tmp_path / 'a.nc')!r})\n"
         "print(sorted({'xarray', 'pandas', 'scipy'} & set(sys.modules)))\n"

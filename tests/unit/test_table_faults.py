@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 import yaml
 
-from bnn.datasets import Dataset
-from bnn.faults import DataError
-from bnn.preparation import prepare
+from bnn.core.errors import DataError
+from bnn.data.dataset import Dataset
+from bnn.data.preparation import prepare
 
 N = 40
 
@@ -308,7 +308,7 @@ def test_a_fault_is_one_line_that_says_where_and_what_to_do(fault: Fault, tmp_pa
 
 def test_the_config_is_checked_before_any_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder, a loop and a file that is not there are told when the workflow is read."""
-    from bnn.config import ConfigError, check_files, load
+    from bnn.config.loading import ConfigError, check_files, load
 
     monkeypatch.chdir(tmp_path)
     (tmp_path / "folder").mkdir()
@@ -318,7 +318,7 @@ def test_the_config_is_checked_before_any_job(tmp_path: Path, monkeypatch: pytes
         ("loop.csv", "there is no file"),
         ("none", "there is no file"),
     ):
-        for kind in ("csv", "tsv", "parquet"):
+        for kind in ("csv", "parquet"):
             source = {"kind": kind, "path": name, "target": "y"}
             config = load({"datasets": {"d": {"task": "regression", "source": source}}})
             with pytest.raises(ConfigError, match=message):

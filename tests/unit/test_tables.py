@@ -10,11 +10,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from bnn.config_sources import CsvSource
-from bnn.csv_files import MISSING_WORDS, read_columns
-from bnn.datasets import Dataset, Task
-from bnn.faults import DataError, drop_line, listing
-from bnn.preparation import prepare
+from bnn.config.sources import CsvSource
+from bnn.core.errors import DataError, drop_line, listing
+from bnn.data.csv_files import MISSING_WORDS, read_columns
+from bnn.data.dataset import Dataset, Task
+from bnn.data.preparation import prepare
 
 SPLIT = {"method": "random", "test_size": 0.2, "stratify": False, "seed": 42}
 STRATIFIED = {**SPLIT, "stratify": True}

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from bnn.faults import DataError
-from bnn.timeseries import lag_features, make_windows, series_times, split_windows
+from bnn.core.errors import DataError
+from bnn.data.time_series import lag_features, make_windows, series_times, split_windows
 
 
 def test_a_window_holds_the_last_values_and_the_one_so_many_steps_later() -> None:

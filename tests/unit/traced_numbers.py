@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html.parser import HTMLParser
 from typing import Any
 
-from bnn.report import formatting
+from bnn.core import formatting
 
 NUMBER = re.compile(
     r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)*(?:e[-+]?\d+)?(?: × 10[\u2070-\u209f\u00b2\u00b3\u00b9]+)?(?!\w)"

@@ -15,18 +15,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnn.preparation import prepare
-from bnn.storage import read_netcdf
+from bnn.core.storage import read_netcdf
+from bnn.data.preparation import prepare
 
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import json, sys
-from bnn.job import job_log
+from bnn.jobs.interruption import job_log
 from scripts.sample_chain import main
 
 folder, settings, every = sys.argv[1], json.loads(sys.argv[2]), float(sys.argv[3])
 with job_log(folder + "/chain.log", label="chain 1 of gap") as terminal:
-    main(folder + "/data.nc", folder + "/chain.nc", [1], settings, "code", folder + "/chain.state", every, terminal,
+    main(folder + "/data.nc", folder + "/chain.nc", [1], settings, folder + "/chain.state", every, terminal,
          script=sys.argv[0])
 """
 SIDE = {"family": "normal", "scale": 1.0, "df": 4.0}

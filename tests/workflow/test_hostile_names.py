@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from bnn.datasets import Dataset
-from bnn.storage import read_json
+from bnn.core.storage import read_json
+from bnn.data.dataset import Dataset
 
 ROOT = Path(__file__).parents[2]
 TARGET = "../../../up"
@@ -43,7 +43,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
             writer.writerow([*numbers, CLASSES[row % len(CLASSES)]])
     source = {"kind": "csv", "path": TABLE, "target": TARGET, "target_unit": "<b>kg</b>"}
     config: dict[str, Any] = {
-        "network": {"hidden": [2]},
+        "network": {"hidden": [2], "engine": "numpy"},
         "baseline": {"max_epochs": 5},
         "sampler": {"chains": 2, "chains_per_job": 2, "warmup": 20, "draws": 20, "optimise_steps": 5},
         "datasets": {"mine": {"task": "classification", "source": source}},

@@ -18,7 +18,7 @@ ROWS = "width,depth,price\n" + "".join(
     f"{i % 7},{i % 5}.5,{2 * (i % 7) - i % 5 + 0.1 * (i % 3)}\n" for i in range(40)
 )
 CONFIG: dict[str, Any] = {
-    "network": {"hidden": [3]},
+    "network": {"hidden": [3], "engine": "numpy"},
     "baseline": {"max_epochs": 20},
     "sampler": {"chains": 2, "chains_per_job": 2, "warmup": 60, "draws": 20, "optimise_steps": 20},
     "datasets": {

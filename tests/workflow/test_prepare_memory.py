@@ -17,7 +17,7 @@ def resident(key):
     return int(re.search(key + r":\\s*(\\d+) kB", open("/proc/self/status").read())[1]) * 1024
 
 import h5netcdf, h5py, pandas, sklearn.compose, sklearn.impute, sklearn.model_selection, sklearn.preprocessing
-from bnn.preparation import prepare
+from bnn.data.preparation import prepare
 
 def run(path):
     source = {"kind": "csv", "path": path, "target": "y"}

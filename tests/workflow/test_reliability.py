@@ -1,4 +1,4 @@
-"""The real workflow killed, stopped, locked, and out of disk: the same command again ends with the same results."""
+"""The real workflow killed, stopped, locked: the same command again, unlocked after a kill, has the same results."""
 
 import json
 import os
@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 import yaml
 
-from bnn.storage import read_netcdf
+from bnn.core.storage import read_netcdf
 
 ROOT = Path(__file__).parents[2]
 N_KILLS = 30
@@ -34,7 +34,7 @@ STAGES: dict[str, tuple[float, tuple[str, ...]]] = {
 """What is done before a run that is killed -> about what share of a run's time is left, and what is not there yet."""
 
 CONFIG: dict[str, Any] = {
-    "network": {"hidden": [3]},
+    "network": {"hidden": [3], "engine": "numpy"},
     "baseline": {"max_epochs": 20},
     "sampler": {"chains": 2, "warmup": 100, "draws": 200, "optimise_steps": 50, "checkpoint_seconds": 0.2},
     "datasets": {"gap": {"task": "regression", "source": {"kind": "synthetic", "name": "gap"}}},
@@ -77,6 +77,14 @@ class Run:
         said, _ = process.communicate(timeout=600)
         assert process.returncode == 0, said
         return said
+
+    def unlock(self) -> None:
+        """Type what a locked folder asks for."""
+        said, _ = (process := self.start("--unlock")).communicate(timeout=600)
+        assert process.returncode == 0, said
+
+    def locks(self) -> list[Path]:
+        return list((self.folder / ".snakemake" / "locks").glob("*.lock"))
 
     def result(self, *parts: str) -> Path:
         return self.folder.joinpath("results", *parts)
@@ -223,6 +231,8 @@ def test_killed_at_random_moments_the_same_command_ends_with_the_same_results(un
         n_killed += lives
         pace = min(1.0, 1.05 * pace) if lives else 0.7 * pace
         kill_group(process)
+        if run.locks():
+            run.unlock()
         run.finish()
         assert_same_results(run, undisturbed)
         left = [path for path in run.result().rglob(".*") if path.name != ".snakemake_timestamp"]
@@ -249,7 +259,7 @@ def test_after_ctrl_c_the_same_command_goes_on(undisturbed, tmp_path):
 
 
 def test_orphans_of_a_killed_snakemake_make_way_for_the_next_one(undisturbed, tmp_path):
-    """Only Snakemake is killed: its jobs live on, its locks stay, and the next run starts at once.
+    """Only Snakemake is killed: its jobs live on, and its locks stay until the line is typed that the next run names.
 
     No checkpoint is due for long, so what the next run goes on from is what the orphan wrote when it noticed.
     """
@@ -257,8 +267,18 @@ def test_orphans_of_a_killed_snakemake_make_way_for_the_next_one(undisturbed, tm
     process = run.start()
     run.wait_for_draws()
     process.kill()
-    assert list((run.folder / ".snakemake" / "locks").iterdir())
+    process.wait()
+    locks = run.locks()
+    assert locks
     run.configure()
+    refused = run.start()
+    said_then, _ = refused.communicate(timeout=600)
+    assert refused.returncode != 0
+    assert "Directory cannot be locked" not in said_then
+    (line,) = (line for line in said_then.splitlines() if line.startswith("snakemake "))
+    assert line.startswith("snakemake --unlock ") and line.endswith(f"--directory {run.folder} --cores 2")
+    assert run.locks() == locks, "nothing but the line unlocks"
+    run.unlock()
     run.finish()
     assert_same_results(run, undisturbed)
     said, _ = process.communicate(timeout=300)  # ends when the last orphan has

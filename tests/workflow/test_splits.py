@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnn.datasets import Dataset
+from bnn.data.dataset import Dataset
 from tests.workflow.test_workflow import TINY, Project
 
 MONTHS = [f"{1950 + i // 12}-{1 + i % 12:02d}" for i in range(120)]

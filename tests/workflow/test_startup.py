@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from bnn.config import load
-from bnn.preparation import prepare
+from bnn.config.loading import load
+from bnn.data.preparation import prepare
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 0.7
@@ -16,7 +16,7 @@ RUNS = 7
 _PROGRAM = """
 import json, os, sys, time
 from snakemake import script  # what Snakemake puts in front of every script
-from bnn.posterior import Posterior
+from bnn.model.posterior import Posterior
 
 def first_gradient(*_):
     heavy = ("scipy", "pandas", "sklearn", "xarray", "arviz", "matplotlib", "pydantic", "numba", "jinja2", "tqdm")
@@ -30,12 +30,14 @@ def first_gradient(*_):
 Posterior.log_density_and_grad = first_gradient
 from scripts.sample_chain import main
 folder, settings = sys.argv[2], json.loads(sys.argv[3])
-main(f"{folder}/data.nc", f"{folder}/chain.nc", [0], settings, "code", f"{folder}/state", 30.0, None)
+main(f"{folder}/data.nc", f"{folder}/chain.nc", [0], settings, f"{folder}/state", 30.0, None)
 """
 
 
 def test_a_chain_starts_in_time(tmp_path: Path) -> None:
-    raw = {"datasets": {"iris": {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}}}}
+    """With NumPy; Numba takes a second more to be imported, and some to compile where nothing is cached."""
+    iris = {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}}
+    raw = {"network": {"engine": "numpy"}, "datasets": {"iris": iris}}
     settings = load(raw).datasets["iris"].model_dump(mode="json")
     prepare("iris", task="classification", source=settings["source"], split=settings["split"]).save(
         tmp_path / "data.nc"

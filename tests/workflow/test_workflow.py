@@ -11,11 +11,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import arviz
 import numpy as np
 import pytest
 import yaml
 
-from bnn.arviz_import import quiet_import
+from bnn.posterior.arviz_versions import open_posterior
 
 ROOT = Path(__file__).parents[2]
 CODE = ("Snakefile", "bnn", "scripts", "workflow", "profiles", "environment.yml")
@@ -24,7 +25,7 @@ CSV = "width,depth,price\n" + "".join(
 )
 
 TINY: dict[str, Any] = {
-    "network": {"hidden": [3]},
+    "network": {"hidden": [3], "engine": "numpy"},
     "baseline": {"max_epochs": 20},
     "sampler": {"chains": 2, "warmup": 60, "draws": 20, "thin": 1, "optimise_steps": 20},
     "datasets": {
@@ -137,17 +138,15 @@ def test_metrics_and_verdict_are_plain_numbers(finished):
 
 
 def test_posterior_opens_in_arviz(finished):
-    with quiet_import():
-        import arviz as az
+    idata = open_posterior(finished.result("iris", "posterior.nc"))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        idata = az.from_netcdf(finished.result("iris", "posterior.nc"))
-        summary = az.rhat(idata)
+        summary = arviz.summary(idata, var_names=["weight_0"])
     expected = {"posterior", "sample_stats", "posterior_predictive", "predictions", "log_likelihood"}
-    assert set(idata.groups()) >= expected | {"observed_data", "constant_data"}
-    assert idata.posterior["weight_0"].shape == (2, 20, 4, 3)
-    assert "weight_0" in summary
-    assert np.allclose(idata.predictions["probability"].sum("class"), 1, atol=1e-5)
+    assert set(idata) >= expected | {"observed_data", "constant_data"}
+    assert idata["posterior"]["weight_0"].shape == (2, 20, 4, 3)
+    assert len(summary) == 4 * 3
+    assert np.allclose(idata["predictions"]["probability"].sum("class"), 1, atol=1e-5)
 
 
 def test_pages_link_to_each_other_and_say_that_the_run_failed(finished):
@@ -247,25 +246,72 @@ def test_thresholds_do_not_sample_again_and_more_chains_keep_the_old_ones(finish
     assert jobs == messages(["Sampling chain 2 of {}", BASELINE, *AFTER_CHAINS])
 
 
+WORDING = {
+    "scripts/sample_chain.py": ('"""Write', '"""Make'),
+    "bnn/core/errors.py": ("class DataError", "# edited\nclass DataError"),
+    "bnn/core/progress.py": ("class ", "# edited\nclass "),
+    "bnn/data/csv_files.py": ("is not a number", "is no number"),
+    "bnn/mcmc/kernels/__init__.py": ("unknown kernel", "no such kernel"),
+    "bnn/jobs/chain_job.py": ("going on from", "continuing from"),
+}
+
+
 @pytest.mark.parametrize(
-    ("edited", "expected"),
+    ("edits", "expected"),
     [
-        ("bnn/kernels/mala.py", [*CHAINS, *AFTER_CHAINS]),
-        ("bnn/plots/sampler.py", AFTER_CHAINS[3:5]),
-        ("bnn/report/templates/style.css", AFTER_CHAINS[4:5]),
+        (WORDING, ()),
+        ({"bnn/mcmc/kernels/mala.py": ("0.574", "0.6")}, [*CHAINS, *AFTER_CHAINS]),
+        ({"bnn/plots/sampler.py": ("alpha=", "alpha=0.9 *")}, AFTER_CHAINS[3:5]),
+        ({"bnn/report/templates/style.css": ("{", "{ /* edited */")}, AFTER_CHAINS[4:5]),
     ],
+    ids=["comments and sentences", "a kernel", "a plot", "a style sheet"],
 )
-def test_an_edit_of_the_code_runs_what_uses_it(finished, edited, expected):
-    path = finished.code / edited
-    before = path.read_text(encoding="utf-8")
-    comment = "/* edited */\n" if path.suffix == ".css" else "# edited\n"
-    path.write_text(before + comment, encoding="utf-8")
+def test_an_edit_of_the_code_runs_what_uses_it(finished, edits, expected):
+    """More edits, of more files, are in `tests/unit/test_rerun_rule.py`."""
+    before = {name: (finished.code / name).read_text(encoding="utf-8") for name in edits}
     try:
+        for name, (old, new) in edits.items():
+            assert old in before[name]
+            (finished.code / name).write_text(before[name].replace(old, new, 1), encoding="utf-8")
         jobs = finished.jobs_to_run()
     finally:
-        path.write_text(before, encoding="utf-8")
+        for name, text in before.items():
+            (finished.code / name).write_text(text, encoding="utf-8")
     assert jobs == messages(expected)
     assert finished.jobs_to_run() == set(), "the old text is the old code, whatever its time stamp"
+
+
+def test_chains_whose_draws_are_valid_are_not_sampled_again(tmp_path):
+    """Another code plans them; they make their files from the draws that they kept."""
+    from bnn.core.storage import read_netcdf
+
+    project = Project(tmp_path)
+    target = "results/gap/chains/chain_0.nc"
+    done = project.snakemake(target)
+    assert done.returncode == 0, done.stdout + done.stderr
+    draws = read_netcdf(project.run_folder / target)[0]
+    path = project.code / "bnn/mcmc/kernels/mala.py"
+    path.write_text(path.read_text(encoding="utf-8").replace("0.574", "0.6", 1), encoding="utf-8")
+    done = project.snakemake(target)
+    assert done.returncode == 0 and "Sampling chain 0 of gap" in done.stdout + done.stderr
+    assert "nothing is sampled" in project.result("gap", "logs", "sample_chain_0.log").read_text()
+    for name, values in read_netcdf(project.run_folder / target)[0].items():
+        assert np.array_equal(values, draws[name]), name
+
+
+def test_the_run_says_first_which_chains_another_version_has_drawn(finished):
+    path = finished.code / "bnn/mcmc/__init__.py"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(re.sub(r"VERSION = \d+", "VERSION = 99", text), encoding="utf-8")
+    try:
+        done = finished.snakemake("--dry-run")
+    finally:
+        path.write_text(text, encoding="utf-8")
+    said = done.stderr.splitlines()
+    for dataset in TINY["datasets"]:
+        line = next(line for line in said if line.startswith(f"{dataset}: "))
+        assert re.search(r"sampled again.* 99: 0, 1 \(drawn by version \d+\)$", line)
+    assert "Sampling chain 1 of iris" in done.stdout
 
 
 def test_an_edit_of_a_table_runs_its_dataset_only(finished):
@@ -288,34 +334,6 @@ def test_checks_are_plain_numbers(finished):
         assert (checks["hole"] is not None) == (dataset == "gap")
         assert all(entry["description"] for entry in checks["posterior_predictive"])
         assert settings["task"] == checks["task"]
-
-
-def test_priors_of_other_scales_are_run_when_the_config_asks_for_it(finished):
-    config = json.loads(json.dumps(TINY))
-    factors = [0.5, 2.0]
-    config["datasets"]["mine"]["evaluation"] = {"prior_factors": factors, "sensitivity_rerun": True}
-    finished.configure(config)
-    jobs = finished.jobs_to_run()
-    scaled = {
-        f"Sampling chain {chain} of mine, the scales of its prior times {factor}"
-        for chain in (0, 1)
-        for factor in factors
-    }
-    assert scaled <= jobs and "Sampling chain 0 of mine" not in jobs
-    before = finished.result("mine", "checks.json").read_bytes()
-    done = finished.snakemake("results/mine/checks.json")
-    finished.configure(TINY)
-    assert done.returncode == 0, done.stdout + done.stderr
-    sensitivity = json.loads(finished.result("mine", "checks.json").read_text())["sensitivity"]
-    found = {entry["factor"]: entry for entry in sensitivity["factors"]}
-    assert {factor: entry["method"] for factor, entry in found.items()} == {
-        0.5: "rerun",
-        1.0: "as run",
-        2.0: "rerun",
-    }
-    assert len({entry["nll"] for entry in found.values()}) == 3
-    assert finished.snakemake("results/mine/checks.json").returncode == 0
-    assert finished.result("mine", "checks.json").read_bytes() == before
 
 
 def test_files_of_new_rows_are_predicted_and_nothing_else_runs(finished):
@@ -365,7 +383,7 @@ def test_chains_and_cores_do_not_change_the_draws(finished, tmp_path, cores):
         "results/gap/chains/chain_1.nc",
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    from bnn.storage import read_netcdf
+    from bnn.core.storage import read_netcdf
 
     for dataset, chain in (("iris", 0), ("iris", 1), ("gap", 1)):
         first, _ = read_netcdf(finished.result(dataset, "chains", f"chain_{chain}.nc"))

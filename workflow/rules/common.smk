@@ -1,29 +1,30 @@
 # Checks the config before any job starts, and holds what the rules share. No science here.
 import json
 import re
+import shlex
 import sys
-from functools import cache
 from pathlib import Path
 
 from snakemake_interface_executor_plugins.settings import ExecMode
 
 import bnn
-from bnn.config import chain_settings, check_files, load, runs
-from bnn.footprint import request_mb, summary, table_of, with_lags
-from bnn.locks import NO_LOCKS, FolderLock
-from bnn.sourcecode import code_digest
+from bnn.config.loading import chain_settings, check_files, load, runs
+from bnn.core.code_digest import code_digest
+from bnn.jobs.identity import sampled_again, state_folder
+from bnn.jobs.processes import left_locked
 
-# A Snakemake that a job starts (on a cluster, in a container) is not the one that locks the folder, and one that runs
-# nothing leaves locks alone.
-FOLDER_LOCK = FolderLock(".snakemake")
-if workflow.exec_mode == ExecMode.DEFAULT and not (
-    workflow.output_settings.dryrun or set(NO_LOCKS) & set(sys.argv)
+# Snakemake's own error says in many lines what the one line here says. A job's own Snakemake (on a cluster, in a
+# container) makes no locks, and neither does a dry run.
+if (
+    workflow.exec_mode == ExecMode.DEFAULT
+    and not workflow.output_settings.dryrun
+    and not {"--unlock", "--nolock"} & set(sys.argv)
+    and left_locked(".")
 ):
-    FOLDER_LOCK.enter()
-
-
-onstart:
-    FOLDER_LOCK.started()
+    raise WorkflowError(
+        f"A Snakemake that was killed left this folder locked. Type this, then the same command again:\n"
+        f"{shlex.join(['snakemake', '--unlock', *sys.argv[1:]])}"
+    )
 
 
 try:
@@ -50,12 +51,21 @@ wildcard_constraints:
     dataset=any_of(DATASETS),
     repeated=any_of(REPEATS),
     chains=r"\d+(-\d+)?",
-    factor=r"[0-9.e+-]+",
 
 
-def code(script):
-    """Return a digest of a script and the bnn modules that it uses: a rule runs again when, and only when, they change."""
-    return code_digest(Path(workflow.source_path(f"../../scripts/{script}")), Path(bnn.__file__).parent)
+# Random streams, settings, and how files are stored: every result depends on them.
+SHARED_CODE = ("core/seeding.py", "core/settings.py", "core/storage.py")
+
+
+def code(script, *places):
+    """Return a digest of what a script and some packages of bnn do: a rule runs again when, and only when, it changes.
+
+    A rule names the packages, or files, that its script imports and that those import. What says how a job goes and
+    never what it writes (its log, its locks, the words of its errors) is named nowhere.
+    """
+    package = Path(bnn.__file__).parent
+    path = Path(workflow.source_path(f"../../scripts/{script}"))
+    return code_digest(path, *(package / place for place in (*SHARED_CODE, *places)))
 
 
 def settings(*sections):
@@ -63,24 +73,29 @@ def settings(*sections):
     return lambda wildcards: {section: DATASETS[wildcards.dataset][section] for section in sections}
 
 
-@cache
-def table(dataset):
-    """Return how large a table is, as far as its config and its first part tell."""
-    settings = DATASETS[dataset]
-    found = table_of(settings["source"], settings["task"], aside=settings["split"]["column"])
-    return with_lags(found, settings["series"]["lags"]) if settings["task"] == "timeseries" else found
-
-
-if workflow.exec_mode == ExecMode.DEFAULT:
-    # On standard error, so that `snakemake --dag | dot` still works.
-    print(summary(DATASETS, {name: table(name) for name in DATASETS}), file=sys.stderr)
+# MiB that a job needs on the smallest of tables, with the Snakemake that starts it on a cluster, and MiB more for each
+# MB of its inputs. What follows `combine` may be one job with it, which asks for what `combine` does: what the others
+# read is not there yet.
+MEMORY = {
+    "prepare": (450, 4),
+    "fit_baseline": (450, 4),
+    "sample_chain": (260, 4),
+    "combine": (440, 1.5),
+    "diagnose": (290, 0.6),
+    "evaluate": (340, 0.2),
+    "check": (440, 1.2),
+    "predict": (430, 1.5),
+    "plot": (320, 0.5),
+    "report": (250, 2),
+    "repeats": (250, 2),
+    "overview": (250, 2),
+}
 
 
 def memory(name):
-    """Return a function: MiB that a job of a rule asks for; a job that is tried again may have run out of them, and gets more."""
-    return lambda wildcards, attempt: attempt * request_mb(
-        name, table(wildcards.dataset), DATASETS[wildcards.dataset]
-    )
+    """Return a function: MiB that a job of a rule asks for; one that is tried again may have run out of them, and gets more."""
+    base, each = MEMORY[name]
+    return lambda wildcards, input, attempt: attempt * round(base + each * input.size_mb)
 
 
 def minutes(first):
@@ -91,14 +106,6 @@ def minutes(first):
 def sampler_settings(wildcards):
     """Return what the chains of a dataset depend on."""
     return chain_settings(DATASETS[wildcards.dataset])
-
-
-def scaled_sampler_settings(wildcards):
-    """Return what chains under a scaled prior depend on."""
-    from bnn.priors import scaled_prior  # imports NumPy, which reading a workflow does without
-
-    chosen = sampler_settings(wildcards)
-    return chosen | {"prior": scaled_prior(chosen["prior"], float(wildcards.factor))}
 
 
 def baseline_settings(wildcards):
@@ -128,13 +135,24 @@ def source_files(wildcards):
     return [local(source[key]) for key in ("path", "test") if source.get(key)]
 
 
-def chain_files(wildcards):
+def files_of_chains(dataset):
     """Return the files of all chains of a dataset: one a job, named after its chains, such as 2 or 0-3."""
-    sampler = DATASETS[wildcards.dataset]["sampler"]
+    sampler = DATASETS[dataset]["sampler"]
     first = range(0, sampler["chains"], sampler["chains_per_job"])
     last = [min(start + sampler["chains_per_job"], sampler["chains"]) - 1 for start in first]
     names = [str(a) if a == b else f"{a}-{b}" for a, b in zip(first, last)]
-    return [f"results/{wildcards.dataset}/chains/chain_{name}.nc" for name in names]
+    return [f"results/{dataset}/chains/chain_{name}.nc" for name in names]
+
+
+def chain_files(wildcards):
+    """Return the files of all chains of the dataset of a job."""
+    return files_of_chains(wildcards.dataset)
+
+
+if workflow.exec_mode == ExecMode.DEFAULT:
+    for name in DATASETS:
+        if line := sampled_again(name, files_of_chains(name)):
+            print(line, file=sys.stderr)
 
 
 def names_that_keep(*parts):
@@ -152,18 +170,6 @@ def posterior_with_weights(wildcards):
     """Return the file from which new rows are predicted."""
     keep = DATASETS[wildcards.dataset]["sampler"]["keep"]
     return f"results/{wildcards.dataset}/" + ("working.nc" if keep == "predictions" else "posterior.nc")
-
-
-def rerun_files(wildcards):
-    """Return the files of all chains under scaled priors, factor by factor, if the config asks for them."""
-    evaluation = DATASETS[wildcards.dataset]["evaluation"]
-    factors = evaluation["prior_factors"] if evaluation["sensitivity_rerun"] else []
-    names = [Path(path).name for path in chain_files(wildcards)]
-    return [
-        f"results/{wildcards.dataset}/sensitivity/prior_{factor}/{name}"
-        for factor in factors
-        for name in names
-    ]
 
 
 def files_of_repeats(name):

@@ -17,7 +17,7 @@ rule diagnose:
         runtime=minutes(30),
     params:
         settings=settings("diagnostics"),
-        code=code("diagnose.py"),
+        code=code("diagnose.py", "diagnostics", "posterior", "data", "model", "mcmc", "core/row_names.py"),
     message:
         "Diagnosing the chains of {wildcards.dataset}"
     script:
@@ -44,7 +44,7 @@ rule evaluate:
         runtime=minutes(30),
     params:
         settings=settings("seed"),
-        code=code("evaluate.py"),
+        code=code("evaluate.py", "evaluation", "posterior", "data", "model"),
     message:
         "Evaluating {wildcards.dataset}: Bayesian network, ordinary networks, linear model"
     script:
@@ -56,7 +56,6 @@ rule check:
         data="results/{dataset}/data.nc",
         baseline="results/{dataset}/baseline.nc",
         posterior=whole_posterior,
-        reruns=rerun_files,
     output:
         summary="results/{dataset}/checks.json",
         arrays="results/{dataset}/checks.nc",
@@ -72,7 +71,17 @@ rule check:
         runtime=minutes(30),
     params:
         settings=settings("seed", "network", "prior", "likelihood", "evaluation"),
-        code=code("check.py"),
+        code=code(
+            "check.py",
+            "checks",
+            "evaluation",
+            "diagnostics",
+            "posterior",
+            "baselines",
+            "data",
+            "model",
+            "core/row_names.py",
+        ),
     message:
         "Checking the model of {wildcards.dataset}"
     script:
@@ -98,7 +107,7 @@ rule predict:
         mem_mb=memory("predict"),
         runtime=minutes(30),
     params:
-        code=code("predict.py"),
+        code=code("predict.py", "posterior", "data", "model"),
     message:
         "Predicting the rows of {input.rows} with {wildcards.dataset}"
     script:
@@ -135,7 +144,7 @@ rule plot:
         runtime=minutes(30),
     params:
         settings=settings("seed", "network", "likelihood", "diagnostics"),
-        code=code("plot.py"),
+        code=code("plot.py", "plots", "evaluation", "posterior", "data", "model"),
     message:
         "Drawing the figures of {wildcards.dataset}"
     script:

@@ -12,8 +12,8 @@ if (ROOT / "bnn").is_dir() and sys.path[0] != str(ROOT):
         0, str(ROOT)
     )  # before the folder where `python -m snakemake` was started, which may have another
 
-from bnn.config_errors import ConfigError
-from bnn.config_files import check_syntax
+from bnn.config.errors import ConfigError
+from bnn.config.files import check_syntax
 
 # A module has its config from a workflow that has read its files already.
 CONFIG_FILES = [*workflow.configfiles]

@@ -17,7 +17,7 @@ rule prepare:
         runtime=minutes(10),
     params:
         settings=settings("task", "source", "split", "columns", "series"),
-        code=code("prepare.py"),
+        code=code("prepare.py", "data"),
     message:
         "Reading and splitting {wildcards.dataset}"
     script:

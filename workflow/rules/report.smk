@@ -32,7 +32,7 @@ rule report:
         runtime=minutes(10),
     params:
         settings=shown_settings,
-        code=code("report.py"),
+        code=code("report.py", "report", "diagnostics", "core/formatting.py", "core/row_names.py"),
     message:
         "Writing the report of {wildcards.dataset}"
     script:
@@ -53,10 +53,10 @@ rule repeats:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 250 * attempt,
+        mem_mb=memory("repeats"),
         runtime=minutes(10),
     params:
-        code=code("repeats.py"),
+        code=code("repeats.py", "evaluation", "posterior", "data", "model"),
     message:
         "Taking means over the splits of {wildcards.repeated}"
     script:
@@ -85,10 +85,10 @@ rule overview:
         "../../environment.yml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 250 * attempt,
+        mem_mb=memory("overview"),
         runtime=minutes(10),
     params:
-        code=code("overview.py"),
+        code=code("overview.py", "report", "diagnostics", "core/formatting.py", "core/row_names.py"),
     message:
         "Writing the overview of all datasets"
     script:

@@ -15,7 +15,7 @@ rule fit_baseline:
         runtime=minutes(30),
     params:
         settings=baseline_settings,
-        code=code("fit_baseline.py"),
+        code=code("fit_baseline.py", "baselines", "data", "model"),
     message:
         "Training the ordinary networks and the linear model on {wildcards.dataset}"
     script:
@@ -44,25 +44,12 @@ rule sample_chain:
     params:
         settings=sampler_settings,
         # Not an output: Snakemake deletes the outputs of a job that fails.
-        checkpoint=lambda wildcards, output: output[0].removesuffix(".nc") + ".state",
-        code=code("sample_chain.py"),
+        checkpoint=lambda wildcards, output: str(state_folder(output[0])),
+        code=code("sample_chain.py", "model", "mcmc", "jobs/chain_job.py", "jobs/checkpoint.py"),
     message:
         "Sampling chain {wildcards.chains} of {wildcards.dataset}"
     script:
         "../../scripts/sample_chain.py"
-
-
-use rule sample_chain as sample_scaled with:
-    output:
-        "results/{dataset}/sensitivity/prior_{factor}/chain_{chains}.nc",
-    log:
-        "results/{dataset}/logs/sample_prior_{factor}_{chains}.log",
-    benchmark:
-        "results/{dataset}/benchmarks/sample_prior_{factor}_{chains}.tsv"
-    params:
-        settings=scaled_sampler_settings,
-    message:
-        "Sampling chain {wildcards.chains} of {wildcards.dataset}, the scales of its prior times {wildcards.factor}"
 
 
 rule combine:
@@ -86,7 +73,7 @@ rule combine:
     params:
         settings=settings("seed", "network", "likelihood"),
         keep=lambda wildcards: DATASETS[wildcards.dataset]["sampler"]["keep"],
-        code=code("combine.py"),
+        code=code("combine.py", "posterior", "data", "model"),
     message:
         "Putting the chains of {wildcards.dataset} together and predicting with every draw"
     script:

@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 import yaml
 
-from bnn.storage import read_netcdf
+from bnn.core.storage import read_netcdf
 from tests.workflow.slurm.cluster import Cluster, reason_to_skip
 
 ROOT = Path(__file__).parents[3]
 SECONDS = 280
 # The chains take some ten seconds, long enough to be caught; the rest is as small as can be.
 CONFIG: dict[str, Any] = {
-    "network": {"hidden": [4]},
+    "network": {"hidden": [4], "engine": "numpy"},
     "baseline": {"max_epochs": 20},
     "sampler": {
         "chains": 2,
@@ -157,8 +157,6 @@ def test_the_config_runs_elsewhere_by_changing_the_profile(profile: str, tmp_pat
     assert done.returncode == 0, said
     assert re.search(r"^total +12$", done.stdout, re.MULTILINE), "eleven jobs, and the one for all"
     assert "Traceback" not in said
-    (largest,) = re.findall(r"asks for most memory is \w+ of iris: (\d+) MB", said)
-    assert int(largest) > 100
 
 
 # A batch system as small as can be, with the commands of LSF: it runs at once what it gets, and notes the requests.

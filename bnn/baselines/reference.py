@@ -1,0 +1,218 @@
+"""What the Bayesian network is compared with: the same network trained by Adam, an ensemble of such, a linear model.
+
+Of a time series the last known value, as the forecast of what comes, stands beside them: what a model must beat.
+All see the same training rows and standardisation as the chains, and are judged on the same test rows in the
+same units. A deep ensemble (Lakshminarayanan, Pritzel & Blundell 2017) is several networks, each from its own start on
+its own order of the rows; what it predicts is the mean of their predictive distributions.
+"""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from bnn.baselines.training import BaselineSettings, TrainedNetwork, train
+from bnn.core.seeding import Stream, chain_rng
+from bnn.data.dataset import Dataset
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import softmax
+from bnn.model.network import Network
+
+RIDGE_PENALTIES = np.logspace(-3, 4, 29)
+LOGISTIC_PENALTIES = np.logspace(-3, 3, 13)
+MAX_FOLDS = 5
+
+
+def network_predictions(
+    dataset: Dataset, network: Network, settings: BaselineSettings, rngs: Sequence[np.random.Generator]
+) -> tuple[dict[str, np.ndarray], list[TrainedNetwork]]:
+    """Train networks and return the predictive distribution of each on train and test in original target units.
+
+    In regression the noise scale is the root mean square of the residuals that the first, stopped network leaves on the
+    validation rows: on rows that weights were fitted to, residuals are too small.
+
+    Returns
+    -------
+    predictions
+        `train_probability` and `test_probability` (network, obs, class), or `train_mean` and `test_mean`
+        (network, obs) and `noise_scale` (network,).
+    fits
+        The networks.
+    """
+    n_classes = dataset.n_outputs if dataset.task == "classification" else None
+    fits = train(network, dataset.x_train, dataset.y_train, n_classes=n_classes, settings=settings, rngs=rngs)
+    theta = np.stack([fit.theta for fit in fits])
+    inputs = {"train": dataset.x_train, "test": dataset.x_test}
+    if n_classes is not None:
+        return {
+            f"{split}_probability": predict(dataset, network, theta, x) for split, x in inputs.items()
+        }, fits
+    noise = []
+    for fit in fits:
+        unseen = predict(dataset, network, fit.stopped_theta[None], dataset.x_train[fit.validation_rows])[0]
+        observed = dataset.target_mean + dataset.target_scale * dataset.y_train[fit.validation_rows]
+        noise.append(np.sqrt(np.mean((unseen - observed) ** 2)))
+    predictions = {f"{split}_mean": predict(dataset, network, theta, x) for split, x in inputs.items()}
+    return predictions | {"noise_scale": np.array(noise)}, fits
+
+
+def predict(dataset: Dataset, network: Network, theta: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return what trained networks predict.
+
+    Parameters
+    ----------
+    dataset
+        The table.
+    network
+        What `bnn.model.posterior.make_network` makes without a likelihood: one output, or one for each class.
+    theta
+        Shape (network, param).
+    x
+        Standardised inputs, shape (obs, input).
+
+    Returns
+    -------
+    ndarray
+        Probabilities (network, obs, class), or means (network, obs) in original target units.
+    """
+    output = network.forward(ParameterLayout(network.parameter_shapes).unpack(theta), x).astype(np.float64)
+    if dataset.task == "classification":
+        return softmax(output.swapaxes(1, 2))
+    return np.asarray(dataset.target_mean + dataset.target_scale * output[:, 0])
+
+
+def linear_predictions(dataset: Dataset, *, class_weight: str) -> dict[str, np.ndarray]:
+    """Fit scikit-learn's logistic or ridge regression, its penalty chosen by cross-validation, and predict.
+
+    `class_weight` is that of `BaselineSettings`, for logistic regression. The noise scale of ridge regression is the
+    residual standard deviation on train with as many degrees of freedom taken off as there are coefficients.
+    """
+    x, y = dataset.x_train, dataset.y_train
+    if dataset.task == "classification":
+        logistic = _fit_logistic(x, y, class_weight=class_weight)
+        return {
+            "train_probability": logistic.predict_proba(x),
+            "test_probability": logistic.predict_proba(dataset.x_test),
+        }
+    from sklearn.linear_model import RidgeCV
+
+    ridge = RidgeCV(alphas=RIDGE_PENALTIES).fit(x, y)
+    fitted = ridge.predict(x)
+    freedom = max(1, len(y) - x.shape[1] - 1)
+    noise = np.sqrt(np.sum((fitted - y) ** 2) / freedom)
+    return {
+        "train_mean": dataset.target_mean + dataset.target_scale * fitted,
+        "test_mean": dataset.target_mean + dataset.target_scale * ridge.predict(dataset.x_test),
+        "noise_scale": np.asarray(dataset.target_scale * noise),
+    }
+
+
+def _fit_logistic(x: np.ndarray, y: np.ndarray, *, class_weight: str) -> Any:
+    """Return logistic regression whose penalty has the best cross-validated likelihood.
+
+    There are as many folds, each with rows of every class, as the rarest class has rows, at most `MAX_FOLDS`. With one
+    row of a class there can be none: the penalty is then scikit-learn's own, 1.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import GridSearchCV, PredefinedSplit
+
+    # At the default tolerance, probabilities of classes that can nearly be told apart are off by some hundredths.
+    model = LogisticRegression(
+        tol=1e-6, max_iter=5000, class_weight="balanced" if class_weight == "balanced" else None
+    )
+    n_folds = int(min(MAX_FOLDS, np.bincount(y).min()))
+    if n_folds >= 2:
+        folds = PredefinedSplit(stratified_folds(y, n_folds))
+        model = GridSearchCV(model, {"C": 1 / LOGISTIC_PENALTIES}, cv=folds, scoring="neg_log_loss")
+    return model.fit(x, y)
+
+
+def stratified_folds(y: np.ndarray, n_folds: int) -> np.ndarray:
+    """Return the fold of each row, (obs,): the rows of each class are dealt out in turn; y are class indices.
+
+    Neighbours in the table come into different folds, which the blocks of scikit-learn's StratifiedKFold do not do.
+    """
+    folds = np.empty(len(y), dtype=np.int64)
+    # The next class goes on where the one before ended, so that folds are of one size.
+    folds[np.argsort(y, kind="stable")] = np.arange(len(y)) % n_folds
+    return folds
+
+
+def naive_predictions(dataset: Dataset) -> dict[str, np.ndarray]:
+    """Forecast each value of a time series by the last one that is known; {} for any other table.
+
+    The noise scale is the root mean square of the errors of that on the training rows.
+    """
+    if dataset.time_train is None or "lag_1" not in dataset.feature_names:
+        return {}
+    lag = dataset.feature_names.index("lag_1")
+    mean, scale = dataset.feature_mean[lag], dataset.feature_scale[lag]
+    found = {
+        f"{split}_mean": mean + scale * getattr(dataset, f"x_{split}")[:, lag] for split in ("train", "test")
+    }
+    observed = dataset.target_mean + dataset.target_scale * dataset.y_train
+    noise = np.sqrt(np.mean((found["train_mean"] - observed) ** 2))
+    # A series that repeats itself leaves no error, and no density to compute.
+    return found | {"noise_scale": np.maximum(noise, 1e-6 * dataset.target_scale)}
+
+
+def fit_references(
+    dataset: Dataset, network: Network, settings: BaselineSettings, *, seed: int, n_members: int
+) -> tuple[dict[str, tuple[tuple[str, ...], np.ndarray]], dict[str, Any]]:
+    """Fit all references; return the variables and attributes of their file.
+
+    Parameters
+    ----------
+    dataset
+        The table.
+    network
+        The architecture.
+    settings
+        How to train.
+    seed
+        Seed of the run.
+    n_members
+        Networks of the ensemble, none of which is the baseline.
+    """
+    # First, because the import of scikit-learn is no training.
+    linear = linear_predictions(dataset, class_weight=settings.class_weight)
+    times = [time.perf_counter()]
+    single, (fit,) = network_predictions(dataset, network, settings, [chain_rng(seed, Stream.BASELINE)])
+    times.append(time.perf_counter())
+    rngs = [chain_rng(seed, Stream.ENSEMBLE, member) for member in range(n_members)]
+    members, fits = network_predictions(dataset, network, settings, rngs)
+    times.append(time.perf_counter())
+    predictions = {f"baseline_{name}": values[0] for name, values in single.items()}
+    predictions |= {f"linear_{name}": values for name, values in linear.items()}
+    predictions |= {f"naive_{name}": values for name, values in naive_predictions(dataset).items()}
+    # An average of probabilities is all that scores need; the mixture of normals needs its components.
+    predictions |= {
+        f"ensemble_{name}": values.mean(axis=0) if name.endswith("probability") else values
+        for name, values in members.items()
+    }
+    variables: dict[str, tuple[tuple[str, ...], np.ndarray]] = {
+        "theta": (("param",), fit.theta),
+        "ensemble_theta": (("member", "param"), np.stack([member.theta for member in fits])),
+        "history_train_loss": (("epoch",), fit.train_loss),
+        "history_validation_loss": (("epoch",), fit.validation_loss),
+    }
+    for name, values in predictions.items():
+        split = name.split("_")[1]
+        dims: tuple[str, ...] = () if name.endswith("noise_scale") else (f"obs_{split}",)
+        if name.endswith("probability"):
+            dims = (*dims, "class")
+        elif name.startswith("ensemble"):
+            dims = ("member", *dims)
+        variables[name] = (dims, values)
+    attributes = {
+        "dataset": dataset.name,
+        "best_epoch": fit.best_epoch,
+        "epochs": len(fit.train_loss) - 1,
+        "seconds": times[1] - times[0],
+        "seconds_ensemble": times[2] - times[1],
+        "seconds_training": times[2] - times[0],
+        "n_params": len(fit.theta),
+        "layout": ParameterLayout(network.parameter_shapes).to_json(),
+    }
+    return variables, attributes

@@ -1,0 +1,268 @@
+"""The part of the config that says where a table comes from."""
+
+import re
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import quote, urlsplit
+
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    PlainSerializer,
+    field_validator,
+    model_validator,
+)
+
+from bnn.config.base import MAX_SEED, Group, expanded, read_yaml_value
+
+SOURCE_TASKS = {
+    "iris": "classification",
+    "wine": "classification",
+    "breast_cancer": "classification",
+    "diabetes": "regression",
+    "california_housing": "regression",
+    "gap": "regression",
+    "sine": "regression",
+    "friedman1": "regression",
+    "two_moons": "classification",
+}
+"""Task of each source that has a name."""
+
+
+def _check_target(value: Any) -> Any:
+    """Say what to do with several targets."""
+    if isinstance(value, list | tuple) and len(value) > 1:
+        one, *others = map(str, value)
+        raise ValueError(
+            f"must be one column, not {len(value)}: make a dataset for each, here with `target: {one}` and "
+            f"`drop: [{', '.join(others)}]`"
+        )
+    return value
+
+
+_FILE = "relative to the folder in which Snakemake runs; $NAME stands for an environment variable."
+_File = Annotated[str, Field(min_length=1), AfterValidator(expanded)]
+_Path = Annotated[_File, Field(description=f"The file, {_FILE}")]
+_Test = Annotated[
+    _File | None,
+    Field(
+        default=None,
+        description="A file of test rows; `split` is then not used, and `path` has train rows only.",
+    ),
+]
+_Target = Annotated[
+    str, Field(min_length=1, description="Name of the column to predict."), BeforeValidator(_check_target)
+]
+_Unit = Annotated[str, Field(default="", description="Unit of a regression target, for tables and figures.")]
+_Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], PlainSerializer(list)]
+_Drop = Annotated[_Names, Field(default=(), description="Columns to leave out, such as an id or a date.")]
+_Categorical = Annotated[
+    _Names,
+    Field(
+        default=(),
+        description="Columns whose numbers are codes, such as postcodes: each value gets a feature of its own, as if "
+        "it were text.",
+    ),
+]
+_MissingWords = Annotated[
+    _Names | None,
+    Field(
+        default=None,
+        # csv_files has the list itself; it imports NumPy, for which Snakemake would wait at every start.
+        description='Words, in any case, or numbers in quotes, such as "-999", that stand for a missing value, as an '
+        "empty cell always does; without NA in the list, a text NA is a level like others. null: NA, N/A, #N/A, "
+        "`<NA>`, NaN, -NaN, null and None.",
+    ),
+]
+_RowId = Annotated[
+    str | None,
+    Field(
+        default=None,
+        min_length=1,
+        description="The column that names rows, such as an id: no feature, it stands beside the rows in "
+        "predictions.csv and in the report.",
+    ),
+]
+_Separator = Annotated[
+    str,
+    Field(
+        default=",",
+        min_length=1,
+        max_length=1,
+        description='What stands between cells, such as ";", or "\\t" for a tab.',
+    ),
+]
+_Decimal = Annotated[
+    Literal[".", ","],
+    Field(default=".", description="What stands before the fraction of a number: a point, or a comma."),
+]
+
+
+class _Table(Group):
+    """A table whose columns are not known beforehand."""
+
+    @model_validator(mode="after")
+    def _check_keys(self) -> Self:
+        target, drop, categorical = (getattr(self, name) for name in ("target", "drop", "categorical"))
+        for role, names in (("drop", drop), ("categorical", categorical)):
+            if target in names:
+                raise ValueError(f"{role} must not name the target '{target}'")
+        row_id = getattr(self, "row_id", None)
+        for role, names in (("target", [target]), ("drop", drop), ("categorical", categorical)):
+            if row_id in names and row_id is not None:
+                raise ValueError(f"{role} and row_id both name {row_id}; remove it from one of them")
+        if both := sorted(set(drop) & set(categorical)):
+            raise ValueError(f"drop and categorical both name {', '.join(both)}; remove it from one of them")
+        separator, decimal = getattr(self, "separator", ";"), getattr(self, "decimal", ".")
+        if separator == decimal:
+            raise ValueError(f"separator and decimal must not both be '{decimal}'")
+        if separator in '"\r\n' or separator.isalnum():
+            raise ValueError(f"separator cannot be {separator!r}; use one such as ',', ';', '|' or \"\\t\"")
+        return self
+
+
+class CsvSource(_Table):
+    """A CSV file of your own with a header line."""
+
+    kind: Literal["csv"] = Field(description="A CSV file.")
+    path: _Path
+    test: _Test
+    target: _Target
+    target_unit: _Unit
+    drop: _Drop
+    row_id: _RowId
+    categorical: _Categorical
+    separator: _Separator
+    decimal: _Decimal
+    missing_words: _MissingWords
+
+
+class ParquetSource(_Table):
+    """A Parquet file of your own."""
+
+    kind: Literal["parquet"] = Field(description="A Parquet file.")
+    path: _Path
+    test: _Test
+    target: _Target
+    target_unit: _Unit
+    drop: _Drop
+    row_id: _RowId
+    categorical: _Categorical
+
+
+class SklearnSource(Group):
+    """A dataset of scikit-learn; all but california_housing come with it, that one is downloaded once."""
+
+    kind: Literal["sklearn"] = Field(description="A dataset of scikit-learn.")
+    name: Literal["iris", "wine", "breast_cancer", "diabetes", "california_housing"] = Field(
+        description="Which one: iris, wine and breast_cancer are classification, diabetes and california_housing are "
+        "regression."
+    )
+
+
+class OpenmlSource(_Table):
+    """A dataset of openml.org, downloaded once into `results/.cache` (or $BNN_CACHE)."""
+
+    kind: Literal["openml"] = Field(description="A dataset of openml.org.")
+    id: int | None = Field(None, ge=1, description="Its number; or give `name` and `version`.")
+    name: str | None = Field(None, min_length=1, description="Its name.")
+    version: int | None = Field(None, ge=1, description="Version of that name.")
+    target: Annotated[str | None, BeforeValidator(_check_target)] = Field(
+        None, min_length=1, description="Name of the column to predict; null: the one that OpenML names."
+    )
+    target_unit: _Unit
+    drop: _Drop
+    row_id: _RowId
+    categorical: _Categorical
+
+    _numbers = field_validator("id", "version", mode="before")(read_yaml_value)
+
+    @model_validator(mode="after")
+    def _check_which(self) -> Self:
+        named = self.name is not None and self.version is not None
+        if (self.id is not None) == named or (self.name is None) != (self.version is None):
+            raise ValueError(
+                "give either id, or name and version: a name alone may mean another table tomorrow"
+            )
+        return self
+
+
+class UrlSource(_Table):
+    """A CSV file at an address, downloaded once into `results/.cache` (or $BNN_CACHE) and checked before it is read."""
+
+    kind: Literal["url"] = Field(description="A CSV file at an address.")
+    url: str = Field(
+        min_length=1, description="The address, http or https, of the CSV file itself, no archive."
+    )
+    sha256: str = Field(
+        pattern="^[0-9a-fA-F]{64}$",
+        description="Its SHA-256 digest, as `sha256sum` prints it: a file that has changed is refused.",
+    )
+    max_mb: int = Field(500, ge=1, le=100_000, description="Megabytes that the file may have at most.")
+    target: _Target
+    target_unit: _Unit
+    drop: _Drop
+    row_id: _RowId
+    categorical: _Categorical
+    separator: _Separator
+    decimal: _Decimal
+    missing_words: _MissingWords
+
+    _numbers = field_validator("max_mb", mode="before")(read_yaml_value)
+
+    @field_validator("url")
+    @classmethod
+    def _check_address(cls, value: str) -> str:
+        try:
+            parts = urlsplit(value)
+            _ = parts.port  # which is read, and refused, only here
+        except ValueError:
+            raise ValueError(f"must be an address with a host and a port that exist, not '{value}'") from None
+        if (
+            parts.scheme not in ("http", "https")
+            or not parts.hostname
+            or not value.isprintable()
+            or " " in value
+        ):
+            raise ValueError(f"must be an address that begins with https:// or http://, not '{value}'")
+        if strange := re.search(r"[^\x00-\x7f]", value):
+            name = strange[0]
+            remedy = (
+                "write the host in its form that begins with xn--"
+                if name in parts.netloc
+                else f"write it as {quote(name)} (percent-encoded)"
+            )
+            raise ValueError(f"must hold no '{name}', which is not ASCII; {remedy}")
+        if parts.username or parts.password:
+            raise ValueError("must hold no user name and no password: the config is copied into the report")
+        if end := re.search(r"\.(zip|gz|tgz|bz2|xz|zst|tar|7z|rar)$", parts.path.lower()):
+            raise ValueError(
+                f"names an archive ({end[0]}), and only a CSV file itself can be read; unpack it and use `kind: csv`"
+            )
+        return value
+
+
+class SyntheticSource(Group):
+    """Artificial data whose truth is known."""
+
+    kind: Literal["synthetic"] = Field(description="Artificial data.")
+    name: Literal["gap", "sine", "friedman1", "two_moons"] = Field(
+        description="Which one. gap: regression on one feature, with a hole in the data; sine: regression on one "
+        "feature, whose noise grows along it; friedman1: regression on ten features, of which five matter; two_moons: "
+        "two classes that no line parts."
+    )
+    n: int = Field(60, ge=10, le=1_000_000, description="Number of rows.")
+    noise: float = Field(
+        0.3,
+        gt=0,
+        description="Standard deviation of the noise, in units of the target (of sine the largest); of two_moons in "
+        "units of the features.",
+    )
+    seed: int = Field(0, ge=0, le=MAX_SEED, description="Seed of the data.")
+
+    # By name, because a field that tells the kinds apart must have no validator.
+    _numbers = field_validator("n", "noise", "seed", mode="before")(read_yaml_value)
+
+
+FileSource = CsvSource | ParquetSource
+AnySource = CsvSource | ParquetSource | SklearnSource | OpenmlSource | UrlSource | SyntheticSource

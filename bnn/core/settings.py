@@ -1,0 +1,207 @@
+"""Settings as frozen dataclasses: what each part of the package is told, checked by the models of `bnn.config`.
+
+They have no defaults, which live in the config alone, and a job needs nothing but the standard library to read them.
+What each field means, and which values it may have, stands in `bnn/config/model.py` and config/README.md.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+Settings = TypeVar("Settings")
+
+
+@dataclass(frozen=True)
+class NetworkSettings:
+    """Architecture and arithmetic of the network."""
+
+    hidden: tuple[int, ...]
+    activation: str
+    precision: str
+    engine: str
+
+    def in_numpy(self, precision: str | None = None) -> "NetworkSettings":
+        """Return the settings with which NumPy computes what is not sampled: predictions, and baseline networks.
+
+        Parameters
+        ----------
+        precision
+            That of the draws which predict; None for the one that is asked for, and float64 where that is "auto".
+        """
+        asked = "float64" if self.precision == "auto" else self.precision
+        return replace(self, engine="numpy", precision=precision or asked)
+
+
+@dataclass(frozen=True)
+class BlockPriorSettings:
+    """Prior of all weights, or of all biases."""
+
+    family: str
+    scale: float
+    df: float
+
+
+@dataclass(frozen=True)
+class PriorSettings:
+    """Prior of the network's parameters."""
+
+    weights: BlockPriorSettings
+    biases: BlockPriorSettings
+    fan_in_scaling: bool
+    learned_scales: str
+
+    def scaled(self, factor: float) -> "PriorSettings":
+        """Return the prior with the scales of weights and biases multiplied by a factor."""
+        weights, biases = (
+            replace(block, scale=factor * block.scale) for block in (self.weights, self.biases)
+        )
+        return replace(self, weights=weights, biases=biases)
+
+
+@dataclass(frozen=True)
+class LikelihoodSettings:
+    """Noise of a regression target, in standardised units."""
+
+    family: str
+    noise: str | float
+    df: float
+    log_noise_mean: float
+    log_noise_sd: float
+
+
+@dataclass(frozen=True)
+class LangevinSettings:
+    """Proposal of the kernel `langevin_gradient`."""
+
+    learning_rate: float
+    noise_scale: float
+    langevin_probability: float
+
+
+PHASES = ("optimise", "explore", "warmup", "draws")
+"""Parts of a chain's run, in order; their seconds are counted apart."""
+
+
+@dataclass(frozen=True)
+class SamplerSettings:
+    """How one chain samples the posterior."""
+
+    kernel: str
+    warmup: int
+    draws: int
+    thin: int
+    init: str
+    optimise_steps: int
+    optimise_learning_rate: float
+    explore: int
+    target_acceptance: float | None
+    trajectory_length: float | None
+    precondition: bool
+    langevin: LangevinSettings
+    keep_precision: str
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """Steps of each phase, optimiser and transitions alike."""
+        optimise = self.optimise_steps if self.init == "optimised" else 0
+        return dict(zip(PHASES, (optimise, self.explore, self.warmup, self.draws * self.thin), strict=True))
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of a whole run."""
+        return sum(self.lengths.values())
+
+
+@dataclass(frozen=True)
+class ModelSettings:
+    """What a log density depends on beside the rows."""
+
+    network: NetworkSettings
+    prior: PriorSettings
+    likelihood: LikelihoodSettings
+
+
+@dataclass(frozen=True)
+class ChainSettings(ModelSettings):
+    """All that the draws of a chain depend on beside the rows."""
+
+    seed: int
+    sampler: SamplerSettings
+
+
+@dataclass(frozen=True)
+class BaselineSettings:
+    """Training of the baseline network."""
+
+    learning_rate: float
+    weight_decay: float
+    batch_size: int
+    max_epochs: int
+    patience: int
+    validation_size: float
+    class_weight: str
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """Which rows are held out."""
+
+    method: str
+    column: str | None
+    test_value: str
+    test_size: float
+    stratify: bool
+    seed: int
+
+
+@dataclass(frozen=True)
+class ColumnsSettings:
+    """How columns become features."""
+
+    missing: str
+    min_frequency: int
+
+
+@dataclass(frozen=True)
+class SeriesSettings:
+    """Past and horizon of a time series."""
+
+    lags: int
+    horizon: int
+    time: str | None
+
+
+@dataclass(frozen=True)
+class EvaluationSettings:
+    """What is asked of the model beyond its scores."""
+
+    prior_factors: tuple[float, ...]
+
+
+def build(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
+    """Return settings from plain values, as the config's models write them and JSON holds them.
+
+    Keys that are no field are ignored: a section of the config may hold more than one part needs.
+
+    Parameters
+    ----------
+    kind
+        One of the classes above.
+    values
+        Field -> number, text, list, None, or the values of the settings inside.
+
+    Raises
+    ------
+    KeyError
+        If a field has no value.
+    """
+    return _value(kind, dict(values))
+
+
+def _value(kind: Any, value: Any) -> Any:
+    if isinstance(value, Mapping):
+        hints = get_type_hints(kind)
+        return kind(**{field.name: _value(hints[field.name], value[field.name]) for field in fields(kind)})
+    if get_origin(kind) is tuple:
+        return tuple(_value(get_args(kind)[0], item) for item in value)
+    return float(value) if kind is float else value

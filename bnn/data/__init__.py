@@ -1,0 +1,1 @@
+"""Tables: sources, readers, column types, encoding, splits, the prepared `Dataset`. Imports core."""

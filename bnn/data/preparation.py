@@ -1,0 +1,241 @@
+"""From a source to a dataset: read, split, and made what a network takes by the train rows alone."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from bnn.core.errors import DataError
+from bnn.data.cells import check
+from bnn.data.column_encoding import Column
+from bnn.data.dataset import Dataset, Task
+from bnn.data.encoding import Encoded, Encoding, fit
+from bnn.data.sources import place_of, read_source, read_test_file, text_format
+from bnn.data.splits import Rows, check_size, split_rows
+from bnn.data.tables import Table, join, naming
+from bnn.data.time_series import Forecasts, as_forecasts
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def prepare(
+    name: str,
+    *,
+    task: Task | Literal["timeseries"],
+    source: Mapping[str, Any],
+    split: Mapping[str, Any],
+    columns: Mapping[str, Any] | None = None,
+    series: Mapping[str, Any] | None = None,
+) -> Dataset:
+    """Read a source, split it and make its columns what a network takes.
+
+    Parameters
+    ----------
+    name
+        Name of the dataset.
+    task
+        "classification", "regression", or "timeseries", which becomes a regression.
+    source
+        `kind` and the keys of that kind, as in the config.
+    split
+        As in the config, see `bnn.data.splits.split_rows`. A source with a `test` file brings its own split; the
+        numbers of the test rows go on from those of the train rows.
+    columns
+        `missing` and `min_frequency`, as in the config; None: their defaults.
+    series
+        `lags` and `horizon` of a time series, as in the config; its column of times is the one that `split` names.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be used; the message names the dataset, the place and the remedy.
+    """
+    settings = columns or {}
+    is_class = task == "classification"
+    missing = {key: value for key, value in settings.items() if key == "missing"}
+    with naming(f"dataset '{name}'"):
+        is_series = task == "timeseries"
+        aside = [split["column"]] if split.get("column") is not None and not source.get("test") else []
+        table = read_source(source, is_class=is_class, aside=aside)
+        places = place_of(source)
+        with naming(*places):
+            if not table.feature_names and not is_series:
+                raise DataError(
+                    f"there is no column beside the target '{table.target_name}': nothing to predict from"
+                )
+            check(table.x, first_row=table.first_row, **missing)
+        n_rows = len(table.y)
+        if source.get("test"):
+            with naming(*places):
+                check_size(n_rows, "train")
+            texts = table.x.select_dtypes("category").columns
+            test_table = read_test_file(source, is_class=is_class, texts=texts)
+            with naming(source["test"]):
+                check_size(len(test_table.y), "test")
+                check(test_table.x, first_row=test_table.first_row, is_test=True, **missing)
+            table = join(table, test_table)
+            row_train, row_test = np.arange(n_rows), np.arange(n_rows, len(table.y))
+        with naming(*places):
+            forecasts = None
+            if is_series:
+                assert series is not None, "a time series has lags and a horizon"
+                table, forecasts = as_forecasts(table, series, split)
+                row_train, row_test = forecasts.train, forecasts.test
+            elif not source.get("test"):
+                row_train, row_test = split_rows(_rows(table, split), split)
+            encoding = fit(table.x, row_train, **settings)
+            train, test = (encoding.transform(table.x, rows) for rows in (row_train, row_test))
+            for part in (train, test):
+                _check_finite(part.x, encoding.feature_names)
+            y_train, y_test = table.y[row_train], table.y[row_test]
+            target_mean, target_scale = 0.0, 1.0
+            if not is_class:
+                target_mean, target_scale = _mean_and_scale(y_train)
+                with np.errstate(over="ignore"):
+                    y_train, y_test = ((y - target_mean) / target_scale for y in (y_train, y_test))
+                for y in (y_train, y_test):
+                    _check_finite(y[:, None], (table.target_name,))
+    beside: dict[str, Any] = text_format(source) | ({} if forecasts is None else _times(forecasts))
+    row_train = row_train if forecasts is None else forecasts.target[row_train]
+    row_test = row_test if forecasts is None else forecasts.target[row_test]
+    if table.ids is not None:
+        beside |= {"id_name": source["row_id"]}
+        beside |= {"id_train": table.ids[row_train], "id_test": table.ids[row_test]}
+    return Dataset(
+        name=name,
+        task="regression" if task == "timeseries" else task,
+        x_train=train.x,
+        y_train=y_train,
+        x_test=test.x,
+        y_test=y_test,
+        row_train=row_train,
+        row_test=row_test,
+        first_row=table.first_row,
+        # The rows of a test file have numbers of their own.
+        first_row_test=table.first_row - (n_rows if source.get("test") else 0),
+        feature_names=encoding.feature_names,
+        feature_mean=encoding.mean,
+        feature_scale=encoding.scale,
+        target_name=table.target_name,
+        target_unit=table.target_unit,
+        class_names=table.class_names,
+        target_mean=target_mean,
+        target_scale=target_scale,
+        columns=_with_test_rows(encoding, test)
+        + tuple(Column(name, "dropped") for name in table.dropped)
+        + tuple(Column(name, "aside", has_value=False) for name in table.aside)
+        + tuple(
+            Column(name, "id", has_value=False)
+            for name in ([source["row_id"]] if table.ids is not None else [])
+            if name not in table.aside
+        ),
+        **beside,
+    )
+
+
+def _rows(table: Table, split: Mapping[str, Any]) -> Rows:
+    """Return what a split needs to know of a table."""
+    column = None
+    if (name := split.get("column")) is not None:
+        if name not in table.aside:
+            raise DataError(f"this source has no column '{name}' to split by; set another split.method")
+        column = table.aside[name]
+    return Rows(table.y, table.class_names, table.target_name, column, table.first_row, table.decimal)
+
+
+def _times(forecasts: Forecasts) -> dict[str, Any]:
+    """Return what a dataset holds of the times of its rows."""
+    return {
+        "time_train": forecasts.time[forecasts.train],
+        "time_test": forecasts.time[forecasts.test],
+        "time_name": forecasts.time_name,
+        "time_is_date": forecasts.time_is_date,
+    }
+
+
+def without_test_rows(
+    name: str,
+    frame: "pd.DataFrame",
+    y: np.ndarray,
+    *,
+    task: Task,
+    encoding: Encoding,
+    target_name: str,
+    class_names: tuple[str, ...],
+) -> Dataset:
+    """Return a table in memory, all of whose rows are to be trained on: its test part is empty.
+
+    Parameters
+    ----------
+    name
+        Name of the dataset.
+    frame
+        The columns, as `tidy` makes them.
+    y
+        Target, shape (row,): class index (int64), or float64 in original units.
+    task
+        "classification" or "regression".
+    encoding
+        What `columns.fit` learned from these rows.
+    target_name, class_names
+        As in `Dataset`.
+
+    Raises
+    ------
+    DataError
+        If a value lies too far from the others to be standardised.
+    """
+    x = encoding.transform(frame).x
+    _check_finite(x, encoding.feature_names)
+    target_mean, target_scale = 0.0, 1.0
+    if task == "regression":
+        target_mean, target_scale = _mean_and_scale(y)
+        y = (y - target_mean) / target_scale
+    return Dataset(
+        name=name,
+        task=task,
+        x_train=x,
+        y_train=y,
+        row_train=np.arange(len(x)),
+        x_test=x[:0],
+        y_test=y[:0],
+        row_test=np.arange(0),
+        feature_names=encoding.feature_names,
+        feature_mean=encoding.mean,
+        feature_scale=encoding.scale,
+        target_name=target_name,
+        target_unit="",
+        class_names=class_names,
+        target_mean=target_mean,
+        target_scale=target_scale,
+        columns=encoding.columns,
+    )
+
+
+def _with_test_rows(encoding: Encoding, test: Encoded) -> tuple[Column, ...]:
+    """Return the columns with what the test rows hold."""
+    return tuple(
+        replace(
+            column,
+            n_missing_test=test.n_missing.get(column.name, 0),
+            n_unseen_test=sum(test.unseen.get(column.name, {}).values()),
+        )
+        for column in encoding.columns
+    )
+
+
+def _check_finite(values: np.ndarray, names: Sequence[str]) -> None:
+    """Raise DataError if a standardised value, (row, column), overflowed."""
+    far = np.flatnonzero(~np.isfinite(values).all(axis=0))
+    if far.size:
+        raise DataError(
+            f"column '{names[far[0]]}' holds a value that is too far from the others to be standardised; correct or "
+            "remove it"
+        )
+
+
+def _mean_and_scale(y: np.ndarray) -> tuple[float, float]:
+    """Return mean and standard deviation of a target, 1 where that is too small to be a number."""
+    return float(y.mean()), float(y.std()) or 1.0

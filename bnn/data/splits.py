@@ -1,0 +1,176 @@
+"""Which rows train and which test: at random, by time, by group, or as a column says."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from bnn.core.errors import DataError, listing, shown
+from bnn.data.times import read_times
+
+MIN_TRAIN_ROWS = 5
+MIN_TEST_ROWS = 2
+
+
+class Rows(NamedTuple):
+    """What a split needs to know of a table."""
+
+    y: np.ndarray
+    """(row,): class index, or the target"""
+    class_names: tuple[str, ...]
+    """() for regression"""
+    target_name: str
+    column: np.ndarray | None
+    """(row,): float64 or str, values of the column that the split names; None if it names none"""
+    first_row: int = 0
+    """Number of the first row in messages"""
+    decimal: str = "."
+    """What stands before the fraction of a number in the table"""
+
+
+def split_rows(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """Deal the rows out.
+
+    Parameters
+    ----------
+    rows
+        The table.
+    split
+        The section `split` of the config. `method: random` is scikit-learn's `train_test_split` with
+        `random_state=seed`, `group` its `GroupShuffleSplit`.
+
+    Returns
+    -------
+    row_train, row_test
+        Indices of rows; those of a split in time are in its order.
+
+    Raises
+    ------
+    DataError
+        If a part would be too small to learn from or to be judged by; the message says what to change.
+    """
+    dealt = {"random": _random, "time": _time, "group": _group, "column": _column}[split["method"]]
+    row_train, row_test = dealt(rows, split)
+    _check_sizes(len(row_train), len(row_test), _what(split, len(rows.y)))
+    check_target(rows, row_train)
+    return row_train, row_test
+
+
+def check_size(n_rows: int, part: Literal["train", "test"]) -> None:
+    """Raise DataError if a file of one part alone has too few rows."""
+    least = MIN_TRAIN_ROWS if part == "train" else MIN_TEST_ROWS
+    if n_rows < least:
+        rows = "row" if n_rows == 1 else "rows"
+        raise DataError(f"the file has {n_rows} {rows} to {part}, but at least {least} are needed; add rows")
+
+
+def check_target(rows: Rows, row_train: np.ndarray) -> None:
+    """Raise DataError if the train part has no row of a class, or one value of the target alone."""
+    y = rows.y[row_train]
+    if rows.class_names:
+        absent = np.setdiff1d(np.arange(len(rows.class_names)), y)
+        if absent.size:
+            names = listing([f"'{rows.class_names[index]}'" for index in absent])
+            raise DataError(
+                f"class {names} has no row in the train part; set split.stratify: true with split.method: random, "
+                "choose another split, or remove the class"
+            )
+    elif np.ptp(y) == 0:
+        raise DataError(f"the target '{rows.target_name}' is constant on the train part: nothing to learn")
+
+
+def _what(split: Mapping[str, Any], n_rows: int) -> str:
+    """Say which keys of the config divide how many rows."""
+    if split["method"] == "column":
+        return f"'{shown(split['test_value'])}' in column '{split['column']}' of {n_rows} rows"
+    of_groups = f" of the groups in column '{split['column']}'" if split["method"] == "group" else ""
+    return f"split.test_size {split['test_size']}{of_groups} of {n_rows} rows"
+
+
+def _check_sizes(n_train: int, n_test: int, what: str) -> None:
+    if n_train < MIN_TRAIN_ROWS or n_test < MIN_TEST_ROWS:
+        raise DataError(
+            f"{what} gives {n_train} to train and {n_test} to test, but at least {MIN_TRAIN_ROWS} and {MIN_TEST_ROWS} "
+            "are needed; add rows or change split.test_size"
+        )
+
+
+def _random(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.model_selection import train_test_split
+
+    n_rows = len(rows.y)
+    n_test = math.ceil(split["test_size"] * n_rows)
+    n_train = n_rows - n_test
+    _check_sizes(n_train, n_test, _what(split, n_rows))
+    n_classes = len(rows.class_names)
+    stratify = n_classes > 0 and split["stratify"]
+    if stratify:
+        count = np.bincount(rows.y, minlength=n_classes)
+        rare = [f"'{name}'" for name, size in zip(rows.class_names, count, strict=True) if size < 2]
+        if rare:
+            raise DataError(
+                f"class {listing(rare)} has fewer than two rows, so it cannot be in both parts; add rows, "
+                "merge or remove the class, or set split.stratify: false"
+            )
+        if min(n_test, n_train) < n_classes:
+            raise DataError(
+                f"{_what(split, n_rows)} gives {n_train} to train and {n_test} to test, which is too few to have "
+                f"{n_classes} classes in both parts; add rows, change split.test_size, or set split.stratify: false"
+            )
+    row_train, row_test = train_test_split(
+        np.arange(n_rows),
+        test_size=split["test_size"],
+        random_state=split["seed"],
+        stratify=rows.y if stratify else None,
+    )
+    return row_train, row_test
+
+
+def _time(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    n_rows = len(rows.y)
+    n_train = n_rows - math.ceil(split["test_size"] * n_rows)
+    if rows.column is None:
+        return np.arange(n_train), np.arange(n_train, n_rows)
+    times = read_times(split["column"], rows.column, first_row=rows.first_row, decimal=rows.decimal).values
+    order = np.argsort(times, kind="stable")
+    # Rows of one moment belong together: those that the boundary would part are all test rows.
+    n_train = int(np.searchsorted(times[order], times[order[n_train]], side="left"))
+    return order[:n_train], order[n_train:]
+
+
+def _group(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.model_selection import GroupShuffleSplit
+
+    groups = _texts(rows)
+    n_groups = len(set(groups))
+    n_test = math.ceil(split["test_size"] * n_groups)
+    if n_groups - n_test < 1:
+        raise DataError(
+            f"column '{split['column']}' has {n_groups} group{'' if n_groups == 1 else 's'}, of which split.test_size "
+            f"{split['test_size']} leaves none to train on; name another column, or change split.test_size"
+        )
+    splitter = GroupShuffleSplit(n_splits=1, test_size=n_test, random_state=split["seed"])
+    row_train, row_test = next(splitter.split(groups, groups=groups))
+    return row_train, row_test
+
+
+def _column(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    texts, value = _texts(rows), split["test_value"].strip()
+    is_test = np.array([text == value for text in texts])
+    if not is_test.any():
+        known = listing(sorted({f"'{shown(text)}'" for text in texts}))
+        raise DataError(
+            f"column '{split['column']}' has no row with '{shown(value)}' (it holds {known}); set split.test_value to "
+            "what marks test rows"
+        )
+    return np.flatnonzero(~is_test), np.flatnonzero(is_test)
+
+
+def _texts(rows: Rows) -> Sequence[str]:
+    """Return the cells as a person writes them: of a column of numbers 1, not 1.0."""
+    assert rows.column is not None, "the config asks for a column"
+    return [
+        f"{cell:.15g}".replace(".", rows.decimal) if isinstance(cell, float) else str(cell).strip()
+        for cell in rows.column.tolist()
+    ]

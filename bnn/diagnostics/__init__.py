@@ -1,0 +1,1 @@
+"""Did the chains converge: R-hat, effective sample size, the verdict, its remedies. Imports posterior and below."""

@@ -1,0 +1,165 @@
+"""What each finding of the verdict means in plain words, and what to change in the config."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+from bnn.diagnostics.verdict import worst
+
+Settings = Mapping[str, Any]
+Change = dict[str, Any]
+"""Part of the config of a dataset, nested as in the file."""
+
+_MEANINGS = {
+    "too_few_draws": "R-hat and ESS compare stretches of chains. From so few draws they cannot be computed, so "
+    "nothing is known about convergence.",
+    "stuck": "The chain rejected its moves for most of the run, so most of its draws are one and the same network. "
+    "The average over draws gives that network a weight that the posterior does not.",
+    "one_chain": "A chain cannot show what it has missed. Only chains that start in different places, and then tell "
+    "the same story, are evidence that the whole posterior was visited.",
+    "biased": "The kernel leaves out the step that makes its draws exact. They may agree with one another and still "
+    "be too wide or too narrow.",
+    "diverging": "The simulated path left the region that it should follow, because its steps were too long where "
+    "the posterior bends. Such regions are then visited too rarely.",
+    "cut_short": "The posterior is so narrow in some direction that steps must be tiny, and a trajectory of steps does "
+    "not get across it. Chains may not have met.",
+    "worse_mode": "The chain settled among networks that explain the data less well, and did not leave them. Its "
+    "draws count as much as those of the other chains and pull the average towards poorer predictions.",
+    "not_finite": "A number overflowed or was undefined. What is computed from it means nothing.",
+    "acceptance_low": "Nearly every move was refused, so the chain hardly went anywhere. The step size is too large: "
+    "warm-up ended before it had been tuned.",
+    "acceptance_high": "Nearly every move was accepted because it was tiny. The chain creeps, and its draws "
+    "resemble one another.",
+    "frozen": "Nothing moved: the draws of all chains are equal. There is no posterior to speak of.",
+    "constant": "The prediction for these rows never changed between draws. Either the data leave no doubt about "
+    "it, or the hidden units are saturated and cannot respond.",
+    "rhat": "The chains do not agree: what the page says would depend on which chain one asks. They have not run "
+    "long enough to forget where they started, or each stays in a part of the posterior of its own.",
+    "ess": "The draws resemble one another so much that they are worth few independent ones. Averages over them, "
+    "and the ends of intervals even more, are imprecise.",
+}
+
+
+@dataclass(frozen=True)
+class Advice:
+    """Findings of one kind: its gravest level, the sentences, and what they mean."""
+
+    level: str
+    sentences: tuple[str, ...]
+    meaning: str
+
+
+def explain(findings: Sequence[Mapping[str, Any]]) -> list[Advice]:
+    """Group the findings of diagnostics.json by kind, in their order; those of a run without fault are left out.
+
+    Raises
+    ------
+    KeyError
+        If a kind has no explanation here.
+    """
+    kinds: dict[str, list[Mapping[str, Any]]] = {}
+    for finding in findings:
+        if finding["level"] != "PASS":
+            kinds.setdefault(finding["name"], []).append(finding)
+    return [
+        Advice(found[0]["level"], tuple(finding["text"] for finding in found), _MEANINGS[name])
+        for name, found in kinds.items()
+    ]
+
+
+def changes(diagnostics: Mapping[str, Any], settings: Settings) -> Change:
+    """Return what to change in the config of the dataset for all findings together; empty if nothing helps.
+
+    Where findings ask for different values of a key, the largest is taken.
+
+    Parameters
+    ----------
+    diagnostics
+        Content of diagnostics.json.
+    settings
+        The config of this dataset as run.
+    """
+    merged: Change = {}
+    for name in dict.fromkeys(finding["name"] for finding in diagnostics["findings"]):
+        if name in _CHANGES:
+            _merge(merged, _CHANGES[name](diagnostics, settings))
+    return merged
+
+
+def as_yaml(dataset: str, change: Change) -> str:
+    """Write a change as the lines to put into the config; "" for none."""
+    if not change:
+        return ""
+    return yaml.safe_dump({"datasets": {dataset: change}}, sort_keys=False, allow_unicode=True)
+
+
+def _merge(into: Change, change: Change) -> None:
+    for key, value in change.items():
+        if isinstance(value, dict):
+            _merge(into.setdefault(key, {}), value)
+        else:
+            into[key] = max(into[key], value) if key in into else value
+
+
+def _sampler(**factors: int) -> Callable[[Mapping[str, Any], Settings], Change]:
+    """Return a change that multiplies keys of `sampler`."""
+
+    def change(_: Mapping[str, Any], settings: Settings) -> Change:
+        return {"sampler": {key: factor * settings["sampler"][key] for key, factor in factors.items()}}
+
+    return change
+
+
+def _fixed(**values: Any) -> Callable[[Mapping[str, Any], Settings], Change]:
+    return lambda _, __: {"sampler": values}
+
+
+def _narrower_prior(_: Mapping[str, Any], settings: Settings) -> Change:
+    return {"prior": {"weights": {"scale": settings["prior"]["weights"]["scale"] / 2}}}
+
+
+def _smaller_steps(_: Mapping[str, Any], settings: Settings) -> Change:
+    sampler = settings["sampler"]
+    # Kernels that are tuned to a rate of their own (null) have one of at most 0.8.
+    target = 0.9 if sampler["target_acceptance"] is None else (1 + sampler["target_acceptance"]) / 2
+    return {"sampler": {"warmup": 2 * sampler["warmup"], "target_acceptance": round(target, 3)}}
+
+
+def _longer(diagnostics: Mapping[str, Any], settings: Settings) -> Change:
+    _, smallest = worst(diagnostics)
+    if not smallest:
+        return _sampler(thin=2)(diagnostics, settings)
+    # ESS grows in proportion to the number of moves once chains have mixed.
+    factor = max(2, math.ceil(diagnostics["thresholds"]["ess_warn"] / smallest))
+    return _sampler(thin=factor)(diagnostics, settings)
+
+
+def _leave_modes(_: Mapping[str, Any], settings: Settings) -> Change:
+    sampler = settings["sampler"]
+    return {
+        "sampler": {
+            "optimise_steps": 2 * sampler["optimise_steps"],
+            "explore": 2 * sampler["explore"] or sampler["optimise_steps"],
+        }
+    }
+
+
+_CHANGES: dict[str, Callable[[Mapping[str, Any], Settings], Change]] = {
+    "too_few_draws": _fixed(draws=500),
+    "stuck": _smaller_steps,
+    "one_chain": _fixed(chains=4),
+    "biased": _fixed(kernel="auto"),
+    "diverging": _smaller_steps,
+    "cut_short": _sampler(warmup=2),
+    "worse_mode": _leave_modes,
+    "not_finite": _narrower_prior,
+    "acceptance_low": _sampler(warmup=2),
+    "acceptance_high": _sampler(warmup=2),
+    "frozen": _sampler(warmup=2),
+    "constant": _narrower_prior,
+    "rhat": _sampler(warmup=2, thin=2),
+    "ess": _longer,
+}

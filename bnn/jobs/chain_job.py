@@ -1,0 +1,345 @@
+"""The job of a batch of chains: it starts or goes on from a checkpoint, samples, stops when asked, and writes its file.
+
+Beside the file that it makes, the job has a folder with three files: `checkpoint`, where the chains stand; `draws`,
+all that was kept so far; and `lock`. They stay when the chains are finished: with more draws asked for, the chains
+go on instead of beginning anew, and a job that is run again makes its file from them and samples nothing. Memory does
+not grow with the number of draws, which go to the disk as they come.
+"""
+
+import itertools
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from bnn.core.progress import Progress
+from bnn.core.settings import ChainSettings, SamplerSettings
+from bnn.core.storage import Variable, write_netcdf
+from bnn.jobs.checkpoint import (
+    CheckpointError,
+    Mark,
+    RecordFile,
+    content_digest,
+    read_checkpoint,
+    write_checkpoint,
+)
+from bnn.jobs.identity import stored_identity
+from bnn.jobs.interruption import Interrupted, Interruption
+from bnn.jobs.locks import exclusive_lock
+from bnn.mcmc import SAMPLER_VERSION
+from bnn.mcmc.chain import ChainRun, quiet_overflow
+from bnn.mcmc.chain_state import Draw, RunState, RunSummary
+from bnn.mcmc.kernels import make_kernel
+from bnn.model.network import resolve_engine
+from bnn.model.posterior import Posterior, make_posterior
+
+_SECONDS_BETWEEN_LOOKS = 0.1
+"""How often the job looks whether it should stop; what was sampled since the last look is sampled again later."""
+_PATIENCE = 60.0
+"""Seconds that a job waits for an earlier one on the same chains, left behind by a killed Snakemake, to notice."""
+
+
+@dataclass(frozen=True)
+class ChainJob:
+    """What a job is to do.
+
+    Parameters
+    ----------
+    name
+        Name of the table.
+    x
+        Training inputs, shape (obs, input), standardised.
+    y
+        Training targets, shape (obs,): class index, or standardised value.
+    n_classes
+        Classes of the target; None for a real target.
+    chains
+        Numbers of the chains, run side by side.
+    settings
+        All else that the draws depend on.
+    path
+        Where the draws go in the end.
+    folder
+        Where checkpoints are.
+    checkpoint_seconds
+        Time between two checkpoints: what a kill can cost.
+    """
+
+    name: str
+    x: np.ndarray
+    y: np.ndarray
+    n_classes: int | None
+    chains: tuple[int, ...]
+    settings: ChainSettings
+    path: Path
+    folder: Path
+    checkpoint_seconds: float
+
+    @property
+    def sampler(self) -> SamplerSettings:
+        """The settings of the sampler."""
+        return self.settings.sampler
+
+    @property
+    def identity(self) -> dict[str, str | int]:
+        """What the draws depend on. Their number is no part of it, because more can be added, nor is the code itself:
+        whether another one draws the same, its version says."""
+        settings = asdict(self.settings)
+        del settings["sampler"]["draws"]
+        about = {name: str(settings["network"].pop(name)) for name in ("engine", "precision")}
+        return {
+            "config": content_digest(settings | {"chains": self.chains}),
+            "data": content_digest({"x": self.x, "y": self.y, "n_classes": self.n_classes}),
+            "sampler version": SAMPLER_VERSION,
+            **about,
+        }
+
+    def with_engine(self) -> "ChainJob":
+        """Return the job with the engine and the precision that "auto" stands for: once, before anything is sampled.
+
+        Draws that are there, and are of this job but for what is left open, are gone on with as they were made.
+
+        Raises
+        ------
+        ModuleNotFoundError
+            If that needs Numba, which is not installed here.
+        """
+
+        asked, kept = self.identity, stored_identity(self.folder / "checkpoint")
+        goes_on = kept is not None and all(value in ("auto", kept.get(name)) for name, value in asked.items())
+        network = resolve_engine(self.settings.network, kept if goes_on else None)
+        return replace(self, settings=replace(self.settings, network=network))
+
+
+def run_job(job: ChainJob, progress: Callable[[int], Progress], interruption: Interruption) -> None:
+    """Sample until all draws are there, from the checkpoint if there is one, and write them to a NetCDF file.
+
+    Parameters
+    ----------
+    job
+        What to do.
+    progress
+        Makes the display of a run of that many steps.
+    interruption
+        Says when to stop.
+
+    Raises
+    ------
+    Interrupted
+        If the job was asked to stop; where it stood is in the checkpoint.
+    FloatingPointError
+        If a chain finds no start point where the log density is finite.
+    ModuleNotFoundError
+        If the engine is Numba, by its name or because it made the draws so far, and is not installed.
+    TimeoutError
+        If another process is at work on these chains and goes on.
+    OSError
+        If a file cannot be written; the message names it.
+    """
+    with exclusive_lock(job.folder / "lock", patience=_PATIENCE, check=interruption.check) as before:
+        if before is not None:
+            print(
+                f"{before} was here before and ended without a word: killed, out of memory, or a power failure"
+            )
+        job = job.with_engine()
+        print(f"engine {job.settings.network.engine}, {job.settings.network.precision}")
+        posterior = make_posterior(
+            job.x,
+            job.y,
+            n_classes=job.n_classes,
+            network=job.settings.network,
+            prior=job.settings.prior,
+            likelihood=job.settings.likelihood,
+        )
+        with quiet_overflow():
+            run, records = _start_or_go_on(job, posterior, interruption)
+            seconds_before = sum(run.state.seconds)
+            try:
+                _sample(job, run, records, progress, interruption)
+                _write_draws(job, posterior, run.summary(), records, interruption, seconds_before)
+            finally:
+                records.close()
+
+
+def _record_type(job: ChainJob, posterior: Posterior) -> np.dtype:
+    n_chains = len(job.chains)
+    theta = {"float64": "<f8", "float32": "<f4"}[job.sampler.keep_precision]
+    return np.dtype(
+        [
+            ("theta", theta, (n_chains, posterior.layout.n_params)),
+            ("log_density", "<f8", (n_chains,)),
+            ("acceptance_rate", "<f8", (n_chains,)),
+            ("n_diverging", "<i8", (n_chains,)),
+            ("n_gradients", "<i8"),
+        ]
+    )
+
+
+def _start_or_go_on(
+    job: ChainJob, posterior: Posterior, interruption: Interruption
+) -> tuple[ChainRun, RecordFile]:
+    checkpoint, draws = job.folder / "checkpoint", job.folder / "draws"
+    dtype = _record_type(job, posterior)
+    state: RunState | None = None
+    records: RecordFile | None = None
+    try:
+        stored, mark = read_checkpoint(checkpoint, RunState, job.identity)
+        records = RecordFile(draws, dtype, mark)
+        state = stored
+        print(f"going on from {checkpoint}: {stored.phase}, {mark.n_records} draws so far")
+    except FileNotFoundError:
+        pass  # never started, or killed before the first checkpoint
+    except CheckpointError as error:
+        ending = _free_ending(checkpoint, draws)
+        for path in (checkpoint, draws):
+            if path.exists():
+                os.replace(path, f"{path}{ending}")
+        print(
+            f"starting anew: the checkpoint {checkpoint} is refused, because {error}; it now ends in {ending}"
+        )
+        state = None
+    run = ChainRun(
+        posterior,
+        job.chains,
+        job.settings.seed,
+        job.sampler,
+        state=state,
+        on_evaluation=interruption.check_signal,
+    )
+    return run, records or RecordFile(draws, dtype)
+
+
+def _free_ending(*paths: Path) -> str:
+    """Return .refused, or .refused-2 and so on if files were set aside before: none is lost."""
+    for number in itertools.count(1):
+        ending = ".refused" + (f"-{number}" if number > 1 else "")
+        if not any(Path(f"{path}{ending}").exists() for path in paths):
+            return ending
+    raise AssertionError("there is a free number")
+
+
+def _sample(
+    job: ChainJob,
+    run: ChainRun,
+    records: RecordFile,
+    progress: Callable[[int], Progress],
+    interruption: Interruption,
+) -> None:
+    """Make the steps that are missing, with a checkpoint now and then and one at the end."""
+    settings = job.sampler
+    if records.mark.n_records >= settings.draws:
+        print("nothing is sampled: the draws are there, of the same config, data and sampler version")
+        return
+    display = progress(settings.n_steps)
+    display.begin_at(run.n_done)
+    safe = run.stored_state(), records.mark
+    looked = saved = time.monotonic()
+    try:
+        while records.mark.n_records < settings.draws:
+            n_starts = run.state.n_starts
+            draw = run.step()
+            if draw is not None:
+                _keep(records, draw)
+            if run.state.n_starts > n_starts:
+                display.begin_at(run.n_done)
+            display.advance(run.state.phase, run.details)
+            now = time.monotonic()
+            if now - looked < _SECONDS_BETWEEN_LOOKS:
+                continue
+            safe, looked = (run.stored_state(), records.mark), now
+            interruption.check()
+            if now - saved >= job.checkpoint_seconds:
+                _save(job, records, *safe)
+                saved = time.monotonic()
+    except Interrupted as stop:
+        _save(job, records, *safe)
+        reason = f"{stop}; what was done is kept in {job.folder}, run the same command again to go on"
+        raise Interrupted(reason, stop.status) from stop
+    finally:
+        display.close()
+    _save(job, records, run.stored_state(), records.mark)
+
+
+def _keep(records: RecordFile, draw: Draw) -> None:
+    records.append(**draw._asdict())
+
+
+def _save(job: ChainJob, records: RecordFile, state: RunState, mark: Mark) -> None:
+    records.sync()
+    write_checkpoint(job.folder / "checkpoint", state, mark, job.identity)
+
+
+class _Column:
+    """A field of the records as an array of the file: (chain, draw, ...), read a block of draws at a time."""
+
+    def __init__(self, records: RecordFile, field: str, n_draws: int, interruption: Interruption) -> None:
+        self._records, self._field, self._interruption = records, field, interruption
+        base, own = records.dtype[field].subdtype or (records.dtype[field], ())
+        self.dtype = base
+        self.shape = (own[0], n_draws, *own[1:])
+
+    def blocks(self) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
+        for draws, block in self._records.blocks(self.shape[1]):
+            self._interruption.check()
+            yield (slice(None), draws), np.moveaxis(block[self._field], 0, 1)
+
+
+def _write_draws(
+    job: ChainJob,
+    posterior: Posterior,
+    run: RunSummary,
+    records: RecordFile,
+    interruption: Interruption,
+    seconds_before: float,
+) -> None:
+    """Write the file of the chains, with all that is needed to read it alone.
+
+    `seconds_before` are those of the processes that were at work on these chains before this one.
+    """
+    settings = job.sampler
+    last = records.read(slice(settings.draws - 1, settings.draws))[0]
+    shared = ("chain", "draw")
+    variables: dict[str, Variable] = {
+        "theta": ((*shared, "param"), _Column(records, "theta", settings.draws, interruption)),
+        "log_density": (shared, _Column(records, "log_density", settings.draws, interruption)),
+        "acceptance_rate": (shared, _Column(records, "acceptance_rate", settings.draws, interruption)),
+        "diverging": (shared, _Column(records, "n_diverging", settings.draws, interruption)),
+        "step_size": (("chain",), run.tuning.step_size),
+        "preconditioner": (("chain", "param"), run.tuning.variance),
+        "trajectory_length": (("chain",), run.tuning.trajectory),
+        "chain_id": (("chain",), np.array(job.chains, dtype=np.int64)),
+        "warmup_iteration": (("record",), run.warmup["iteration"]),
+        "warmup_explores": (("record",), run.warmup["explores"].astype(np.int64)),
+    }
+    if run.n_steps is not None:
+        variables["n_steps"] = (("chain",), run.n_steps)
+    if run.optimiser["iteration"].size:
+        variables["optimiser_iteration"] = (("optimiser_record",), run.optimiser["iteration"])
+        variables["optimiser_log_density"] = (("chain", "optimiser_record"), run.optimiser["log_density"])
+    for name in ("log_density", "step_size", "acceptance_rate"):
+        variables[f"warmup_{name}"] = (("chain", "record"), run.warmup[name])
+    attributes: dict[str, Any] = {
+        "dataset": job.name,
+        "seed": job.settings.seed,
+        "sampler_version": SAMPLER_VERSION,
+        "data_digest": job.identity["data"],
+        "engine": job.settings.network.engine,
+        "precision": job.settings.network.precision,
+        "layout": posterior.layout.to_json(),
+        # By its own name: nobody should have to look up what auto is.
+        "kernel": make_kernel(settings.kernel, langevin=settings.langevin).name,
+        "n_warmup": settings.explore + settings.warmup,
+        "n_draws": settings.draws,
+        "thin": settings.thin,
+        "langevin": json.dumps(asdict(settings.langevin)),
+        "n_gradients": int(last["n_gradients"]),
+        "adjusted": int(run.adjusted),
+    }
+    attributes |= {f"seconds_{phase}": seconds for phase, seconds in run.seconds.items()}
+    attributes["seconds_last_process"] = sum(run.seconds.values()) - seconds_before
+    write_netcdf(job.path, variables, attributes)

@@ -1,0 +1,160 @@
+"""The log density of theta given the training rows, and its gradient: all that a kernel sees."""
+
+import numpy as np
+
+from bnn.core.settings import LikelihoodSettings, NetworkSettings, PriorSettings
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import Categorical, Gaussian, HeteroscedasticGaussian, Likelihood, StudentT
+from bnn.model.network import Network, Passes
+from bnn.model.priors import Prior, learned_scale_shapes, network_prior
+
+
+class Posterior:
+    """Unnormalised posterior of a network's parameters and of the noise parameters.
+
+    Parameters
+    ----------
+    network
+        The architecture.
+    likelihood
+        How outputs make targets.
+    prior
+        Prior of every parameter block, in the order of the layout that it carries.
+    x
+        Training inputs, shape (obs, input), standardised.
+    y
+        Training targets, shape (obs,): class index, or standardised value.
+    """
+
+    def __init__(
+        self, network: Network, likelihood: Likelihood, prior: Prior, *, x: np.ndarray, y: np.ndarray
+    ) -> None:
+        self.network = network
+        self.likelihood = likelihood
+        self.prior = prior
+        self.layout: ParameterLayout = prior.layout
+        self.x = np.asarray(x, dtype=network.dtype)
+        self.target = likelihood.encode(y)
+        self._target_axes = self.target.ndim
+        self._passes: Passes = network.passes(self.x, self.layout)
+        self._fused = self._passes.fuse(likelihood, prior, self.target)
+        self._own = tuple(likelihood.parameter_priors)
+
+    def log_prior(self, theta: np.ndarray) -> np.ndarray:
+        """Return the log prior in nats, with its normalising constants; theta (chain, param) -> (chain,)."""
+        return self.prior.log_density_and_grad(theta)[0]
+
+    def log_likelihood(self, theta: np.ndarray) -> np.ndarray:
+        """Return the log likelihood in nats; theta (chain, param) -> (chain,)."""
+        parameters = self.layout.unpack(theta, self._own)
+        total = np.zeros(len(theta))
+        self._passes.load(theta)
+        for tile, rows in enumerate(self._passes.tiles):
+            output = self._passes.forward(tile)
+            pointwise = self.likelihood.pointwise(output, self.target[..., rows], parameters)
+            total += np.add.reduce(pointwise, axis=-1, dtype=np.float64)
+        return total
+
+    def log_density(self, theta: np.ndarray) -> np.ndarray:
+        """Return log prior + log likelihood in nats; theta (chain, param) -> (chain,)."""
+        return self.log_prior(theta) + self.log_likelihood(theta)
+
+    def log_density_and_grad(self, theta: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the log density (chain,) and its gradient (chain, param), both float64, for theta (chain, param).
+
+        One pass over the rows, a tile at a time, so that activations stay in cache and the memory does not grow with
+        the table. Sums over tiles are in float64 whatever the network computes in.
+        """
+        # Targets that differ between chains have an axis more.
+        if self._fused is not None and self.target.ndim == self._target_axes:
+            return self._fused(theta, self.target)
+        parameters = self.layout.unpack(theta, self._own)
+        total, grad = self.prior.log_density_and_grad(theta)
+        self._passes.load(theta)
+        for tile, rows in enumerate(self._passes.tiles):
+            output = self._passes.forward(tile)
+            part, output_grad, own_grad = self.likelihood.total_and_grad(
+                output, self.target[..., rows], parameters
+            )
+            self._passes.backward(tile, output_grad)
+            self.layout.add_to(grad, own_grad)
+            total = total + part
+        self._passes.add_gradient(grad)
+        return total, grad
+
+
+def make_network(network: NetworkSettings, *, n_inputs: int, n_outputs: int) -> Network:
+    """Return the network that the settings ask for."""
+    return Network(
+        (n_inputs, *network.hidden, n_outputs),
+        activation=network.activation,
+        dtype=network.precision,
+        engine=network.engine,
+    )
+
+
+def make_likelihood(likelihood: LikelihoodSettings, *, n_classes: int | None) -> Likelihood:
+    """Return the likelihood of a target that the settings ask for.
+
+    Parameters
+    ----------
+    likelihood
+        The settings.
+    n_classes
+        Classes of the target; None for a real target.
+
+    Raises
+    ------
+    ValueError
+        If there is no such family.
+    """
+    if n_classes is not None:
+        return Categorical(n_classes)
+    family, noise = likelihood.family, likelihood.noise
+    known = None if noise == "sampled" else float(noise)
+    mean, sd = likelihood.log_noise_mean, likelihood.log_noise_sd
+    if family == "gaussian":
+        return Gaussian(noise_scale=known, log_noise_mean=mean, log_noise_sd=sd)
+    if family == "student_t":
+        return StudentT(df=likelihood.df, noise_scale=known, log_noise_mean=mean, log_noise_sd=sd)
+    if family == "heteroscedastic":
+        return HeteroscedasticGaussian(log_noise_mean=mean, log_noise_sd=sd)
+    raise ValueError(
+        f"unknown likelihood family {family!r}: choose one of gaussian, heteroscedastic, student_t"
+    )
+
+
+def make_prior(network: Network, likelihood: Likelihood, prior: PriorSettings) -> Prior:
+    """Return the prior of all of theta that the settings ask for; it carries the layout."""
+    own_priors = likelihood.parameter_priors
+    shapes = network.parameter_shapes
+    learned = learned_scale_shapes(shapes, prior.learned_scales)
+    layout = ParameterLayout(shapes | dict.fromkeys(own_priors, ()) | learned)
+    return Prior(layout, network_prior(shapes, prior) | own_priors)
+
+
+def make_posterior(
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    n_classes: int | None,
+    network: NetworkSettings,
+    prior: PriorSettings,
+    likelihood: LikelihoodSettings,
+) -> Posterior:
+    """Return the posterior given training rows.
+
+    Parameters
+    ----------
+    x
+        Training inputs, shape (obs, input), standardised.
+    y
+        Training targets, shape (obs,): class index, or standardised value.
+    n_classes
+        Classes of the target; None for a real target.
+    network, prior, likelihood
+        The settings.
+    """
+    like = make_likelihood(likelihood, n_classes=n_classes)
+    net = make_network(network, n_inputs=x.shape[1], n_outputs=like.n_outputs)
+    return Posterior(net, like, make_prior(net, like, prior), x=x, y=y)

@@ -1,0 +1,212 @@
+"""What the figures of a dataset show: from posterior, references and table to the plain arrays that `plots` draws."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bnn.core.settings import LikelihoodSettings, NetworkSettings
+from bnn.data.dataset import Dataset
+from bnn.evaluation.forecasts import (
+    REFERENCES,
+    observed,
+    posterior_summary,
+    reference_mixture,
+    times_of,
+)
+from bnn.model.layout import ParameterLayout
+from bnn.model.posterior import make_network
+from bnn.plots import (
+    AlongTime,
+    Band,
+    ChainPredictions,
+    ChainRun,
+    CheckArrays,
+    ClassificationTest,
+    LogDensityTrace,
+    RegressionTest,
+    axis_label,
+)
+from bnn.posterior.posterior_file import StoredPosterior, stacked_theta
+from bnn.posterior.predictive import (
+    ClassSummary,
+    TargetSummary,
+    central_intervals,
+    make_predictor,
+    predict_grid,
+)
+
+_GRID = np.linspace(-0.25, 1.25, 241)
+"""Points of the band, in units of the range of the training data, which lies from 0 to 1."""
+
+
+def log_density_trace(idata: StoredPosterior) -> LogDensityTrace:
+    """Return the log density of the chains, warm-up included if it was recorded."""
+    stats, about = idata["sample_stats"], idata["posterior"].attrs
+    warmup = idata.get("warmup_sample_stats")
+    return LogDensityTrace(
+        log_density=stats["lp"].values,
+        chain_ids=stats["chain"].values,
+        thin=int(about["thin"]),
+        n_warmup=int(about["n_warmup"]),
+        warmup_log_density=None if warmup is None else warmup["lp"].values,
+        warmup_iteration=None if warmup is None else warmup["draw"].values,
+        n_explore=_n_explore(idata),
+    )
+
+
+def chain_run(idata: StoredPosterior) -> ChainRun:
+    """Return acceptance rate and step size of the chains along their run."""
+    stats, about = idata["sample_stats"], idata["posterior"].attrs
+    n_chains, n_draws = stats["lp"].shape
+    records = idata.get("warmup_sample_stats")
+    none = np.empty((n_chains, 0))
+    return ChainRun(
+        chain_ids=stats["chain"].values,
+        iteration=int(about["n_warmup"]) + int(about["thin"]) * np.arange(1, n_draws + 1),
+        acceptance_rate=stats["acceptance_rate"].values,
+        step_size=stats["step_size"].values,
+        warmup_iteration=np.empty(0, dtype=np.int64) if records is None else records["draw"].values,
+        warmup_acceptance_rate=none if records is None else records["acceptance_rate"].values,
+        warmup_step_size=none if records is None else records["step_size"].values,
+        n_explore=_n_explore(idata),
+        n_warmup=int(about["n_warmup"]),
+    )
+
+
+def chain_predictions(idata: StoredPosterior, dataset: Dataset) -> ChainPredictions:
+    """Return what each chain predicts for the test rows, in original target units or as a probability."""
+    group = idata["predictions"]
+    ids = idata["sample_stats"]["chain"].values
+    if dataset.task == "regression":
+        means = group["mean"].values.mean(axis=1, dtype=np.float64)
+        return ChainPredictions(
+            ids, means, f"predicted {axis_label(dataset.target_name, dataset.target_unit)}"
+        )
+    probability = group["probability"].values.mean(axis=1, dtype=np.float64)
+    likeliest = probability.mean(axis=0).argmax(axis=-1)
+    of_class = probability[:, np.arange(len(likeliest)), likeliest]
+    return ChainPredictions(ids, of_class, "probability of the predicted class")
+
+
+def check_arrays(summary: Mapping[str, Any], variables: Mapping[str, np.ndarray]) -> CheckArrays:
+    """Return the arrays of checks.nc, those of statistics in the order of checks.json."""
+    posterior, prior = (
+        [variables[f"{kind}_{index}"] for index in range(len(summary[f"{kind}_predictive"]))]
+        for kind in ("posterior", "prior")
+    )
+    return CheckArrays(posterior, prior, variables["loo_k"], variables["row_train"])
+
+
+def _n_explore(idata: StoredPosterior) -> int:
+    """Return the iterations of exploration before warm-up: those of the last of its records."""
+    if "warmup_sample_stats" not in idata:
+        return 0
+    records = idata["warmup_sample_stats"]
+    explored = records["draw"].values[records["explores"].values > 0]
+    return int(explored[-1]) if explored.size else 0
+
+
+def rows_of_test(
+    idata: StoredPosterior, dataset: Dataset, baseline: Mapping[str, np.ndarray]
+) -> ClassificationTest | RegressionTest:
+    """Return observations and predictions of the test rows, of all models and in original target units.
+
+    Parameters
+    ----------
+    idata
+        What `bnn.posterior.inference_data.combine` wrote, read.
+    dataset
+        Its table.
+    baseline
+        Variables of the file of the references.
+    """
+    y, summary = observed(dataset, "test"), posterior_summary(idata, dataset, "test")
+    if isinstance(summary, ClassSummary):
+        probability = {model: baseline[f"{model}_test_probability"] for model in REFERENCES}
+        probability = {"bnn": summary.probability, **probability}
+        return ClassificationTest(y, probability, summary.aleatoric, summary.epistemic)
+    mean = {"bnn": summary.mean}
+    mean |= {model: reference_mixture(baseline, model, "test").mean for model in REFERENCES}
+    lower, upper = central_intervals(idata["predictions"]["y"], (0.9,))
+    return RegressionTest(
+        y,
+        mean,
+        lower[0],
+        upper[0],
+        np.sqrt(summary.aleatoric),
+        np.sqrt(summary.epistemic),
+        axis_label(dataset.target_name, dataset.target_unit),
+    )
+
+
+def along_time(idata: StoredPosterior, dataset: Dataset) -> AlongTime | None:
+    """Return forecasts of the test rows along time, with the end of the training part; None of other tables."""
+    if dataset.time_train is None or dataset.time_test is None:
+        return None
+    before = slice(-max(1, len(dataset.y_test) // 3), None)
+    summary = posterior_summary(idata, dataset, "test")
+    assert isinstance(summary, TargetSummary), "a time series is a regression"
+    lower, upper = central_intervals(idata["predictions"]["y"], (0.5, 0.9))
+    return AlongTime(
+        time=times_of(dataset.time_test, dataset),
+        y=observed(dataset, "test"),
+        mean=summary.mean,
+        lower_50=lower[0],
+        upper_50=upper[0],
+        lower_90=lower[1],
+        upper_90=upper[1],
+        time_before=times_of(dataset.time_train[before], dataset),
+        y_before=observed(dataset, "train")[before],
+        time_label=axis_label(dataset.time_name, ""),
+        target_label=axis_label(dataset.target_name, dataset.target_unit),
+    )
+
+
+def band(
+    idata: StoredPosterior,
+    dataset: Dataset,
+    baseline: Mapping[str, np.ndarray],
+    *,
+    network: NetworkSettings,
+    likelihood: LikelihoodSettings,
+    rng: np.random.Generator,
+) -> Band | None:
+    """Return predictions along the only feature of a regression, a quarter of its range beyond; None with
+    more features.
+
+    Parameters
+    ----------
+    idata, dataset, baseline
+        As in `rows_of_test`.
+    network, likelihood
+        Their settings.
+    rng
+        Source of the draws of new observations.
+    """
+    if dataset.task != "regression" or len(dataset.feature_names) != 1:
+        return None
+    low, high = dataset.x_train.min(), dataset.x_train.max()
+    x = (low + (high - low) * _GRID)[:, None]
+    theta, layout = stacked_theta(idata)
+    sampled = network.in_numpy(idata["posterior"].attrs["precision"])
+    predictor = make_predictor(dataset, network=sampled, likelihood=likelihood, layout=layout)
+    grid = predict_grid(predictor, theta, x, levels=(0.5, 0.9), rng=rng)
+    # Whatever the noise of the posterior, the baseline's network has one output, the mean.
+    net = make_network(network.in_numpy(), n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs)
+    weights = ParameterLayout(net.parameter_shapes).unpack(baseline["theta"][None])
+    baseline_mean = net.forward(weights, x)[0, 0].astype(np.float64)
+    mean, scale = dataset.feature_mean[0], dataset.feature_scale[0]
+    return Band(
+        x_grid=mean + scale * x[:, 0],
+        bnn_mean=grid.summary.mean,
+        lower_50=grid.lower[0],
+        upper_50=grid.upper[0],
+        lower_90=grid.lower[1],
+        upper_90=grid.upper[1],
+        baseline_mean=dataset.target_mean + dataset.target_scale * baseline_mean,
+        x_train=mean + scale * dataset.x_train[:, 0],
+        y_train=observed(dataset, "train"),
+        feature_label=axis_label(dataset.feature_names[0], ""),
+        target_label=axis_label(dataset.target_name, dataset.target_unit),
+    )

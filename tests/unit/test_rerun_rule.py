@@ -1,0 +1,132 @@
+"""What an edit of the code makes run again: read from the rules' own lines, and from what their scripts import."""
+
+import ast
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from bnn.core.code_digest import code_digest
+from tests.unit.test_packages import ROOT, imports
+
+PACKAGE = ROOT / "bnn"
+_RULES = "".join(path.read_text(encoding="utf-8") for path in sorted((ROOT / "workflow/rules").glob("*.smk")))
+PLACES: dict[str, tuple[str, ...]] = {
+    script: tuple(places)
+    for arguments in re.findall(r"\bcode=code\(([^)]*)\)", _RULES)
+    for script, *places in [ast.literal_eval(f"[{arguments}]")]
+}
+"""Script of a rule -> what the rule names of the package"""
+SHARED: tuple[str, ...] = ast.literal_eval(re.findall(r"^SHARED_CODE = (.*)$", _RULES, re.MULTILINE)[0])
+IN_NO_RESULT = (
+    *("core/errors.py", "core/progress.py"),
+    *("jobs/identity.py", "jobs/interruption.py", "jobs/locks.py", "jobs/processes.py"),
+)
+"""How a job goes and what it says, never what it writes"""
+GIVEN = {"sample_chain.py": ("data",)}
+"""A chain takes the arrays of the table, which `prepare` writes: its rule names what makes them, and comes first."""
+
+
+def digests(root: Path) -> dict[str, str]:
+    """Return the digest of each rule, by its script, of a copy of the project."""
+    return {
+        script: code_digest(
+            root / "scripts" / script, *(root / "bnn" / place for place in (*SHARED, *places))
+        )
+        for script, places in PLACES.items()
+    }
+
+
+def modules_of(script: Path) -> set[str]:
+    """Return the files below bnn that a script imports, through others too, such as core/storage.py."""
+    found: set[Path] = set()
+    waiting = [script]
+    while waiting:
+        for module in imports(waiting.pop()):
+            parts = module.split(".")[1:] if module.startswith("bnn.") else []
+            for end in range(1, len(parts) + 1):
+                inside = PACKAGE.joinpath(*parts[:end])
+                for path in (inside / "__init__.py", inside.with_suffix(".py")):
+                    if path.is_file() and path not in found:
+                        found.add(path)
+                        waiting.append(path)
+    return {path.relative_to(PACKAGE).as_posix() for path in found}
+
+
+def test_every_rule_names_its_code() -> None:
+    assert PLACES.keys() == {path.name for path in (ROOT / "scripts").glob("*.py")}
+
+
+@pytest.mark.parametrize("script", PLACES)
+def test_a_rule_names_what_its_script_imports(script: str) -> None:
+    named = (*SHARED, *PLACES[script], *IN_NO_RESULT, *GIVEN.get(script, ()))
+    used = modules_of(ROOT / "scripts" / script)
+    covered = {file for file in used for place in named if file == place or file.startswith(f"{place}/")}
+    assert used - covered <= {f"{package}/__init__.py" for package in ("core", "jobs", "data")}
+    for place in PLACES[script]:
+        assert any(file == place or file.startswith(f"{place}/") for file in used), (
+            f"{place} is named in vain"
+        )
+
+
+CHAIN = {"sample_chain.py"}
+NOTHING: set[str] = set()
+EDITS: dict[str, tuple[str, str, str, set[str]]] = {
+    "a comment": ("mcmc/kernels/mala.py", "    noise =", "    # edited\n    noise =", NOTHING),
+    "a docstring": ("model/network.py", '"""', '"""Edited. ', NOTHING),
+    "the docstring of a field": ("mcmc/kernels/base.py", '"""(chain, param)"""', '"""(chain, p)"""', NOTHING),
+    "layout": ("mcmc/kernels/mala.py", "0.574, start_with_grad", "0.574,\n    start_with_grad", NOTHING),
+    "an error's text": (
+        "mcmc/kernels/__init__.py",
+        "unknown kernel {name!r}: choose",
+        "no {name}: take",
+        NOTHING,
+    ),
+    "an error's text in a table's reader": ("data/csv_files.py", "is not a number", "is no number", NOTHING),
+    "a text of the log": ("jobs/chain_job.py", "going on from", "continuing from", NOTHING),
+    "the sentences of faults": ("core/errors.py", "and {len(faults)", "plus {len(faults)", NOTHING),
+    "the display": ("core/progress.py", "self.done += 1", "self.done += 2", NOTHING),
+    "a constant of a kernel": (
+        "mcmc/kernels/malt.py",
+        "FRICTION_LENGTH = 2.0",
+        "FRICTION_LENGTH = 1.9",
+        CHAIN,
+    ),
+    "a constant of adaptation": ("mcmc/adaptation.py", "DRAWS = 5.0", "DRAWS = 6.0", CHAIN),
+    "the sampler version": ("mcmc/__init__.py", "SAMPLER_VERSION = 1", "SAMPLER_VERSION = 2", CHAIN),
+    "a random stream": ("core/seeding.py", "SAMPLE = 3", "SAMPLE = 33", set(PLACES)),
+    "a prior": ("model/priors.py", "-0.5 *", "-0.6 *", CHAIN),
+    "a plot": ("plots/sampler.py", "alpha=", "alpha=0.9 *", {"plot.py"}),
+    "a style sheet": ("report/templates/style.css", "{", "{ /* edited */", {"report.py", "overview.py"}),
+    "a number's format": ("core/formatting.py", "return", "x = 1\n    return", {"report.py", "overview.py"}),
+    "a score": ("evaluation/scores.py", "0.5", "0.51", {"evaluate.py", "check.py", "plot.py", "repeats.py"}),
+}
+"""What is edited: file, old and new text, and scripts of the rules whose digest changes (others may follow)"""
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_runs_what_it_changes_and_no_more(tmp_path: Path, edit: str) -> None:
+    name, old, new, expected = EDITS[edit]
+    for folder in ("bnn", "scripts"):
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    before = digests(ROOT)
+    assert digests(tmp_path) == before, "where the project lies does not matter"
+    path = tmp_path / "bnn" / name
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+    changed = {script for script, digest in digests(tmp_path).items() if digest != before[script]}
+    if expected == CHAIN and name.startswith(("model", "mcmc")):
+        assert changed >= CHAIN and "prepare.py" not in changed and "report.py" not in changed
+    else:
+        assert changed == expected
+
+
+def test_a_place_that_is_not_there_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"gone\.py"):
+        code_digest(tmp_path / "gone.py")
+    (tmp_path / "bad.py").write_text("print 1\n")
+    with pytest.raises(SyntaxError) as caught:
+        code_digest(tmp_path / "bad.py")
+    assert str(caught.value.filename).endswith("bad.py")
