@@ -207,21 +207,21 @@ def _products(g, g_bias, h, d, width, n_in, n_out, n):
 
 
 @_jit
-def _forward(x, hidden, w, plan, depth, code, n):
-    """Run a block of rows through `depth` layers; the last layer of the plan is linear."""
-    for layer in range(depth):
+def _forward(x, hidden, w, plan, linear, code, n):
+    """Run a block of rows through all layers, the last of which may be linear."""
+    for layer in range(len(plan)):
         n_in, n_out, width, above, start, weights, _, _, bias = plan[layer]
         h, z = x if layer == 0 else hidden[above:], hidden[start:]
-        _sums(z, h, w[weights:], w[bias:], z, code if layer < len(plan) - 1 else _LINEAR, n_in, n_out, n)
+        _sums(z, h, w[weights:], w[bias:], z, _LINEAR if linear and layer == len(plan) - 1 else code, n_in, n_out, n)
 
 
 @_jit
-def _backward(x, hidden, delta, w, g, zeros, plan, depth, code, n):
-    """Add to g the gradient by the weights of `depth` layers; delta has that by what the last of them puts out."""
-    for layer in range(depth - 1, -1, -1):
+def _backward(x, hidden, delta, w, g, zeros, plan, linear, code, n):
+    """Add to g the gradient by the weights of all layers; delta has that by what the last of them puts out."""
+    for layer in range(len(plan) - 1, -1, -1):
         n_in, n_out, width, above, start, _, weights, gradient, bias = plan[layer]
         d, h = delta[start:], x if layer == 0 else hidden[above:]
-        if layer == depth - 1 and depth < len(plan):
+        if layer == len(plan) - 1 and not linear:
             for j in range(0, n_out * STRIDE, STRIDE):
                 _finish(d[j:], hidden[start + j :], _BACK + code, n)
         _products(g[gradient:], g[bias:], h, d, width, n_in, n_out, n)
@@ -288,8 +288,7 @@ def _evaluate(theta, own, prior, constants, kind, shape, target, x, arrays, weig
         arrays,
         shape,
     )
-    depth, n_params = len(plan), prior.shape[1]
-    at = plan[depth - 1, 4]
+    n_params, at = prior.shape[1], plan[len(plan) - 1, 4]
     o, d = hidden[at:], delta[at:]
     for c in range(len(theta)):
         density, scale_grad = constants[0], 0.0
@@ -302,7 +301,7 @@ def _evaluate(theta, own, prior, constants, kind, shape, target, x, arrays, weig
             w[place[0, p]] = w[place[1, p]] = theta[c, first + p]
         for block in range(len(x)):
             n = (min(size, n_rows - block * size) + _ROWS_IN_LINE - 1) // _ROWS_IN_LINE * _ROWS_IN_LINE
-            _forward(x[block], hidden, w, plan, depth, code, n)
+            _forward(x[block], hidden, w, plan, True, code, n)
             if kind == _CATEGORICAL:
                 _categorical(o, d, target[block], rows, n_outputs, n)
             else:
@@ -310,7 +309,7 @@ def _evaluate(theta, own, prior, constants, kind, shape, target, x, arrays, weig
             for r in range(n):
                 density += np.float64(rows[r])
                 scale_grad += np.float64(rows[r + STRIDE])
-            _backward(x[block], hidden, delta, w, g, zeros, plan, depth, code, n)
+            _backward(x[block], hidden, delta, w, g, zeros, plan, True, code, n)
         for p in range(len(g_place)):
             grad[c, first + p] += g[g_place[p]]
             g[g_place[p]] = 0.0
@@ -320,10 +319,10 @@ def _evaluate(theta, own, prior, constants, kind, shape, target, x, arrays, weig
 
 
 @_jit
-def _pass(theta, weights, first_block, size, x, hidden, delta, out, g, zeros, plan, depth, code, back):
+def _pass(theta, weights, first_block, size, x, hidden, delta, out, g, zeros, plan, linear, code, back):
     """Run neighbouring rows forward and copy what comes out to `out`, or backward from the gradient that it has."""
     w, place, _, first = weights
-    n_rows, at = out.shape[2], plan[depth - 1, 4]
+    n_rows, at = out.shape[2], plan[len(plan) - 1, 4]
     for c in range(len(theta)):
         for p in range(place.shape[1]):
             w[place[0, p]] = w[place[1, p]] = theta[c, first + p]
@@ -332,7 +331,7 @@ def _pass(theta, weights, first_block, size, x, hidden, delta, out, g, zeros, pl
             n = (m + _ROWS_IN_LINE - 1) // _ROWS_IN_LINE * _ROWS_IN_LINE
             xb, hb = x[first_block + block], hidden[c, block]
             if not back:
-                _forward(xb, hb, w, plan, depth, code, n)
+                _forward(xb, hb, w, plan, linear, code, n)
             for j in range(out.shape[1]):
                 row, values = out[c, j, block * size :], (delta if back else hb)[at + j * STRIDE :]
                 for r in range(n):
@@ -341,7 +340,7 @@ def _pass(theta, weights, first_block, size, x, hidden, delta, out, g, zeros, pl
                     elif back:
                         values[r] = row[r] if r < m else w.dtype.type(0)
             if back:
-                _backward(xb, hb, delta, w, g[c], zeros, plan, depth, code, n)
+                _backward(xb, hb, delta, w, g[c], zeros, plan, linear, code, n)
 
 
 def _in_fours(n: int) -> int:
@@ -403,20 +402,19 @@ class CompiledPasses:
         Inputs, shape (obs, input), in the type in which to compute.
     part
         Where the network's parameters lie in theta: weight_0 (input, unit), bias_0, weight_1, ... without gaps.
-    depth
-        Layers that the passes go through, None for all. With one fewer, `forward` returns what the last hidden layer
-        puts out, and `backward` takes the gradient by that.
+    linear_output
+        Whether the last layer is linear; if not, its units have the activation too.
     """
 
     def __init__(
-        self, sizes: Sequence[int], *, activation: str, x: np.ndarray, part: slice, depth: int | None = None
+        self, sizes: Sequence[int], *, activation: str, x: np.ndarray, part: slice, linear_output: bool = True
     ) -> None:
         n_rows, self._dtype = len(x), x.dtype
         self._n_blocks = max(1, -(-n_rows // _ROWS_IN_BLOCK))
         # Blocks of one length, so that the last is no short one.
         size = max(1, -(-n_rows // (_ROWS_IN_LINE * self._n_blocks))) * _ROWS_IN_LINE
-        self._depth, self._code, self._shape = (
-            depth or len(sizes) - 1,
+        self._linear, self._code, self._shape = (
+            linear_output,
             ACTIVATION_CODES[activation],
             (n_rows, size),
         )
@@ -464,7 +462,7 @@ class CompiledPasses:
         """Return the output of a tile, (chain, output, obs)."""
         rows = self.tiles[tile]
         out = np.empty(
-            (len(self._theta), self._plan[self._depth - 1, 1], rows.stop - rows.start), self._dtype
+            (len(self._theta), self._plan[-1, 1], rows.stop - rows.start), self._dtype
         )
         self._run(tile, out, False)
         return out
@@ -475,7 +473,7 @@ class CompiledPasses:
 
     def _run(self, tile: int, out: np.ndarray, back: bool) -> None:
         where, buffers = (tile * self._blocks_in_tile, self._shape[1]), (self._x, self._hidden, self._delta)
-        network = (self._zeros, self._plan, self._depth, self._code)
+        network = (self._zeros, self._plan, self._linear, self._code)
         _pass(self._theta, self._weights, *where, *buffers, out, self._grad, *network, back)
 
     def add_gradient(self, grad: np.ndarray) -> None:

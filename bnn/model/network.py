@@ -280,6 +280,7 @@ class Network:
             activation=self.activation_name,
             x=np.asarray(x, dtype=self.dtype),
             part=self._part(layout),
+            linear_output=self.linear_output,
         )
 
     def _part(self, layout: ParameterLayout) -> slice:
