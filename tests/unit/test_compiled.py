@@ -167,6 +167,12 @@ def test_loops_of_other_processors(features, tmp_path):
     assert " passed" in done.stdout
 
 
+@pytest.mark.parametrize("chosen", ["", "+avx512f", "+avx"])
+def test_features_that_the_user_chose_stay(chosen):
+    code = f"import bnn.model.compiled_loops, numba; assert numba.config.CPU_FEATURES == {chosen!r}"
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"NUMBA_CPU_FEATURES": chosen}, check=True)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_one_chain_of_a_batch_equals_the_chain_alone_bit_for_bit(engine, dtype, small_tiles):
@@ -328,7 +334,8 @@ def test_a_theta_or_a_target_that_does_not_fit_is_refused():
 
 def test_without_numba_the_error_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
-    monkeypatch.delitem(sys.modules, "bnn.model.compiled")
+    for name in ("bnn.model.compiled", "bnn.model.compiled_loops"):
+        monkeypatch.delitem(sys.modules, name)
     network = Network((2, 1), activation="tanh", dtype="float64", engine="numba")
     layout = ParameterLayout(network.parameter_shapes)
     with pytest.raises(ModuleNotFoundError, match=r"network\.engine.* pip install numba"):
