@@ -21,7 +21,7 @@ from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import LOG_NOISE_SCALE, Gaussian
 from bnn.model.network import Network
 from bnn.model.posterior import Posterior
-from bnn.model.priors import LOG_PRIOR_SCALE, Normal, Prior
+from bnn.model.priors import Normal, Prior
 
 _LOG_2PI = math.log(2 * math.pi)
 
@@ -42,7 +42,9 @@ class CollapsedPosterior:
 
     def __init__(self, whole: Posterior) -> None:
         if not _can_collapse(whole):
-            raise ValueError("the output layer needs normal noise of one scale and a normal prior centred on zero")
+            raise ValueError(
+                "the output layer needs normal noise of one scale and a normal prior centred on zero"
+            )
         self.whole = whole
         self.network: Network = whole.network
         self._output = whole.network.layers[-1]
@@ -113,7 +115,9 @@ class CollapsedPosterior:
             # By h_i: sum over j of -(A^-1 + m m')_ij Phi_j / s^2 + m_i y / s^2.
             hidden = mean[:, :-1] / variance[:, None]
             by_rows = np.empty((len(rest), self._size - 1, self._size + 1), dtype=self.x.dtype)
-            by_rows[..., :-1] = -(inverse[:, :-1] / variance[:, None, None] + hidden[..., None] * mean[:, None])
+            by_rows[..., :-1] = -(
+                inverse[:, :-1] / variance[:, None, None] + hidden[..., None] * mean[:, None]
+            )
             by_rows[..., -1] = hidden
             for index in range(len(self._tiles)):
                 if len(self._tiles) > 1:
@@ -175,7 +179,9 @@ class CollapsedPosterior:
         mean = np.einsum("cij,ci->cj", root, np.einsum("cij,cj->ci", root, right))
         explained = np.einsum("ck,ck->c", mean, right)
         half_log = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(axis=-1)
-        evidence = -0.5 * (len(self._y) * (_LOG_2PI + np.log(variance)) + self._squares / variance - explained)
+        evidence = -0.5 * (
+            len(self._y) * (_LOG_2PI + np.log(variance)) + self._squares / variance - explained
+        )
         evidence = evidence - half_log - np.log(scale).sum(axis=-1)
         residual = self._squares / variance - explained - (precision * mean * mean).sum(axis=-1)
         evidence = np.where(fine & positive, evidence, -np.inf)

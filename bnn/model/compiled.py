@@ -160,9 +160,7 @@ class CompiledPasses:
     def forward(self, tile: int) -> np.ndarray:
         """Return the output of a tile, (chain, output, obs)."""
         rows = self.tiles[tile]
-        out = np.empty(
-            (len(self._theta), self._plan[-1, 1], rows.stop - rows.start), self._dtype
-        )
+        out = np.empty((len(self._theta), self._plan[-1, 1], rows.stop - rows.start), self._dtype)
         self._run(tile, out, False)
         return out
 

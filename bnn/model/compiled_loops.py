@@ -204,7 +204,17 @@ def _forward(x, hidden, w, plan, linear, code, n):
     for layer in range(len(plan)):
         n_in, n_out, _, above, start, weights, _, _, bias = plan[layer]
         h, z = x if layer == 0 else hidden[above:], hidden[start:]
-        _sums(z, h, w[weights:], w[bias:], z, _LINEAR if linear and layer == len(plan) - 1 else code, n_in, n_out, n)
+        _sums(
+            z,
+            h,
+            w[weights:],
+            w[bias:],
+            z,
+            _LINEAR if linear and layer == len(plan) - 1 else code,
+            n_in,
+            n_out,
+            n,
+        )
 
 
 @_jit

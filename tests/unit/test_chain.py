@@ -1,19 +1,17 @@
 """Adaptation, optimiser, and whole chains: determinism, independence of the batch, what is kept and what is refused."""
 
-import io
 from dataclasses import replace
 from functools import partial
 
 import numpy as np
 import pytest
 
-from bnn.core.progress import Progress, Silent
+from bnn.core.progress import Silent
 from bnn.core.seeding import ChainRandom, Stream, chain_rng
 from bnn.core.settings import BlockPriorSettings, LangevinSettings, PriorSettings, SamplerSettings
 from bnn.mcmc import adaptation
-from bnn.mcmc.chain import MOST_STARTS, ChainRun, quiet_overflow, run_chains
+from bnn.mcmc.chain import MOST_STARTS, quiet_overflow, run_chains
 from bnn.mcmc.kernels import mala
-from bnn.model.adam import adam_step, start_adam
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import Categorical, Gaussian
 from bnn.model.network import Network

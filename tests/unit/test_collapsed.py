@@ -109,7 +109,9 @@ def test_weights_are_drawn_from_their_conditional_distribution(learned):
     covariance = np.linalg.inv(np.diag(scales**-2.0) + features.T @ features / noise**2)
     mean = covariance @ features.T @ posterior.whole.target / noise**2
     n = 20_000
-    theta = posterior.complete(np.tile(rest, (n, 1)), ChainRandom([np.random.default_rng(i) for i in range(n)]))
+    theta = posterior.complete(
+        np.tile(rest, (n, 1)), ChainRandom([np.random.default_rng(i) for i in range(n)])
+    )
     assert np.array_equal(posterior.reduce(theta), np.tile(rest, (n, 1)))
     blocks = posterior.whole.layout.unpack(theta)
     weight, bias = posterior.whole.network.layers[-1]
@@ -180,6 +182,8 @@ def test_a_density_that_overflows_is_minus_infinity_for_that_chain_alone():
     assert np.isfinite(total[[0, 2]]).all()
 
 
-@pytest.mark.parametrize("case", [{"family": "student_t"}, {"family": "heteroscedastic"}, {"prior": "laplace"}])
+@pytest.mark.parametrize(
+    "case", [{"family": "student_t"}, {"family": "heteroscedastic"}, {"prior": "laplace"}]
+)
 def test_other_models_are_left_as_they_are(case):
     assert CollapsedPosterior.of(make_whole(**case)) is None
