@@ -5,7 +5,7 @@ engine "numba". What is compiled is in `bnn.model.compiled_loops`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -29,9 +29,9 @@ from bnn.model.likelihoods import (
     Likelihood,
     StudentT,
 )
-from bnn.model.network import LogDensityAndGrad
 from bnn.model.priors import Prior
 
+LogDensityAndGrad = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 _ROWS_IN_BLOCK = 608
 """At most so many rows go through the network together: few enough for the inner caches, no more than the stride."""
 _TILE_BYTES = 2**19

@@ -25,13 +25,13 @@ from numba.core.codegen import get_host_cpu_features
 from numba.extending import overload
 
 if numba.config.CPU_FEATURES is None and "+avx512f" in (_features := get_host_cpu_features()).split(","):
-    # LLVM holds back from the longest vectors, lest they slow the clock for the rest of a program: here there is no rest.
+    # LLVM holds back from the longest vectors, lest they slow the clock for the rest of a program.
     numba.config.CPU_FEATURES = f"{_features},-prefer-256-bit"
 
 STRIDE = 624
 """Numbers from a unit's values to the next one's: no power of two, which would map all units to the same cache lines"""
 ROWS_IN_LINE = 32
-"""A block is filled up to a multiple of this, that is to whole vectors, with copies of its last row that do not count."""
+"""A block is filled up to a multiple of this, to whole vectors, with copies of its last row that do not count."""
 ACTIVATION_CODES = {"relu": 0, "tanh": 1, "sigmoid": 2}
 _RELU, _TANH, _SIGMOID = range(3)
 _BACK, _LINEAR = 3, 6
@@ -48,8 +48,9 @@ _P = tuple(map(_single, (9.99999994e-01, 1.34506196e-01, 3.57899085e-03, 2.20232
 _Q = tuple(map(_single, (1.0, 4.67839476e-01, 2.61922335e-02, 3.42364861e-04, 8.59876870e-07)))
 """tanh x = x p(x^2) / q(x^2) in single precision: a least-squares fit of p - q tanh(x)/x on (0, 7.9].
 
-Its weights are 1/q of the fit before (Sanathanan & Koerner 1963), which makes the error a relative one, and Lawson's (1961)
-for the smallest maximum: 5.7e-9. Beyond 7.9 the value there is kept, 2.7e-7 from one; the rest of the 4e-7 is rounding.
+Its weights are 1/q of the fit before (Sanathanan & Koerner 1963), which makes the error a relative one, and those of
+Lawson (1961) for the smallest maximum: 5.7e-9. Beyond 7.9 the value there is kept, 2.7e-7 from one; the rest of the
+4e-7 is rounding.
 """
 _LOG2_E, _LN2_HIGH, _LN2_LOW = map(_single, (1 / math.log(2), 0.693359375, math.log(2) - 0.693359375))
 _E = tuple(_single(1 / math.factorial(k)) for k in range(8))
