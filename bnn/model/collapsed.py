@@ -1,8 +1,8 @@
-"""The posterior with the output layer integrated out, exactly: linear regression on the features of the last hidden layer.
+"""The posterior with the output layer integrated out, exactly: linear regression on features of the last hidden layer.
 
-With normal noise and a normal prior of the output weights, their posterior given everything else is normal, and the rest
-has a density in closed form. With Phi = [h, 1] (obs, k) the features, L the prior precisions of the k output weights
-and s the noise scale (Bishop 2006, sections 3.3 and 3.5; O'Hagan 1978):
+With normal noise and a normal prior of the output weights, their posterior given everything else is normal, and the
+rest has a density in closed form. With Phi = [h, 1] (obs, k) the features, L the prior precisions of the k output
+weights and s the noise scale (Bishop 2006, sections 3.3 and 3.5; O'Hagan 1978):
 
     A = L + Phi'Phi / s^2,   m = A^-1 Phi'y / s^2,
     log p(y | rest) = -n/2 log(2 pi s^2) - y'y / (2 s^2) + m'A m / 2 - log|A| / 2 + log|L| / 2.
@@ -71,8 +71,8 @@ class CollapsedPosterior:
     def of(cls, whole: Posterior) -> Self | None:
         """Return the collapsed posterior, or None where the output layer cannot be integrated out.
 
-        It can where the noise is normal with one scale, known or sampled, and the prior of the output weights and bias is
-        normal and centred on zero, its scales known or learned.
+        It can where the noise is normal with one scale, known or sampled, and the prior of the output weights and of
+        the bias is normal and centred on zero, its scales known or learned.
         """
         return cls(whole) if _can_collapse(whole) else None
 
@@ -81,7 +81,7 @@ class CollapsedPosterior:
         return theta[:, self._kept]
 
     def complete(self, rest: np.ndarray, random: ChainRandom) -> np.ndarray:
-        """Return theta, (chain, param), with output weights drawn from their posterior given the rest, (chain, rest)."""
+        """Return theta, (chain, param), its output weights drawn from their posterior given the rest, (chain, rest)."""
         theta = np.empty((len(rest), self.whole.layout.n_params))
         theta[:, self._kept] = rest
         mean, root = self._conditional(rest, self._products(rest))[:2]
@@ -216,7 +216,7 @@ def _can_collapse(whole: Posterior) -> bool:
 
 
 def _cholesky(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return lower factors, (chain, k, k), and which matrices are positive definite; those of others are of the identity."""
+    """Return lower factors, (chain, k, k), and which matrices are positive definite; others have the identity."""
     try:
         return np.linalg.cholesky(matrix), np.ones(len(matrix), dtype=bool)
     except np.linalg.LinAlgError:

