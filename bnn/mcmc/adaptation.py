@@ -25,9 +25,9 @@ QUARTER_PERIOD = math.pi / 2
 """Length after which a trajectory on a normal of unit variance has forgotten where it started (Neal 2011, section 4.2):
 the automatic length, since the preconditioner brings the posterior near to unit variance."""
 COLLAPSED_LENGTH = 2.5 * QUARTER_PERIOD
-"""The automatic length where the output layer is integrated out. What is left, hidden layers of a regression, is far from
-normal, and its slow directions are longer than the preconditioner can tell: on concrete, 50 hidden units, it had three
-times as many effective draws a gradient as a quarter period; six quarter periods had fewer."""
+"""The automatic length where the output layer is integrated out. What is left, hidden layers of a regression, is far
+from normal, and its slow directions are longer than the preconditioner can tell: on concrete, 50 hidden units, it had
+three times as many effective draws a gradient as a quarter period; six quarter periods had fewer."""
 _SHRINKAGE_DRAWS = 5.0
 _SMALLEST_RATIO = 1e-12
 
