@@ -244,6 +244,12 @@ class Sampler(Section):
         description="Sample along the principal axes of the inputs, and learn the scale of each parameter in warm-up "
         "(microcanonical learns no scales: it travels while it is tuned, and what it sees is the way).",
     )
+    collapse: Literal["auto", "never"] = Field(
+        "auto",
+        description="auto: where the noise and the priors of the output layer are normal, the layer is integrated out, "
+        "exactly, and its weights are drawn for each kept draw; chains then mix several times as fast. never: it is "
+        "sampled like the other layers.",
+    )
     langevin: Langevin = Field(
         default_factory=Langevin, description="Proposal of the kernel langevin_gradient."
     )

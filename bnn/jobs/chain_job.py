@@ -311,7 +311,7 @@ def _write_draws(
         "acceptance_rate": (shared, _Column(records, "acceptance_rate", settings.draws, interruption)),
         "diverging": (shared, _Column(records, "n_diverging", settings.draws, interruption)),
         "step_size": (("chain",), run.tuning.step_size),
-        "preconditioner": (("chain", "param"), run.tuning.variance),
+        "preconditioner": (("chain", "coordinate"), run.tuning.variance),
         "trajectory_length": (("chain",), run.tuning.trajectory),
         "chain_id": (("chain",), np.array(job.chains, dtype=np.int64)),
         "warmup_iteration": (("record",), run.warmup["iteration"]),

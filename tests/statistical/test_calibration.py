@@ -115,6 +115,7 @@ def check_calibration(kernel, model, n_replications, monkeypatch):
         target_acceptance=ACCEPTANCE[kernel],
         trajectory_length=None,
         precondition=True,
+        collapse="never",
         langevin=LangevinSettings(0.01, 0.1, 0.5),
         keep_precision="float64",
     )
