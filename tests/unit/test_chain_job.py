@@ -151,6 +151,7 @@ def test_a_job_writes_the_draws_of_its_chains_and_all_that_is_needed(tmp_path):
     assert attributes["seconds_warmup"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_stopped_anywhere_and_started_again_a_job_ends_with_the_same_draws(tmp_path, kernel, eager):
     undisturbed = make_job(tmp_path / "once", kernel=kernel)
@@ -170,6 +171,7 @@ def test_stopped_anywhere_and_started_again_a_job_ends_with_the_same_draws(tmp_p
         assert_same_draws(job, undisturbed)
 
 
+@pytest.mark.slow
 def test_stopped_in_every_phase(tmp_path, eager, capsys):
     undisturbed = make_job(tmp_path / "once")
     run(undisturbed)

@@ -139,6 +139,7 @@ def test_the_joint_density_is_the_marginal_times_the_conditional():
         assert joint == pytest.approx(posterior.log_density(own[None])[0] + conditional, rel=1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["numpy", "numba"])
 def test_single_precision_and_both_engines_agree(engine):
     if engine == "numba":

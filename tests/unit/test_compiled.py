@@ -154,6 +154,7 @@ def test_every_width_takes_the_right_loop(sizes):
     assert np.allclose(gradients[0], gradients[1], rtol=1e-12, atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the features are those of x86-64")
 @pytest.mark.parametrize("features", ["+avx,+avx2,+fma", "+sse2"])
 def test_loops_of_other_processors(features, tmp_path):

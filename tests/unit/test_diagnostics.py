@@ -313,6 +313,7 @@ def test_too_few_draws_fail(judged, n_chains, n_draws, needed):
     assert len(summary["reasons"]) == (2 if n_chains == 1 else 1)
 
 
+@pytest.mark.slow
 def test_low_effective_sample_size_warns_then_fails_and_says_how_much_longer(judged):
     dataset = make_dataset("regression")
     theta = independent_theta(dataset, n_chains=4, n_draws=80)
@@ -340,6 +341,7 @@ def test_known_noise_is_not_judged(judged):
     assert summary["verdict"] == "PASS", summary["reasons"]
 
 
+@pytest.mark.slow
 def test_noise_of_every_row_is_judged_as_a_prediction(judged):
     dataset = make_dataset("regression")
     likelihood = replace(LIKELIHOOD, family="heteroscedastic")
@@ -362,6 +364,7 @@ def test_noise_of_every_row_is_judged_as_a_prediction(judged):
     assert good["predictions"]["test"]["mcse_mean_max"] == bad["predictions"]["test"]["mcse_mean_max"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("learned_scales", ["layer", "ard"])
 def test_scales_of_the_prior_are_shown_and_do_not_decide(judged, learned_scales):
     dataset = make_dataset("regression")
@@ -512,6 +515,7 @@ def test_failures_come_before_warnings(judged):
     assert not all(grave)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_figures_do_not_depend_on_how_much_is_read_at_a_time(judged, monkeypatch, task):
     dataset = make_dataset(task)

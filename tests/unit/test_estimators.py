@@ -131,6 +131,7 @@ def workflow(folder: Path, X: pd.DataFrame, y: Any, task: str, settings: dict[st
     return PosteriorFile(posterior)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("likelihood", ["gaussian", "heteroscedastic"])
 def test_a_regressor_draws_what_the_workflow_draws(
     tmp_path: Path, mixed: pd.DataFrame, table: tuple[pd.DataFrame, pd.Series], likelihood: str
@@ -152,6 +153,7 @@ def test_a_regressor_draws_what_the_workflow_draws(
     assert found == expected | {name: found[name] for name in ("worst_row", "worst_row_ess")}
 
 
+@pytest.mark.slow
 def test_a_classifier_draws_what_the_workflow_draws(tmp_path: Path) -> None:
     X, y = load_iris(return_X_y=True, as_frame=True)
     y = y.map({0: "setosa", 1: "versicolor", 2: "virginica"})

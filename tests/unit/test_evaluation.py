@@ -395,6 +395,7 @@ def test_leaving_blocks_out_is_what_it_says(tmp_path):
         assert scores["models"]["bnn"]["test"][name]["mcse"] == pytest.approx(expected, rel=1e-6), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("persistence", [0.0, 0.8])
 def test_errors_are_as_large_as_the_scatter_between_runs(persistence):
     """Scores of 200 posteriors with other draws, independent or autocorrelated, scatter by their Monte Carlo error.

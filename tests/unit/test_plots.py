@@ -206,6 +206,7 @@ def write_all(folder: Path, rng: np.random.Generator, n_rows: int = 40) -> dict[
     return of_targets | written | {"target_uncertainty": of_targets["uncertainty"]}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_features", [1, 4])
 def test_plot_dataset_writes_the_figures_that_apply(
     tmp_path: Path, rng: np.random.Generator, n_features: int
@@ -232,6 +233,7 @@ def test_a_time_series_has_a_figure_along_time_and_dates_are_dates(
     assert any(text.startswith("1970-0") for text in texts(written["along_time"]))
 
 
+@pytest.mark.slow
 def test_same_data_give_the_same_bytes_whatever_matplotlibrc_says(
     tmp_path: Path, figures: dict[str, Path]
 ) -> None:
@@ -244,6 +246,7 @@ def test_same_data_give_the_same_bytes_whatever_matplotlibrc_says(
     assert all(first[name].read_bytes() != figures[name].read_bytes() for name in first)
 
 
+@pytest.mark.slow
 def test_figures_are_small_and_hold_no_link_and_no_date(tmp_path: Path, rng: np.random.Generator) -> None:
     for path in write_all(tmp_path, rng, n_rows=20_000).values():
         text = path.read_text(encoding="utf-8")
