@@ -121,7 +121,7 @@ def _fit_logistic(x: np.ndarray, y: np.ndarray, *, class_weight: str) -> Any:
     model = LogisticRegression(
         tol=1e-6, max_iter=5000, class_weight="balanced" if class_weight == "balanced" else None
     )
-    n_folds = int(min(MAX_FOLDS, np.bincount(y).min()))
+    n_folds = min(MAX_FOLDS, int(np.bincount(y).min()))
     if n_folds >= 2:
         folds = PredefinedSplit(stratified_folds(y, n_folds))
         model = GridSearchCV(model, {"C": 1 / LOGISTIC_PENALTIES}, cv=folds, scoring="neg_log_loss")

@@ -109,7 +109,6 @@ class ChainJob:
         ModuleNotFoundError
             If that needs Numba, which is not installed here.
         """
-
         asked, kept = self.identity, stored_identity(self.folder / "checkpoint")
         goes_on = kept is not None and all(value in ("auto", kept.get(name)) for name, value in asked.items())
         network = resolve_engine(self.settings.network, kept if goes_on else None)

@@ -184,6 +184,8 @@ class _OneNoiseScale(_RealTarget):
     """
 
     noise_varies = False
+    log_constant = -_HALF_LOG_2PI
+    """Log density of a row at its mean where the log scale is 0"""
 
     def __init__(self, *, noise_scale: float | None, log_noise_mean: float, log_noise_sd: float) -> None:
         self.noise_scale = noise_scale
@@ -276,9 +278,7 @@ class StudentT(_OneNoiseScale):
             raise ValueError(f"{df:g} degrees of freedom: noise has a variance only with more than 2")
         super().__init__(noise_scale=noise_scale, log_noise_mean=log_noise_mean, log_noise_sd=log_noise_sd)
         self.df = df
-        self._log_constant = (
-            math.lgamma(0.5 * (df + 1)) - math.lgamma(0.5 * df) - 0.5 * math.log(df * math.pi)
-        )
+        self.log_constant = math.lgamma(0.5 * (df + 1)) - math.lgamma(0.5 * df) - 0.5 * math.log(df * math.pi)
         self._sd_per_scale = math.sqrt(df / (df - 2))
 
     def pointwise(
@@ -287,7 +287,7 @@ class StudentT(_OneNoiseScale):
         """Return the log density of each row's target, nats, shape (chain, obs)."""
         log_scale = self.log_scale(parameters)[..., None]
         z = (target - output[:, 0]) * np.exp(-log_scale)
-        return self._log_constant - 0.5 * (self.df + 1) * np.log1p(z * z / self.df) - log_scale
+        return self.log_constant - 0.5 * (self.df + 1) * np.log1p(z * z / self.df) - log_scale
 
     def total_and_grad(
         self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
@@ -303,7 +303,7 @@ class StudentT(_OneNoiseScale):
         z = (target.astype(output.dtype, copy=False) - output[:, 0]) * precision
         squares = z * z
         logs = np.add.reduce(np.log1p(squares / self.df), axis=-1, dtype=np.float64)
-        total = n_obs * (self._log_constant - log_scale[..., 0]) - 0.5 * (self.df + 1) * logs
+        total = n_obs * (self.log_constant - log_scale[..., 0]) - 0.5 * (self.df + 1) * logs
         weight = (self.df + 1) / (self.df + squares)
         own: dict[str, np.ndarray] = {}
         if self.noise_scale is None:
@@ -337,6 +337,7 @@ class HeteroscedasticGaussian(_RealTarget):
     """
 
     noise_varies = True
+    log_constant = -_HALF_LOG_2PI
 
     def __init__(self, *, log_noise_mean: float, log_noise_sd: float) -> None:
         self.log_noise_mean = log_noise_mean

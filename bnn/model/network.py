@@ -8,7 +8,7 @@ delta_l, delta_{l-1} = (W_l delta_l) * f'(z_{l-1})  (Rumelhart, Hinton & William
 """
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,8 +20,10 @@ from bnn.model.activations import ACTIVATIONS
 from bnn.model.layout import ParameterLayout
 
 if TYPE_CHECKING:
-    from bnn.model.compiled_lanes import CompiledLanes
+    from bnn.model.likelihoods import Likelihood
+    from bnn.model.priors import Prior
 
+LogDensityAndGrad = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 ENGINES = ("numpy", "numba")
 _TILE_BYTES = 2**17
 """Activations that one chain keeps from the forward to the backward pass. It bounds the memory, and depends on nothing
@@ -57,6 +59,15 @@ class Passes(Protocol):
 
     def add_gradient(self, grad: np.ndarray) -> None:
         """Add the gradient over all tiles since `load` to grad, shape (chain, param), float64, in place."""
+
+    def fuse(
+        self, likelihood: "Likelihood", prior: "Prior", target: np.ndarray
+    ) -> "LogDensityAndGrad | None":
+        """Return what evaluates the whole log posterior density in one call, or None if these passes cannot.
+
+        It takes theta, (chain, param), and an encoded target like the one that is given here, and returns the log
+        density, (chain,), with its gradient, (chain, param), both in float64.
+        """
 
 
 def resolve_engine(network: NetworkSettings, kept: Mapping[str, Any] | None = None) -> NetworkSettings:
@@ -246,36 +257,6 @@ class Network:
             part=self._part(layout),
         )
 
-    def lanes(
-        self, x: np.ndarray, layout: ParameterLayout, normal: tuple[np.ndarray, np.ndarray, float] | None
-    ) -> "CompiledLanes | None":
-        """Return what evaluates the whole log density where outputs are logits; None where `passes` are faster.
-
-        That depends on the architecture and the table only: how many chains run side by side must not change them.
-
-        Parameters
-        ----------
-        x
-            Inputs, shape (obs, input).
-        layout
-            Of theta; it holds this network's blocks among others.
-        normal
-            `Prior.normal`: such a prior is evaluated along with the likelihood.
-        """
-        if self.engine != "numba" or self.dtype != np.float32:
-            return None
-        from bnn.model.compiled_lanes import CompiledLanes
-
-        if not CompiledLanes.suit(self.sizes, len(x)):
-            return None
-        return CompiledLanes(
-            self.sizes,
-            activation=self.activation_name,
-            x=np.asarray(x, dtype=self.dtype),
-            part=self._part(layout),
-            normal=normal,
-        )
-
     def _part(self, layout: ParameterLayout) -> slice:
         """Return where this network's blocks lie in theta.
 
@@ -328,3 +309,6 @@ class NumpyPasses:
     def add_gradient(self, grad: np.ndarray) -> None:
         """Add the gradient over all tiles to grad."""
         self._layout.add_to(grad, self._gradients)
+
+    def fuse(self, likelihood: "Likelihood", prior: "Prior", target: np.ndarray) -> None:
+        """Return None: the likelihood and the prior are evaluated beside the passes."""

@@ -35,9 +35,9 @@ class Posterior:
         self.layout: ParameterLayout = prior.layout
         self.x = np.asarray(x, dtype=network.dtype)
         self.target = likelihood.encode(y)
+        self._target_axes = self.target.ndim
         self._passes: Passes = network.passes(self.x, self.layout)
-        is_class = isinstance(likelihood, Categorical)
-        self._lanes = network.lanes(self.x, self.layout, prior.normal) if is_class else None
+        self._fused = self._passes.fuse(likelihood, prior, self.target)
         self._own = tuple(likelihood.parameter_priors)
 
     def log_prior(self, theta: np.ndarray) -> np.ndarray:
@@ -66,14 +66,8 @@ class Posterior:
         the table. Sums over tiles are in float64 whatever the network computes in.
         """
         # Targets that differ between chains have an axis more.
-        lanes = self._lanes
-        if lanes is not None and self.target.ndim == 2:
-            total, grad = lanes.log_density_and_grad(theta, self.target)
-            if lanes.has_prior:
-                return total, grad
-            log_prior, prior_grad = self.prior.log_density_and_grad(theta)
-            prior_grad[:, lanes.part] += grad
-            return total + log_prior, prior_grad
+        if self._fused is not None and self.target.ndim == self._target_axes:
+            return self._fused(theta, self.target)
         parameters = self.layout.unpack(theta, self._own)
         total, grad = self.prior.log_density_and_grad(theta)
         self._passes.load(theta)

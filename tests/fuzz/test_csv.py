@@ -230,7 +230,7 @@ def assert_numbers(values: np.ndarray, cells: list[str]) -> None:
     assert "_" not in "".join(cells)
     assert np.isfinite(expected).all()
     # Standardising and back costs a rounding or two of the largest number of the column.
-    np.testing.assert_allclose(values, expected, rtol=0, atol=1e-12 * max(abs(expected).max(), 1e-300))
+    np.testing.assert_allclose(values, expected, rtol=0, atol=1e-12 * max(float(abs(expected).max()), 1e-300))
 
 
 def assert_classes(names: list[str], cells: list[str]) -> None:

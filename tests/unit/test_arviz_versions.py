@@ -71,7 +71,7 @@ def test_the_error_of_a_mean_far_from_zero_is_that_of_the_mean_near_it() -> None
 def folder(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with draws.npz and posterior.nc."""
     folder = tmp_path_factory.mktemp("both")
-    np.savez(folder / "draws.npz", **DRAWS)
+    np.savez(folder / "draws.npz", allow_pickle=False, **DRAWS)
     dataset = make_dataset(request.param, n_train=30)
     theta = 0.2 * independent_theta(dataset, n_chains=4, n_draws=250)
     combined(dataset, write_chains(folder, theta, layout_of(dataset)))

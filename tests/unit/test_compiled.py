@@ -17,6 +17,7 @@ from tests.unit.test_gradients import make_posterior, relative_gradient_error
 
 compiled = pytest.importorskip("bnn.model.compiled", reason="Numba is not installed")
 
+LIKELIHOODS = ("categorical", "sampled_noise", "known_noise", "student_t", "heteroscedastic")
 ENGINES = ("numpy", "numba")
 DTYPES = ("float64", "float32")
 HIDDEN = [(), (5,), (4, 3), (4, 3, 5), (9, 6, 7, 2)]
@@ -26,8 +27,14 @@ HIDDEN = [(), (5,), (4, 3), (4, 3, 5), (9, 6, 7, 2)]
 def small_tiles(monkeypatch):
     """Blocks of at most 32 rows and tiles of a few blocks, so that a hundred rows need several of both."""
     monkeypatch.setattr(compiled, "_ROWS_IN_BLOCK", 32)
-    monkeypatch.setattr(compiled, "_TILE_BYTES", 4096)
+    monkeypatch.setattr(compiled, "_TILE_BYTES", 2 * 24 * 8 * compiled.STRIDE)
     monkeypatch.setattr(network_module, "_TILE_BYTES", 4096)
+
+
+def unfused(posterior):
+    """Return the posterior with the likelihood evaluated beside the passes."""
+    posterior._fused = None
+    return posterior
 
 
 def draw(posterior, n_chains, seed=1, scale=0.5):
@@ -37,20 +44,35 @@ def draw(posterior, n_chains, seed=1, scale=0.5):
 @pytest.mark.parametrize("n_chains", [1, 7])
 @pytest.mark.parametrize("hidden", HIDDEN, ids=str)
 @pytest.mark.parametrize("activation", list(ACTIVATIONS))
-@pytest.mark.parametrize("likelihood", ["categorical", "sampled_noise"])
+@pytest.mark.parametrize("likelihood", LIKELIHOODS)
 def test_gradient_of_log_density(likelihood, activation, hidden, n_chains):
     posterior = make_posterior(likelihood=likelihood, activation=activation, hidden=hidden, engine="numba")
+    assert posterior._fused is not None
     assert relative_gradient_error(posterior, n_chains) <= 1e-6
 
 
 @pytest.mark.parametrize("engine", ENGINES)
 def test_gradient_over_several_tiles(engine, small_tiles):
     """A hundred and one rows: the last block and the last tile are short."""
-    for likelihood in ("categorical", "sampled_noise"):
+    for likelihood in LIKELIHOODS:
         posterior = make_posterior(hidden=(9, 6), likelihood=likelihood, engine=engine, n_rows=101)
-        assert len(posterior._passes.tiles) > 2
+        assert len(posterior._passes.tiles) > 1
         assert posterior._passes.tiles[-1] != posterior._passes.tiles[0]
         assert relative_gradient_error(posterior, 3) <= 1e-6
+        assert relative_gradient_error(unfused(posterior), 3) <= 1e-6
+
+
+def assert_agree(ours, reference, theta, tolerance):
+    before = theta.copy()
+    expected, expected_grad = reference.log_density_and_grad(theta)
+    for _ in range(2):
+        log_density, grad = ours.log_density_and_grad(theta)
+        assert np.array_equal(theta, before)
+        assert log_density.dtype == grad.dtype == np.float64
+        assert np.allclose(log_density, expected, rtol=tolerance)
+        assert np.max(np.abs(grad - expected_grad)) <= tolerance * np.max(np.abs(expected_grad))
+        assert np.allclose(ours.log_density(theta), log_density, rtol=tolerance)
+        unfused(ours)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -59,35 +81,64 @@ def test_gradient_over_several_tiles(engine, small_tiles):
 def test_engines_agree(activation, hidden, dtype, small_tiles):
     """Rounding is 1e-16 or 6e-8, times a few for the sums; the single precision tanh is within 4e-7."""
     tolerance = 1e-12 if dtype == "float64" else 1e-5
-    for likelihood in ("categorical", "sampled_noise"):
-        ours, reference = (
-            make_posterior(
-                activation=activation,
-                hidden=hidden,
-                likelihood=likelihood,
-                dtype=dtype,
-                engine=engine,
-                n_rows=101,
-            )
-            for engine in reversed(ENGINES)
-        )
+    settings = {"activation": activation, "hidden": hidden, "dtype": dtype, "n_rows": 101}
+    for likelihood in LIKELIHOODS:
         for n_chains in (1, 7):
-            theta = draw(ours, n_chains)
-            before = theta.copy()
-            log_density, grad = ours.log_density_and_grad(theta)
-            expected, expected_grad = reference.log_density_and_grad(theta)
-            assert np.array_equal(theta, before)
-            assert log_density.dtype == grad.dtype == np.float64
-            assert np.allclose(log_density, expected, rtol=tolerance)
-            assert np.max(np.abs(grad - expected_grad)) <= tolerance * np.max(np.abs(expected_grad))
-            assert np.allclose(ours.log_density(theta), log_density, rtol=tolerance)
+            ours, reference = (
+                make_posterior(**settings, likelihood=likelihood, engine=engine)
+                for engine in reversed(ENGINES)
+            )
+            assert_agree(ours, reference, draw(ours, n_chains), tolerance)
+
+
+@pytest.mark.parametrize("learned_scales", ["none", "layer", "ard"])
+@pytest.mark.parametrize("family", ["normal", "laplace", "student_t"])
+def test_every_prior(family, learned_scales):
+    """Fixed normal priors are in the loops, others beside them."""
+    settings = {"family": family, "learned_scales": learned_scales, "likelihood": "student_t"}
+    ours, reference = (make_posterior(**settings, engine=engine) for engine in reversed(ENGINES))
+    assert (ours.prior.normal is None) == ((family, learned_scales) != ("normal", "none"))
+    assert_agree(ours, reference, draw(ours, 3), 1e-12)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("scale", [1.0, 10.0, 60.0])
+def test_logits_of_any_size(scale, dtype):
+    """Without a hidden layer theta is what the logits are made of; e^-87 is the smallest number that is full."""
+    ours = make_posterior(hidden=(), engine="numba", dtype=dtype, n_rows=37)
+    exact = make_posterior(hidden=(), n_rows=37)
+    theta = draw(ours, 8, scale=scale)
+    assert np.abs(exact.network.forward(exact.layout.unpack(theta), exact.x)).max() > 2 * scale
+    assert_agree(ours, exact, theta, 1e-12 if dtype == "float64" else 1e-5)
+
+
+def test_features_of_the_last_hidden_layer():
+    """Passes that leave out the last layer: its inputs come out, and the gradient by them goes in."""
+    whole = make_posterior(hidden=(9, 6), likelihood="known_noise", engine="numba", n_rows=37)
+    theta = draw(whole, 3)
+    network, layout = whole.network, whole.layout
+    part = slice(0, layout.n_params)
+    passes = compiled.CompiledPasses(network.sizes, activation="tanh", x=whole.x, part=part, depth=2)
+    passes.load(theta)
+    blocks = layout.unpack(theta)
+    outputs = network.forward_layers(blocks, network.columns(whole.x))
+    assert np.allclose(passes.forward(0), outputs[-2], rtol=1e-12, atol=1e-12)
+    output_grad = np.random.default_rng(3).standard_normal((3, 1, 37))
+    expected = np.zeros(theta.shape)
+    layout.add_to(expected, network.backward(blocks, outputs, output_grad))
+    passes.backward(0, blocks["weight_2"] @ output_grad)
+    found = np.zeros(theta.shape)
+    passes.add_gradient(found)
+    last = layout.slices["weight_2"].start
+    assert np.allclose(found[:, :last], expected[:, :last], rtol=1e-12, atol=1e-12)
+    assert not found[:, last:].any()
 
 
 @pytest.mark.parametrize(
     "sizes", [(i, j, k) for i in range(1, 9) for j in (1, 2, 3, 4, 5, 8) for k in (1, 2, 5)]
 )
 def test_every_width_takes_the_right_loop(sizes):
-    """The loops take units by fours and by twos: each remainder has code of its own."""
+    """The loops take units and inputs by fours: what is left over has code of its own."""
     rng = np.random.default_rng(0)
     x, output_grad = rng.standard_normal((37, sizes[0])), rng.standard_normal((2, sizes[-1], 37))
     outputs, gradients = [], []
@@ -104,59 +155,22 @@ def test_every_width_takes_the_right_loop(sizes):
     assert np.allclose(gradients[0], gradients[1], rtol=1e-12, atol=1e-12)
 
 
-def test_what_is_kept_compiled_is_what_the_compiler_makes():
-    """What writes the loops runs here even where an earlier run of the tests left them compiled."""
-    found = []
-    for _ in range(2):
-        for dtype in DTYPES:
-            posterior = make_posterior(hidden=(9, 6), engine="numba", dtype=dtype)
-            found.append(posterior.log_density_and_grad(draw(posterior, 2)))
-        for loop in (compiled.forward, compiled.backward):
-            loop.recompile()
-    for kept, fresh in zip(found[:2], found[2:], strict=True):
-        for before, after in zip(kept, fresh, strict=True):
-            assert np.array_equal(before, after)
-
-
 @pytest.mark.skipif(platform.machine() not in ("x86_64", "AMD64"), reason="the features are those of x86-64")
-@pytest.mark.parametrize(("features", "vector_bytes"), [("+avx,+avx2,+fma", 32), ("+sse2", 16)])
-def test_loops_of_other_processors(features, vector_bytes, tmp_path):
-    """The processor decides how long vectors are and how large tiles: here as on one that can do less than this."""
+@pytest.mark.parametrize("features", ["+avx,+avx2,+fma", "+sse2"])
+def test_loops_of_other_processors(features, tmp_path):
+    """The processor decides how long vectors are: here as on one that can do less than this."""
     settings = {"NUMBA_CPU_NAME": "x86-64", "NUMBA_CPU_FEATURES": features, "NUMBA_CACHE_DIR": str(tmp_path)}
-    code = (
-        f"import pytest, bnn.model.compiled_loops as loops; assert loops.VECTOR_BYTES == {vector_bytes}; "
-        f"raise SystemExit(pytest.main(['-q', '-p', 'no:cacheprovider', {__file__!r}, "
-        "'-k', 'every_width or several_tiles or everywhere or engines_agree']))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=os.environ | settings, capture_output=True, text=True, check=False
-    )
+    chosen = "every_width or several_tiles or everywhere or engines_agree or any_size"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, "-k", chosen]
+    done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
-
-
-@pytest.mark.parametrize(
-    ("variable", "chosen", "vector_bytes"),
-    [
-        ("NUMBA_CPU_FEATURES", "", 16),
-        ("NUMBA_CPU_FEATURES", "+avx512f", 64),
-        ("NUMBA_CPU_FEATURES", "+avx", 32),
-        ("NUMBA_ENABLE_AVX", "0", 16),
-    ],
-)
-def test_features_that_the_user_chose_stay(variable, chosen, vector_bytes):
-    features = chosen if variable == "NUMBA_CPU_FEATURES" else None
-    code = (
-        "import bnn.model.compiled_loops as loops, numba; "
-        f"assert (loops.VECTOR_BYTES, numba.config.CPU_FEATURES) == ({vector_bytes}, {features!r})"
-    )
-    subprocess.run([sys.executable, "-c", code], env=os.environ | {variable: chosen}, check=True)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("engine", ENGINES)
 def test_one_chain_of_a_batch_equals_the_chain_alone_bit_for_bit(engine, dtype, small_tiles):
-    for likelihood in ("categorical", "sampled_noise"):
+    for likelihood in LIKELIHOODS:
         posterior = make_posterior(
             likelihood=likelihood, hidden=(16, 7, 8), dtype=dtype, engine=engine, n_rows=333
         )
@@ -188,7 +202,7 @@ def test_a_second_call_starts_afresh(engine, small_tiles):
 @pytest.mark.parametrize("engine", ENGINES)
 def test_float32_is_within_1e_5_of_float64(engine):
     """Relative to the sum of the rows' terms; here some 2,000 nats."""
-    for likelihood in ("categorical", "sampled_noise"):
+    for likelihood in LIKELIHOODS:
         for activation in ACTIVATIONS:
             exact, single = (
                 make_posterior(
@@ -303,10 +317,18 @@ def test_parameters_with_a_gap_are_refused():
         network.passes(np.zeros((3, 2)), layout)
 
 
+def test_a_theta_or_a_target_that_does_not_fit_is_refused():
+    posterior = make_posterior(engine="numba")
+    with pytest.raises(ValueError, match="do not fit network and table"):
+        posterior.log_density_and_grad(draw(posterior, 2)[:, :-1])
+    posterior.target = posterior.target[:, :-1]
+    with pytest.raises(ValueError, match="do not fit network and table"):
+        posterior.log_density_and_grad(draw(posterior, 2))
+
+
 def test_without_numba_the_error_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
-    for name in ("bnn.model.compiled", "bnn.model.compiled_loops"):
-        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.delitem(sys.modules, "bnn.model.compiled")
     network = Network((2, 1), activation="tanh", dtype="float64", engine="numba")
     layout = ParameterLayout(network.parameter_shapes)
     with pytest.raises(ModuleNotFoundError, match=r"network\.engine.* pip install numba"):

@@ -7,10 +7,27 @@ from scipy import stats
 from bnn.core.settings import BlockPriorSettings, PriorSettings
 from bnn.model.activations import ACTIVATIONS
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import Categorical, Gaussian, Likelihood, log_softmax, softmax
+from bnn.model.likelihoods import (
+    Categorical,
+    Gaussian,
+    HeteroscedasticGaussian,
+    Likelihood,
+    log_softmax,
+    softmax,
+)
+from bnn.model.likelihoods import StudentT as StudentTNoise
 from bnn.model.network import Network
 from bnn.model.posterior import Posterior
-from bnn.model.priors import BlockPrior, Laplace, Normal, Prior, StudentT, make_family, network_prior
+from bnn.model.priors import (
+    BlockPrior,
+    Laplace,
+    Normal,
+    Prior,
+    StudentT,
+    learned_scale_shapes,
+    make_family,
+    network_prior,
+)
 
 FAMILIES = ("normal", "laplace", "student_t")
 
@@ -26,11 +43,13 @@ def make_posterior(
     dtype="float64",
     engine="numpy",
     n_rows=20,
+    learned_scales="none",
+    n_inputs=4,
 ):
     rng = np.random.default_rng(seed)
-    n_out = 3 if likelihood == "categorical" else 1
-    network = Network((4, *hidden, n_out), activation=activation, dtype=dtype, engine=engine)
-    x = rng.standard_normal((n_rows, 4))
+    n_out = {"categorical": 3, "heteroscedastic": 2}.get(likelihood, 1)
+    network = Network((n_inputs, *hidden, n_out), activation=activation, dtype=dtype, engine=engine)
+    x = rng.standard_normal((n_rows, n_inputs))
     like: Likelihood
     y: np.ndarray
     if likelihood == "categorical":
@@ -38,11 +57,16 @@ def make_posterior(
     else:
         noise = 0.7 if likelihood == "known_noise" else None
         like = Gaussian(noise_scale=noise, log_noise_mean=-1.0, log_noise_sd=0.5)
+        if likelihood == "student_t":
+            like = StudentTNoise(df=4.5, noise_scale=None, log_noise_mean=-1.0, log_noise_sd=0.5)
+        elif likelihood == "heteroscedastic":
+            like = HeteroscedasticGaussian(log_noise_mean=-1.0, log_noise_sd=0.5)
         y = rng.standard_normal(n_rows)
     own = like.parameter_priors
-    layout = ParameterLayout(network.parameter_shapes | dict.fromkeys(own, ()))
+    shapes = network.parameter_shapes
+    layout = ParameterLayout(shapes | dict.fromkeys(own, ()) | learned_scale_shapes(shapes, learned_scales))
     side = BlockPriorSettings(family, 0.8, 3.0)
-    blocks = network_prior(network.parameter_shapes, PriorSettings(side, side, fan_in_scaling, "none"))
+    blocks = network_prior(shapes, PriorSettings(side, side, fan_in_scaling, learned_scales))
     return Posterior(network, like, Prior(layout, blocks | own), x=x, y=y)
 
 

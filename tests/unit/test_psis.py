@@ -38,10 +38,11 @@ def test_equal_weights_need_no_smoothing_and_many_sets_are_handled_one_by_one():
     assert k[2] > k[1]
 
 
-@pytest.mark.parametrize("efficiency", [1.0, 0.3])
+@pytest.mark.parametrize("efficiency", [1.0, 0.25])
 @pytest.mark.parametrize("spread", [0.1, 1.0, 4.0])
 def test_smoothing_is_that_of_arviz(spread, efficiency):
-    ratios = spread * np.random.default_rng(2).normal(size=(3, 1000))
+    # The tail then has a whole number of draws, 90 or 180: ArviZ 0.23 rounds it up, as here, and 1 down.
+    ratios = spread * np.random.default_rng(2).normal(size=(3, 900))
     log_weights, k = psis.smooth(ratios, efficiency=efficiency)
     if arviz.__version__.startswith("0."):
         expected, expected_k = arviz.psislw(ratios.copy(), reff=efficiency)

@@ -127,7 +127,7 @@ def write_case(case: Case, folder: Path) -> None:
     # Memory does not depend on where chains go, so they take the cheapest of ways.
     sampler = {"kernel": "random_walk", "init": "prior", "warmup": 10, "draws": case.draws}
     raw = {
-        "network": {"hidden": [case.hidden], "engine": "numpy"},
+        "network": {"hidden": [case.hidden]},
         "baseline": {"max_epochs": 2},
         "sampler": {**sampler, "chains": case.chains, "chains_per_job": case.chains},
         "datasets": {
