@@ -79,7 +79,7 @@ def settings(*sections):
 MEMORY = {
     "prepare": (450, 4),
     "fit_baseline": (450, 4),
-    "sample_chain": (400, 4),
+    "sample_chain": (480, 4),
     "combine": (340, 1.5),
     "diagnose": (600, 0.6),
     "evaluate": (340, 0.2),
