@@ -52,9 +52,23 @@ results: setup ## Run the default workflow: every dataset of config/config.yaml,
 profile: setup ## Print where the time of the last run went, from the benchmark files in results/
 	@$(BIN)/python -m bnn.jobs.run_profile results
 
+# The quick tests need none of these; see [tool.pytest.ini_options] in pyproject.toml for what each one marks.
+MARKED := slow or cluster or browser
+PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
+# `make test COVERAGE=1` begins the record of lines that ran, and `make test-rest COVERAGE=1` completes and judges it.
+MEASURED = $(if $(COVERAGE),--cov=bnn)
+
 .PHONY: test
-test: setup ## Run the test suite with coverage
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov=bnn --cov-fail-under=95
+test: setup ## Run the quick tests (at most four minutes on two cores)
+	$(PYTEST) -m "not ($(MARKED))" $(MEASURED) $(if $(COVERAGE),--cov-report=)
+
+.PHONY: test-rest
+test-rest: setup ## Run the tests that `make test` leaves out: slow ones, a cluster, a browser
+	$(PYTEST) -m "$(MARKED)" $(MEASURED) $(if $(COVERAGE),--cov-append --cov-fail-under=95)
+
+.PHONY: test-all
+test-all: setup ## Run all tests, each once, with coverage
+	$(PYTEST) --cov=bnn --cov-fail-under=95
 
 # Python 3.11 has ArviZ 0.23 in the lock, the others have 1: a second Python brings the other version.
 OTHER := .venv-arviz
@@ -83,7 +97,15 @@ $(OTHER)/.installed: $(LOCKED)
 
 .PHONY: calibrate
 calibrate: setup ## Run simulation-based calibration of every adjusted kernel in full (some five minutes)
-	BNN_CALIBRATE=1 $(BIN)/python -m pytest -n 2 tests/statistical/test_calibration.py
+	BNN_CALIBRATE=1 $(PYTEST) tests/statistical/test_calibration.py
+
+.PHONY: kills
+kills: setup ## Kill the workflow thirty times, each time at a random moment, and run it to the end
+	BNN_KILLS=30 $(BIN)/python -m pytest --timeout=0 tests/workflow/test_reliability.py -k killed_at_random
+
+.PHONY: fuzz
+fuzz: setup ## Try twenty times as many damaged tables and configs as the tests do, each time others
+	BNN_FUZZ=20 $(PYTEST) --timeout=0 tests/fuzz
 
 .PHONY: accept
 accept: setup ## Test what the results of the default config show (run `make results` first)

@@ -2,11 +2,15 @@
 
 Run as `python benchmarks/gradient.py`; it takes a few minutes and writes benchmarks/results/gradient.md. JAX evaluates
 the same density (Gaussian noise of unit scale, or softmax, and standard normal weights) by jit and vmap inside a scan,
-as samplers call it. Every engine is timed at several batch sizes and its best is taken.
+as samplers call it. Every engine is timed at several batch sizes and its best is taken. With `--against CHECKOUT`, a
+checkout with its environment in `.venv`, two columns compare its compiled engine, timed in turns with this one's.
 """
 
+import argparse
 from itertools import pairwise
+from pathlib import Path
 
+import against
 import common
 import numpy as np
 
@@ -119,6 +123,10 @@ def measure(sizes: tuple[int, ...], n_rows: int, batches: tuple[int, ...]) -> di
 
 def main() -> None:
     """Measure all cases and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--against", type=Path, help="another checkout of this project")
+    other = parser.parse_args().against
+    compared = against.ratios(other, CASES) if other else {}
     rate, tanh = machine_rates()
     measured = {}
     for name, (sizes, n_rows, batches) in CASES.items():
@@ -138,12 +146,14 @@ def main() -> None:
             + [f"{1e6 * best[engine]:.1f}" for engine in ("numba", "numpy", "JAX")]
             + [f"{best['numba'] / best['JAX']:.2f}", f"{best['numpy'] / best['JAX']:.2f}"]
             + [f"{1e6 * roofline:.1f}", f"{roofline / best['numba']:.2f}"]
+            + [f"{ratio:.2f}" for ratio in compared.get(name, ())]
         )
     note = (
         f"Microseconds per chain in float32, each at its best batch size. The roofline is the time of the products "
         f"at {rate / 1e9:.0f} GFLOP/s and of the hyperbolic tangents at {1e9 * tanh:.2f} ns, both measured in this run."
     )
     header = ["case", "numba", "numpy", "JAX", "numba / JAX", "numpy / JAX", "roofline", "of it reached"]
+    header += ["numba / other, one chain", "numba / other, best batch"] if other else []
     common.write_table("gradient", "Log density and gradient", header, rows, note)
 
 

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
+from bnn.core.errors import with_code
 from bnn.posterior.new_rows import check_place, default_out_path, predict_file, write_log
 
 
@@ -36,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.out is None:
             write_log(chosen.results, chosen.file, said)
     except (OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {with_code(error)}", file=sys.stderr)
         return 1
     print(f"{out_path}: {'; '.join(said.notes)}")
     for doubt in said.doubts:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from bnn.checks.psis import k_threshold, relative_efficiency, smooth
+from bnn.core.errors import ResultError
 from bnn.core.settings import PriorSettings
 from bnn.data.dataset import Dataset
 from bnn.evaluation import metrics
@@ -107,9 +108,10 @@ def _log_prior(
     def log_prior(factor: float) -> np.ndarray:
         scaled = make_prior(predictor.network, predictor.likelihood, prior.scaled(factor))
         if scaled.layout != layout:
-            raise ValueError(
+            raise ResultError(
+                "other-parameters",
                 f"the draws of {dataset.name!r} hold parameters {layout.to_json()}, the prior of the config is for "
-                f"{scaled.layout.to_json()}: sample again"
+                f"{scaled.layout.to_json()}: sample again",
             )
         step = max(1, _BLOCK_BYTES // (8 * flat.shape[1]))
         blocks = (flat[start : start + step] for start in range(0, len(flat), step))

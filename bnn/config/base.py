@@ -7,6 +7,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from bnn.core.errors import Fault
+
 MAX_SEED = 2**32 - 1
 
 
@@ -25,10 +27,12 @@ def expanded(path: str) -> str:
     """Return a path with the values of its environment variables."""
     path = os.path.expandvars(path)
     if unset := re.search(r"\$(\w+|\{\w+\})", path):
-        raise ValueError(f"the environment variable {unset[1].strip('{}')} is not set")
+        raise Fault("variable-not-set", f"the environment variable {unset[1].strip('{}')} is not set")
     if set(path) & set("{}\n\0"):
         # Snakemake would take braces for a wildcard, and depend on another file than the one that is read.
-        raise ValueError("a path must hold no braces and no line breaks; rename the file or its folder")
+        raise Fault(
+            "path-unusable", "a path must hold no braces and no line breaks; rename the file or its folder"
+        )
     return path
 
 

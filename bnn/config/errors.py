@@ -9,8 +9,28 @@ from pydantic import BaseModel, ValidationError
 
 Schema = dict[str, Any]
 
-UNKNOWN = "unknown key"
-"""How the message about a key that there is not begins."""
+
+class Problem(NamedTuple):
+    """One error: what kind, where, and what to do."""
+
+    code: str
+    """A short name of the kind of error, which stays when the message is reworded"""
+    path: tuple[str, ...]
+    """Where: the keys from the outermost on, or the name of a file"""
+    message: str
+    line: int | None = None
+    """Line of the file, if `path` names one"""
+    column: int | None = None
+
+    @property
+    def key(self) -> str:
+        """The dotted key."""
+        return ".".join(self.path)
+
+    def __str__(self) -> str:
+        place = self.key if self.line is None else f"{self.key}, line {self.line}, column {self.column}"
+        return _on_one_line(f"{place}: {self.message}" if place else self.message)
+
 
 REMOVED = {
     "evaluation.sensitivity_rerun": (
@@ -23,33 +43,28 @@ REMOVED = {
 
 
 class ConfigError(ValueError):
-    """The config is wrong; the message lists every error.
+    """The config is wrong; the message lists every error, with its code in brackets.
 
     Parameters
     ----------
-    errors
-        One line an error, each beginning with the dotted key.
+    problems
+        The errors.
     """
 
-    def __init__(self, errors: Sequence[str]) -> None:
-        self.errors = tuple(_on_one_line(error) for error in errors)
-        count = "1 error" if len(errors) == 1 else f"{len(errors)} errors"
-        super().__init__(
-            "\n".join([f"{count} in the configuration:", *(f"  - {error}" for error in self.errors)])
-        )
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__(problems)
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        count = "1 error" if len(self.problems) == 1 else f"{len(self.problems)} errors"
+        lines = [f"  - {problem} [{problem.code}]" for problem in self.problems]
+        return "\n".join([f"{count} in the configuration:", *lines])
 
 
 def _on_one_line(text: str) -> str:
     """Show what cannot be seen, or would make a terminal do something, as an escape sequence; cut what is endless."""
     visible = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
     return visible if len(visible) <= 1000 else f"{visible[:997]}..."
-
-
-class Problem(NamedTuple):
-    """One error: where, what, and whether it is about a group of keys as a whole."""
-
-    path: tuple[str, ...]
-    message: str
 
 
 def find_problems(model: type[BaseModel], raw: Mapping[str, Any]) -> list[Problem]:
@@ -158,7 +173,7 @@ def _unknown_key(key: Any, path: tuple[str, ...], node: Schema, schema: Schema) 
         hint = f"It belongs in {' or '.join(elsewhere[:3])}. "
     else:
         hint = ""
-    return f"{UNKNOWN}. {hint}Allowed here: {', '.join(allowed)}"
+    return f"unknown key. {hint}Allowed here: {', '.join(allowed)}"
 
 
 def _explain(detail: dict[str, Any], schema: Schema) -> Problem:
@@ -176,8 +191,9 @@ def _explain(detail: dict[str, Any], schema: Schema) -> Problem:
         else:
             path.append(str(part))
             if part not in node["properties"]:
-                removed = REMOVED.get(".".join(path))
-                return Problem(tuple(path), removed or _unknown_key(part, tuple(path), node, schema))
+                if (removed := REMOVED.get(".".join(path))) is not None:
+                    return Problem("removed-key", tuple(path), removed)
+                return Problem("unknown-key", tuple(path), _unknown_key(part, tuple(path), node, schema))
             node = node["properties"][part]
     node = resolve(node, schema)
     if detail["type"] in ("union_tag_invalid", "union_tag_not_found"):
@@ -185,21 +201,27 @@ def _explain(detail: dict[str, Any], schema: Schema) -> Problem:
         choices = "one of " + ", ".join(node["discriminator"]["mapping"])
         found = detail["input"].get(key) if isinstance(detail["input"], Mapping) else None
         if found is None:
-            return Problem((*path, key), f"is missing; it must be {choices}")
+            return Problem("missing", (*path, key), f"is missing; it must be {choices}")
         if (remedy := REMOVED.get(f"{'.'.join((*path, key))}: {found}")) is not None:
-            return Problem((*path, key), remedy)
-        return Problem((*path, key), f"must be {choices}, not {_show(found)}")
+            return Problem("removed-value", (*path, key), remedy)
+        return Problem("wrong-value", (*path, key), f"must be {choices}, not {_show(found)}")
     if detail["type"] == "value_error":
-        return Problem(tuple(path), str(detail["ctx"]["error"]))
+        return Problem(
+            getattr(detail["ctx"]["error"], "code", "wrong-value"), tuple(path), str(detail["ctx"]["error"])
+        )
     if "discriminator" in node or "properties" in node:
         expected = "a group of keys (lines indented below it)"
     else:
         expected = _phrase(node)
     if detail["type"] == "missing":
-        return Problem(tuple(path), f"is missing; it must be {expected}")
+        return Problem("missing", tuple(path), f"is missing; it must be {expected}")
     if entry is not None:
-        return Problem(tuple(path), f"must be {expected}, but entry {entry + 1} is {_show(detail['input'])}")
+        return Problem(
+            "wrong-value",
+            tuple(path),
+            f"must be {expected}, but entry {entry + 1} is {_show(detail['input'])}",
+        )
     quotes = ""
     if expected.startswith("text") and not isinstance(detail["input"], str | Mapping | list | None):
         quotes = " (put it in quotes if it is meant as text)"
-    return Problem(tuple(path), f"must be {expected}, not {_show(detail['input'])}{quotes}")
+    return Problem("wrong-value", tuple(path), f"must be {expected}, not {_show(detail['input'])}{quotes}")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import yaml
 
-from bnn.config.errors import ConfigError
+from bnn.config.errors import ConfigError, Problem
 
 
 def check_syntax(paths: Iterable[str | Path]) -> None:
@@ -29,7 +29,7 @@ def check_syntax(paths: Iterable[str | Path]) -> None:
         raise ConfigError(errors)
 
 
-def _faults(path: Path) -> Iterator[str]:
+def _faults(path: Path) -> Iterator[Problem]:
     name = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
     try:
         text = path.read_text(encoding="utf-8")
@@ -37,7 +37,8 @@ def _faults(path: Path) -> Iterator[str]:
     except OSError:
         return  # Snakemake says so
     except UnicodeDecodeError as error:
-        yield f"{name}: this is not UTF-8 text (from byte {error.start + 1} on); save it again as UTF-8"
+        message = f"this is not UTF-8 text (from byte {error.start + 1} on); save it again as UTF-8"
+        yield Problem("not-utf-8", (name,), message)
     except yaml.MarkedYAMLError as error:
         if not _is_json(text):
             yield _syntax_fault(name, error)
@@ -46,9 +47,10 @@ def _faults(path: Path) -> Iterator[str]:
         with suppress(yaml.YAMLError):
             yield from _repeated_keys(name, yaml.compose(text.replace("\t", " "), Loader=yaml.SafeLoader))
     except RecursionError:
-        yield f"{name}: its groups or lists are nested too deeply to be read"
+        yield Problem("nested-too-deeply", (name,), "its groups or lists are nested too deeply to be read")
     except yaml.YAMLError as error:
-        yield f"{name}: this is not YAML ({' '.join(str(error).split())}); take that character out"
+        message = f"this is not YAML ({' '.join(str(error).split())}); take that character out"
+        yield Problem("not-yaml", (name,), message)
     else:
         yield from _repeated_keys(name, root)
 
@@ -62,24 +64,25 @@ def _is_json(text: str) -> bool:
     return True
 
 
-def _syntax_fault(name: str, error: yaml.MarkedYAMLError) -> str:
+def _syntax_fault(name: str, error: yaml.MarkedYAMLError) -> Problem:
     begin, said = error.context_mark, error.problem
     if begin and isinstance(error, yaml.composer.ComposerError):
         said = f"{error.context} (line {begin.line + 1}), {error.problem}"
     elif begin and error.context:
         said = f"{error.problem}, {error.context} that begins in line {begin.line + 1}"
-    return (
-        f"{_place(name, error.problem_mark)}: this is not YAML: {said}; check the brackets, quotation "
+    message = (
+        f"this is not YAML: {said}; check the brackets, quotation "
         "marks, colons and indentation (by blanks, not tabs) there and in the line before"
     )
+    return _at("not-yaml", name, error.problem_mark, message)
 
 
-def _place(name: str, mark: yaml.Mark) -> str:
-    return f"{name}, line {mark.line + 1}, column {mark.column + 1}"
+def _at(code: str, name: str, mark: yaml.Mark, message: str) -> Problem:
+    return Problem(code, (name,), message, line=mark.line + 1, column=mark.column + 1)
 
 
-def _repeated_keys(name: str, root: yaml.Node | None) -> Iterator[str]:
-    found: list[tuple[int, str]] = []
+def _repeated_keys(name: str, root: yaml.Node | None) -> Iterator[Problem]:
+    found: list[tuple[int, Problem]] = []
     nodes, seen = [root], set()
     while nodes:
         node = nodes.pop()
@@ -98,8 +101,8 @@ def _repeated_keys(name: str, root: yaml.Node | None) -> Iterator[str]:
             before = first.setdefault((key.tag, key.value), key.start_mark)
             if before is not key.start_mark:
                 text = (
-                    f"{_place(name, key.start_mark)}: the key '{key.value}' stands in line {before.line + 1} already, "
+                    f"the key '{key.value}' stands in line {before.line + 1} already, "
                     "and only one of the two would count; rename or remove one"
                 )
-                found.append((key.start_mark.index, text))
-    yield from (text for _, text in sorted(found))
+                found.append((key.start_mark.index, _at("key-twice", name, key.start_mark, text)))
+    yield from (problem for _, problem in sorted(found))

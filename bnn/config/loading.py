@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from bnn.config.base import MAX_SEED
-from bnn.config.errors import UNKNOWN, ConfigError, Problem, find_problems
+from bnn.config.errors import ConfigError, Problem, find_problems
 from bnn.config.model import (
     NAME_PATTERN,
     Config,
@@ -56,10 +56,12 @@ def load(raw: Any) -> Config:
         If anything is wrong; the message lists every error.
     """
     if not isinstance(raw, Mapping):
-        raise ConfigError(["the file must hold keys with values, such as `seed: 1`"])
+        raise ConfigError(
+            [Problem("not-a-group", (), "the file must hold keys with values, such as `seed: 1`")]
+        )
     shared = {key: value for key, value in raw.items() if key != "datasets"}
     shared_problems = find_problems(Config, {**shared, "datasets": {}})
-    errors = [_line(problem.path, problem.message) for problem in shared_problems]
+    errors = list(shared_problems)
     datasets = raw.get("datasets")
     if not isinstance(datasets, Mapping) or not datasets:
         fault = "there is no dataset to run; name at least one"
@@ -68,14 +70,17 @@ def load(raw: Any) -> Config:
         elif datasets:
             fault = "must be names with keys below each"
         example = "`datasets: {iris: {task: classification, source: {kind: sklearn, name: iris}}}`"
-        errors.append(f"datasets: {fault}, such as {example}")
+        code = "not-a-group" if datasets else "no-dataset"
+        errors.append(Problem(code, ("datasets",), f"{fault}, such as {example}"))
         raise ConfigError(errors)
     inherited = {key: value for key, value in shared.items() if key in Settings.model_fields}
     resolved: dict[str, DatasetSettings] = {}
     for name, own in datasets.items():
         found = _name_problems(name)
         if not isinstance(own, Mapping):
-            found.append(Problem((), "must be a group of keys with at least `task` and `source`"))
+            found.append(
+                Problem("not-a-group", (), "must be a group of keys with at least `task` and `source`")
+            )
         else:
             merged = merge(inherited, own)
             problems = find_problems(DatasetSettings, merged)
@@ -83,7 +88,7 @@ def load(raw: Any) -> Config:
             if not problems:
                 resolved[name] = _resolve(DatasetSettings.model_validate(merged))
                 found += _contradictions(own, resolved[name])
-        errors += [_line(("datasets", str(name), *problem.path), problem.message) for problem in found]
+        errors += [problem._replace(path=("datasets", str(name), *problem.path)) for problem in found]
     if errors:
         raise ConfigError(errors)
     return Config.model_validate({**shared, "datasets": resolved})
@@ -114,28 +119,27 @@ def check_files(config: Config) -> None:
         if isinstance(dataset.source, FileSource):
             files += [(("source", key), getattr(dataset.source, key)) for key in ("path", "test")]
         for keys, path in files:
-            if path is not None and (fault := _fault_of_file(Path(path))):
-                errors.append(_line(("datasets", name, *keys), fault))
+            if path is not None and not Path(path).is_file():
+                code, fault = _fault_of_file(Path(path))
+                errors.append(Problem(code, ("datasets", name, *keys), fault))
         for path in dataset.predict:
             if (
                 Path(path).resolve()
                 == Path("results", name, "predictions", f"{Path(path).stem}.csv").resolve()
             ):
                 fault = f"the predictions of '{path}' would replace it; move the file to another folder"
-                errors.append(_line(("datasets", name, "predict"), fault))
+                errors.append(Problem("would-replace-input", ("datasets", name, "predict"), fault))
     if errors:
         raise ConfigError(errors)
 
 
-def _fault_of_file(path: Path) -> str | None:
-    if path.is_file():
-        return None
+def _fault_of_file(path: Path) -> tuple[str, str]:
     if path.is_dir():
-        return f"'{path}' is a folder; name a file in it"
+        return "file-is-folder", f"'{path}' is a folder; name a file in it"
     neighbours = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
     close = difflib.get_close_matches(path.name, neighbours, n=1)
     hint = f"; did you mean '{path.parent / close[0]}'?" if close else ""
-    return f"there is no file '{path}' (paths start from {Path.cwd()}){hint}"
+    return "file-missing", f"there is no file '{path}' (paths start from {Path.cwd()}){hint}"
 
 
 def merge(base: Any, override: Any) -> Any:
@@ -148,28 +152,23 @@ def merge(base: Any, override: Any) -> Any:
     return {**base, **merged}
 
 
-def _line(path: tuple[str, ...], message: str) -> str:
-    return f"{'.'.join(path)}: {message}"
-
-
 def _name_problems(name: Any) -> list[Problem]:
     if not isinstance(name, str):
-        return [Problem((), f'a dataset name must be text: write "{name}" in quotes')]
+        return [Problem("name-not-text", (), f'a dataset name must be text: write "{name}" in quotes')]
     if not re.fullmatch(NAME_PATTERN, name):
         allowed = "at most 64 letters of a-z and A-Z, digits, _ and -, beginning with a letter or digit"
-        return [Problem((), f"this name cannot become a folder name; use {allowed}")]
+        return [Problem("name-unusable", (), f"this name cannot become a folder name; use {allowed}")]
     if name in RESERVED_NAMES:
-        return [Problem((), "results/ has a folder of this name of its own; choose another name")]
+        return [
+            Problem("name-reserved", (), "results/ has a folder of this name of its own; choose another name")
+        ]
     return []
 
 
 def _is_among(problem: Problem, shared: Sequence[Problem]) -> bool:
     """Return whether a problem is one of the shared settings, whose hints may name other places for an unknown key."""
     return problem in shared or any(
-        problem.path == other.path
-        and problem.message.startswith(UNKNOWN)
-        and other.message.startswith(UNKNOWN)
-        for other in shared
+        problem.path == other.path and problem.code == other.code == "unknown-key" for other in shared
     )
 
 
@@ -280,37 +279,39 @@ def _contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterato
     source = dataset.source
     if isinstance(source, SklearnSource | SyntheticSource) and SOURCE_TASKS[source.name] != dataset.task:
         needed = SOURCE_TASKS[source.name]
-        yield Problem(("task",), f"must be {needed} for the {source.kind} dataset '{source.name}'")
+        yield Problem(
+            "wrong-task", ("task",), f"must be {needed} for the {source.kind} dataset '{source.name}'"
+        )
     if dataset.task == "classification" and _keys(own, "likelihood"):
         reason = "has no effect, because only regression has noise; remove it, or set `task: regression`"
-        yield Problem(("likelihood",), reason)
+        yield Problem("no-effect", ("likelihood",), reason)
     for name, what, remedy in (
         _idle_noise_keys(dataset.likelihood) if dataset.task != "classification" else ()
     ):
         if name in _keys(own, "likelihood"):
             reason = f"has no effect on {what}; remove it, or {remedy}"
-            yield Problem(("likelihood", name), reason)
+            yield Problem("no-effect", ("likelihood", name), reason)
     yield from _split_contradictions(own, dataset)
     if dataset.task != "classification" and "class_weight" in _keys(own, "baseline"):
         reason = "has no effect, because there are no classes; remove it"
-        yield Problem(("baseline", "class_weight"), reason)
+        yield Problem("no-effect", ("baseline", "class_weight"), reason)
     for part in ("weights", "biases"):
         family = getattr(dataset.prior, part).family
         if "df" in _keys(own, "prior", part) and family != "student_t":
             reason = f"has no effect on the family {family}; remove it, or set `family: student_t`"
-            yield Problem(("prior", part, "df"), reason)
+            yield Problem("no-effect", ("prior", part, "df"), reason)
     if dataset.sampler.init == "prior":
         for name in _keys(own, "sampler").keys() & set(_OPTIMISER_KEYS):
             reason = "has no effect, because chains start from the prior; remove it, or set `init: optimised`"
-            yield Problem(("sampler", name), reason)
+            yield Problem("no-effect", ("sampler", name), reason)
     kernel = dataset.sampler.kernel
     if _keys(own, "sampler", "langevin") and kernel != "langevin_gradient":
         reason = f"has no effect on the kernel {kernel}; remove it, or set `kernel: langevin_gradient`"
-        yield Problem(("sampler", "langevin"), reason)
+        yield Problem("no-effect", ("sampler", "langevin"), reason)
 
     if _keys(own, "sampler").get("trajectory_length") is not None and kernel in _ONE_STEP_KERNELS:
         reason = f"has no effect on the kernel {kernel}, which takes one step a move; remove it, or set `kernel: malt`"
-        yield Problem(("sampler", "trajectory_length"), reason)
+        yield Problem("no-effect", ("sampler", "trajectory_length"), reason)
 
 
 def _split_contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterator[Problem]:
@@ -320,56 +321,62 @@ def _split_contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> I
     if isinstance(source, FileSource) and source.test is not None:
         if is_series:
             reason = "cannot be read as the end of a series; put all rows into source.path, and set split.test_size"
-            yield Problem(("source", "test"), reason)
+            yield Problem("not-for-series", ("source", "test"), reason)
         for name in written:
             reason = "has no effect, because source.test names the test rows; remove one of the two"
-            yield Problem(("split", name), reason)
+            yield Problem("no-effect", ("split", name), reason)
     elif is_series:
         for name in written.keys() - {"test_size"}:
             reason = "has no effect, because a time series is split by time; remove it"
             reason += ", and name the column of times as series.time" if name == "column" else ""
             if (name, written[name]) != ("method", "time"):
-                yield Problem(("split", name), reason)
+                yield Problem("no-effect", ("split", name), reason)
     else:
         yield from _method_contradictions(written, split, dataset.task)
     if not is_series and _keys(own, "series"):
         reason = f"has no effect on the task {dataset.task}; remove it, or set `task: timeseries`"
-        yield Problem(("series",), reason)
+        yield Problem("no-effect", ("series",), reason)
     place = ("series", "time") if is_series else ("split", "column")
     if split.column is not None and split.column == getattr(source, "target", None):
         reason = f"'{split.column}' is the target, which cannot be known before; name another column"
-        yield Problem(place, reason)
+        yield Problem("target-known-late", place, reason)
     if split.column is not None and split.column in getattr(source, "drop", ()):
         reason = f"names '{split.column}', which {'.'.join(place)} needs; take it out (it becomes no feature anyway)"
-        yield Problem(("source", "drop"), reason)
+        yield Problem("contradiction", ("source", "drop"), reason)
     if (why := _unrepeatable(dataset)) and own.get("repeats", 1) != 1:
-        yield Problem(("repeats",), f"has no effect, because {why}; remove it")
+        yield Problem("no-effect", ("repeats",), f"has no effect, because {why}; remove it")
     if dataset.repeats > 1:
         if dataset.predict:
             reason = (
                 "cannot be done together with repeats, because each split has a network of its own; remove it, or give "
                 "the table a second dataset without repeats, and the files to predict to that one"
             )
-            yield Problem(("predict",), reason)
+            yield Problem("not-with-repeats", ("predict",), reason)
         first = dataset.seed if split.seed is None else split.seed
         if first + dataset.repeats - 1 > MAX_SEED:
             yield Problem(
-                ("repeats",), f"the seeds of the splits would exceed {MAX_SEED}; choose a smaller split.seed"
+                "seed-too-large",
+                ("repeats",),
+                f"the seeds of the splits would exceed {MAX_SEED}; choose a smaller split.seed",
             )
 
 
 def _method_contradictions(written: Mapping[str, Any], split: Split, task: str) -> Iterator[Problem]:
     method = split.method
     if method in ("group", "column") and split.column is None:
-        yield Problem(("split", "column"), f"is needed for `method: {method}`: name a column of the table")
+        yield Problem(
+            "missing", ("split", "column"), f"is needed for `method: {method}`: name a column of the table"
+        )
     for name in _idle_split_keys(split):
         if name in written and not (name == "stratify" and written[name] is False):
             yield Problem(
-                ("split", name), f"has no effect on `method: {method}`; remove it, or set another method"
+                "no-effect",
+                ("split", name),
+                f"has no effect on `method: {method}`; remove it, or set another method",
             )
     if method == "random" and task == "regression" and written.get("stratify") is True:
         reason = "has no effect, because only classes have proportions to keep; remove it"
-        yield Problem(("split", "stratify"), reason)
+        yield Problem("no-effect", ("split", "stratify"), reason)
 
 
 def runs(config: Config) -> dict[str, DatasetSettings]:

@@ -8,6 +8,7 @@ from pydantic import Field, PlainSerializer, field_validator, model_validator
 
 from bnn.config.base import MAX_SEED, Section, expanded
 from bnn.config.sources import AnySource
+from bnn.core.errors import Fault
 
 NAME_PATTERN = "^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 
@@ -243,6 +244,12 @@ class Sampler(Section):
         description="Sample along the principal axes of the inputs, and learn the scale of each parameter in warm-up "
         "(microcanonical learns no scales: it travels while it is tuned, and what it sees is the way).",
     )
+    collapse: Literal["auto", "never"] = Field(
+        "auto",
+        description="auto: where the noise and the priors of the output layer are normal, the layer is integrated out, "
+        "exactly, and its weights are drawn for each kept draw; chains then mix several times as fast. never: it is "
+        "sampled like the other layers.",
+    )
     langevin: Langevin = Field(
         default_factory=Langevin, description="Proposal of the kernel langevin_gradient."
     )
@@ -289,7 +296,7 @@ class Diagnostics(Section):
         for low, high in pairs:
             least, most = getattr(self, low), getattr(self, high)
             if least > most:
-                raise ValueError(f"{low} ({least:g}) must not be greater than {high} ({most:g})")
+                raise Fault("wrong-order", f"{low} ({least:g}) must not be greater than {high} ({most:g})")
         return self
 
 
@@ -307,8 +314,9 @@ class Evaluation(Section):
     @model_validator(mode="after")
     def _check_factors(self) -> Self:
         if 1.0 in self.prior_factors or len(set(self.prior_factors)) != len(self.prior_factors):
-            raise ValueError(
-                f"prior_factors {list(self.prior_factors)} must be different numbers other than 1, the prior as it is"
+            raise Fault(
+                "not-different",
+                f"prior_factors {list(self.prior_factors)} must be different numbers other than 1, the prior as it is",
             )
         return self
 
@@ -380,11 +388,15 @@ class DatasetSettings(Settings):
         files = tuple(expanded(path) for path in paths)
         names = [Path(path).stem for path in files]
         if len(set(names)) != len(names):
-            raise ValueError(f"the names of the files {names} must differ: predictions are named after them")
+            raise Fault(
+                "not-different",
+                f"the names of the files {names} must differ: predictions are named after them",
+            )
         if bad := [name for name in names if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_. -]*", name)]:
-            raise ValueError(
+            raise Fault(
+                "name-unusable",
                 f"the name of the file '{bad[0]}' cannot become that of its predictions: use letters of a-z and A-Z, "
-                "digits, spaces and _ . -"
+                "digits, spaces and _ . -",
             )
         return files
 

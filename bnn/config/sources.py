@@ -14,6 +14,7 @@ from pydantic import (
 )
 
 from bnn.config.base import MAX_SEED, Group, expanded, read_yaml_value
+from bnn.core.errors import Fault
 
 SOURCE_TASKS = {
     "iris": "classification",
@@ -33,9 +34,10 @@ def _check_target(value: Any) -> Any:
     """Say what to do with several targets."""
     if isinstance(value, list | tuple) and len(value) > 1:
         one, *others = map(str, value)
-        raise ValueError(
+        raise Fault(
+            "several-targets",
             f"must be one column, not {len(value)}: make a dataset for each, here with `target: {one}` and "
-            f"`drop: [{', '.join(others)}]`"
+            f"`drop: [{', '.join(others)}]`",
         )
     return value
 
@@ -106,18 +108,25 @@ class _Table(Group):
         target, drop, categorical = (getattr(self, name) for name in ("target", "drop", "categorical"))
         for role, names in (("drop", drop), ("categorical", categorical)):
             if target in names:
-                raise ValueError(f"{role} must not name the target '{target}'")
+                raise Fault("contradiction", f"{role} must not name the target '{target}'")
         row_id = getattr(self, "row_id", None)
         for role, names in (("target", [target]), ("drop", drop), ("categorical", categorical)):
             if row_id in names and row_id is not None:
-                raise ValueError(f"{role} and row_id both name {row_id}; remove it from one of them")
+                raise Fault(
+                    "contradiction", f"{role} and row_id both name {row_id}; remove it from one of them"
+                )
         if both := sorted(set(drop) & set(categorical)):
-            raise ValueError(f"drop and categorical both name {', '.join(both)}; remove it from one of them")
+            raise Fault(
+                "contradiction",
+                f"drop and categorical both name {', '.join(both)}; remove it from one of them",
+            )
         separator, decimal = getattr(self, "separator", ";"), getattr(self, "decimal", ".")
         if separator == decimal:
-            raise ValueError(f"separator and decimal must not both be '{decimal}'")
+            raise Fault("contradiction", f"separator and decimal must not both be '{decimal}'")
         if separator in '"\r\n' or separator.isalnum():
-            raise ValueError(f"separator cannot be {separator!r}; use one such as ',', ';', '|' or \"\\t\"")
+            raise Fault(
+                "wrong-value", f"separator cannot be {separator!r}; use one such as ',', ';', '|' or \"\\t\""
+            )
         return self
 
 
@@ -181,8 +190,9 @@ class OpenmlSource(_Table):
     def _check_which(self) -> Self:
         named = self.name is not None and self.version is not None
         if (self.id is not None) == named or (self.name is None) != (self.version is None):
-            raise ValueError(
-                "give either id, or name and version: a name alone may mean another table tomorrow"
+            raise Fault(
+                "which-table",
+                "give either id, or name and version: a name alone may mean another table tomorrow",
             )
         return self
 
@@ -217,14 +227,18 @@ class UrlSource(_Table):
             parts = urlsplit(value)
             _ = parts.port  # which is read, and refused, only here
         except ValueError:
-            raise ValueError(f"must be an address with a host and a port that exist, not '{value}'") from None
+            raise Fault(
+                "wrong-address", f"must be an address with a host and a port that exist, not '{value}'"
+            ) from None
         if (
             parts.scheme not in ("http", "https")
             or not parts.hostname
             or not value.isprintable()
             or " " in value
         ):
-            raise ValueError(f"must be an address that begins with https:// or http://, not '{value}'")
+            raise Fault(
+                "wrong-address", f"must be an address that begins with https:// or http://, not '{value}'"
+            )
         if strange := re.search(r"[^\x00-\x7f]", value):
             name = strange[0]
             remedy = (
@@ -232,12 +246,16 @@ class UrlSource(_Table):
                 if name in parts.netloc
                 else f"write it as {quote(name)} (percent-encoded)"
             )
-            raise ValueError(f"must hold no '{name}', which is not ASCII; {remedy}")
+            raise Fault("wrong-address", f"must hold no '{name}', which is not ASCII; {remedy}")
         if parts.username or parts.password:
-            raise ValueError("must hold no user name and no password: the config is copied into the report")
+            raise Fault(
+                "address-with-password",
+                "must hold no user name and no password: the config is copied into the report",
+            )
         if end := re.search(r"\.(zip|gz|tgz|bz2|xz|zst|tar|7z|rar)$", parts.path.lower()):
-            raise ValueError(
-                f"names an archive ({end[0]}), and only a CSV file itself can be read; unpack it and use `kind: csv`"
+            raise Fault(
+                "archive",
+                f"names an archive ({end[0]}), and only a CSV file itself can be read; unpack it and use `kind: csv`",
             )
         return value
 

@@ -6,7 +6,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-_SPEAKERS = {"print", "debug", "info", "warning", "error", "exception", "critical", "log", "warn"}
+_SPEAKERS = {"print", "debug", "info", "warning", "exception", "critical", "log", "warn", "reworded"}
 """Functions and methods whose arguments are for people to read."""
 
 
@@ -74,4 +74,4 @@ def _is_docstring(node: Any) -> bool:
 
 def _speaks(function: ast.expr) -> bool:
     name = getattr(function, "attr", getattr(function, "id", ""))
-    return name in _SPEAKERS or name.endswith(("Error", "Exception", "Warning"))
+    return name in _SPEAKERS or name.lower().endswith(("error", "exception", "warning", "fault"))

@@ -1,10 +1,10 @@
-"""Faults of data: one kind of error, several of them told at once, and names of columns as a message holds them."""
+"""Errors with a code and a place, several of them told at once, and names of columns as a message holds them."""
 
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Self, TypeVar
 
 _MOST_FAULTS = 5
 _PLAIN = re.compile(
@@ -15,11 +15,84 @@ _PLAIN = re.compile(
 Result = TypeVar("Result")
 
 
-class DataError(ValueError):
-    """The data cannot be used; the message says where the fault is and what to do, in one line.
+class Fault(ValueError):
+    """Something that a user gave cannot be used; the message says where the fault is and what to do.
 
-    Where several columns have a fault each, it has a line for each of the first.
+    Parameters
+    ----------
+    code
+        A short name of the kind of fault, such as "column-missing": it stays when the message is reworded, so programs
+        and tests go by it.
+    message
+        For people: what is wrong, where, and what to do, in one line.
+    file, column, row, key, value
+        The place, as far as there is one: a file or an address, the name of a column, the number of a row as messages
+        count rows, a dotted key of the config, the text at fault.
+    faults
+        The faults that this one stands for, if there are several.
     """
+
+    def __init__(
+        self,
+        code: str,
+        message: str,
+        *,
+        file: str | None = None,
+        column: str | None = None,
+        row: int | None = None,
+        key: str | None = None,
+        value: str | None = None,
+        faults: Sequence["Fault"] = (),
+    ) -> None:
+        super().__init__(code, message)  # all that pickle needs; the rest are attributes
+        self.code = code
+        self.message = message
+        self.file = file
+        self.column = column
+        self.row = None if row is None else int(row)
+        self.key = key
+        self.value = value
+        self.faults: tuple[Fault, ...] = tuple(faults) or (self,)
+
+    def __str__(self) -> str:
+        return self.message
+
+    def reworded(self, message: str, *, file: str | None = None) -> Self:
+        """Return the same fault at the same place, in other words, and of another file if one is given."""
+        several = [fault.reworded(fault.message, file=file) for fault in self.faults if fault is not self]
+        return type(self)(
+            self.code,
+            message,
+            file=file or self.file,
+            column=self.column,
+            row=self.row,
+            key=self.key,
+            value=self.value,
+            faults=several,
+        )
+
+
+class DataError(Fault):
+    """The data cannot be used.
+
+    Where several columns have a fault each, the message has a line for each of the first.
+    """
+
+
+def cell_error(code: str, column: str, row: int, text: str, *, value: str | None = None) -> DataError:
+    """Return the error for a cell, of which `text` says what is wrong and what to do."""
+    return DataError(code, f"column '{column}', row {row}: {text}", column=column, row=row, value=value)
+
+
+class ResultError(Fault):
+    """Files of results do not fit together, or not to what is asked of them."""
+
+
+def with_code(error: BaseException) -> str:
+    """Return the message of an error for a terminal, with the codes of its faults in brackets."""
+    text = str(error) or type(error).__name__
+    several = isinstance(error, Fault) and error.faults != (error,)  # these have their codes in the message
+    return f"{text} [{error.code}]" if isinstance(error, Fault) and not several else text
 
 
 @contextmanager
@@ -28,27 +101,27 @@ def collected_faults() -> Iterator[Callable[[Callable[[], Result]], Result | Non
 
     So that a table with several faults need not be mended, and read, as often as it has columns.
     """
-    faults: list[str] = []
+    faults: list[DataError] = []
 
     def collect(function: Callable[[], Result]) -> Result | None:
         try:
             return function()
         except DataError as error:
-            faults.append(str(error))
+            faults.append(error)
             return None
 
     yield collect
     raise_all(faults, "columns cannot be used as they are")
 
 
-def raise_all(faults: Sequence[str], what: str) -> None:
+def raise_all(faults: Sequence[DataError], what: str) -> None:
     """Raise the faults, if there are any, as one DataError; `what` says what all of them are, such as "columns"."""
     if len(faults) > 1:
-        shown_faults = "".join(f"\n  - {fault}" for fault in faults[:_MOST_FAULTS])
+        shown_faults = "".join(f"\n  - {with_code(fault)}" for fault in faults[:_MOST_FAULTS])
         more = f"\n  (and {len(faults) - _MOST_FAULTS} more)" if len(faults) > _MOST_FAULTS else ""
-        raise DataError(f"{len(faults)} {what}:{shown_faults}{more}")
+        raise DataError("several-faults", f"{len(faults)} {what}:{shown_faults}{more}", faults=faults)
     if faults:
-        raise DataError(faults[0])
+        raise faults[0]
 
 
 def shown(text: str) -> str:

@@ -97,6 +97,7 @@ class SamplerSettings:
     target_acceptance: float | None
     trajectory_length: float | None
     precondition: bool
+    collapse: str
     langevin: LangevinSettings
     keep_precision: str
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bnn.core.errors import DataError, collected_faults, drop_line, in_yaml, shown
+from bnn.core.errors import DataError, cell_error, collected_faults, drop_line, in_yaml, shown
 from bnn.data.csv_files import LARGEST, fault_of_name, truth_of
 
 if TYPE_CHECKING:
@@ -27,9 +27,11 @@ _ROW_NUMBER = re.compile(r"(.*[_ .-])?id|index|rownames|unnamed.*|row[_ ]?(numbe
 def missing_error(name: str, place: int, count: int, first_row: int) -> DataError:
     """Return the error for a value that is missing, the first of some in the column."""
     more = f" (and in {count - 1} more row{'s' * (count > 2)} of the column)" if count > 1 else ""
-    return DataError(
-        f"column '{name}', row {place + first_row}: the value is missing{more}; fill it in, remove row or column, or "
-        "set columns.missing: impute"
+    return cell_error(
+        "value-missing",
+        name,
+        place + first_row,
+        f"the value is missing{more}; fill it in, remove row or column, or set columns.missing: impute",
     )
 
 
@@ -66,7 +68,11 @@ def _check_column(name: str, column: "pd.Series", missing: Missing, first_row: i
     is_missing = where_missing(column)
     rows = np.flatnonzero(is_missing)
     if rows.size == len(column) and not (is_test and missing == "impute"):
-        raise DataError(f"column '{name}' has no value in any row; remove it, or set {drop_line(name)}")
+        raise DataError(
+            "column-empty",
+            f"column '{name}' has no value in any row; remove it, or set {drop_line(name)}",
+            column=name,
+        )
     if rows.size and missing == "error":
         raise missing_error(name, int(rows[0]), rows.size, first_row)
     if is_test:
@@ -94,22 +100,30 @@ def _check_texts(name: str, column: "pd.Series", first_row: int) -> None:
                 "add rows, drop the column"
             )
         raise DataError(
+            "texts-all-different",
             f"{place}: '{shown(cell)}' is not a number, and the column has {n_used} different texts in {len(codes)} "
             f"rows: {what} ({drop_line(name)}), keep it as the name of rows (source.row_id: {in_yaml(name)}), or, if "
-            "it is meant as a number, write it without unit, sign of percent or thousands"
+            "it is meant as a number, write it without unit, sign of percent or thousands",
+            column=name,
+            row=first + first_row,
+            value=cell,
         )
     for code, level in enumerate(levels):
         if fault := fault_of_name(level):
             row = int(np.flatnonzero(codes == code)[0]) + first_row
-            raise DataError(f"column '{name}', row {row}: the text {fault}; correct it")
+            raise cell_error("text-unusable", name, row, f"the text {fault}; correct it")
 
 
 def _date_error(name: str, row: int, cell: str) -> DataError:
-    return DataError(
-        f"column '{name}', row {row}: '{shown(cell)}' is a date or a time, and features must be numbers or categories; "
+    return cell_error(
+        "date-among-features",
+        name,
+        row,
+        f"'{shown(cell)}' is a date or a time, and features must be numbers or categories; "
         f"make columns of what matters of it (year, month, days since a day), or drop it ({drop_line(name)}); if "
         f"rows are in time, use it: `task: timeseries` with series.time: {in_yaml(name)}, or split.method: time with "
-        f"split.column: {in_yaml(name)}"
+        f"split.column: {in_yaml(name)}",
+        value=cell,
     )
 
 
@@ -117,8 +131,10 @@ def _check_row_numbers(name: str, values: np.ndarray) -> None:
     present = values[~np.isnan(values)]
     if len(present) > 2 and (present == np.round(present)).all() and np.unique(present).size == len(present):
         raise DataError(
+            "numbers-the-rows",
             f"column '{name}' numbers the rows, which says nothing about new ones; drop it ({drop_line(name)}), "
-            f"keep it as the name of rows (source.row_id: {in_yaml(name)}), or rename it if it is a quantity"
+            f"keep it as the name of rows (source.row_id: {in_yaml(name)}), or rename it if it is a quantity",
+            column=name,
         )
 
 
@@ -153,9 +169,15 @@ def tidy(frame: "pd.DataFrame", *, texts: Collection[str] = (), first_row: int =
         for place, label in enumerate(frame.columns):
             name = str(label)
             if fault := fault_of_name(name):
-                raise DataError(f"the name of column {place + 1} {fault}; rename it")
+                raise DataError(
+                    "name-unusable", f"the name of column {place + 1} {fault}; rename it", column=name
+                )
             if name in columns:
-                raise DataError(f"column '{shown(name)}' appears more than once; rename or remove one")
+                raise DataError(
+                    "name-twice",
+                    f"column '{shown(name)}' appears more than once; rename or remove one",
+                    column=name,
+                )
             columns[name] = collect(
                 partial(_tidy_column, name, frame.iloc[:, place], name in texts, first_row)
             )
@@ -187,9 +209,13 @@ def _tidy_column(name: str, column: "pd.Series", is_text: bool, first_row: int) 
     counts = {kind: sum(_kind_of(value) == kind for value in present) for kind in kinds}
     least = min(sorted(counts), key=counts.__getitem__)
     row = next(i for i, value in enumerate(column) if not pd.isna(value) and _kind_of(value) == least)
-    raise DataError(
-        f"column '{name}', row {row + first_row}: '{shown(str(column.iloc[row]))}' is a {least} in a column of "
-        f"{' and '.join(sorted(f'{kind}s' for kind in kinds))}; a column must hold one kind of thing"
+    raise cell_error(
+        "mixed-kinds",
+        name,
+        row + first_row,
+        f"'{shown(str(column.iloc[row]))}' is a {least} in a column of "
+        f"{' and '.join(sorted(f'{kind}s' for kind in kinds))}; a column must hold one kind of thing",
+        value=str(column.iloc[row]),
     )
 
 
@@ -228,8 +254,8 @@ def _tidy_numbers(name: str, values: np.ndarray, first_row: int) -> np.ndarray:
     large = np.flatnonzero(np.abs(values) > LARGEST)
     if large.size:
         row = int(large[0])
-        raise DataError(
-            f"column '{name}', row {row + first_row}: {values[row]} is infinite or too large; correct it"
+        raise cell_error(
+            "number-too-large", name, row + first_row, f"{values[row]} is infinite or too large; correct it"
         )
     return values
 

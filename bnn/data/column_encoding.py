@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 import numpy as np
 
-from bnn.core.errors import DataError, shown
+from bnn.core.errors import DataError, cell_error, shown
 from bnn.data.cells import as_truth, floats, missing_error
 from bnn.data.csv_files import truth_of
 
@@ -196,7 +196,10 @@ def _other_kind(column: Column, series: "pd.Series", first_row: int) -> DataErro
         )
         cell = series.iloc[place]
     expected = {"number": "a number", "boolean": "true or false", "text": "a text"}[column.kind]
-    return DataError(
-        f"column '{column.name}', row {place + first_row}: '{shown(str(cell))}' is not {expected}, which it was in the "
-        "training table"
+    return cell_error(
+        "other-kind",
+        column.name,
+        place + first_row,
+        f"'{shown(str(cell))}' is not {expected}, which it was in the training table",
+        value=str(cell),
     )

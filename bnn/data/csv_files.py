@@ -13,7 +13,16 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bnn.core.errors import DataError, collected_faults, drop_line, in_yaml, listing, or_missing, shown
+from bnn.core.errors import (
+    DataError,
+    cell_error,
+    collected_faults,
+    drop_line,
+    in_yaml,
+    listing,
+    or_missing,
+    shown,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -86,7 +95,7 @@ def read_columns(
     rows = _rows(Path(path), separator, remedy)
     header = next(rows)
     if not any(header) and not any(any(map(str.strip, row)) for row in rows):
-        raise DataError(_EMPTY)
+        raise DataError("file-empty", _EMPTY)
     _check_header(header, separator, or_set=", or set source.separator" if is_source else "")
     kinds = choose(header)
     columns = [
@@ -100,7 +109,7 @@ def read_columns(
                 column.add(cells, n_rows + 2)
         n_rows += len(block)
     if not n_rows:
-        raise DataError("there is a header line but no row of data")
+        raise DataError("no-rows", "there is a header line but no row of data")
     with collected_faults() as collect:
         found = {column.name: collect(column.values) for column in columns if column is not None}
     # One array of all columns is far faster where they are many; a long table stays as it was read, without a copy.
@@ -146,18 +155,22 @@ def _rows(path: Path, separator: str, remedy: str) -> Iterator[list[str]]:
                 yield [cell.strip() for cell in row] if n_read == 0 else row
                 n_read += 1
     except FileNotFoundError:
-        raise DataError(f"there is no such file; {remedy}") from None
+        raise DataError("file-missing", f"there is no such file; {remedy}") from None
     except UnicodeDecodeError:
         place = _first_row_of_another_encoding(path)
-        raise DataError(f"the file is not UTF-8 text{place}; save it again as 'CSV UTF-8'") from None
+        raise DataError(
+            "not-utf-8", f"the file is not UTF-8 text{place}; save it again as 'CSV UTF-8'"
+        ) from None
     except csv.Error as error:
         raise DataError(
-            f"row {n_read + 1} cannot be read as CSV ({error}); check its quotation marks"
+            "not-csv",
+            f"row {n_read + 1} cannot be read as CSV ({error}); check its quotation marks",
+            row=n_read + 1,
         ) from error
     except OSError as error:
-        raise DataError(f"the file cannot be read: {error.strerror}; {remedy}") from error
+        raise DataError("file-unreadable", f"the file cannot be read: {error.strerror}; {remedy}") from error
     if n_read == 0:
-        raise DataError(_EMPTY)
+        raise DataError("file-empty", _EMPTY)
 
 
 def _lines(file: "Iterator[str]") -> Iterator[str]:
@@ -165,8 +178,10 @@ def _lines(file: "Iterator[str]") -> Iterator[str]:
     for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), start=1):  # type: ignore[attr-defined]
         if len(line) == _LONGEST_LINE:
             raise DataError(
+                "line-too-long",
                 f"line {number} has more than {_LONGEST_LINE} characters: this is no table of lines and columns; "
-                "check which file is named"
+                "check which file is named",
+                row=number,
             )
         yield line
 
@@ -185,24 +200,36 @@ def _first_row_of_another_encoding(path: Path) -> str:
 
 def _check_header(header: Sequence[str], separator: str, or_set: str) -> None:
     if not any(header):
-        raise DataError("row 1 is empty; the header line must come first")
+        raise DataError("header-empty", "row 1 is empty; the header line must come first", row=1)
     for mark, name in _SEPARATORS.items() if len(header) == 1 else ():
         if mark in header[0] and mark != separator:
             raise DataError(
+                "wrong-separator",
                 f"the cells seem to be separated by {name}; save the file with "
-                f"{_SEPARATORS.get(separator, repr(separator))}{or_set}"
+                f"{_SEPARATORS.get(separator, repr(separator))}{or_set}",
+                key="source.separator",
             )
     for number, name in enumerate(header, start=1):
         if fault := fault_of_name(name):
-            raise DataError(f"row 1: the name of column {number} {fault}; rename it")
+            raise DataError(
+                "name-unusable", f"row 1: the name of column {number} {fault}; rename it", column=name, row=1
+            )
     if "" in header:
         raise DataError(
+            "name-missing",
             f"column {header.index('') + 1} has no name; name or remove it (pandas writes such a column "
-            "unless told `index=False`)"
+            "unless told `index=False`)",
+            column="",
+            row=1,
         )
     twice = [f"'{name}'" for name, count in Counter(header).items() if count > 1]
     if twice:
-        raise DataError(f"row 1: column {listing(twice)} appears more than once; rename or remove one")
+        raise DataError(
+            "name-twice",
+            f"row 1: column {listing(twice)} appears more than once; rename or remove one",
+            column=twice[0][1:-1],
+            row=1,
+        )
 
 
 def _blocks(rows: Iterator[list[str]], header: Sequence[str]) -> Iterator[list[list[str]]]:
@@ -215,11 +242,13 @@ def _blocks(rows: Iterator[list[str]], header: Sequence[str]) -> Iterator[list[l
             blank = blank or number
             continue
         if blank:
-            raise DataError(f"row {blank} is empty; remove it")
+            raise DataError("row-empty", f"row {blank} is empty; remove it", row=blank)
         if len(row) != n_cells:
             raise DataError(
+                "row-length",
                 f"row {number} has {len(row)} cells, but the header has {n_cells}; check its separators and quotation "
-                "marks"
+                "marks",
+                row=number,
             )
         block.append(row)
         if len(block) == size:
@@ -322,8 +351,12 @@ class _Column:
         if value != value:
             return None  # float() takes "nan", which is a word like others if it does not stand for a missing value
         if abs(value) > LARGEST:
-            raise DataError(
-                f"column '{self.name}', row {row}: {shown(cell)} is infinite or too large; correct it"
+            raise cell_error(
+                "number-too-large",
+                self.name,
+                row,
+                f"{shown(cell)} is infinite or too large; correct it",
+                value=cell,
             )
         return value
 
@@ -335,7 +368,9 @@ class _Column:
             )
         elif self._decimal == "," and self._is_number(cell):
             hint = " as long as source.decimal is ','"
-        return DataError(f"column '{self.name}', row {row}: '{shown(cell)}' is not a number{hint}")
+        return cell_error(
+            "not-a-number", self.name, row, f"'{shown(cell)}' is not a number{hint}", value=cell
+        )
 
     @staticmethod
     def _is_number(text: str) -> bool:
@@ -390,12 +425,20 @@ class _Column:
         fault = self._not_a_number(row, cell)
         if self._n_texts <= self._n_numbers:
             raise DataError(
+                "text-among-numbers",
                 f"{fault}, but other cells of the column are; correct it (a column of numbers may hold nothing else), "
-                f"{or_missing(self._levels, self._words)}or drop the column ({drop_line(self.name)})"
+                f"{or_missing(self._levels, self._words)}or drop the column ({drop_line(self.name)})",
+                column=self.name,
+                row=row,
+                value=cell,
             )
         row, cell = self._first_number
-        raise DataError(
-            f"column '{self.name}', row {row}: '{shown(cell.strip())}' is a number, but most cells of the column are "
+        raise cell_error(
+            "number-among-texts",
+            self.name,
+            row,
+            f"'{shown(cell.strip())}' is a number, but most cells of the column are "
             f"texts; correct it, {or_missing(self._levels, self._words, most=1)}or, if it is a text as well, set "
-            f"source.categorical: [{in_yaml(self.name)}]"
+            f"source.categorical: [{in_yaml(self.name)}]",
+            value=cell.strip(),
         )

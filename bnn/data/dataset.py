@@ -198,8 +198,10 @@ class Dataset:
         needed = {*_ARRAYS, "column", *_TEXTS, *_NUMBERS, "missing_words", "time_is_date"}
         if lacking := sorted(needed - variables.keys() - attributes.keys()):
             raise DataError(
+                "written-by-another-version",
                 f"{path} does not say what this version of bnn needs to know ({listing(lacking)}): another version "
-                "wrote it; run the workflow again"
+                "wrote it; run the workflow again",
+                file=str(path),
             )
         fields: dict[str, Any] = {name: variables[name] for name in _ARRAYS}
         fields |= {name: attributes[name] for name in (*_TEXTS, *_NUMBERS)}

@@ -71,8 +71,10 @@ def fetch(url: str, *, sha256: str, max_bytes: int) -> Path:
     for mark, name in _ARCHIVES.items():
         if start.startswith(mark):
             raise DataError(
+                "archive",
                 f"{url}: this is an archive ({name}), and only a CSV file itself can be read; unpack it and use "
-                "`kind: csv`"
+                "`kind: csv`",
+                file=url,
             )
     return path
 
@@ -114,15 +116,21 @@ def _transfer(url: str, path: Path, expected: str, max_bytes: int) -> None:
         part.unlink()
         if not resumed:
             raise DataError(
+                "wrong-digest",
                 f"{url}: the file has the SHA-256 digest {found}, not {expected}: it is another file than the config "
-                "speaks of; look at it before you correct source.sha256"
+                "speaks of; look at it before you correct source.sha256",
+                file=url,
+                key="source.sha256",
+                value=found,
             )
         # What an earlier run left may be the beginning of something else.
         resumed = False
     kept = "; what has come is kept, and the next run goes on from there" if part.is_file() else ""
     raise DataError(
+        "unreachable",
         f"{url} cannot be fetched ({broken}): is there a network here? Run again where there is one, or fetch the file "
-        f"yourself and use `kind: csv`{kept}"
+        f"yourself and use `kind: csv`{kept}",
+        file=url,
     )
 
 
@@ -160,7 +168,11 @@ def _continue(url: str, part: Path, max_bytes: int) -> None:
             return
         if error.code >= 500 or error.code == 429:
             raise _Broken(f"the server answers {error.code} {error.reason}") from error
-        raise DataError(f"{url}: the server answers {error.code} {error.reason}; check source.url") from error
+        raise DataError(
+            "refused-by-server",
+            f"{url}: the server answers {error.code} {error.reason}; check source.url",
+            file=url,
+        ) from error
     except (
         urllib.error.URLError,
         http.client.HTTPException,
@@ -176,7 +188,10 @@ def _continue(url: str, part: Path, max_bytes: int) -> None:
 def _check_size(url: str, n_bytes: int, max_bytes: int) -> None:
     if n_bytes > max_bytes:
         raise DataError(
-            f"{url}: the file has more than {max_bytes / 1e6:,.0f} MB; raise source.max_mb if that is right"
+            "file-too-large",
+            f"{url}: the file has more than {max_bytes / 1e6:,.0f} MB; raise source.max_mb if that is right",
+            file=url,
+            key="source.max_mb",
         )
 
 

@@ -161,11 +161,16 @@ def fit(
     features = found.feature_names
     if not features:
         raise DataError(
-            "no column is left to predict from: each is constant on the training rows; add columns or rows"
+            "no-features",
+            "no column is left to predict from: each is constant on the training rows; add columns or rows",
         )
     if len(set(features)) < len(features):
         twice = next(name for index, name in enumerate(features) if name in features[:index])
-        raise DataError(f"two features would get the name '{shown(twice)}'; rename a column")
+        raise DataError(
+            "feature-name-twice",
+            f"two features would get the name '{shown(twice)}'; rename a column",
+            value=twice,
+        )
     return found
 
 
@@ -244,8 +249,10 @@ def _n_levels(name: str, codes: np.ndarray, n_missing: int, min_frequency: int) 
     n_levels = int(np.count_nonzero(counts >= min_frequency) + (n_rare > 0))
     if n_levels > MAX_LEVELS:
         raise DataError(
+            "too-many-levels",
             f"column '{name}' holds {n_levels} different texts, and at most {MAX_LEVELS} can become a feature each; "
-            f"merge rare ones (columns.min_frequency), or drop the column ({drop_line(name)})"
+            f"merge rare ones (columns.min_frequency), or drop the column ({drop_line(name)})",
+            column=name,
         )
     return n_levels
 

@@ -69,14 +69,19 @@ def read_features(
             hint = f"; is it '{shown(close[0])}'? Then rename that" if close else ""
             columns_are = "column {} is" if len(missing) == 1 else "columns {} are"
             raise DataError(
-                f"row 1: {columns_are.format(listing(missing))} missing, which the network was trained on{hint}"
+                "column-missing",
+                f"row 1: {columns_are.format(listing(missing))} missing, which the network was trained on{hint}",
+                column=missing[0],
+                row=1,
             )
         if extra:
             one = f"column {listing(extra)} is not one that the network was trained on; remove it"
             several = (
                 f"columns {listing(extra)} are not among those that the network was trained on; remove them"
             )
-            raise DataError(f"row 1: {one if len(extra) == 1 else several}")
+            raise DataError(
+                "column-unknown", f"row 1: {one if len(extra) == 1 else several}", column=extra[0], row=1
+            )
         found.extend(name for name in header if name not in kinds and name != row_id)
         return {name: kinds.get(name, "text" if name == row_id else "skip") for name in header}
 

@@ -55,7 +55,7 @@ def prepare(
     settings = columns or {}
     is_class = task == "classification"
     missing = {key: value for key, value in settings.items() if key == "missing"}
-    with naming(f"dataset '{name}'"):
+    with naming(f"dataset '{name}'", is_file=False):
         is_series = task == "timeseries"
         aside = [split["column"]] if split.get("column") is not None and not source.get("test") else []
         table = read_source(source, is_class=is_class, aside=aside)
@@ -63,7 +63,8 @@ def prepare(
         with naming(*places):
             if not table.feature_names and not is_series:
                 raise DataError(
-                    f"there is no column beside the target '{table.target_name}': nothing to predict from"
+                    "no-features",
+                    f"there is no column beside the target '{table.target_name}': nothing to predict from",
                 )
             check(table.x, first_row=table.first_row, **missing)
         n_rows = len(table.y)
@@ -140,7 +141,12 @@ def _rows(table: Table, split: Mapping[str, Any]) -> Rows:
     column = None
     if (name := split.get("column")) is not None:
         if name not in table.aside:
-            raise DataError(f"this source has no column '{name}' to split by; set another split.method")
+            raise DataError(
+                "column-missing",
+                f"this source has no column '{name}' to split by; set another split.method",
+                column=name,
+                key="split.column",
+            )
         column = table.aside[name]
     return Rows(table.y, table.class_names, table.target_name, column, table.first_row, table.decimal)
 
@@ -231,8 +237,10 @@ def _check_finite(values: np.ndarray, names: Sequence[str]) -> None:
     far = np.flatnonzero(~np.isfinite(values).all(axis=0))
     if far.size:
         raise DataError(
+            "value-too-far",
             f"column '{names[far[0]]}' holds a value that is too far from the others to be standardised; correct or "
-            "remove it"
+            "remove it",
+            column=names[far[0]],
         )
 
 

@@ -94,7 +94,7 @@ def _read_url(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
     try:
         return _read_csv({**source, "path": str(path)}, is_class, aside)
     except DataError as error:
-        raise DataError(str(error).replace(str(path), source["url"], 1)) from error
+        raise error.reworded(str(error).replace(str(path), source["url"], 1), file=source["url"]) from error
 
 
 def _read_parquet(
@@ -111,17 +111,22 @@ def _read_parquet(
         import pyarrow.parquet
 
         if os.path.isdir(path):
-            raise DataError("the file cannot be read: it is a folder; check source.path")
+            raise DataError("file-unreadable", "the file cannot be read: it is a folder; check source.path")
         try:
             frame = pyarrow.parquet.read_table(path).to_pandas(ignore_metadata=True)
         except FileNotFoundError:
             raise DataError(
-                "there is no such file; check source.path (it starts from the folder of the run)"
+                "file-missing",
+                "there is no such file; check source.path (it starts from the folder of the run)",
             ) from None
         except OSError as error:
-            raise DataError(f"the file cannot be read: {error.strerror or error}") from error
+            raise DataError(
+                "file-unreadable", f"the file cannot be read: {error.strerror or error}"
+            ) from error
         except pyarrow.lib.ArrowException as error:
-            raise DataError(f"this is no Parquet file that can be read ({_first_line(error)})") from error
+            raise DataError(
+                "not-parquet", f"this is no Parquet file that can be read ({_first_line(error)})"
+            ) from error
         return _of_frame(frame, source, is_class, aside, must_vary=must_vary, known_texts=known_texts)
 
 
@@ -145,7 +150,7 @@ def _of_frame(
     row_id = source.get("row_id")
     frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
     if len(frame) == 0:
-        raise DataError("the table has no rows")
+        raise DataError("no-rows", "the table has no rows")
     check_names(list(frame.columns), target, drop=drop, categorical=categorical, aside=aside, row_id=row_id)
     texts = {*categorical, *aside, row_id} | ({target} if is_class else set())
     frame = frame.drop(columns=list(dict.fromkeys(drop)))
@@ -156,8 +161,10 @@ def _of_frame(
     }
     if not is_class and found[target].dtype != np.float64:
         raise DataError(
+            "target-not-numbers",
             f"column '{target}' holds no numbers: the target of a regression must be a number; for classes set "
-            "`task: classification`"
+            "`task: classification`",
+            column=target,
         )
     table = make_table(
         pd.DataFrame(columns, index=pd.RangeIndex(len(frame)), copy=False),
@@ -196,14 +203,16 @@ def _read_openml(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
         except OSError as error:
             raise _unreachable("openml.org", error) from error
         except ValueError as error:
-            raise DataError(f"the table cannot be had: {_first_line(error)}") from error
+            raise DataError("table-unavailable", f"the table cannot be had: {_first_line(error)}") from error
         targets = list(bunch.target_names)
         if not source.get("target") and len(targets) != 1:
             raise DataError(
+                "target-unclear",
                 f"OpenML names {len(targets)} target columns ({', '.join(map(str, targets))}), and a network predicts "
                 "one: set source.target, and source.drop for the others"
                 if targets
-                else "OpenML names no target column; set source.target"
+                else "OpenML names no target column; set source.target",
+                key="source.target",
             )
         chosen = {**source, "target": source.get("target") or str(targets[0])}
         return _of_frame(bunch.frame, chosen, is_class, aside)
@@ -218,12 +227,14 @@ def _unreachable(server: str, error: OSError) -> DataError:
     code = getattr(error, "code", None)
     if code and code < 500:
         return DataError(
-            f"{server} answers {code} {getattr(error, 'reason', '')}; check the name or number of the table"
+            "refused-by-server",
+            f"{server} answers {code} {getattr(error, 'reason', '')}; check the name or number of the table",
         )
     reason = getattr(error, "reason", None) or error
     return DataError(
+        "unreachable",
         f"{server} cannot be reached ({reason}): is there a network here? Run this where there is one: the table is "
-        "then kept for later runs"
+        "then kept for later runs",
     )
 
 

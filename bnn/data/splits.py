@@ -62,7 +62,10 @@ def check_size(n_rows: int, part: Literal["train", "test"]) -> None:
     least = MIN_TRAIN_ROWS if part == "train" else MIN_TEST_ROWS
     if n_rows < least:
         rows = "row" if n_rows == 1 else "rows"
-        raise DataError(f"the file has {n_rows} {rows} to {part}, but at least {least} are needed; add rows")
+        raise DataError(
+            "too-few-rows",
+            f"the file has {n_rows} {rows} to {part}, but at least {least} are needed; add rows",
+        )
 
 
 def check_target(rows: Rows, row_train: np.ndarray) -> None:
@@ -73,11 +76,17 @@ def check_target(rows: Rows, row_train: np.ndarray) -> None:
         if absent.size:
             names = listing([f"'{rows.class_names[index]}'" for index in absent])
             raise DataError(
+                "class-not-in-train",
                 f"class {names} has no row in the train part; set split.stratify: true with split.method: random, "
-                "choose another split, or remove the class"
+                "choose another split, or remove the class",
+                value=rows.class_names[absent[0]],
             )
     elif np.ptp(y) == 0:
-        raise DataError(f"the target '{rows.target_name}' is constant on the train part: nothing to learn")
+        raise DataError(
+            "target-constant",
+            f"the target '{rows.target_name}' is constant on the train part: nothing to learn",
+            column=rows.target_name,
+        )
 
 
 def _what(split: Mapping[str, Any], n_rows: int) -> str:
@@ -91,8 +100,10 @@ def _what(split: Mapping[str, Any], n_rows: int) -> str:
 def _check_sizes(n_train: int, n_test: int, what: str) -> None:
     if n_train < MIN_TRAIN_ROWS or n_test < MIN_TEST_ROWS:
         raise DataError(
+            "too-few-rows",
             f"{what} gives {n_train} to train and {n_test} to test, but at least {MIN_TRAIN_ROWS} and {MIN_TEST_ROWS} "
-            "are needed; add rows or change split.test_size"
+            "are needed; add rows or change split.test_size",
+            key="split.test_size",
         )
 
 
@@ -110,13 +121,17 @@ def _random(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarra
         rare = [f"'{name}'" for name, size in zip(rows.class_names, count, strict=True) if size < 2]
         if rare:
             raise DataError(
+                "class-too-rare",
                 f"class {listing(rare)} has fewer than two rows, so it cannot be in both parts; add rows, "
-                "merge or remove the class, or set split.stratify: false"
+                "merge or remove the class, or set split.stratify: false",
+                value=rare[0][1:-1],
             )
         if min(n_test, n_train) < n_classes:
             raise DataError(
+                "too-few-rows",
                 f"{_what(split, n_rows)} gives {n_train} to train and {n_test} to test, which is too few to have "
-                f"{n_classes} classes in both parts; add rows, change split.test_size, or set split.stratify: false"
+                f"{n_classes} classes in both parts; add rows, change split.test_size, or set split.stratify: false",
+                key="split.test_size",
             )
     row_train, row_test = train_test_split(
         np.arange(n_rows),
@@ -147,8 +162,10 @@ def _group(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray
     n_test = math.ceil(split["test_size"] * n_groups)
     if n_groups - n_test < 1:
         raise DataError(
+            "too-few-groups",
             f"column '{split['column']}' has {n_groups} group{'' if n_groups == 1 else 's'}, of which split.test_size "
-            f"{split['test_size']} leaves none to train on; name another column, or change split.test_size"
+            f"{split['test_size']} leaves none to train on; name another column, or change split.test_size",
+            column=split["column"],
         )
     splitter = GroupShuffleSplit(n_splits=1, test_size=n_test, random_state=split["seed"])
     row_train, row_test = next(splitter.split(groups, groups=groups))
@@ -161,8 +178,12 @@ def _column(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarra
     if not is_test.any():
         known = listing(sorted({f"'{shown(text)}'" for text in texts}))
         raise DataError(
+            "no-test-rows",
             f"column '{split['column']}' has no row with '{shown(value)}' (it holds {known}); set split.test_value to "
-            "what marks test rows"
+            "what marks test rows",
+            column=split["column"],
+            value=value,
+            key="split.test_value",
         )
     return np.flatnonzero(~is_test), np.flatnonzero(is_test)
 

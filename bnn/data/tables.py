@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bnn.core.errors import DataError, listing, raise_all, shown
+from bnn.core.errors import DataError, cell_error, listing, raise_all, shown
 from bnn.data.cells import as_truth
 from bnn.data.csv_files import MISSING_WORDS, Kind, fault_of_name, read_columns
 
@@ -69,12 +69,13 @@ class Table(NamedTuple):
 
 
 @contextmanager
-def naming(*places: str) -> Iterator[None]:
-    """Put places, such as a file, before the message of a DataError."""
+def naming(*places: str, is_file: bool = True) -> Iterator[None]:
+    """Put places before the message of a DataError; the last one is its file, unless it has one or this is none."""
     try:
         yield
     except DataError as error:
-        raise DataError(": ".join([*places, str(error)])) from error
+        file = places[-1] if places and is_file and error.file is None else None
+        raise error.reworded(": ".join([*places, str(error)]), file=file) from error
 
 
 def read_csv(
@@ -161,11 +162,10 @@ def read_csv(
 
 def _with_task(error: DataError, target: str) -> DataError:
     """Say what to do if the target of a regression is no number."""
-    text = str(error)
-    if not (text.startswith(f"column '{target}'") and "is not a number" in text):
+    if error.code != "not-a-number" or error.column != target:
         return error
-    return DataError(
-        f"{text}; the target of a regression must be a number; for classes set `task: classification`"
+    return error.reworded(
+        f"{error}; the target of a regression must be a number; for classes set `task: classification`"
     )
 
 
@@ -184,7 +184,12 @@ def check_names(
     asked += [(role, f" (source.{role})", name) for role, of in of_source.items() for name in of]
     asked += [("", "", name) for name in aside]
     faults = [
-        f"the target column '{shown(target)}' is named by {key} too; take it out there, or set source.target"
+        DataError(
+            "target-named-twice",
+            f"the target column '{shown(target)}' is named by {key} too; take it out there, or set source.target",
+            column=target,
+            key=key,
+        )
         for key, of in [
             *((f"source.{role}", of) for role, of in of_source.items()),
             ("split or series", aside),
@@ -196,7 +201,9 @@ def check_names(
             close = difflib.get_close_matches(name, names, n=1)
             hint = f"; did you mean '{shown(close[0])}'?" if close else ""
             what = "target column" if role == "target" else "column"
-            faults.append(f"there is no {what} '{shown(name)}'{key} (the columns are {listing(names)}){hint}")
+            message = f"there is no {what} '{shown(name)}'{key} (the columns are {listing(names)}){hint}"
+            where = f"source.{role}" if role else None
+            faults.append(DataError("column-missing", message, column=name, key=where))
     raise_all(faults, "names of columns in the config do not fit the table")
 
 
@@ -235,7 +242,9 @@ def make_table(
         _check_missing(target, np.isnan(y), first_row)
         if must_vary and np.ptp(y) == 0:
             raise DataError(
-                f"column '{target}': the target is {y[0]} in every row: there is nothing to learn"
+                "target-constant",
+                f"column '{target}': the target is {y[0]} in every row: there is nothing to learn",
+                column=target,
             )
     kept = {name: _aside(name, frame[name], first_row, decimal) for name in aside}
     ids = None if row_id is None else names_of_rows(row_id, frame[row_id], first_row)
@@ -256,7 +265,7 @@ def _check_shown(name: str, texts: Sequence[str], codes: np.ndarray, first_row: 
     for code, text in enumerate(texts):
         if fault := fault_of_name(text, longest=_LONGEST_TEXT):
             row = int(np.flatnonzero(codes == code)[0]) + first_row
-            raise DataError(f"column '{name}', row {row}: the text {fault}; shorten or correct it")
+            raise cell_error("text-unusable", name, row, f"the text {fault}; shorten or correct it")
 
 
 def _check_missing(name: str, is_missing: np.ndarray, first_row: int) -> None:
@@ -267,8 +276,11 @@ def _check_missing(name: str, is_missing: np.ndarray, first_row: int) -> None:
             if rows.size > 1
             else ""
         )
-        raise DataError(
-            f"column '{name}', row {rows[0] + first_row}: the value is missing{more}; fill it in, or remove the row"
+        raise cell_error(
+            "value-missing",
+            name,
+            rows[0] + first_row,
+            f"the value is missing{more}; fill it in, or remove the row",
         )
 
 
@@ -304,7 +316,11 @@ def join(train: Table, test: Table) -> Table:
     unknown = [name for name in test.feature_names if name not in of_train]
     for names, fault in ((missing, "lacks"), (unknown, "has, and the train file has not,")):
         if names:
-            raise DataError(f"the test file {fault} column {listing(names)}: both must have the same columns")
+            raise DataError(
+                "column-missing" if fault == "lacks" else "column-unknown",
+                f"the test file {fault} column {listing(names)}: both must have the same columns",
+                column=names[0],
+            )
     y = test.y
     if train.class_names:
         # 0.5 and 0.50 are one class, whichever file writes which.
@@ -313,7 +329,11 @@ def join(train: Table, test: Table) -> Table:
         own = [Decimal(name) if numbers and _NUMBER.fullmatch(name) else name for name in test.class_names]
         strange = [f"'{name}'" for name, key in zip(test.class_names, own, strict=True) if key not in index]
         if strange:
-            raise DataError(f"the test file has class {listing(strange)}, which the train file has not")
+            raise DataError(
+                "class-unknown",
+                f"the test file has class {listing(strange)}, which the train file has not",
+                value=strange[0][1:-1],
+            )
         y = np.array([index[key] for key in own], dtype=np.int64)[test.y]
     columns = {name: _joined(name, train.x[name], test.x[name]) for name in train.feature_names}
     n_rows = len(train.y) + len(y)
@@ -340,8 +360,10 @@ def _joined(name: str, train: "pd.Series", test: "pd.Series") -> "pd.Series":
             test = pd.Series(np.full(len(test), None, dtype=object)).astype(train.dtype)
         else:
             raise DataError(
+                "other-kind",
                 f"column '{name}' holds {kinds[0]} in the train file and {kinds[1]} in the test file; make them the "
-                "same"
+                "same",
+                column=name,
             )
     return pd.concat([train, test], ignore_index=True)
 
@@ -364,7 +386,9 @@ def _classes(
     for code, cell in enumerate(cells):
         if fault := fault_of_name(cell):
             row = int(np.flatnonzero(codes == code)[0]) + first_row
-            raise DataError(f"column '{name}', row {row}: the name of the class {fault}; rename it")
+            raise cell_error(
+                "name-unusable", name, row, f"the name of the class {fault}; rename it", value=cell
+            )
     if all(_NUMBER.fullmatch(cell) for cell in cells):
         text = _names_of_numbers(cells)
         names = tuple(sorted(set(text.values()), key=Decimal))
@@ -373,12 +397,16 @@ def _classes(
         names = tuple(sorted(text))
     if must_vary and len(names) == 1:
         raise DataError(
-            f"column '{name}': the target is '{shown(names[0])}' in every row: there is nothing to tell apart"
+            "target-constant",
+            f"column '{name}': the target is '{shown(names[0])}' in every row: there is nothing to tell apart",
+            column=name,
         )
     if must_vary and len(names) > len(codes) / 2:
         raise DataError(
+            "hardly-classes",
             f"column '{name}': the target has {len(names)} different values in {len(codes)} rows: these are "
-            "hardly classes; for a quantity set `task: regression`"
+            "hardly classes; for a quantity set `task: regression`",
+            column=name,
         )
     index = {class_name: number for number, class_name in enumerate(names)}
     return np.array([index[text[cell]] for cell in cells], dtype=np.int64)[codes], names

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bnn.core.errors import DataError
+from bnn.core.errors import DataError, cell_error
 from bnn.data.splits import MIN_TEST_ROWS, MIN_TRAIN_ROWS, Rows, check_target
 from bnn.data.tables import Table
 from bnn.data.times import Times, read_times
@@ -49,8 +49,10 @@ def make_windows(n_rows: int, *, lags: int, horizon: int) -> Windows:
     needed = lags + horizon - 1 + MIN_TRAIN_ROWS + MIN_TEST_ROWS
     if n_rows < needed:
         raise DataError(
+            "too-few-rows",
             f"a series of {n_rows} rows is too short for series.lags {lags} and series.horizon {horizon}, which need "
-            f"at least {needed}; add rows, or choose smaller ones"
+            f"at least {needed}; add rows, or choose smaller ones",
+            key="series.lags",
         )
     return Windows(origin, origin + horizon)
 
@@ -86,8 +88,10 @@ def split_windows(windows: Windows, test_size: float) -> tuple[np.ndarray, np.nd
     )
     if len(row_train) < MIN_TRAIN_ROWS or n_test < MIN_TEST_ROWS:
         raise DataError(
+            "too-few-rows",
             f"split.test_size {test_size} of {n_windows} windows gives {len(row_train)} to train and {n_test} to test, "
-            f"but at least {MIN_TRAIN_ROWS} and {MIN_TEST_ROWS} are needed; add rows or change split.test_size"
+            f"but at least {MIN_TRAIN_ROWS} and {MIN_TEST_ROWS} are needed; add rows or change split.test_size",
+            key="split.test_size",
         )
     return row_train, row_test
 
@@ -106,16 +110,22 @@ def series_times(column: str, cells: np.ndarray, *, first_row: int = 0, decimal:
     """
     times = read_times(column, cells, first_row=first_row, decimal=decimal)
     for row in np.flatnonzero(np.diff(times.values) <= 0):
-        raise DataError(
-            f"column '{column}', row {row + 1 + first_row}: {cells[row + 1]} does not come after {cells[row]} in the "
-            "row above; put the rows in the order of time, one for each time"
+        raise cell_error(
+            "time-not-increasing",
+            column,
+            int(row) + 1 + first_row,
+            f"{cells[row + 1]} does not come after {cells[row]} in the "
+            "row above; put the rows in the order of time, one for each time",
         )
     steps = np.diff(times.values)
     for row in np.flatnonzero(steps > LONGEST_STEP * np.median(steps)):
-        raise DataError(
-            f"column '{column}', row {row + 1 + first_row}: from {cells[row]} to {cells[row + 1]} is longer than other "
+        raise cell_error(
+            "time-step-too-long",
+            column,
+            int(row) + 1 + first_row,
+            f"from {cells[row]} to {cells[row + 1]} is longer than other "
             "steps, but lags count rows; put in a row for each time that is missing, or leave out series.time if rows "
-            "are steps of one length all the same, as trading days are"
+            "are steps of one length all the same, as trading days are",
         )
     return times
 
@@ -158,7 +168,11 @@ def as_forecasts(
     windows = make_windows(len(table.y), lags=series["lags"], horizon=series["horizon"])
     lagged = lag_features(table.y, windows.origin, series["lags"])
     for name in (name for name in table.feature_names if name in lagged):
-        raise DataError(f"column '{name}' has the name of a past value of the target; rename it")
+        raise DataError(
+            "column-name-taken",
+            f"column '{name}' has the name of a past value of the target; rename it",
+            column=name,
+        )
     known = table.x.iloc[windows.origin].reset_index(drop=True)
     x = pd.concat([pd.DataFrame(lagged), known], axis=1)
     train, test = split_windows(windows, split["test_size"])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bnn.core.errors import DataError, shown
+from bnn.core.errors import cell_error, shown
 from bnn.data.tables import with_point
 
 _MONTH = re.compile(r"\d{4}-\d{2}")
@@ -53,9 +53,13 @@ def read_times(
     is_date = np.isnan(dates).sum() < np.isnan(numbers).sum()
     values = np.array(dates if is_date else numbers)
     for row in np.flatnonzero(np.isnan(values)):
-        raise DataError(
-            f"column '{column}', row {row + first_row}: '{shown(texts[row])}' is not a time; write all times as "
-            "numbers, or all as dates such as 2026-01-31 or 2026-01-31T12:30:00"
+        raise cell_error(
+            "not-a-time",
+            column,
+            int(row) + first_row,
+            f"'{shown(texts[row])}' is not a time; write all times as "
+            "numbers, or all as dates such as 2026-01-31 or 2026-01-31T12:30:00",
+            value=str(texts[row]),
         )
     return Times(values, bool(is_date))
 

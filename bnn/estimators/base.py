@@ -120,7 +120,7 @@ class BNN(BaseEstimator):
         try:
             yield
         except DataError as error:
-            raise ValueError(self._names.translated(str(error))) from None
+            raise error.reworded(self._names.translated(str(error))) from None
 
     def _x(self, X: Any) -> np.ndarray:
         """Return new rows as the network takes them, shape (obs, input)."""

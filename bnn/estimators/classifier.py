@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
+from bnn.core.errors import Fault
 from bnn.estimators.base import BNN
 from bnn.estimators.parameters import COLUMNS, NETWORK, PRIOR, SAMPLER
 from bnn.posterior.predictive import ClassSummary, predicted_class
@@ -132,8 +133,9 @@ class BNNClassifier(ClassifierMixin, BNN):
         check_classification_targets(y)
         self.classes_, index = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise ValueError(
-                f"{type(self).__name__} needs rows of two classes at least; all are of the class {self.classes_[0]!r}"
+            raise Fault(
+                "target-constant",
+                f"{type(self).__name__} needs rows of two classes at least; all are of the class {self.classes_[0]!r}",
             )
         names = tuple(str(name) for name in self.classes_.tolist())
         index = index.astype(np.int64)

@@ -11,6 +11,7 @@ from bnn.config import loading as config
 from bnn.config.errors import ConfigError
 from bnn.config.model import Columns, Likelihood, Network, ParameterPrior, Sampler
 from bnn.core import formatting
+from bnn.core.errors import Fault
 from bnn.diagnostics.remedies import changes
 from bnn.diagnostics.verdict import worst
 
@@ -95,15 +96,15 @@ def resolve(
 
     Raises
     ------
-    ValueError
-        If a parameter or a key of `extra` is wrong; the message names every one.
+    Fault
+        If a parameter or a key of `extra` is wrong; the message names every one. It is a ValueError.
     """
     names = Names(list(parameters))
     if not isinstance(extra, Mapping | None):
-        raise ValueError(f"settings must be a mapping of sections of the config, not {extra!r}")
+        raise Fault("not-a-group", f"settings must be a mapping of sections of the config, not {extra!r}")
     keys = {key: _plain(value) for key, value in (extra or {}).items()}
     if faults := list(_faults(names, keys, task)):
-        raise ValueError("; ".join(faults))
+        raise _as_one(faults)
     for parameter, path in names.paths.items():
         keys = config.merge(keys, _nested(path, _plain(parameters[parameter])))
     # The source is not read: the table is there already.
@@ -111,24 +112,41 @@ def resolve(
     try:
         loaded = config.load({"datasets": {name: own}})
     except ConfigError as error:
-        lines = [line.removeprefix(f"datasets.{name}.") for line in error.errors]
-        raise ValueError("; ".join(names.translated(line) for line in lines)) from None
+        found = [problem._replace(path=problem.path[2:]) for problem in error.problems]
+        raise _as_one(
+            [
+                Fault(
+                    problem.code, names.translated(str(problem)), key=names.translated(f"{problem.key}:")[:-1]
+                )
+                for problem in found
+            ]
+        ) from None
     return loaded.datasets[name].model_dump(mode="json")
 
 
-def _faults(names: Names, extra: Mapping[str, Any], task: str) -> Iterator[str]:
+def _as_one(faults: Sequence[Fault]) -> Fault:
+    if len(faults) == 1:
+        return faults[0]
+    return Fault("several-faults", "; ".join(map(str, faults)), faults=faults)
+
+
+def _faults(names: Names, extra: Mapping[str, Any], task: str) -> Iterator[Fault]:
     """Yield what `settings` must not hold."""
     for section in extra:
         if section not in _SECTIONS:
-            yield f"settings: {section!r} means nothing to an estimator; choose from {', '.join(_SECTIONS)}"
+            text = f"{section!r} means nothing to an estimator; choose from {', '.join(_SECTIONS)}"
+            yield Fault("unknown-key", f"settings: {text}", key=section)
     if task == "classification" and "likelihood" in extra:
-        yield "settings: 'likelihood' has no effect, because only regression has noise"
+        text = "settings: 'likelihood' has no effect, because only regression has noise"
+        yield Fault("no-effect", text, key="likelihood")
     for parameter, path in names.paths.items():
+        key = ".".join(path)
         if _holds(extra, path):
-            yield f"settings: {'.'.join(path)} is the parameter {parameter}: set that"
+            yield Fault("is-parameter", f"settings: {key} is the parameter {parameter}: set that", key=key)
     for path, reason in _IDLE.items():
+        key = ".".join(path)
         if _holds(extra, path):
-            yield f"settings: {'.'.join(path)} has no effect, because {reason}"
+            yield Fault("no-effect", f"settings: {key} has no effect, because {reason}", key=key)
 
 
 def in_own_words(diagnostics: Mapping[str, Any], names: Names) -> dict[str, Any]:

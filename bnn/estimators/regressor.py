@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import RegressorMixin
 
+from bnn.core.errors import Fault
 from bnn.core.seeding import Stream, chain_rng
 from bnn.estimators.base import BNN
 from bnn.estimators.parameters import COLUMNS, LIKELIHOOD, NETWORK, PRIOR, SAMPLER
@@ -135,7 +136,7 @@ class BNNRegressor(RegressorMixin, BNN):
         frame, y, target_name = self._data(X, y)
         y = np.asarray(y, dtype=np.float64)
         if np.ptp(y) == 0:
-            raise ValueError(f"the target is {y[0]:g} in every row: there is nothing to learn")
+            raise Fault("target-constant", f"the target is {y[0]:g} in every row: there is nothing to learn")
         return self._fit(frame, y, settings, target_name=target_name)
 
     def predict(self, X: ArrayLike, return_std: bool = False) -> np.ndarray | tuple[np.ndarray, np.ndarray]:

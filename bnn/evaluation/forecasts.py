@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from bnn.core.errors import ResultError
 from bnn.data.dataset import Dataset
 from bnn.evaluation.metrics import crps_of_sorted
 from bnn.posterior.mixture import GaussianMixture
@@ -132,13 +133,17 @@ def check_rows(idata: StoredPosterior, dataset: Dataset, references: Mapping[str
     for split in ("train", "test"):
         rows = dataset.row_numbers(split)
         if not np.array_equal(idata[PREDICTIONS[split]]["obs_id"].values, rows):
-            raise ValueError(
-                f"{dataset.name}: the posterior was computed on other {split} rows than the table has"
+            raise ResultError(
+                "other-rows",
+                f"{dataset.name}: the posterior was computed on other {split} rows than the table has",
+                value="bnn",
             )
         for model in models_in(references):
             predicted = references[f"{model}_{split}_{kind}"]
             found = predicted.shape[-2 if kind == "probability" else -1]
             if found != len(rows):
-                raise ValueError(
-                    f"{dataset.name}: {model} predicts {found} {split} rows, the table has {len(rows)}"
+                raise ResultError(
+                    "other-rows",
+                    f"{dataset.name}: {model} predicts {found} {split} rows, the table has {len(rows)}",
+                    value=model,
                 )

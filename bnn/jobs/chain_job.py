@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from bnn.core.errors import with_code
 from bnn.core.progress import Progress
 from bnn.core.settings import ChainSettings, SamplerSettings
 from bnn.core.storage import Variable, write_netcdf
@@ -199,7 +200,8 @@ def _start_or_go_on(
             if path.exists():
                 os.replace(path, f"{path}{ending}")
         print(
-            f"starting anew: the checkpoint {checkpoint} is refused, because {error}; it now ends in {ending}"
+            f"starting anew: the checkpoint {checkpoint} is refused, because {with_code(error)}; "
+            f"it now ends in {ending}"
         )
         state = None
     run = ChainRun(
@@ -309,7 +311,7 @@ def _write_draws(
         "acceptance_rate": (shared, _Column(records, "acceptance_rate", settings.draws, interruption)),
         "diverging": (shared, _Column(records, "n_diverging", settings.draws, interruption)),
         "step_size": (("chain",), run.tuning.step_size),
-        "preconditioner": (("chain", "param"), run.tuning.variance),
+        "preconditioner": (("chain", "coordinate"), run.tuning.variance),
         "trajectory_length": (("chain",), run.tuning.trajectory),
         "chain_id": (("chain",), np.array(job.chains, dtype=np.int64)),
         "warmup_iteration": (("record",), run.warmup["iteration"]),

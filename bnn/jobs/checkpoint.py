@@ -21,6 +21,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
+from bnn.core.errors import Fault
 from bnn.core.storage import atomic_path, named_errors
 from bnn.jobs.identity import EARLIER, MAGIC, Identity
 
@@ -29,7 +30,7 @@ _BLOCK_BYTES = 2**20
 State = TypeVar("State")
 
 
-class CheckpointError(Exception):
+class CheckpointError(Fault):
     """A checkpoint, or the records that it speaks of, cannot be used; the message says why."""
 
 
@@ -110,14 +111,18 @@ def read_checkpoint(
     """
     head, _, payload = Path(path).read_bytes().partition(b"\n")
     if head.startswith(MAGIC.replace(b"2", b"1", 1)):
-        raise CheckpointError(EARLIER)
+        raise CheckpointError("earlier-version", EARLIER)
     if head != MAGIC + hashlib.sha256(payload).hexdigest().encode():
-        raise CheckpointError("it is damaged: its checksum is wrong")
+        raise CheckpointError("damaged", "it is damaged: its checksum is wrong")
     made_with, _, payload = payload.partition(b"\n")
     found = json.loads(made_with)
     other = sorted(name for name in identity.keys() | found.keys() if identity.get(name) != found.get(name))
     if other:
-        raise CheckpointError(f"it was made with another {' and another '.join(other)}")
+        raise CheckpointError(
+            "other-identity",
+            f"it was made with another {' and another '.join(other)}",
+            value=", ".join(other),
+        )
     try:
         with np.load(io.BytesIO(payload), allow_pickle=False) as arrays:
             stored = dict(arrays)
@@ -125,7 +130,7 @@ def read_checkpoint(
         mark, plain = Mark(*header["mark"]), header["state"]
         return _build("state", kind, stored, plain), mark
     except (KeyError, TypeError, ValueError, zipfile.BadZipFile) as error:
-        raise CheckpointError(f"it is not a checkpoint of this version ({error})") from error
+        raise CheckpointError("other-format", f"it is not a checkpoint of this version ({error})") from error
 
 
 def _flatten(name: str, value: Any, arrays: dict[str, np.ndarray], plain: dict[str, Any]) -> None:
@@ -197,7 +202,7 @@ class RecordFile:
         self.dtype = dtype
         self._record = np.zeros((), dtype=dtype)
         if mark.n_records and not self.path.exists():
-            raise CheckpointError("the file with its draws is missing")
+            raise CheckpointError("draws-missing", "the file with its draws is missing")
         with named_errors(self.path):
             self._file = open(self.path, "ab+")  # noqa: SIM115 (closed by close)
         try:
@@ -213,10 +218,12 @@ class RecordFile:
         while left:
             block = self._file.read(min(left, _BLOCK_BYTES))
             if not block:
-                raise CheckpointError("the file with its draws is shorter than it says")
+                raise CheckpointError("draws-too-short", "the file with its draws is shorter than it says")
             checksum, left = zlib.crc32(block, checksum), left - len(block)
         if checksum != mark.checksum:
-            raise CheckpointError("the file with its draws is damaged: its checksum is wrong")
+            raise CheckpointError(
+                "draws-damaged", "the file with its draws is damaged: its checksum is wrong"
+            )
         with named_errors(self.path):
             self._file.truncate(mark.n_records * self.dtype.itemsize)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 from typing import Self, TextIO
 
+from bnn.core.errors import with_code
 from bnn.core.storage import checked_before_replacing
 from bnn.jobs.processes import Process, look
 
@@ -80,7 +81,7 @@ def job_log(path: str | os.PathLike[str], *, label: str) -> Iterator[TextIO]:
         raise SystemExit(128 + signal.SIGINT) from stop
     except Exception as error:
         # The terminal first: the disk that holds the log may be full.
-        text = str(error) or type(error).__name__
+        text = with_code(error)
         # Behind the last line of a list of faults it would seem to be of that fault.
         before = "\n  " if "\n" in text else " "
         _say(f"{label} failed: {text}{before}(details: {path})", terminal)

@@ -31,6 +31,7 @@ from bnn.mcmc.coordinates import Coordinates
 from bnn.mcmc.kernels import make_kernel, microcanonical
 from bnn.mcmc.kernels.base import ChainState, Kernel, Tuning, steps_of_trajectory
 from bnn.model.adam import adam_step, start_adam
+from bnn.model.collapsed import CollapsedPosterior
 from bnn.model.posterior import Posterior
 
 MOST_STARTS = 10
@@ -128,8 +129,12 @@ class ChainRun:
     ) -> None:
         self.posterior, self.chains, self.seed, self.settings = posterior, tuple(chains), seed, settings
         self.kernel = make_kernel(settings.kernel, langevin=settings.langevin)
+        # Without a hidden layer nothing but scales would be left to move.
+        can_collapse = settings.collapse == "auto" and posterior.network.trunk is not None
+        self._collapsed = CollapsedPosterior.of(posterior) if can_collapse else None
+        density = posterior if self._collapsed is None else self._collapsed
         self._target = _CountedTarget(
-            Coordinates(posterior, principal_axes=settings.precondition), on_evaluation
+            Coordinates(density, principal_axes=settings.precondition), on_evaluation
         )
         self._lengths = settings.lengths
         phase = PHASES[0] if state is None else state.phase
@@ -230,8 +235,10 @@ class ChainRun:
         )
 
     def _prior_draws(self) -> np.ndarray:
-        draws = [self.posterior.prior.sample(generator) for generator in self._random.generators]
-        return self._target.coordinates.from_theta(np.stack(draws))
+        theta = np.stack([self.posterior.prior.sample(generator) for generator in self._random.generators])
+        return self._target.coordinates.from_theta(
+            theta if self._collapsed is None else self._collapsed.reduce(theta)
+        )
 
     def _optimise(self, state: RunState) -> RunState:
         """Climb the log density by Adam, with a step that falls linearly to zero."""
@@ -291,7 +298,7 @@ class ChainRun:
             phase=phase,
             iteration=0,
             chain=chain,
-            adapting=adaptation.start_adaptation(chain.position, first),
+            adapting=adaptation.start_adaptation(chain.position, chain.grad, first),
             recent=np.full(len(self.chains), self._wanted(phase)),
         )
 
@@ -308,7 +315,9 @@ class ChainRun:
     @property
     def _trajectory_length(self) -> float:
         asked = self.settings.trajectory_length
-        return adaptation.QUARTER_PERIOD if asked is None else asked
+        if asked is not None:
+            return asked
+        return adaptation.QUARTER_PERIOD if self._collapsed is None else adaptation.COLLAPSED_LENGTH
 
     def _tuning(self, state: RunState) -> Tuning:
         assert state.adapting is not None
@@ -332,6 +341,7 @@ class ChainRun:
         adapting = adaptation.update_adaptation(
             state.adapting,
             chain.position,
+            chain.grad,
             info.acceptance_prob,
             n_warmup=n_transitions,
             target_acceptance=self._wanted(phase),
@@ -367,6 +377,8 @@ class ChainRun:
         draw = None
         if iteration % thin == 0:
             theta = self._target.coordinates.to_theta(chain.position)
+            if self._collapsed is not None:
+                theta = self._collapsed.complete(theta, self._random)
             n_gradients = self._target.n_evaluations
             log_density = self._target.log_density_of_theta(chain)
             draw = Draw(theta, log_density, acceptance / thin, n_diverging, n_gradients)
@@ -394,7 +406,10 @@ class _CountedTarget:
         return self.coordinates.log_density_and_grad(position)
 
     def log_density_of_theta(self, state: ChainState) -> np.ndarray:
-        """Return what is recorded: the log density of theta, (chain,), not that of the position."""
+        """Return what is recorded: the log density of theta, (chain,), not that of the position.
+
+        Where the output layer is integrated out, it is that of the other parameters.
+        """
         return state.log_density - self.coordinates.log_jacobian(state.position)
 
     def _count(self) -> None:

@@ -14,6 +14,7 @@ diabetes and wine the log density had 7 to 250 times as many effective draws. De
 
 import numpy as np
 
+from bnn.model.collapsed import CollapsedPosterior
 from bnn.model.posterior import Posterior
 
 
@@ -28,7 +29,7 @@ class Coordinates:
         Whether the weights of the first layer are turned to the principal axes of the inputs.
     """
 
-    def __init__(self, posterior: Posterior, *, principal_axes: bool) -> None:
+    def __init__(self, posterior: Posterior | CollapsedPosterior, *, principal_axes: bool) -> None:
         self.posterior = posterior
         self._learned = posterior.prior.learned
         weight = posterior.network.layers[0][0]

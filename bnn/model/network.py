@@ -120,6 +120,9 @@ class Network:
     engine
         What makes the passes of `passes`: "numpy", or "numba", 2 to 6 times as fast in float32.
 
+    linear_output
+        Whether the last layer is linear; if not, its units have the activation too.
+
     Raises
     ------
     ValueError
@@ -127,7 +130,13 @@ class Network:
     """
 
     def __init__(
-        self, sizes: Sequence[int], *, activation: str, dtype: str, engine: str = ENGINES[0]
+        self,
+        sizes: Sequence[int],
+        *,
+        activation: str,
+        dtype: str,
+        engine: str = ENGINES[0],
+        linear_output: bool = True,
     ) -> None:
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(
@@ -142,7 +151,21 @@ class Network:
         self.activation_name = activation
         self.dtype = np.dtype(dtype)
         self.engine = engine
+        self.linear_output = linear_output
         self.layers = tuple((f"weight_{i}", f"bias_{i}") for i in range(len(self.sizes) - 1))
+
+    @property
+    def trunk(self) -> "Network | None":
+        """The network up to the last hidden layer, whose activations it puts out; None without a hidden layer."""
+        if len(self.sizes) == 2:
+            return None
+        return Network(
+            self.sizes[:-1],
+            activation=self.activation_name,
+            dtype=self.dtype.name,
+            engine=self.engine,
+            linear_output=False,
+        )
 
     @property
     def parameter_shapes(self) -> dict[str, tuple[int, ...]]:
@@ -185,7 +208,7 @@ class Network:
             What `columns` returned, shape (input, obs).
         """
         outputs = [columns]
-        last = len(self.layers) - 1
+        last = len(self.layers) - 1 if self.linear_output else -1
         for index, (weight, bias) in enumerate(self.layers):
             transposed = parameters[weight].astype(self.dtype, copy=False).swapaxes(-1, -2)
             z = np.matmul(transposed, outputs[-1])
@@ -214,6 +237,8 @@ class Network:
         """
         gradients: dict[str, np.ndarray] = {}
         delta = output_grad
+        if not self.linear_output:
+            delta = output_grad * self.activation.derivative(outputs[-1])
         for index in range(len(self.layers) - 1, -1, -1):
             weight, bias = self.layers[index]
             gradients[weight] = np.matmul(outputs[index], delta.swapaxes(-1, -2))
@@ -255,6 +280,7 @@ class Network:
             activation=self.activation_name,
             x=np.asarray(x, dtype=self.dtype),
             part=self._part(layout),
+            linear_output=self.linear_output,
         )
 
     def _part(self, layout: ParameterLayout) -> slice:

@@ -227,6 +227,7 @@ class Prior:
         if set(blocks) != set(layout.names):
             raise ValueError(f"priors for {sorted(blocks)}, but the parameters are {sorted(layout.names)}")
         self.layout = layout
+        self.blocks = dict(blocks)
         self.location = np.empty(layout.n_params)
         self.scale = np.empty(layout.n_params)
         # Neighbouring blocks of one family are evaluated together: with normal priors that is all of theta at once.

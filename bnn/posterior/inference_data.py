@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from bnn import __version__
+from bnn.core.errors import ResultError
 from bnn.core.settings import PHASES, LikelihoodSettings, NetworkSettings
 from bnn.core.storage import atomic_path, check_space, read_netcdf, stored_array, text_type
 from bnn.data.dataset import Dataset
@@ -116,7 +117,11 @@ def combine(
     chains = _read_chains([Path(path) for path in chain_files])
     name = chains.attributes["dataset"]
     if name != dataset.name:
-        raise ValueError(f"the chain files are of dataset {name!r}, the table is {dataset.name!r}")
+        raise ResultError(
+            "other-dataset",
+            f"the chain files are of dataset {name!r}, the table is {dataset.name!r}",
+            value=str(name),
+        )
     layout = ParameterLayout.from_json(chains.attributes["layout"])
     # What "auto" stood for when the chains ran.
     network = replace(network, engine=chains.attributes["engine"], precision=chains.attributes["precision"])
@@ -184,26 +189,33 @@ def _n_bytes(dataset: Dataset, chains: _Chains, predictor: Predictor, keep: str)
 
 def _read_chains(paths: Sequence[Path]) -> _Chains:
     if not paths:
-        raise ValueError("there is no chain file: combine needs one at least")
+        raise ResultError("no-chain", "there is no chain file: combine needs one at least")
     files = [(path, *read_netcdf(path, without=("theta",))) for path in paths]
     first_path, _, first = files[0]
     keys = _SHARED_ATTRIBUTES
     for path, variables, attributes in files:
         for key in keys:
             if attributes.get(key) != first.get(key):
-                raise ValueError(
+                raise ResultError(
+                    "chains-disagree",
                     f"chain files disagree on {key}: {attributes.get(key)!r} in {path}, "
                     f"{first.get(key)!r} in {first_path}; they come from different runs: delete them "
-                    "and the folders .state beside them, and sample again"
+                    "and the folders .state beside them, and sample again",
+                    file=str(path),
+                    key=key,
                 )
         found = variables["log_density"].shape[1]
         if found != attributes["n_draws"]:
             claimed = attributes["n_draws"]
-            raise ValueError(f"{path} holds {found} draws, its attribute n_draws says {claimed}")
+            raise ResultError(
+                "wrong-length",
+                f"{path} holds {found} draws, its attribute n_draws says {claimed}",
+                file=str(path),
+            )
     ids = np.concatenate([variables["chain_id"] for _, variables, _ in files])
     if len(np.unique(ids)) != len(ids):
         names_of_files = ", ".join(str(path) for path in paths)
-        raise ValueError(f"a chain is there twice: chains {ids.tolist()} in {names_of_files}")
+        raise ResultError("chain-twice", f"a chain is there twice: chains {ids.tolist()} in {names_of_files}")
     order = np.argsort(ids)
     names = (
         *_PER_DRAW,

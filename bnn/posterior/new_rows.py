@@ -89,8 +89,10 @@ def predict_file(
     folder = Path(results)
     if (folder / "repeats.json").is_file():
         raise DataError(
+            "repeated-dataset",
             f"{folder}: this dataset is repeated on several splits, each with a network of its own: name the folder of "
-            f"one, such as {folder}.0"
+            f"one, such as {folder}.0",
+            file=str(folder),
         )
     for name in ("data.nc", "posterior.nc"):
         if not (folder / name).is_file():
@@ -99,7 +101,9 @@ def predict_file(
             )
     if Path(path).exists() and Path(out_path).exists() and Path(path).samefile(out_path):
         raise DataError(
-            f"{path}: the predictions would replace the file of the rows; name another place for them"
+            "would-replace-input",
+            f"{path}: the predictions would replace the file of the rows; name another place for them",
+            file=str(path),
         )
     dataset, idata = Dataset.load(folder / "data.nc"), PosteriorFile(folder / "posterior.nc")
     encoding = dataset.encoding
@@ -251,7 +255,9 @@ def check_place(results: str | os.PathLike[str], path: str | os.PathLike[str]) -
     if origin(path) not in lines:
         of = next((line for line in lines if line.startswith(_ORIGIN)), "which may be those of another file")
         raise DataError(
-            f"{out_path} holds predictions ({of}): say --replace if they may go, or name another place with --out"
+            "would-replace-predictions",
+            f"{out_path} holds predictions ({of}): say --replace if they may go, or name another place with --out",
+            file=str(out_path),
         )
 
 

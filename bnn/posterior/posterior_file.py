@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from bnn.core.errors import ResultError
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import LOG_NOISE_SCALE
 
@@ -115,7 +116,11 @@ def stacked_theta(posterior: StoredPosterior) -> tuple[np.ndarray, ParameterLayo
         If the file holds no weights.
     """
     if "posterior" not in posterior or "weight_0" not in posterior["posterior"]:
-        raise ValueError("the file of the posterior holds no weights: set sampler.keep to both or weights")
+        raise ResultError(
+            "no-weights",
+            "the file of the posterior holds no weights: set sampler.keep to both or weights",
+            key="sampler.keep",
+        )
     group = posterior["posterior"]
     layout = ParameterLayout.from_json(group.attrs["layout"])
     blocks = {name: group[name].values for name in layout.names if name != LOG_NOISE_SCALE}

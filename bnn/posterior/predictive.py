@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bnn.core.errors import ResultError
 from bnn.core.settings import LikelihoodSettings, NetworkSettings
 from bnn.data.dataset import Dataset
 from bnn.model.layout import ParameterLayout
@@ -315,9 +316,10 @@ def make_predictor(
         layout = needed
     known = {name: shape for name, shape in layout.shapes.items() if not name.startswith(LOG_PRIOR_SCALE)}
     if ParameterLayout(known) != needed:
-        raise ValueError(
+        raise ResultError(
+            "other-parameters",
             f"the draws of {dataset.name!r} hold parameters {layout.to_json()}, "
-            f"the config asks for {needed.to_json()}: sample again"
+            f"the config asks for {needed.to_json()}: sample again",
         )
     return Predictor(net, like, layout, dataset.target_mean, dataset.target_scale)
 

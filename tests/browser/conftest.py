@@ -17,6 +17,8 @@ import numpy as np
 import pytest
 import yaml
 
+from tests.made_once import made_once
+
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = Path(__file__).parent / "screenshots"
 FLAGS = (
@@ -105,7 +107,10 @@ def visit(browser: Any) -> Iterator[Callable[..., Visit]]:
 @pytest.fixture(scope="session")
 def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of the workflow that failed to converge; one chain of mine is stuck."""
-    folder = tmp_path_factory.mktemp("browser")
+    return made_once(tmp_path_factory, "browser_run", _make_run)
+
+
+def _make_run(folder: Path) -> None:
     rng = np.random.default_rng(0)
     lines = [f"{a:.4f},{b:.4f},{3 * a - b + 0.1 * c:.4f}" for a, b, c in rng.normal(size=(60, 3))]
     (folder / "mine.csv").write_text("\n".join([f"{EVIL},width,price", *lines, ""]), encoding="utf-8")
@@ -115,7 +120,6 @@ def run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     stuck = folder / "results" / "mine" / "chains" / "chain_1.nc"
     _hold_still(stuck)
     snakemake(folder)
-    return folder
 
 
 def snakemake(folder: Path, *arguments: str) -> None:

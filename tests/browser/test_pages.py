@@ -18,6 +18,8 @@ from tests.unit import report_inputs as inputs
 from tests.unit.report_page import dataset_page
 from tests.unit.traced_numbers import allowed, derived, untraced
 
+pytestmark = pytest.mark.browser
+
 MAX_BYTES = 3_000_000
 PAGES = ("report.html", *(f"{name}/report.html" for name in CONFIG["datasets"]))
 SCHEMES = ("light", "dark")

@@ -243,6 +243,7 @@ def assert_classes(names: list[str], cells: list[str]) -> None:
         assert name == cell or (all_numbers and Fraction(name) == Fraction(cell))
 
 
+@pytest.mark.slow
 @examples(2000)
 @given(file=files())
 def test_a_file_is_read_right_or_refused(
@@ -324,6 +325,7 @@ def test_bytes_that_are_no_table_are_refused(data: bytes, tmp_path_factory: pyte
         )
 
 
+@pytest.mark.slow
 def test_a_large_file_is_read_in_time(tmp_path: Path) -> None:
     """A wide and a long file, each some megabytes: nothing in the reader grows faster than the file."""
     for n_rows, n_features in ((40, 10_000), (40_000, 8)):

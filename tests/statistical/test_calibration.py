@@ -37,6 +37,8 @@ from bnn.model.network import Network
 from bnn.model.posterior import Posterior
 from bnn.model.priors import LOG_PRIOR_SCALE, Prior, learned_scale_shapes, network_prior
 
+pytestmark = pytest.mark.slow
+
 FULL = bool(os.environ.get("BNN_CALIBRATE"))
 N_REPLICATIONS = 1000 if FULL else 200
 N_DRAWS = 99
@@ -113,6 +115,7 @@ def check_calibration(kernel, model, n_replications, monkeypatch):
         target_acceptance=ACCEPTANCE[kernel],
         trajectory_length=None,
         precondition=True,
+        collapse="never",
         langevin=LangevinSettings(0.01, 0.1, 0.5),
         keep_precision="float64",
     )

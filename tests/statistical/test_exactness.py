@@ -80,6 +80,7 @@ def check_linear_posterior(kernel):
         target_acceptance=None,
         trajectory_length=None,
         precondition=True,
+        collapse="never",
         langevin=LANGEVIN,
         keep_precision="float64",
     )

@@ -136,7 +136,7 @@ def write_chains(
         }
         own["theta"] = (("chain", "draw", "param"), theta[index : index + 1])
         own["step_size"] = (("chain",), np.array([0.1]))
-        own["preconditioner"] = (("chain", "param"), np.ones((1, theta.shape[2])))
+        own["preconditioner"] = (("chain", "coordinate"), np.ones((1, theta.shape[2])))
         own["trajectory_length"] = (("chain",), np.array([1.57]))
         if n_steps is not None:
             own["n_steps"] = (("chain",), np.array([n_steps[index]]))

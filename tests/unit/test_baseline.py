@@ -193,7 +193,7 @@ def test_validation_rows_are_stratified_and_refuse_to_take_all():
     rows = validation_rows(y, size=0.25, stratify=True, rng=np.random.default_rng(0))
     assert np.bincount(y[rows]).tolist() == [20, 5]
     assert np.array_equal(rows, np.unique(rows))
-    with pytest.raises(ValueError, match=r"baseline.validation_size 0.1 sets 0 of 3"):
+    with pytest.raises(ValueError, match=r"baseline\.validation_size"):
         validation_rows(np.zeros(3), size=0.1, stratify=False, rng=np.random.default_rng(0))
 
 

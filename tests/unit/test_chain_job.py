@@ -27,7 +27,7 @@ from bnn.core.storage import read_netcdf
 from bnn.jobs import chain_job, checkpoint
 from bnn.jobs.chain_job import ChainJob, run_job
 from bnn.jobs.checkpoint import CheckpointError, read_checkpoint
-from bnn.jobs.identity import EARLIER, sampled_again, state_folder
+from bnn.jobs.identity import sampled_again, state_folder
 from bnn.jobs.interruption import Interrupted, Interruption
 from bnn.jobs.locks import exclusive_lock
 from bnn.mcmc import SAMPLER_VERSION
@@ -35,6 +35,7 @@ from bnn.mcmc.chain import run_chains
 from bnn.mcmc.chain_state import RunState
 from bnn.model.layout import ParameterLayout
 from bnn.model.posterior import make_posterior
+from tests.refusals import refused
 from tests.unit.synthetic_chains import LIKELIHOOD, NETWORK, make_dataset
 
 DATASET = make_dataset("regression")
@@ -52,6 +53,7 @@ SAMPLER = SamplerSettings(
     target_acceptance=None,
     trajectory_length=None,
     precondition=True,
+    collapse="never",
     langevin=LangevinSettings(0.01, 0.05, 0.5),
     keep_precision="float64",
 )
@@ -250,26 +252,26 @@ def other_data(job: ChainJob) -> ChainJob:
 
 
 @pytest.mark.parametrize(
-    ("change", "version", "part"),
+    ("change", "version", "parts"),
     [
-        (lambda job: job, SAMPLER_VERSION + 1, "another sampler version"),
-        (other_data, SAMPLER_VERSION, "another data"),
-        (lambda job: replace(job, settings=replace(job.settings, seed=6)), SAMPLER_VERSION, "another config"),
+        (lambda job: job, SAMPLER_VERSION + 1, ["sampler version"]),
+        (other_data, SAMPLER_VERSION, ["data"]),
+        (lambda job: replace(job, settings=replace(job.settings, seed=6)), SAMPLER_VERSION, ["config"]),
         (
             lambda job: make_job(job.path.parent, thin=3),
             SAMPLER_VERSION + 1,
-            "another config and another sampler version",
+            ["config", "sampler version"],
         ),
     ],
 )
 def test_a_checkpoint_of_something_else_is_refused_and_set_aside(
-    tmp_path, eager, capsys, monkeypatch, change, version, part
+    tmp_path, eager, capsys, monkeypatch, change, version, parts
 ):
     other = change(half_done(tmp_path / "job"))
     monkeypatch.setattr(chain_job, "SAMPLER_VERSION", version)
     run(other)
     said = capsys.readouterr().out
-    assert f"is refused, because it was made with {part}" in said
+    assert "[other-identity]" in said and all(part in said for part in parts)
     assert {path.name for path in other.folder.iterdir()} == {
         "checkpoint",
         "checkpoint.refused",
@@ -320,7 +322,7 @@ def test_the_run_says_which_chains_are_sampled_again(tmp_path, eager, monkeypatc
     said = sampled_again("toy", files)
     assert said.startswith("toy: ") and "\n" not in said
     assert f"1 (drawn by version {SAMPLER_VERSION + 1}); 2 (drawn before" in said and " 0 (" not in said
-    with pytest.raises(CheckpointError, match=EARLIER):
+    with refused("earlier-version", kind=CheckpointError):
         read_checkpoint(old, RunState, job.identity)
 
 
@@ -335,25 +337,25 @@ def flip(path: Path, place: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "message"),
+    ("damage", "code"),
     [
-        (lambda folder: truncate(folder / "checkpoint", 1), "its checksum is wrong"),
-        (lambda folder: (folder / "checkpoint").write_bytes(b""), "its checksum is wrong"),
-        (lambda folder: flip(folder / "checkpoint", 0.0), "its checksum is wrong"),
-        (lambda folder: flip(folder / "checkpoint", 0.5), "its checksum is wrong"),
-        (lambda folder: flip(folder / "checkpoint", 1.0), "its checksum is wrong"),
-        (lambda folder: truncate(folder / "draws", 1), "shorter than it says"),
-        (lambda folder: flip(folder / "draws", 0.0), "draws is damaged"),
-        (lambda folder: (folder / "draws").unlink(), "draws is missing"),
+        (lambda folder: truncate(folder / "checkpoint", 1), "damaged"),
+        (lambda folder: (folder / "checkpoint").write_bytes(b""), "damaged"),
+        (lambda folder: flip(folder / "checkpoint", 0.0), "damaged"),
+        (lambda folder: flip(folder / "checkpoint", 0.5), "damaged"),
+        (lambda folder: flip(folder / "checkpoint", 1.0), "damaged"),
+        (lambda folder: truncate(folder / "draws", 1), "draws-too-short"),
+        (lambda folder: flip(folder / "draws", 0.0), "draws-damaged"),
+        (lambda folder: (folder / "draws").unlink(), "draws-missing"),
     ],
 )
 def test_a_damaged_checkpoint_is_refused_and_the_draws_are_right_all_the_same(
-    tmp_path, eager, capsys, damage, message
+    tmp_path, eager, capsys, damage, code
 ):
     job = half_done(tmp_path / "job")
     damage(job.folder)
     run(job)
-    assert message in capsys.readouterr().out
+    assert f"[{code}]" in capsys.readouterr().out
     fresh = make_job(tmp_path / "fresh")
     run(fresh)
     assert_same_draws(job, fresh)
@@ -361,7 +363,7 @@ def test_a_damaged_checkpoint_is_refused_and_the_draws_are_right_all_the_same(
 
 def test_a_checkpoint_of_other_fields_is_refused(tmp_path, eager):
     job = half_done(tmp_path)
-    with pytest.raises(CheckpointError, match="not a checkpoint of this version"):
+    with refused("other-format", kind=CheckpointError):
         read_checkpoint(job.folder / "checkpoint", checkpoint.Mark, job.identity)
 
 
@@ -380,7 +382,7 @@ def test_two_processes_never_write_one_chain(tmp_path, monkeypatch):
     monkeypatch.setattr(chain_job, "_PATIENCE", 0.2)
     job = make_job(tmp_path)
     holds = exclusive_lock(job.folder / "lock", patience=0, check=lambda: None)
-    with holds, pytest.raises(TimeoutError, match=rf"process {os.getpid()} on .* is still writing"):
+    with holds, pytest.raises(TimeoutError, match=str(os.getpid())):
         run(job)
     assert not job.path.exists()
     run(job)

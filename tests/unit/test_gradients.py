@@ -186,11 +186,11 @@ def test_prior_applies_location_scale_and_fan_in():
 
 def test_prior_refuses_what_does_not_fit():
     layout = ParameterLayout({"a": (2,)})
-    with pytest.raises(ValueError, match="priors for"):
+    with pytest.raises(ValueError, match="priors"):
         Prior(layout, {"b": BlockPrior(Normal(), 0.0, 1.0)})
-    with pytest.raises(ValueError, match="must be positive"):
+    with pytest.raises(ValueError, match="scale"):
         Prior(layout, {"a": BlockPrior(Normal(), 0.0, 0.0)})
-    with pytest.raises(ValueError, match="choose one of normal"):
+    with pytest.raises(ValueError, match="family"):
         make_family("cauchy", 1.0)
 
 
@@ -211,7 +211,7 @@ def test_likelihoods_against_scipy():
     categorical = Categorical(3)
     picked = np.log(softmax(logits.swapaxes(1, 2)))[:, np.arange(9), labels]
     assert np.allclose(categorical.pointwise(logits, categorical.encode(labels), {}), picked)
-    with pytest.raises(ValueError, match="there are 3 classes"):
+    with pytest.raises(ValueError, match="classes"):
         categorical.encode(np.array([0, 3]))
 
 
@@ -220,9 +220,9 @@ def test_network_refuses_impossible_shapes():
         Network((3,), activation="tanh", dtype="float64")
     with pytest.raises(ValueError, match="at least inputs and outputs"):
         Network((3, 0, 1), activation="tanh", dtype="float64")
-    with pytest.raises(ValueError, match="choose one of tanh, relu, sigmoid"):
+    with pytest.raises(ValueError, match="activation"):
         Network((3, 1), activation="selu", dtype="float64")
-    with pytest.raises(ValueError, match="choose one of numpy, numba"):
+    with pytest.raises(ValueError, match="engine"):
         Network((3, 1), activation="tanh", dtype="float64", engine="cupy")
 
 

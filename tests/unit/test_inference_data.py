@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from bnn.core.errors import ResultError
 from bnn.posterior import inference_data
 from bnn.posterior.arviz_versions import open_posterior
 from bnn.posterior.posterior_file import PosteriorFile, stacked_theta
 from bnn.posterior.predictive import make_predictor
+from tests.refusals import refused
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
     NETWORK,
@@ -165,7 +167,7 @@ def test_chains_of_different_runs_are_refused(tmp_path, key, value):
     dataset = make_dataset("regression")
     theta = independent_theta(dataset, n_chains=3, n_draws=4)
     paths = write_chains(tmp_path, theta, layout_of(dataset), changes={1: {key: value}})
-    with pytest.raises(ValueError, match=f"chain files disagree on {key}") as error:
+    with refused("chains-disagree", kind=ResultError, file=paths[1].name, key=key) as error:
         build(dataset, paths)
     assert str(paths[1]) in str(error.value)
     assert str(paths[0]) in str(error.value)
@@ -176,7 +178,7 @@ def test_chains_with_another_length_are_refused(tmp_path):
     layout = layout_of(dataset)
     theta = independent_theta(dataset, n_chains=2, n_draws=4)
     paths = write_chains(tmp_path, theta, layout, changes={0: {"n_draws": 5}, 1: {"n_draws": 5}})
-    with pytest.raises(ValueError, match=r"chain_0\.nc holds 4 draws, its attribute n_draws says 5"):
+    with refused("wrong-length", kind=ResultError, file="chain_0.nc"):
         build(dataset, paths)
 
 
@@ -185,14 +187,14 @@ def test_chains_that_do_not_fit_the_table_are_refused(tmp_path):
     layout = layout_of(dataset)
     theta = independent_theta(dataset, n_chains=2, n_draws=4)
     paths = write_chains(tmp_path, theta, layout)
-    with pytest.raises(ValueError, match="there is no chain file"):
+    with refused("no-chain", kind=ResultError):
         build(dataset, [])
-    with pytest.raises(ValueError, match=r"a chain is there twice: chains \[0, 1, 0\]"):
+    with refused("chain-twice", kind=ResultError):
         build(dataset, [*paths, paths[0]])
-    with pytest.raises(ValueError, match="the config asks for"):
+    with refused("other-parameters", kind=ResultError):
         build(dataset, paths, likelihood=replace(LIKELIHOOD, noise=0.5))
     wrong = write_chains(tmp_path, theta, layout, changes={0: {"dataset": "b"}, 1: {"dataset": "b"}})
-    with pytest.raises(ValueError, match="of dataset 'b', the table is 'toy'"):
+    with refused("other-dataset", kind=ResultError, value="b"):
         build(dataset, wrong)
 
 
@@ -266,7 +268,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(dataset, theta, tmp_pa
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(inference_data, "_store_predictions", fail)
-    with pytest.raises(OSError, match=r"cannot write .*posterior\.nc: No space left on device"):
+    with pytest.raises(OSError, match=r"posterior\.nc"):
         build(dataset, paths)
     assert path.read_text() == "old"
     assert set(path.parent.iterdir()) == {path, *paths}
@@ -289,7 +291,7 @@ def test_what_is_not_kept_is_left_out_and_the_rest_is_the_same(dataset, theta, t
         for name, values in variables.items():
             assert values.equals(whole[group][name]), (group, name)
     if keep == "predictions":
-        with pytest.raises(ValueError, match=r"holds no weights: set sampler\.keep"):
+        with refused("no-weights", kind=ResultError, key="sampler.keep"):
             stacked_theta(part)
 
 

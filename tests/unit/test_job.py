@@ -43,10 +43,11 @@ def test_output_goes_to_the_log_and_the_terminal_stays_free(tmp_path):
 
 
 def test_an_error_is_one_line_on_the_terminal_and_a_traceback_in_the_log(tmp_path):
-    done, log = run(tmp_path, 'raise ValueError("toy.csv, row 3: no number")')
+    fault = 'from bnn.core.errors import DataError; raise DataError("not-a-number", "toy.csv, row 3")'
+    done, log = run(tmp_path, fault)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    assert "prepare toy failed: toy.csv, row 3: no number (details: " in done.stderr
+    assert "prepare toy failed: toy.csv, row 3 [not-a-number] (details: " in done.stderr
     assert "Traceback" in log
     assert "after" not in done.stdout
     done, _ = run(tmp_path, 'raise ValueError("two faults:\\n  - one\\n  - two")')

@@ -154,7 +154,7 @@ def test_an_outlier_pulls_student_t_less():
 
 
 def test_noise_without_variance_is_refused():
-    with pytest.raises(ValueError, match="2 degrees of freedom: noise has a variance only with more than 2"):
+    with pytest.raises(ValueError, match="degrees of freedom"):
         StudentT(df=2.0, noise_scale=None, **PRIOR)
 
 
@@ -173,5 +173,5 @@ def test_the_config_chooses_the_family_and_the_outputs():
     student = make_likelihood(replace(LIKELIHOOD, family="student_t", df=7.0, noise=0.5), n_classes=None)
     assert isinstance(student, StudentT)
     assert (student.df, student.noise_scale, student.parameter_priors) == (7.0, 0.5, {})
-    with pytest.raises(ValueError, match="unknown likelihood family 'cauchy'"):
+    with pytest.raises(ValueError, match="'cauchy'"):
         make_likelihood(replace(LIKELIHOOD, family="cauchy"), n_classes=None)

@@ -64,7 +64,7 @@ def test_crps_of_draws_tends_to_it(mixture):
 
 
 def test_what_does_not_fit_is_refused():
-    with pytest.raises(ValueError, match=r"expected \(component, obs\)"):
+    with pytest.raises(ValueError, match=r"means.*scales"):
         GaussianMixture(np.zeros((2, 3)), np.ones(3))
-    with pytest.raises(ValueError, match="must be positive"):
+    with pytest.raises(ValueError, match="scales"):
         GaussianMixture(np.zeros((2, 3)), np.array([1.0, 0.0]))

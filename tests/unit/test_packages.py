@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 
 MAY_IMPORT = {
     "core": "",
-    "config": "",
+    "config": "core",
     "data": "core",
     "model": "core",
     "mcmc": "core model",

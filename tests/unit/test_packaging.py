@@ -237,7 +237,9 @@ def _make(
         shutil.copy(ROOT / name, folder)
     # Without what an outer make would pass on.
     kept = {
-        name: value for name, value in os.environ.items() if not name.startswith("MAKE") and name != "PYTHON"
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("MAKE") and name not in ("PYTHON", "COVERAGE")
     }
     command = ["make", "--no-print-directory", *arguments]
     return subprocess.run(
@@ -256,8 +258,12 @@ def test_make_alone_lists_what_it_can_do(tmp_path: Path) -> None:
         "results",
         "profile",
         "test",
+        "test-rest",
+        "test-all",
         "test-arviz",
         "calibrate",
+        "kills",
+        "fuzz",
         "accept",
         "benchmark",
         "lint",
@@ -276,7 +282,10 @@ def test_results_and_test_run_what_the_readme_says(tmp_path: Path) -> None:
     cores = f"--cores {min(4, os.cpu_count() or 1)}"
     assert 0 < results.index("--require-hashes") < results.index("--editable .") < results.index(cores)
     tests = _make(tmp_path / "clone", "--dry-run", "test").stdout
-    assert "--cov-fail-under=95" in tests
+    assert '-m "not (slow or cluster or browser)"' in tests and "--cov" not in tests
+    judged = _make(tmp_path / "clone", "--dry-run", "test-rest", "COVERAGE=1").stdout
+    assert '-m "slow or cluster or browser"' in judged and "--cov-append --cov-fail-under=95" in judged
+    assert "--cov-fail-under=95" in _make(tmp_path / "clone", "--dry-run", "test-all").stdout
 
 
 @needs_make

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
+from bnn.core.errors import ResultError
 from bnn.posterior import predictive
+from tests.refusals import refused
 from tests.unit.synthetic_chains import LIKELIHOOD, NETWORK, independent_theta, layout_of, make_dataset
 
 
@@ -158,7 +160,7 @@ def test_noise_is_the_sampled_one_or_a_known_constant():
     known = predictive.make_predictor(dataset, network=NETWORK, likelihood=replace(LIKELIHOOD, noise=0.25))
     assert known.layout.n_params == theta.shape[-1] - 1
     assert np.allclose(known.noise_scale(theta[..., :-1]), np.full((2, 4), 0.25), rtol=1e-12)
-    with pytest.raises(ValueError, match="a class has no noise scale"):
+    with pytest.raises(ValueError, match="noise scale"):
         table = make_dataset("classification")
         predictive.make_predictor(table, network=NETWORK, likelihood=LIKELIHOOD).noise_scale(theta)
 
@@ -233,11 +235,11 @@ def test_noise_of_a_row_has_no_single_scale_and_classes_have_no_grid(rng):
         dataset, network=NETWORK, likelihood=replace(LIKELIHOOD, family="heteroscedastic")
     )
     assert predictor.network.sizes == (2, 3, 2)
-    with pytest.raises(ValueError, match="noise that depends on the row has no single scale"):
+    with pytest.raises(ValueError, match="scale"):
         predictor.noise_scale(np.zeros((1, predictor.layout.n_params)))
     table = make_dataset("classification")
     classes = predictive.make_predictor(table, network=NETWORK, likelihood=LIKELIHOOD)
-    with pytest.raises(ValueError, match="a class has no mean"):
+    with pytest.raises(ValueError, match="mean"):
         predictive.predict_grid(
             classes, np.zeros((1, 1, classes.layout.n_params)), table.x_test, levels=(0.9,), rng=rng
         )
@@ -253,7 +255,7 @@ def test_scales_of_the_prior_do_not_change_predictions():
     expected = predictive.predict_draws(plain, theta[..., : plain.layout.n_params], dataset.x_test)
     assert np.array_equal(predictive.predict_draws(learned, theta, dataset.x_test), expected)
     other = layout_of(dataset, replace(LIKELIHOOD, noise=0.5), "ard")
-    with pytest.raises(ValueError, match=r"the draws of 'toy' hold parameters .* sample again"):
+    with refused("other-parameters", kind=ResultError):
         predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD, layout=other)
 
 

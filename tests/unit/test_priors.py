@@ -108,7 +108,7 @@ def test_blocks_of_learned_scales():
     assert layer == {f"log_prior_scale_{name}": () for name in SHAPES}
     assert learned_scale_shapes(SHAPES, "ard") == layer | {"log_prior_scale_weight_0": (4,)}
     assert list(learned_scale_shapes(SHAPES, "ard")) == list(layer)
-    with pytest.raises(ValueError, match="unknown learned_scales 'unit': choose one of none, layer, ard"):
+    with pytest.raises(ValueError, match="learned_scales"):
         learned_scale_shapes(SHAPES, "unit")
 
 
@@ -137,7 +137,7 @@ def test_log_factors_that_do_not_fit_are_refused():
         prior((), a=BlockPrior(Normal(), 0.0, 1.0, "t"))
     with pytest.raises(ValueError, match="must be a block of fixed scale"):
         prior((3, 2), a=scaled, s=BlockPrior(Normal(), 0.0, 1.0, "b"))
-    with pytest.raises(ValueError, match="'s' is the log factor of two blocks"):
+    with pytest.raises(ValueError, match="'s'"):
         prior((), a=scaled, b=scaled)
 
 

@@ -44,6 +44,7 @@ SAMPLER = SamplerSettings(
     target_acceptance=None,
     trajectory_length=None,
     precondition=True,
+    collapse="never",
     langevin=LangevinSettings(0.01, 0.05, 0.5),
     keep_precision="float64",
 )

@@ -74,11 +74,11 @@ def test_layout_survives_being_text():
 def test_wrong_shapes_and_names_are_refused():
     layout = ParameterLayout(SHAPES)
     blocks = layout.unpack(np.zeros(layout.n_params))
-    with pytest.raises(ValueError, match="23 parameters, the layout 24"):
+    with pytest.raises(ValueError, match="theta"):
         layout.unpack(np.zeros(23))
-    with pytest.raises(ValueError, match="'bias_0' has shape"):
+    with pytest.raises(ValueError, match="bias_0"):
         layout.pack({**blocks, "bias_0": np.zeros(2)})
-    with pytest.raises(ValueError, match="the layout has"):
+    with pytest.raises(ValueError, match="layout"):
         layout.pack({"weight_0": np.zeros((4, 3))})
-    with pytest.raises(ValueError, match="at least one"):
+    with pytest.raises(ValueError, match="layout"):
         ParameterLayout({})

@@ -58,7 +58,7 @@ def test_attributes_come_back_as_plain_python(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("value", [True, np.bool_(False), None, ["a"], np.zeros(2)])
 def test_attributes_that_would_not_come_back_are_rejected(tmp_path: Path, value: object) -> None:
-    with pytest.raises(ValueError, match="attribute 'flag'"):
+    with pytest.raises(ValueError, match="flag"):
         write_netcdf(tmp_path / "a.nc", {}, {"flag": value})
     assert list(tmp_path.iterdir()) == []
 
@@ -67,14 +67,14 @@ def test_attributes_that_would_not_come_back_are_rejected(tmp_path: Path, value:
     "array", [np.array([True]), np.array([1], dtype=object), np.array([b"x"]), np.array([1j])]
 )
 def test_variables_that_netcdf_cannot_hold_are_rejected_by_name(tmp_path: Path, array: np.ndarray) -> None:
-    with pytest.raises(ValueError, match="variable 'odd' is of type"):
+    with pytest.raises(ValueError, match="odd"):
         write_netcdf(tmp_path / "a.nc", {"odd": (("row",), array)}, {})
 
 
 def test_dimensions_must_fit(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="'b': dimension 'row' has length 3, elsewhere 2"):
+    with pytest.raises(ValueError, match=r"'b'.*'row'"):
         write_netcdf(tmp_path / "a.nc", {"a": (("row",), np.zeros(2)), "b": (("row",), np.zeros(3))}, {})
-    with pytest.raises(ValueError, match="'a' has 2 dimensions but 1 names"):
+    with pytest.raises(ValueError, match="'a'"):
         write_netcdf(tmp_path / "a.nc", {"a": (("row",), np.zeros((2, 2)))}, {})
     assert list(tmp_path.iterdir()) == []
 

@@ -18,6 +18,8 @@ import pytest
 from bnn.core.storage import read_netcdf
 from bnn.data.preparation import prepare
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SCRIPT = """
 import json, sys
@@ -42,6 +44,7 @@ SAMPLER = {
     "target_acceptance": None,
     "trajectory_length": None,
     "precondition": True,
+    "collapse": "never",
     "langevin": {"learning_rate": 0.01, "noise_scale": 0.05, "langevin_probability": 0.5},
     "keep_precision": "float64",
 }

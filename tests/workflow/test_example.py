@@ -10,6 +10,8 @@ import pytest
 
 from tests.unit.docs_blocks import DOCS, ROOT, run
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_example_runs_from_table_to_decision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every block in its order; what it prints is what the page says."""

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import yaml
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 LARGEST_WASTE = 2.0
 # Python runs this when it starts: each job leaves its name, what it asked for, its peak and what its inputs measure.

@@ -78,6 +78,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_both_snakefiles_run_everything(project: Path, entry: str) -> None:
     """The same jobs by default, and one that gathers all results."""
@@ -92,6 +93,7 @@ def test_both_snakefiles_run_everything(project: Path, entry: str) -> None:
     ) | dict.fromkeys(["plot", "predict", "report", "overview"], "1") | {"total": "12"}
 
 
+@pytest.mark.slow
 def test_another_workflow_uses_it_as_a_module(project: Path) -> None:
     """With its own config and a prefix for all that is written; the user's data stay where they are."""
     (project / "Snakefile").write_text(WORKFLOW)
@@ -115,6 +117,7 @@ def test_another_workflow_uses_it_as_a_module(project: Path) -> None:
     assert "Sampling chain 0-1 of houses" in changed.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", ENTRIES)
 def test_a_mistake_in_the_config_of_a_module_is_explained(project: Path, entry: str) -> None:
     (project / "Snakefile").write_text(WORKFLOW)
@@ -122,7 +125,7 @@ def test_a_mistake_in_the_config_of_a_module_is_explained(project: Path, entry: 
     (project / "config.yaml").write_text(yaml.safe_dump(config))
     done = snakemake(project, "--dry-run")
     assert done.returncode != 0
-    assert "sampler.chians: unknown key. Did you mean chains?" in done.stdout + done.stderr
+    assert re.search(r"- sampler\.chians: .* \[unknown-key\]", done.stdout + done.stderr)
 
 
 @pytest.mark.parametrize("entry", [*ENTRIES, "module"])
@@ -139,8 +142,10 @@ def test_a_dataset_that_is_named_twice_is_refused(project: Path, entry: str) -> 
     done = snakemake(project, "--dry-run", *options)
     first, again = (n for n, line in enumerate(text.split("\n"), start=1) if line.strip() == "houses:")
     assert done.returncode == 1
-    assert f"config.yaml, line {again}, column" in done.stdout + done.stderr
-    assert f"the key 'houses' stands in line {first} already" in done.stdout + done.stderr
+    assert re.search(
+        rf"config\.yaml, line {again}, column \d+: .*'houses'.* line {first} .*\[key-twice\]",
+        done.stdout + done.stderr,
+    )
 
 
 def test_what_the_catalog_of_workflows_looks_for_is_there() -> None:

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from bnn.report import render_overview
@@ -33,6 +34,7 @@ def config_of(folder: Path) -> bytes:
     return yaml.safe_dump({"sampler": {"chains": N_CHAINS}, "datasets": datasets}).encode()
 
 
+@pytest.mark.slow
 def test_the_graph_of_two_hundred_datasets_is_built_in_twenty_seconds(tmp_path: Path) -> None:
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "config.yaml").write_bytes(config_of(tmp_path))

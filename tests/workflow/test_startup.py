@@ -34,6 +34,7 @@ main(f"{folder}/data.nc", f"{folder}/chain.nc", [0], settings, f"{folder}/state"
 """
 
 
+@pytest.mark.slow
 def test_a_chain_starts_in_time(tmp_path: Path) -> None:
     """With NumPy; Numba takes a second more to be imported, and some to compile where nothing is cached."""
     iris = {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}}

@@ -38,7 +38,7 @@ CONFIG: dict[str, Any] = {
 OPTIONS = "--slurm-status-command squeue --slurm-init-seconds-before-status-checks 2 --seconds-between-status-checks 2"
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     reason = reason_to_skip()
     if reason and os.environ.get("BNN_REQUIRE_SLURM"):
@@ -72,6 +72,7 @@ def is_chain(comment: str, chain: int) -> bool:
     return comment.startswith("rule_sample_chain") and comment.endswith(f"iris_{chain}")
 
 
+@pytest.mark.cluster
 def test_a_run_with_a_cancelled_chain_ends_with_the_same_draws(cluster: Cluster, tmp_path: Path) -> None:
     folder, log_path = tmp_path / "run", tmp_path / "snakemake.log"
     command = [
@@ -118,9 +119,11 @@ def test_a_run_with_a_cancelled_chain_ends_with_the_same_draws(cluster: Cluster,
     expected, _ = read_netcdf(alone / target)
     found, _ = read_netcdf(folder / target)
     assert np.array_equal(found["theta"], expected["theta"])
+    requests_grow_when_a_job_is_tried_again(cluster)
+    nothing_is_left_behind(cluster)
 
 
-def test_requests_grow_when_a_job_is_tried_again(cluster: Cluster) -> None:
+def requests_grow_when_a_job_is_tried_again(cluster: Cluster) -> None:
     """Memory and time of the two jobs of chain 0 in the run above."""
     lines = cluster.run(
         "squeue", "--noheader", "--states=all", "--Format=Comment:|,MinMemory:|,TimeLimit:|"
@@ -134,8 +137,8 @@ def test_requests_grow_when_a_job_is_tried_again(cluster: Cluster) -> None:
     assert (first_limit, second_limit) == ("4:00:00", "8:00:00")
 
 
-def test_nothing_is_left_behind(cluster: Cluster) -> None:
-    """The last test of the file: the daemons end, and the link is gone."""
+def nothing_is_left_behind(cluster: Cluster) -> None:
+    """The daemons end, and the link is gone."""
     daemons = [daemon for daemon, _ in cluster._daemons]
     cluster.stop()
     assert len(daemons) == 3
@@ -143,6 +146,7 @@ def test_nothing_is_left_behind(cluster: Cluster) -> None:
     assert not Path("/etc/slurm/slurm.conf").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("profile", ["slurm", "cluster-generic"])
 def test_the_config_runs_elsewhere_by_changing_the_profile(profile: str, tmp_path: Path) -> None:
     """A dry run with each profile: same jobs, groups and all. It needs the plugin, but no cluster."""
@@ -219,6 +223,7 @@ class BatchSystem:
         return self.asked()[-1][0]
 
 
+@pytest.mark.slow
 def test_a_batch_system_gets_the_requests(tmp_path: Path) -> None:
     system = BatchSystem(tmp_path)
     target = "results/iris/baseline.nc"
@@ -234,6 +239,7 @@ def test_a_batch_system_gets_the_requests(tmp_path: Path) -> None:
     assert all(re.fullmatch(r"\d{3,}MB", one[3]) for one in asked)
 
 
+@pytest.mark.slow
 def test_a_job_that_a_batch_system_lost_is_submitted_again(tmp_path: Path) -> None:
     """Killed from outside, it leaves no word: the status command tells, and the chain goes on with twice the memory."""
     system = BatchSystem(tmp_path)
@@ -248,6 +254,7 @@ def test_a_job_that_a_batch_system_lost_is_submitted_again(tmp_path: Path) -> No
     assert "going on from" in log.read_text()
 
 
+@pytest.mark.slow
 def test_jobs_of_a_stopped_snakemake_are_taken_back(tmp_path: Path) -> None:
     system = BatchSystem(tmp_path)
     process = system.start("results/iris/chains/chain_0.nc")

@@ -1,0 +1,231 @@
+"""The posterior with the output layer integrated out, exactly: linear regression on features of the last hidden layer.
+
+With normal noise and a normal prior of the output weights, their posterior given everything else is normal, and the
+rest has a density in closed form. With Phi = [h, 1] (obs, k) the features, L the prior precisions of the k output
+weights and s the noise scale (Bishop 2006, sections 3.3 and 3.5; O'Hagan 1978):
+
+    A = L + Phi'Phi / s^2,   m = A^-1 Phi'y / s^2,
+    log p(y | rest) = -n/2 log(2 pi s^2) - y'y / (2 s^2) + m'A m / 2 - log|A| / 2 + log|L| / 2.
+
+Kernels move the rest, in which no output weight is left to follow hidden units about; the weights of a kept draw come
+from N(m, A^-1). The gradient by the features is (y - Phi m) m'/s^2 - Phi A^-1/s^2, which backpropagation takes on.
+"""
+
+import math
+from typing import Self
+
+import numpy as np
+
+from bnn.core.seeding import ChainRandom
+from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import LOG_NOISE_SCALE, Gaussian
+from bnn.model.network import Network
+from bnn.model.posterior import Posterior
+from bnn.model.priors import Normal, Prior
+
+_LOG_2PI = math.log(2 * math.pi)
+
+
+class CollapsedPosterior:
+    """Posterior of all parameters but the output layer, which is integrated out.
+
+    Parameters
+    ----------
+    whole
+        The posterior of all parameters.
+
+    Raises
+    ------
+    ValueError
+        If the output layer cannot be integrated out; see `of`.
+    """
+
+    def __init__(self, whole: Posterior) -> None:
+        if not _can_collapse(whole):
+            raise ValueError(
+                "the output layer needs normal noise of one scale and a normal prior centred on zero"
+            )
+        self.whole = whole
+        self.network: Network = whole.network
+        self._output = whole.network.layers[-1]
+        names = [name for name in whole.layout.names if name not in self._output]
+        blocks = {name: whole.prior.blocks[name] for name in names}
+        self.layout = ParameterLayout({name: whole.layout.shapes[name] for name in names})
+        self.prior = Prior(self.layout, blocks)
+        self.x = whole.x
+        self._y = np.asarray(whole.target, dtype=np.float64)
+        self._squares = float(self._y @ self._y)
+        parts = [whole.layout.slices[name] for name in names]
+        self._kept = np.concatenate([np.arange(part.start, part.stop) for part in parts] or [np.arange(0)])
+        self._size = whole.network.sizes[-2] + 1
+        self._trunk = whole.network.trunk
+        self._passes = None if self._trunk is None else self._trunk.passes(self.x, self.layout)
+        self._tiles = (slice(0, len(self.x)),) if self._passes is None else self._passes.tiles
+        # Features of a tile, a one for the bias, and the target: products of these rows are all that is needed.
+        self._rows: np.ndarray = np.zeros((0, 0, 0), dtype=self.x.dtype)
+        weight, bias = (whole.prior.blocks[name] for name in self._output)
+        self._scales = np.append(np.full(self._size - 1, weight.scale), bias.scale)
+        self._factors = tuple(block.log_factor for block in (weight, bias))
+
+    @classmethod
+    def of(cls, whole: Posterior) -> Self | None:
+        """Return the collapsed posterior, or None where the output layer cannot be integrated out.
+
+        It can where the noise is normal with one scale, known or sampled, and the prior of the output weights and of
+        the bias is normal and centred on zero, its scales known or learned.
+        """
+        return cls(whole) if _can_collapse(whole) else None
+
+    def reduce(self, theta: np.ndarray) -> np.ndarray:
+        """Return the parameters that are sampled, (chain, rest), of all of theta, (chain, param)."""
+        return theta[:, self._kept]
+
+    def complete(self, rest: np.ndarray, random: ChainRandom) -> np.ndarray:
+        """Return theta, (chain, param), its output weights drawn from their posterior given the rest, (chain, rest)."""
+        theta = np.empty((len(rest), self.whole.layout.n_params))
+        theta[:, self._kept] = rest
+        mean, root = self._conditional(rest, self._products(rest))[:2]
+        noise = random.standard_normal(self._size)
+        weights = mean + np.einsum("cij,ci->cj", root, noise)
+        weight, bias = (self.whole.layout.slices[name] for name in self._output)
+        theta[:, weight], theta[:, bias] = weights[:, :-1], weights[:, -1:]
+        return theta
+
+    def log_density(self, rest: np.ndarray) -> np.ndarray:
+        """Return the log density of the rest with the output layer integrated out, nats, (chain,)."""
+        total = self.prior.log_density_and_grad(rest)[0]
+        return total + self._conditional(rest, self._products(rest))[2]
+
+    def log_density_and_grad(self, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return that log density (chain,) and its gradient (chain, rest), both float64."""
+        total, grad = self.prior.log_density_and_grad(rest)
+        found = self._conditional(rest, self._products(rest))
+        mean, root, evidence, variance, precision, residual = found
+        total = total + evidence
+        inverse = np.matmul(root.swapaxes(-1, -2), root)
+        spread = precision * np.diagonal(inverse, axis1=-2, axis2=-1)
+        if LOG_NOISE_SCALE in self.layout.names:
+            part = self.layout.slices[LOG_NOISE_SCALE].start
+            grad[:, part] += residual - len(self._y) + self._size - spread.sum(axis=-1)
+        change = spread + precision * mean * mean - 1.0
+        for factor, of_factor in zip(self._factors, (slice(0, -1), slice(-1, None)), strict=True):
+            if factor is not None:
+                grad[:, self.layout.slices[factor].start] += change[:, of_factor].sum(axis=-1)
+        if self._passes is not None:
+            # By h_i: sum over j of -(A^-1 + m m')_ij Phi_j / s^2 + m_i y / s^2.
+            hidden = mean[:, :-1] / variance[:, None]
+            by_rows = np.empty((len(rest), self._size - 1, self._size + 1), dtype=self.x.dtype)
+            by_rows[..., :-1] = -(
+                inverse[:, :-1] / variance[:, None, None] + hidden[..., None] * mean[:, None]
+            )
+            by_rows[..., -1] = hidden
+            for index in range(len(self._tiles)):
+                if len(self._tiles) > 1:
+                    self._load_rows(index)
+                self._passes.backward(index, np.matmul(by_rows, self._rows))
+            self._passes.add_gradient(grad)
+        return total, grad
+
+    def _load_rows(self, index: int) -> None:
+        """Run the hidden layers over a tile and set its features, ones and targets, (chain, k + 1, obs)."""
+        part = self._tiles[index]
+        if self._passes is None:
+            features = np.broadcast_to(self.x.T, (self._n_chains, *self.x.T.shape))
+        else:
+            features = self._passes.forward(index)
+        shape = (self._n_chains, self._size + 1, part.stop - part.start)
+        if self._rows.shape != shape:
+            self._rows = np.empty(shape, dtype=self.x.dtype)
+        self._rows[:, :-2] = features
+        self._rows[:, -2] = 1.0
+        self._rows[:, -1] = self._y[part]
+
+    def _products(self, rest: np.ndarray) -> np.ndarray:
+        """Return sums over rows of the products of [Phi, y] with themselves, (chain, k + 1, k + 1), in float64."""
+        self._n_chains = len(rest)
+        if self._passes is not None:
+            self._passes.load(rest)
+        total = np.zeros((len(rest), self._size + 1, self._size + 1))
+        for index in range(len(self._tiles)):
+            self._load_rows(index)
+            total += np.matmul(self._rows, self._rows.swapaxes(-1, -2))
+        return total
+
+    def _conditional(self, rest: np.ndarray, products: np.ndarray) -> tuple[np.ndarray, ...]:
+        """Return what follows from the products, each chain by itself.
+
+        Returns
+        -------
+        mean, root
+            m, (chain, k), and R with R'R = A^-1, (chain, k, k).
+        evidence
+            log p(y | rest), nats, (chain,); minus infinity where a number overflowed.
+        variance, precision
+            s^2, (chain,), and the diagonal of L, (chain, k).
+        residual
+            |y - Phi m|^2 / s^2, (chain,).
+        """
+        variance = self._noise_variance(rest)
+        scale = self._output_scales(rest)
+        precision = 1.0 / (scale * scale)
+        matrix = products[:, :-1, :-1] / variance[:, None, None]
+        diagonal = np.arange(self._size)
+        matrix[:, diagonal, diagonal] += precision
+        right = products[:, :-1, -1] / variance[:, None]
+        fine = np.isfinite(matrix).all(axis=(1, 2)) & np.isfinite(right).all(axis=1) & (variance > 0)
+        matrix[~fine] = np.eye(self._size)
+        lower, positive = _cholesky(matrix)
+        root = np.linalg.inv(lower)
+        mean = np.einsum("cij,ci->cj", root, np.einsum("cij,cj->ci", root, right))
+        explained = np.einsum("ck,ck->c", mean, right)
+        half_log = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(axis=-1)
+        evidence = -0.5 * (
+            len(self._y) * (_LOG_2PI + np.log(variance)) + self._squares / variance - explained
+        )
+        evidence = evidence - half_log - np.log(scale).sum(axis=-1)
+        residual = self._squares / variance - explained - (precision * mean * mean).sum(axis=-1)
+        evidence = np.where(fine & positive, evidence, -np.inf)
+        return mean, root, evidence, variance, precision, residual
+
+    def _noise_variance(self, rest: np.ndarray) -> np.ndarray:
+        """Return s^2, (chain,)."""
+        likelihood = self.whole.likelihood
+        assert isinstance(likelihood, Gaussian)
+        if likelihood.noise_scale is not None:
+            return np.full(len(rest), likelihood.noise_scale**2)
+        return np.exp(2.0 * rest[:, self.layout.slices[LOG_NOISE_SCALE].start])
+
+    def _output_scales(self, rest: np.ndarray) -> np.ndarray:
+        """Return the prior standard deviation of each output weight and of the bias, (chain, k)."""
+        scales = np.broadcast_to(self._scales, (len(rest), self._size)).copy()
+        for factor, part in zip(self._factors, (slice(0, -1), slice(-1, None)), strict=True):
+            if factor is not None:
+                scales[:, part] *= np.exp(rest[:, self.layout.slices[factor]])
+        return scales
+
+
+def _can_collapse(whole: Posterior) -> bool:
+    blocks = [whole.prior.blocks[name] for name in whole.network.layers[-1]]
+    return (
+        isinstance(whole.likelihood, Gaussian)
+        and whole.target.ndim == 1
+        and all(isinstance(block.family, Normal) and block.location == 0.0 for block in blocks)
+        # One learned scale for a block; of a network without hidden layers it may be one for each input.
+        and all(block.log_factor is None or whole.layout.shapes[block.log_factor] == () for block in blocks)
+    )
+
+
+def _cholesky(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return lower factors, (chain, k, k), and which matrices are positive definite; others have the identity."""
+    try:
+        return np.linalg.cholesky(matrix), np.ones(len(matrix), dtype=bool)
+    except np.linalg.LinAlgError:
+        factors, positive = [], []
+        for own in matrix:
+            try:
+                factors.append(np.linalg.cholesky(own))
+                positive.append(True)
+            except np.linalg.LinAlgError:
+                factors.append(np.eye(len(own)))
+                positive.append(False)
+        return np.array(factors), np.array(positive)

@@ -1,0 +1,189 @@
+"""The output layer integrated out: the density, its gradient, and the weights that are drawn afterwards."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bnn.core.seeding import ChainRandom
+from bnn.core.settings import BlockPriorSettings, LikelihoodSettings, NetworkSettings, PriorSettings
+from bnn.model.collapsed import CollapsedPosterior
+from bnn.model.likelihoods import LOG_NOISE_SCALE
+from bnn.model.posterior import Posterior, make_posterior
+from bnn.model.priors import LOG_PRIOR_SCALE
+
+N_ROWS = 24
+
+
+def make_whole(
+    hidden=(5, 4),
+    *,
+    activation="tanh",
+    learned="none",
+    noise="sampled",
+    precision="float64",
+    engine="numpy",
+    family="gaussian",
+    prior="normal",
+) -> Posterior:
+    rng = np.random.default_rng(7)
+    x = rng.standard_normal((N_ROWS, 3))
+    weights = BlockPriorSettings(prior, 1.3, 4.0)
+    return make_posterior(
+        x,
+        np.sin(x[:, 0]) + 0.3 * rng.standard_normal(N_ROWS),
+        n_classes=None,
+        network=NetworkSettings(hidden, activation, precision, engine),
+        prior=PriorSettings(weights, BlockPriorSettings("normal", 0.7, 4.0), True, learned),
+        likelihood=LikelihoodSettings(family, noise, 4.0, -1.0, 1.0),
+    )
+
+
+def collapse(**settings) -> CollapsedPosterior:
+    found = CollapsedPosterior.of(make_whole(**settings))
+    assert found is not None
+    return found
+
+
+def draws(posterior: CollapsedPosterior, n: int = 3) -> np.ndarray:
+    return 0.6 * np.random.default_rng(3).standard_normal((n, posterior.layout.n_params))
+
+
+def design(posterior: CollapsedPosterior, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return the features with a column of ones, the prior scales of the output weights, and the noise scale."""
+    whole = posterior.whole
+    blocks = posterior.layout.unpack(rest[None])
+    features = whole.x
+    for weight, bias in whole.network.layers[:-1]:
+        z = features @ blocks[weight][0] + blocks[bias][0]
+        features = np.tanh(z) if whole.network.activation_name == "tanh" else np.maximum(z, 0.0)
+    scales = []
+    for name, size in zip(whole.network.layers[-1], (features.shape[1], 1), strict=True):
+        factor = blocks.get(LOG_PRIOR_SCALE + name)
+        scales += [whole.prior.blocks[name].scale * (1.0 if factor is None else np.exp(factor.item()))] * size
+    noise = blocks[LOG_NOISE_SCALE].item() if LOG_NOISE_SCALE in blocks else np.log(0.4)
+    return np.column_stack([features, np.ones(N_ROWS)]), np.array(scales), float(np.exp(noise))
+
+
+CASES = [
+    {},
+    {"hidden": (6,)},
+    {"hidden": ()},
+    {"activation": "relu"},
+    {"learned": "layer"},
+    {"learned": "ard"},
+    {"noise": 0.4},
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_density_is_that_of_the_targets_without_the_weights(case):
+    """Given the rest, targets are jointly normal with covariance s^2 I + Phi L^-1 Phi'."""
+    posterior = collapse(**case)
+    for rest in draws(posterior):
+        features, scales, noise = design(posterior, rest)
+        covariance = noise**2 * np.eye(N_ROWS) + (features * scales**2) @ features.T
+        expected = stats.multivariate_normal(np.zeros(N_ROWS), covariance).logpdf(posterior.whole.target)
+        expected += posterior.prior.log_density_and_grad(rest[None])[0][0]
+        assert posterior.log_density(rest[None])[0] == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_the_gradient_is_that_of_central_differences(case):
+    posterior = collapse(**case)
+    rest, step = draws(posterior), 1e-5
+    total, grad = posterior.log_density_and_grad(rest)
+    assert np.allclose(total, posterior.log_density(rest), rtol=1e-12)
+    for index in range(rest.shape[1]):
+        shift = np.zeros(rest.shape[1])
+        shift[index] = step
+        numeric = (posterior.log_density(rest + shift) - posterior.log_density(rest - shift)) / (2 * step)
+        assert np.abs(numeric - grad[:, index]).max() < 1e-6 * np.abs(grad).max()
+
+
+@pytest.mark.parametrize("learned", ["none", "layer"])
+def test_weights_are_drawn_from_their_conditional_distribution(learned):
+    """Mean and covariance from the textbook's formulas, within 4.5 standard errors (45 of them: 3e-4 false alarms)."""
+    posterior = collapse(learned=learned)
+    rest = draws(posterior, 1)[0]
+    features, scales, noise = design(posterior, rest)
+    covariance = np.linalg.inv(np.diag(scales**-2.0) + features.T @ features / noise**2)
+    mean = covariance @ features.T @ posterior.whole.target / noise**2
+    n = 20_000
+    theta = posterior.complete(
+        np.tile(rest, (n, 1)), ChainRandom([np.random.default_rng(i) for i in range(n)])
+    )
+    assert np.array_equal(posterior.reduce(theta), np.tile(rest, (n, 1)))
+    blocks = posterior.whole.layout.unpack(theta)
+    weight, bias = posterior.whole.network.layers[-1]
+    drawn = np.column_stack([blocks[weight][..., 0], blocks[bias]])
+    deviation = np.sqrt(np.diag(covariance))
+    assert np.abs(drawn.mean(axis=0) - mean).max() < 4.5 * (deviation / np.sqrt(n)).max()
+    error = np.sqrt((covariance**2 + np.outer(deviation, deviation) ** 2) / n)
+    assert (np.abs(np.cov(drawn.T) - covariance) < 4.5 * error).all()
+
+
+def test_the_joint_density_is_the_marginal_times_the_conditional():
+    """log p(theta, y) = log p(rest, y) + log p(weights | rest, y), for weights drawn or not."""
+    posterior = collapse(learned="layer")
+    rest = draws(posterior)
+    theta = posterior.complete(rest, ChainRandom([np.random.default_rng(i) for i in range(len(rest))]))
+    weight, bias = posterior.whole.network.layers[-1]
+    for own, all_of_it in zip(rest, theta, strict=True):
+        features, scales, noise = design(posterior, own)
+        covariance = np.linalg.inv(np.diag(scales**-2.0) + features.T @ features / noise**2)
+        mean = covariance @ features.T @ posterior.whole.target / noise**2
+        blocks = posterior.whole.layout.unpack(all_of_it[None])
+        weights = np.append(blocks[weight][0, :, 0], blocks[bias][0])
+        conditional = stats.multivariate_normal(mean, covariance).logpdf(weights)
+        joint = posterior.whole.log_density(all_of_it[None])[0]
+        assert joint == pytest.approx(posterior.log_density(own[None])[0] + conditional, rel=1e-9)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_single_precision_and_both_engines_agree(engine):
+    if engine == "numba":
+        pytest.importorskip("numba", reason="Numba is not installed")
+    exact, single = collapse(), collapse(precision="float32", engine=engine)
+    rest = draws(exact)
+    total, grad = exact.log_density_and_grad(rest)
+    rough_total, rough_grad = single.log_density_and_grad(rest)
+    assert np.allclose(rough_total, total, rtol=1e-5)
+    assert np.abs(rough_grad - grad).max() < 1e-4 * np.abs(grad).max()
+
+
+def test_a_chain_is_the_same_alone_and_among_others():
+    posterior, alone = collapse(), collapse()
+    rest = draws(posterior, 4)
+    together = posterior.log_density_and_grad(rest)
+    for index in range(4):
+        one = alone.log_density_and_grad(rest[index : index + 1])
+        assert np.array_equal(one[0], together[0][index : index + 1])
+        assert np.array_equal(one[1], together[1][index : index + 1])
+
+
+def test_many_rows_are_taken_in_tiles(monkeypatch):
+    from bnn.model import network
+
+    whole = collapse(hidden=(6,))
+    monkeypatch.setattr(network, "_TILE_BYTES", 6 * 8 * 5)
+    tiled = collapse(hidden=(6,))
+    rest = draws(whole)
+    for one, other in zip(whole.log_density_and_grad(rest), tiled.log_density_and_grad(rest), strict=True):
+        assert np.allclose(one, other, rtol=1e-10)
+
+
+def test_a_density_that_overflows_is_minus_infinity_for_that_chain_alone():
+    posterior = collapse()
+    rest = draws(posterior)
+    rest[1, posterior.layout.slices[LOG_NOISE_SCALE]] = -1000.0
+    with np.errstate(all="ignore"):
+        total, _ = posterior.log_density_and_grad(rest)
+    assert total[1] == -np.inf or np.isnan(total[1])
+    assert np.isfinite(total[[0, 2]]).all()
+
+
+@pytest.mark.parametrize(
+    "case", [{"family": "student_t"}, {"family": "heteroscedastic"}, {"prior": "laplace"}]
+)
+def test_other_models_are_left_as_they_are(case):
+    assert CollapsedPosterior.of(make_whole(**case)) is None
