@@ -488,6 +488,7 @@ def faulty_run(job: ChainJob, faults: Faults) -> None:
         chain_job._save = save
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", [True, False], ids=["first checkpoint", "second checkpoint"])
 @pytest.mark.parametrize("kind", ["ENOSPC", "EIO", "before", "after"])
 def test_whatever_call_of_the_writer_fails_the_next_run_ends_with_the_same_draws(

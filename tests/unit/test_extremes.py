@@ -63,6 +63,7 @@ def test_features_of_any_size_are_standardised(tmp_path, size):
     assert_it_moves(draws(tmp_path, table(tmp_path, x, RNG.standard_normal(40) * size)))
 
 
+@pytest.mark.slow
 def test_one_value_a_million_times_the_others(tmp_path):
     x = RNG.standard_normal((40, 3))
     x[3, 1] = 1e6

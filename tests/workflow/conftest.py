@@ -5,13 +5,13 @@ from collections.abc import Iterator
 import pytest
 
 from tests.made_once import made_once
-from tests.workflow.project import TINY, Project, make_shared_run
+from tests.workflow.project import TINY, Project, make_shared_run, shared_run
 
 
 @pytest.fixture(scope="session")
 def finished(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """The finished run that all test processes share: to be read, not changed."""
-    return Project(made_once(tmp_path_factory, "shared_run", make_shared_run) / "inner" / "run")
+    return shared_run(made_once(tmp_path_factory, "shared_run", make_shared_run))
 
 
 @pytest.fixture(scope="session")

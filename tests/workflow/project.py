@@ -49,13 +49,6 @@ _SHORT = {"chains": 2, "chains_per_job": 2, "warmup": 20, "draws": 20, "optimise
 SHARED: dict[str, Any] = TINY | {
     "datasets": TINY["datasets"]
     | {
-        "twice": {**TINY["datasets"]["iris"], "repeats": 2, "sampler": _SHORT},
-        "wave": {
-            "task": "timeseries",
-            "source": {"kind": "csv", "path": "wave.csv", "target": "level"},
-            "series": {"lags": 4, "horizon": 3, "time": "month"},
-            "sampler": _SHORT,
-        },
         "names": {
             "task": "classification",
             "source": {"kind": "csv", "path": HOSTILE, "target": TARGET, "target_unit": "<b>kg</b>"},
@@ -64,7 +57,20 @@ SHARED: dict[str, Any] = TINY | {
         },
     }
 }
-"""The config of the run that is made once: beside the datasets of TINY, splits, a time series and hostile names."""
+"""The config of the run that is made once: beside the datasets of TINY, one with hostile names."""
+
+SPLITS: dict[str, Any] = TINY | {
+    "datasets": {
+        "twice": {**TINY["datasets"]["iris"], "repeats": 2, "sampler": _SHORT},
+        "wave": {
+            "task": "timeseries",
+            "source": {"kind": "csv", "path": "wave.csv", "target": "level"},
+            "series": {"lags": 4, "horizon": 3, "time": "month"},
+            "sampler": _SHORT,
+        },
+    }
+}
+"""A dataset on two splits, and a time series."""
 
 
 def copy_of_the_config(config: dict[str, Any] = TINY) -> dict[str, Any]:
@@ -99,16 +105,10 @@ class Project:
 
     @classmethod
     def copied(cls, other: "Project", folder: Path) -> "Project":
-        """Make a copy of a finished run and of the code, both of which a test may edit."""
+        """Make a copy of a finished run and of its code, both of which a test may edit."""
         project = cls(folder / "run", folder / "code")
         shutil.copytree(other.run_folder, project.run_folder)
-        project.code.mkdir()
-        for name in CODE:
-            source = ROOT / name
-            if source.is_dir():
-                shutil.copytree(source, project.code / name, ignore=shutil.ignore_patterns("__pycache__"))
-            else:
-                shutil.copy(source, project.code / name)
+        copy_code(other.code, project.code)
         project.configure(TINY)
         return project
 
@@ -145,10 +145,29 @@ class Project:
         return self.run_folder.joinpath("results", *parts)
 
 
+def copy_code(source: Path, target: Path) -> None:
+    """Copy all that the workflow runs."""
+    target.mkdir(parents=True)
+    for name in CODE:
+        if (source / name).is_dir():
+            shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+        else:
+            shutil.copy(source / name, target / name)
+
+
+def shared_run(folder: Path) -> Project:
+    """Return the run that `make_shared_run` made."""
+    return Project(folder / "outer" / "inner" / "run", folder / "code")
+
+
 def make_shared_run(folder: Path) -> None:
-    """Run the whole workflow on the shared config, two folders deep in a folder that holds nothing else."""
-    project = Project.new(folder / "inner" / "run", SHARED)
-    (project.run_folder / "wave.csv").write_text(SERIES, encoding="utf-8")
+    """Run the whole workflow on the shared config, two folders deep in a folder that holds nothing else.
+
+    The code is copied first: who edits it while the tests run does not change what has to be run again.
+    """
+    project = Project.new(shared_run(folder).run_folder, SHARED)
+    project.code = shared_run(folder).code
+    copy_code(ROOT, project.code)
     with (project.run_folder / HOSTILE).open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow([*FEATURES, TARGET])

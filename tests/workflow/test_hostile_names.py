@@ -25,7 +25,6 @@ def test_nothing_is_written_beside_the_results(run: Path) -> None:
         ".snakemake",
         HOSTILE,
         "mine.csv",
-        "wave.csv",
     }
     assert [path.name for path in run.parent.iterdir()] == ["run"]
     assert [path.name for path in run.parents[1].iterdir()] == ["inner"]
