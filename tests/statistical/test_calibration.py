@@ -146,7 +146,7 @@ def test_ranks_are_uniform_in_every_model(model, monkeypatch):
     check_calibration("malt", model, N_REPLICATIONS, monkeypatch)
 
 
-@pytest.mark.parametrize("model", ["gaussian", "learned scales"])
+@pytest.mark.parametrize("model", ["gaussian", "learned scales"] if FULL else ["gaussian"])
 def test_ranks_are_uniform_with_the_output_layer_integrated_out(model, monkeypatch):
     check_calibration("malt", model, N_REPLICATIONS, monkeypatch, collapse="auto")
 
@@ -159,26 +159,6 @@ def test_calibration_catches_a_collapsed_density_without_its_determinant(monkeyp
 
     original = CollapsedPosterior._conditional
     monkeypatch.setattr(CollapsedPosterior, "_conditional", mutant)
-    with pytest.raises(AssertionError, match="not uniform"):
-        check_calibration("malt", "gaussian", N_REPLICATIONS, monkeypatch, collapse="auto")
-
-
-class _Still:
-    """A generator whose normal numbers are zero: weights are then at their conditional mean."""
-
-    def __init__(self, rng):
-        self.bit_generator = rng.bit_generator
-
-    def standard_normal(self, out):
-        out[:] = 0.0
-
-
-def test_calibration_catches_output_weights_that_are_not_drawn(monkeypatch):
-    def mutant(self, rest, random):
-        return original(self, rest, ChainRandom([_Still(rng) for rng in random.generators]))
-
-    original = CollapsedPosterior.complete
-    monkeypatch.setattr(CollapsedPosterior, "complete", mutant)
     with pytest.raises(AssertionError, match="not uniform"):
         check_calibration("malt", "gaussian", N_REPLICATIONS, monkeypatch, collapse="auto")
 
