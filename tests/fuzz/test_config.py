@@ -40,6 +40,7 @@ def assert_clear(error: ConfigError) -> None:
         assert not any(word in line for word in INTERNALS), line
 
 
+@pytest.mark.slow
 @examples(250)
 @given(raw=configs())
 def test_what_the_schema_allows_loads_or_contradicts_itself(raw: dict[str, Any]) -> None:
@@ -60,6 +61,7 @@ def test_what_the_schema_allows_loads_or_contradicts_itself(raw: dict[str, Any])
         assert Config.model_validate({"datasets": again}).datasets == config.datasets
 
 
+@pytest.mark.slow
 @examples(400)
 @given(raw=damaged())
 def test_a_damaged_config_is_refused_clearly_or_is_none_the_worse(raw: Any) -> None:

@@ -132,6 +132,7 @@ def variance_for_deviation(random, state, target, tuning):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_linear_network_catches_a_sampler_without_correction(kernel, monkeypatch):
     for module in (malt, mams, mala, random_walk, langevin_gradient):
@@ -224,6 +225,7 @@ def test_joint_distribution(name):
     check_joint_distribution(kernel_by_name(name), STEPS[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KERNELS)
 def test_joint_distribution_catches_a_sampler_without_correction(name, monkeypatch):
     for module in (malt, mams, mala, random_walk, langevin_gradient):
@@ -232,6 +234,7 @@ def test_joint_distribution_catches_a_sampler_without_correction(name, monkeypat
         check_joint_distribution(kernel_by_name(name), STEPS[name])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["mala", "langevin_gradient"])
 def test_joint_distribution_catches_a_ratio_without_the_reverse_density(name, monkeypatch):
     for module in (mala, langevin_gradient):

@@ -85,6 +85,7 @@ def said_by(python: str, folder: Path) -> dict[str, Any]:
     return dict(json.loads(done.stdout))
 
 
+@pytest.mark.slow
 def test_arviz_reads_and_judges_the_file(folder: Path) -> None:
     said = said_by(sys.executable, folder)["said"]
     stored = PosteriorFile(folder / "posterior.nc")

@@ -137,6 +137,7 @@ def test_new_observations_scatter_as_they_should(tmp_path):
     assert stats.kstest(z.ravel(), "norm").pvalue > 1e-4
 
 
+@pytest.mark.slow
 def test_order_of_files_does_not_matter_and_chains_keep_their_numbers(dataset, theta, tmp_path):
     paths = write_chains(tmp_path, theta, layout_of(dataset), chain_ids=[4, 1, 2])
     straight, reverse = build(dataset, paths), build(dataset, paths[::-1])
@@ -209,6 +210,7 @@ def test_known_noise_is_a_constant(tmp_path):
     assert "warmup_sample_stats" not in idata
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("family", ["gaussian", "student_t", "heteroscedastic"])
 @pytest.mark.parametrize("learned_scales", ["layer", "ard"])
 def test_every_family_is_stored_with_its_noise_and_the_scales_of_the_prior(tmp_path, family, learned_scales):
@@ -274,6 +276,7 @@ def test_a_file_that_cannot_be_written_leaves_the_old_one(dataset, theta, tmp_pa
     assert set(path.parent.iterdir()) == {path, *paths}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", ["weights", "predictions"])
 def test_what_is_not_kept_is_left_out_and_the_rest_is_the_same(dataset, theta, tmp_path, keep):
     whole = build(dataset, write_chains(tmp_path / "a", theta, layout_of(dataset)))
@@ -295,6 +298,7 @@ def test_what_is_not_kept_is_left_out_and_the_rest_is_the_same(dataset, theta, t
             stacked_theta(part)
 
 
+@pytest.mark.slow
 def test_blocks_of_draws_do_not_matter(dataset, theta, tmp_path, monkeypatch):
     whole = build(dataset, write_chains(tmp_path / "a", theta, layout_of(dataset)))
     monkeypatch.setattr(inference_data, "BLOCK_BYTES", 3 * 8 * theta.shape[-1])
@@ -303,6 +307,7 @@ def test_blocks_of_draws_do_not_matter(dataset, theta, tmp_path, monkeypatch):
         assert whole[group].equals(blocks[group]), group
 
 
+@pytest.mark.slow
 def test_arviz_is_imported_in_silence_and_without_a_home_folder(tmp_path):
     """ArviZ writes a note into the user's cache on import, in which jobs that start together could collide."""
     cache = {"XDG_CACHE_HOME": os.devnull, "MPLCONFIGDIR": str(tmp_path)}
