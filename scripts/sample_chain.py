@@ -46,7 +46,10 @@ def main(data_path, out_path, chains, settings, checkpoint_path, checkpoint_seco
             checkpoint_seconds=checkpoint_seconds,
         )
         label = f"{job.name} chain {'-'.join(str(chain) for chain in sorted({chains[0], chains[-1]}))}"
-        run_job(job, lambda total: Progress(label, total, log=sys.stdout, terminal=terminal), interruption)
+        done = run_job(
+            job, lambda total: Progress(label, total, log=sys.stdout, terminal=terminal), interruption
+        )
+        print(f"engine {done.settings.network.engine}, {done.settings.network.precision}")
 
 
 if "snakemake" in globals():

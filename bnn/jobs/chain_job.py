@@ -116,7 +116,7 @@ class ChainJob:
         return replace(self, settings=replace(self.settings, network=network))
 
 
-def run_job(job: ChainJob, progress: Callable[[int], Progress], interruption: Interruption) -> None:
+def run_job(job: ChainJob, progress: Callable[[int], Progress], interruption: Interruption) -> ChainJob:
     """Sample until all draws are there, from the checkpoint if there is one, and write them to a NetCDF file.
 
     Parameters
@@ -127,6 +127,11 @@ def run_job(job: ChainJob, progress: Callable[[int], Progress], interruption: In
         Makes the display of a run of that many steps.
     interruption
         Says when to stop.
+
+    Returns
+    -------
+    ChainJob
+        The job with the engine and the precision that it took.
 
     Raises
     ------
@@ -147,7 +152,6 @@ def run_job(job: ChainJob, progress: Callable[[int], Progress], interruption: In
                 f"{before} was here before and ended without a word: killed, out of memory, or a power failure"
             )
         job = job.with_engine()
-        print(f"engine {job.settings.network.engine}, {job.settings.network.precision}")
         posterior = make_posterior(
             job.x,
             job.y,
@@ -164,6 +168,7 @@ def run_job(job: ChainJob, progress: Callable[[int], Progress], interruption: In
                 _write_draws(job, posterior, run.summary(), records, interruption, seconds_before)
             finally:
                 records.close()
+    return job
 
 
 def _record_type(job: ChainJob, posterior: Posterior) -> np.dtype:

@@ -54,7 +54,8 @@ class CollapsedPosterior:
         self.prior = Prior(self.layout, blocks)
         self.x = whole.x
         self._y = np.asarray(whole.target, dtype=np.float64)
-        self._squares = float(self._y @ self._y)
+        self._n_rows = self._y.shape[-1]
+        self._squares = np.vecdot(self._y, self._y)
         parts = [whole.layout.slices[name] for name in names]
         self._kept = np.concatenate([np.arange(part.start, part.stop) for part in parts] or [np.arange(0)])
         self._size = whole.network.sizes[-2] + 1
@@ -106,7 +107,7 @@ class CollapsedPosterior:
         spread = precision * np.diagonal(inverse, axis1=-2, axis2=-1)
         if LOG_NOISE_SCALE in self.layout.names:
             part = self.layout.slices[LOG_NOISE_SCALE].start
-            grad[:, part] += residual - len(self._y) + self._size - spread.sum(axis=-1)
+            grad[:, part] += residual - self._n_rows + self._size - spread.sum(axis=-1)
         change = spread + precision * mean * mean - 1.0
         for factor, of_factor in zip(self._factors, (slice(0, -1), slice(-1, None)), strict=True):
             if factor is not None:
@@ -138,7 +139,7 @@ class CollapsedPosterior:
             self._rows = np.empty(shape, dtype=self.x.dtype)
         self._rows[:, :-2] = features
         self._rows[:, -2] = 1.0
-        self._rows[:, -1] = self._y[part]
+        self._rows[:, -1] = self._y[..., part]
 
     def _products(self, rest: np.ndarray) -> np.ndarray:
         """Return sums over rows of the products of [Phi, y] with themselves, (chain, k + 1, k + 1), in float64."""
@@ -180,7 +181,7 @@ class CollapsedPosterior:
         explained = np.einsum("ck,ck->c", mean, right)
         half_log = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(axis=-1)
         evidence = -0.5 * (
-            len(self._y) * (_LOG_2PI + np.log(variance)) + self._squares / variance - explained
+            self._n_rows * (_LOG_2PI + np.log(variance)) + self._squares / variance - explained
         )
         evidence = evidence - half_log - np.log(scale).sum(axis=-1)
         residual = self._squares / variance - explained - (precision * mean * mean).sum(axis=-1)
@@ -208,7 +209,6 @@ def _can_collapse(whole: Posterior) -> bool:
     blocks = [whole.prior.blocks[name] for name in whole.network.layers[-1]]
     return (
         isinstance(whole.likelihood, Gaussian)
-        and whole.target.ndim == 1
         and all(isinstance(block.family, Normal) and block.location == 0.0 for block in blocks)
         # One learned scale for a block; of a network without hidden layers it may be one for each input.
         and all(block.log_factor is None or whole.layout.shapes[block.log_factor] == () for block in blocks)

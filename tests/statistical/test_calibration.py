@@ -25,6 +25,7 @@ from bnn.core.settings import BlockPriorSettings, LangevinSettings, PriorSetting
 from bnn.mcmc.chain import run_chains
 from bnn.mcmc.coordinates import Coordinates
 from bnn.mcmc.kernels import base, langevin_gradient, mala, malt, mams, random_walk
+from bnn.model.collapsed import CollapsedPosterior
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import (
     LOG_NOISE_SCALE,
@@ -93,7 +94,7 @@ def quantities(posterior, theta):
     return np.concatenate([outputs, *own], axis=1).reshape(*theta.shape[:-1], -1)
 
 
-def check_calibration(kernel, model, n_replications, monkeypatch):
+def check_calibration(kernel, model, n_replications, monkeypatch, *, collapse="never"):
     # All replications wait for the longest trajectory; a kernel is exact whatever the bound.
     monkeypatch.setattr(base, "MAX_STEPS", 12)
     posterior = make_posterior(model)
@@ -115,7 +116,7 @@ def check_calibration(kernel, model, n_replications, monkeypatch):
         target_acceptance=ACCEPTANCE[kernel],
         trajectory_length=None,
         precondition=True,
-        collapse="never",
+        collapse=collapse,
         langevin=LangevinSettings(0.01, 0.1, 0.5),
         keep_precision="float64",
     )
@@ -143,6 +144,23 @@ def test_ranks_are_uniform(kernel, monkeypatch):
 @pytest.mark.parametrize("model", [name for name in MODELS if name != "gaussian"])
 def test_ranks_are_uniform_in_every_model(model, monkeypatch):
     check_calibration("malt", model, N_REPLICATIONS, monkeypatch)
+
+
+@pytest.mark.parametrize("model", ["gaussian", "learned scales"] if FULL else ["gaussian"])
+def test_ranks_are_uniform_with_the_output_layer_integrated_out(model, monkeypatch):
+    check_calibration("malt", model, N_REPLICATIONS, monkeypatch, collapse="auto")
+
+
+def test_calibration_catches_a_collapsed_density_without_its_determinant(monkeypatch):
+    def mutant(self, rest, products):
+        mean, root, evidence, *others = original(self, rest, products)
+        diagonal = np.diagonal(root, axis1=-2, axis2=-1)
+        return mean, root, evidence - np.log(diagonal).sum(axis=-1), *others
+
+    original = CollapsedPosterior._conditional
+    monkeypatch.setattr(CollapsedPosterior, "_conditional", mutant)
+    with pytest.raises(AssertionError, match="not uniform"):
+        check_calibration("malt", "gaussian", N_REPLICATIONS, monkeypatch, collapse="auto")
 
 
 def test_calibration_catches_learned_scales_without_their_jacobian(monkeypatch):
