@@ -205,7 +205,7 @@ def test_iris_reaches_the_notebooks_accuracy():
     predictions, _ = network_predictions(
         dataset,
         make_network(
-            build(NetworkSettings, settings["network"]),
+            build(NetworkSettings, settings["network"]).in_numpy(),
             n_inputs=dataset.n_inputs,
             n_outputs=dataset.n_outputs,
         ),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bnn.core.code_digest import code_digest
+from bnn.mcmc import SAMPLER_VERSION
 from tests.unit.test_packages import ROOT, imports
 
 PACKAGE = ROOT / "bnn"
@@ -94,7 +95,12 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
         CHAIN,
     ),
     "a constant of adaptation": ("mcmc/adaptation.py", "DRAWS = 5.0", "DRAWS = 6.0", CHAIN),
-    "the sampler version": ("mcmc/__init__.py", "SAMPLER_VERSION = 1", "SAMPLER_VERSION = 2", CHAIN),
+    "the sampler version": (
+        "mcmc/__init__.py",
+        f"SAMPLER_VERSION = {SAMPLER_VERSION}",
+        f"SAMPLER_VERSION = {SAMPLER_VERSION + 1}",
+        CHAIN,
+    ),
     "a random stream": ("core/seeding.py", "SAMPLE = 3", "SAMPLE = 33", set(PLACES)),
     "a prior": ("model/priors.py", "-0.5 *", "-0.6 *", CHAIN),
     "a plot": ("plots/sampler.py", "alpha=", "alpha=0.9 *", {"plot.py"}),
