@@ -262,7 +262,11 @@ def test_jobs_of_a_stopped_snakemake_are_taken_back(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=120)
     assert process.returncode != 0, said
-    assert (system.bin / f"exit.{job}").read_text().strip() == "130"
+    # The job ends by itself after Snakemake did: it writes its checkpoint first.
+    ended, deadline = system.bin / f"exit.{job}", time.monotonic() + 60
+    while not (ended.is_file() and ended.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert ended.read_text().strip() == "130"
 
 
 def test_every_file_of_a_profile_is_read() -> None:
