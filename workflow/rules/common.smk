@@ -96,7 +96,9 @@ def memory(name):
     """Return a function: MiB that a job of a rule asks for; one that is tried again may have run out of them, and gets more."""
     base, each = MEMORY[name]
     # Not input.size_mb, which takes a fifth longer to plan thousands of jobs.
-    return lambda wildcards, input, attempt: attempt * round(base + each * sum(map(os.path.getsize, input)) / 1e6)
+    return lambda wildcards, input, attempt: attempt * round(
+        base + each * sum(map(os.path.getsize, input)) / 1e6
+    )
 
 
 def minutes(first):
