@@ -118,8 +118,7 @@ class Network:
     dtype
         "float64" or "float32": the type in which the network computes.
     engine
-        What makes the passes of `passes`: "numpy", or "numba", 2 to 6 times as fast in float32.
-
+        What makes the passes of `passes`: "numpy", or "numba", which compiles them.
     linear_output
         Whether the last layer is linear; if not, its units have the activation too.
 
