@@ -13,7 +13,7 @@ from bnn.data.csv_files import LARGEST, fault_of_name, truth_of
 if TYPE_CHECKING:
     import pandas as pd
 
-Missing = Literal["error", "impute"]
+Missing = Literal["auto", "error", "impute"]
 
 _DATE = re.compile(
     r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{2,4}|\d{1,2}[ -][A-Za-z]{3,9}[ -,]+\d{2,4}"
@@ -36,7 +36,7 @@ def missing_error(name: str, place: int, count: int, first_row: int) -> DataErro
 
 
 def check(
-    frame: "pd.DataFrame", *, missing: Missing = "error", first_row: int = 0, is_test: bool = False
+    frame: "pd.DataFrame", *, missing: Missing = "auto", first_row: int = 0, is_test: bool = False
 ) -> None:
     """Refuse columns that no network should be given.
 
@@ -67,7 +67,7 @@ def _check_column(name: str, column: "pd.Series", missing: Missing, first_row: i
 
     is_missing = where_missing(column)
     rows = np.flatnonzero(is_missing)
-    if rows.size == len(column) and not (is_test and missing == "impute"):
+    if rows.size == len(column) and not (is_test and missing != "error"):
         raise DataError(
             "column-empty",
             f"column '{name}' has no value in any row; remove it, or set {drop_line(name)}",

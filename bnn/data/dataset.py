@@ -2,12 +2,12 @@
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
 import numpy as np
 
-from bnn.core.errors import DataError, listing
+from bnn.core.errors import DataError, Doubt, listing
 from bnn.core.storage import Variable, read_netcdf, write_netcdf
 from bnn.data.column_encoding import Column
 from bnn.data.csv_files import MISSING_WORDS
@@ -71,6 +71,8 @@ class Dataset:
         of their own.
     id_name, id_train, id_test
         Name of the column that names rows, "" for none, and what it says of each row: (row,) str, or None.
+    doubts
+        What of the table may be meant otherwise than it was read.
 
     Raises
     ------
@@ -107,6 +109,7 @@ class Dataset:
     id_name: str = ""
     id_train: np.ndarray | None = None
     id_test: np.ndarray | None = None
+    doubts: tuple[Doubt, ...] = ()
 
     def __post_init__(self) -> None:
         if self.columns is None:
@@ -182,6 +185,7 @@ class Dataset:
         attributes |= {
             "time_is_date": int(self.time_is_date),
             "missing_words": json.dumps(self.missing_words),
+            "doubts": json.dumps([asdict(doubt) for doubt in self.doubts]),
         }
         write_netcdf(path, variables, attributes)
 
@@ -195,7 +199,7 @@ class Dataset:
             If the file lacks something: another version of this package wrote it.
         """
         variables, attributes = read_netcdf(path)
-        needed = {*_ARRAYS, "column", *_TEXTS, *_NUMBERS, "missing_words", "time_is_date"}
+        needed = {*_ARRAYS, "column", *_TEXTS, *_NUMBERS, "missing_words", "doubts", "time_is_date"}
         if lacking := sorted(needed - variables.keys() - attributes.keys()):
             raise DataError(
                 "written-by-another-version",
@@ -209,6 +213,7 @@ class Dataset:
             fields[f"{name}s"] = tuple(variables[name].tolist()) if name in variables else ()
         fields |= {name: variables.get(name) for name in ("time_train", "time_test", "id_train", "id_test")}
         fields["missing_words"] = tuple(json.loads(attributes["missing_words"]))
+        fields["doubts"] = tuple(Doubt(**doubt) for doubt in json.loads(attributes["doubts"]))
         fields["time_is_date"] = bool(attributes["time_is_date"])
         fields["columns"] = tuple(Column.from_json(text) for text in variables["column"].tolist())
         return cls(**fields)

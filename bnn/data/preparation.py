@@ -10,6 +10,7 @@ from bnn.core.errors import DataError
 from bnn.data.cells import check
 from bnn.data.column_encoding import Column
 from bnn.data.dataset import Dataset, Task
+from bnn.data.doubts import missing_doubts
 from bnn.data.encoding import Encoded, Encoding, fit
 from bnn.data.sources import place_of, read_source, read_test_file, text_format
 from bnn.data.splits import Rows, check_size, split_rows
@@ -68,6 +69,7 @@ def prepare(
                 )
             check(table.x, first_row=table.first_row, **missing)
         n_rows = len(table.y)
+        first = {"first_row": table.first_row}
         if source.get("test"):
             with naming(*places):
                 check_size(n_rows, "train")
@@ -87,6 +89,7 @@ def prepare(
             elif not source.get("test"):
                 row_train, row_test = split_rows(_rows(table, split), split)
             encoding = fit(table.x, row_train, **settings)
+            doubts = missing_doubts(table.x, encoding, missing=settings.get("missing", "auto"), **first)
             train, test = (encoding.transform(table.x, rows) for rows in (row_train, row_test))
             for part in (train, test):
                 _check_finite(part.x, encoding.feature_names)
@@ -132,6 +135,7 @@ def prepare(
             for name in ([source["row_id"]] if table.ids is not None else [])
             if name not in table.aside
         ),
+        doubts=tuple(doubts),
         **beside,
     )
 

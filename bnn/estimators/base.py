@@ -18,6 +18,7 @@ from bnn.core.seeding import Stream, chain_rng
 from bnn.data import encoding as columns
 from bnn.data.cells import check, tidy
 from bnn.data.dataset import Task
+from bnn.data.doubts import missing_doubts
 from bnn.data.preparation import without_test_rows
 from bnn.estimators.fitting import fit
 from bnn.estimators.parameters import Names, in_own_words, resolve, warning
@@ -74,6 +75,9 @@ class BNN(BaseEstimator):
                 target_name=target_name,
                 class_names=class_names,
             )
+            doubts = missing_doubts(frame, self._encoding, missing=settings["columns"]["missing"])
+            for doubt in doubts:
+                warnings.warn(self._names.translated(str(doubt)), stacklevel=3)
         found = fit(dataset, settings, n_jobs=self.n_jobs, verbose=bool(self.verbose))
         self.inference_data_ = found.idata
         self.diagnostics_ = in_own_words(found.diagnostics, self._names)
@@ -112,7 +116,7 @@ class BNN(BaseEstimator):
 
     @property
     def _imputes(self) -> bool:
-        return bool(self.missing == "impute")
+        return bool(self.missing != "error")
 
     @contextmanager
     def _own_words(self) -> Iterator[None]:

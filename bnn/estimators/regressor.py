@@ -39,9 +39,9 @@ class BNNRegressor(RegressorMixin, BNN):
         Draws kept per chain.
     thin : int, default=1
         Moves per kept draw.
-    missing : {"error", "impute"}, default="error"
-        What to do with missing values: refuse them; or fill in the median or the most frequent value, with a feature
-        that says so.
+    missing : {"auto", "error", "impute"}, default="auto"
+        What to do with missing values: fill in the median or the most frequent value, with a feature that says so, and
+        warn; refuse them; or fill them in without a warning.
     settings : dict, default=None
         Other keys of the sections columns, network, prior, likelihood, sampler and diagnostics of the config, nested
         as there: `{"sampler": {"explore": 2000}, "network": {"engine": "numpy", "precision": "float64"}}`. For large

@@ -398,7 +398,7 @@ def test_columns_that_cannot_be_used_are_named(
     table: tuple[pd.DataFrame, pd.Series], change: Any, faults: list[tuple[str, str | None, int | None]]
 ) -> None:
     with pytest.raises(DataError) as caught:
-        BNNRegressor(**QUICK).fit(table[0].assign(**change), table[1])
+        BNNRegressor(**QUICK, missing="error").fit(table[0].assign(**change), table[1])
     assert [(fault.code, fault.column, fault.row) for fault in caught.value.faults] == faults
 
 
@@ -417,7 +417,7 @@ def test_advice_is_in_code_of_a_frame_and_not_in_keys_of_the_config(
     table: tuple[pd.DataFrame, pd.Series], change: Any, advice: str
 ) -> None:
     with pytest.raises(DataError) as caught:
-        BNNRegressor(**QUICK).fit(table[0].assign(**change), table[1])
+        BNNRegressor(**QUICK, missing="error").fit(table[0].assign(**change), table[1])
     assert advice in str(caught.value)
     assert not re.search(r"(source|split|series|columns)\.[a-z_]+", str(caught.value))
 
@@ -426,8 +426,9 @@ def test_rows_that_cannot_be_predicted_are_named(
     table: tuple[pd.DataFrame, pd.Series], regressor: BNNRegressor
 ) -> None:
     X = table[0][:3]
+    strict = BNNRegressor(**QUICK, missing="error").fit(*table)
     with refused("value-missing", column="width", row=1):
-        regressor.predict(X.assign(width=[1.0, np.nan, 2.0]))
+        strict.predict(X.assign(width=[1.0, np.nan, 2.0]))
     with pytest.raises(ValueError, match=r"0 sample\(s\)"):
         regressor.predict(X[:0])
     with pytest.raises(NotFittedError):

@@ -116,7 +116,7 @@ $URL, url: "https://a.org:http/b.csv"} >> x.source.url: must be an address with 
 $URL, url: "https://[::1/b.csv"} >> x.source.url: must be an address with a host and a port that exist, not 'https://[:
 $URL, url: "https://:443/b.csv"} >> x.source.url: must be an address that begins with https:// or http://, not 'https:/
 $URL, url: "https://a.org/b.csv", sha256: abc} >> x.source.sha256: must be text that is 64 hexadecimal digits, not 'abc'
-$IRIS, columns: {missing: ignore} >> x.columns.missing: must be one of error, impute, not 'ignore'
+$IRIS, columns: {missing: ignore} >> x.columns.missing: must be one of auto, error, impute, not 'ignore'
 $GAP, n: true} >> x.source.n: must be a whole number from 10 to 1000000, not true
 $GAP, noise: 0} >> x.source.noise: must be a number greater than 0, not 0
 task: regression, $SOURCE >> x.task: must be classification for the sklearn dataset 'iris'

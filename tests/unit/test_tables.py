@@ -22,10 +22,10 @@ STRATIFIED = {**SPLIT, "stratify": True}
 
 
 def read(
-    path: Path, *, task: Task = "regression", target: str = "y", split: dict[str, Any] = SPLIT
+    path: Path, *, task: Task = "regression", target: str = "y", split: dict[str, Any] = SPLIT, **keys: Any
 ) -> Dataset:
     source = {"kind": "csv", "path": str(path), "target": target, "target_unit": "kg"}
-    return prepare("mine", task=task, source=source, split=split)
+    return prepare("mine", task=task, source=source, split=split, **keys)
 
 
 def write(path: Path, text: str) -> Path:
@@ -131,7 +131,7 @@ def test_a_bad_cell_is_named(
 ) -> None:
     path = write(tmp_path / "bad.csv", text_of(fault(csv_rows, **cells)))
     with refused(code, file="bad.csv", **place) as error:
-        read(path)
+        read(path, columns={"missing": "error"})
     assert "\n" not in str(error.value)
 
 
@@ -181,7 +181,7 @@ def test_a_bad_cell_is_named(
 def test_a_bad_file_is_explained(tmp_path: Path, text: str, code: str, place: dict[str, Any]) -> None:
     path = write(tmp_path / "bad.csv", text)
     with refused(code, file="bad.csv", **place) as error:
-        read(path)
+        read(path, columns={"missing": "error"})
     assert "\n" not in str(error.value)
 
 
@@ -256,7 +256,7 @@ def read_words(path: Path, text: str, **options: Any) -> pd.DataFrame:
 
 def test_the_words_for_a_missing_value_are_those_of_the_guide(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8").replace("`", "")
-    sentence = re.search(r"in any case, the words (.*?) and (\S+), are an", text, re.DOTALL)
+    sentence = re.search(r"in any case, the words (.*?) and (\S+), become", text, re.DOTALL)
     assert sentence is not None
     assert [*sentence[1].split(", "), sentence[2]] == list(MISSING_WORDS)
     of_config = CsvSource.model_fields["missing_words"].description or ""
