@@ -54,7 +54,7 @@ class Columns(Section):
     missing: Literal["auto", "error", "impute"] = Field(
         "auto",
         description="Missing values of features. impute: numbers get the median and texts the most frequent one, and a "
-        "feature says where that was done; auto: the same, and the run and the page say where; error: they are refused.",
+        "feature says where that was done; auto: the same, and the run and the page say so; error: they are refused.",
     )
     min_frequency: int = Field(
         1,

@@ -1,4 +1,4 @@
-"""Errors and doubts with a code and a place, several of them told at once, and names of columns as a message holds them."""
+"""Errors and doubts with a code and a place, several told at once, and names of columns as a message holds them."""
 
 import json
 import re

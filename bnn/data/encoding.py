@@ -18,7 +18,7 @@ import numpy as np
 from bnn.core.errors import DataError, drop_line, shown
 from bnn.data.cells import Missing, floats, where_missing
 from bnn.data.column_encoding import Column, level_features, number_features
-from bnn.data.csv_files import Kind
+from bnn.data.words import Kind
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -16,10 +16,11 @@ from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, va
 from bnn.core.errors import DataError
 from bnn.core.seeding import Stream, chain_rng
 from bnn.data import encoding as columns
-from bnn.data.cells import check, tidy
+from bnn.data.cells import check
 from bnn.data.dataset import Task
 from bnn.data.doubts import missing_doubts
 from bnn.data.preparation import without_test_rows
+from bnn.data.typed_columns import tidy
 from bnn.estimators.fitting import fit
 from bnn.estimators.parameters import Names, in_own_words, resolve, warning
 from bnn.posterior.predictive import ClassSummary, TargetSummary, predict_rows

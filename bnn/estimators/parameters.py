@@ -63,6 +63,7 @@ class Names:
         # There is no file with names of rows or times: an index stays with its owner.
         text = re.sub(r", keep it as the name of rows \(source\.row_id: .*?\)(?=, or\b)", "", text)
         text = re.sub(r"; if rows are in time, use it: .*", "", text)
+        text = re.sub(r", set source\.features: \[.*?\]", ", rename it", text)
         text = re.sub(r"(set )?source\.drop: \[(\"(\\.|[^\"\\])*\"|.*?)\]", _dropped, text)
 
         def renamed(match: re.Match[str]) -> str:

@@ -12,12 +12,14 @@ from sklearn.impute import MissingIndicator, SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from bnn.data.cells import as_texts, check, tidy
+from bnn.data.cells import check
 from bnn.data.column_encoding import Column
 from bnn.data.csv_files import read_columns
 from bnn.data.dataset import Dataset
 from bnn.data.encoding import Encoding, fit
 from bnn.data.preparation import prepare
+from bnn.data.typed_columns import tidy
+from bnn.data.words import TextFormat
 from tests.refusals import refused
 
 N = 400
@@ -41,6 +43,10 @@ def mixed(n: int = N, seed: int = 0, *, gaps: bool = True) -> pd.DataFrame:
         for name in ("size", "colour", "member", "count"):
             frame[name] = frame[name].astype(object).where(rng.random(n) > 0.1, None)
     return tidy(frame)
+
+
+def read_csv(path: Path, kinds: dict[str, Any]) -> pd.DataFrame:
+    return read_columns(str(path), lambda *_: kinds, TextFormat()).frame
 
 
 def column_transformer(frame: pd.DataFrame, *, min_frequency: int) -> Any:
@@ -78,7 +84,7 @@ def plain(frame: pd.DataFrame) -> pd.DataFrame:
 @pytest.mark.parametrize("missing", ["auto", "impute", "error"])
 def test_features_are_those_of_a_column_transformer(missing: Any, min_frequency: int) -> None:
     frame, new = (mixed(seed=seed, gaps=missing != "error").drop(columns="same") for seed in (0, 1))
-    new["colour"] = as_texts(new["colour"].astype(object).where(np.arange(N) > 20, "pink"))
+    new["colour"] = pd.Categorical(new["colour"].astype(object).where(np.arange(N) > 20, "pink"))
     encoding = fit(frame, missing=missing, min_frequency=min_frequency)
     transformer = column_transformer(frame, min_frequency=min_frequency)
     names = [
@@ -124,7 +130,9 @@ def test_what_is_learned_comes_from_the_rows_named() -> None:
     changed = frame.copy()
     others = np.arange(1, N, 2)
     changed.loc[others, "size"] = 1e9
-    changed["colour"] = as_texts(changed["colour"].astype(object).where(np.isin(np.arange(N), rows), "pink"))
+    changed["colour"] = pd.Categorical(
+        changed["colour"].astype(object).where(np.isin(np.arange(N), rows), "pink")
+    )
     after = fit(changed, rows, missing="impute", min_frequency=5)
     assert after.columns == before.columns
     assert np.array_equal(after.mean, before.mean) and np.array_equal(after.scale, before.scale)
@@ -238,7 +246,7 @@ def test_words_of_several_pairs_are_texts(levels: list[str], tmp_path: Path) -> 
     """N and F of one column, never and former say, must not both become false."""
     frame = pd.DataFrame({"a": levels * 5})
     frame.to_csv(tmp_path / "a.csv", index=False)
-    for found in (tidy(frame), read_columns(str(tmp_path / "a.csv"), lambda _: {"a": "any"})):
+    for found in (tidy(frame), read_csv(tmp_path / "a.csv", {"a": "any"})):
         assert found["a"].tolist() == levels * 5
         assert fit(found).feature_names == tuple(f"a={level}" for level in sorted(levels))
 
@@ -249,7 +257,7 @@ def test_words_of_several_pairs_are_texts(levels: list[str], tmp_path: Path) -> 
 def test_words_of_one_pair_are_true_and_false(levels: list[str], tmp_path: Path) -> None:
     frame = pd.DataFrame({"a": [*levels, None], "b": 1.0})
     frame.to_csv(tmp_path / "a.csv", index=False)
-    for found in (tidy(frame), read_columns(str(tmp_path / "a.csv"), lambda _: {"a": "any", "b": "number"})):
+    for found in (tidy(frame), read_csv(tmp_path / "a.csv", {"a": "any", "b": "number"})):
         assert found["a"].dtype == "boolean"
         assert found["a"][:-1].tolist() == [level.lower() in ("yes", "y", "true", "t") for level in levels]
 

@@ -12,9 +12,10 @@ import yaml
 
 from bnn.config.sources import CsvSource
 from bnn.core.errors import drop_line, listing
-from bnn.data.csv_files import MISSING_WORDS, read_columns
+from bnn.data.csv_files import read_columns
 from bnn.data.dataset import Dataset, Task
 from bnn.data.preparation import prepare
+from bnn.data.words import MISSING_WORDS, TextFormat
 from tests.refusals import refused
 
 SPLIT = {"method": "random", "test_size": 0.2, "stratify": False, "seed": 42}
@@ -71,7 +72,7 @@ def test_csv_columns_rows_and_units(tmp_path: Path, csv_rows: list[list[str]]) -
         (["007", "7"], ("007", "7")),
         (["12345678901234567890", "12345678901234567891"], ("12345678901234567890", "12345678901234567891")),
         (["inf", "Infinity"], ("Infinity", "inf")),
-        (["0.5", "0.50", ".5", "1e0", "1"], (".5", "1")),
+        (["0.5", "0.50", ".5", "1e0", "1"], ("0.5", "1")),
     ],
 )
 def test_class_labels_become_sorted_names(
@@ -144,7 +145,7 @@ def test_a_bad_cell_is_named(
         ("a,b,x\n1,2,3\n", "column-missing", {"column": "y", "key": "source.target"}),
         ("a,Y_,yy\n1,2,3\n", "column-missing", {"column": "y", "key": "source.target"}),
         ("a,b,a,y\n1,2,3,4\n", "name-twice", {"column": "a", "row": 1}),
-        (",a,y\n0,1,2\n", "name-missing", {"column": "", "row": 1}),
+        (",a,y\n0,1,2\n1,2,3\n", "name-missing", {"column": "Unnamed: 0"}),
         ("y\n1\n2\n", "no-features", {}),
         ("a,b,y\n1,2,3\n\n4,5,6\n", "row-empty", {"row": 3}),
         ("a,b,y\n1,2,3\n4,5\n", "row-length", {"row": 3}),
@@ -251,7 +252,7 @@ def test_long_lists_are_cut() -> None:
 
 def read_words(path: Path, text: str, **options: Any) -> pd.DataFrame:
     path.write_text(text, encoding="utf-8")
-    return read_columns(str(path), lambda header: dict.fromkeys(header, "any"), **options)
+    return read_columns(str(path), lambda names, _: dict.fromkeys(names, "any"), TextFormat(**options)).frame
 
 
 def test_the_words_for_a_missing_value_are_those_of_the_guide(tmp_path: Path) -> None:
@@ -295,7 +296,7 @@ def test_words_for_missing_values_are_kept_for_new_rows(tmp_path: Path) -> None:
     )
     found = Dataset.load(tmp_path / "data.nc")
     assert found.feature_names == ("a", "region=EU", "region=NA", "region is missing")
-    assert found.missing_words == ("?",)
+    assert found.text_format.missing_words == ("?",)
 
 
 @pytest.mark.parametrize(
