@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bnn.core.errors import Doubt, drop_line, in_yaml
-from bnn.data.cells import in_order
+from bnn.data.cells import in_order, where_missing
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,8 +46,9 @@ def missing_doubts(
     """Yield what was filled in without being asked for."""
     if missing != "auto":
         return
-    for column in encoding.columns:
-        is_missing = frame[column.name].isna().to_numpy()
+    columns = {column.name: column for column in encoding.columns}
+    for name, series in frame.items():
+        is_missing, column = where_missing(series), columns[str(name)]
         if count := int(is_missing.sum()):
             stands = "the most frequent value stands" if column.kind != "number" else "the median stands"
             told = ", and a feature says where" if column.has_indicator else ""

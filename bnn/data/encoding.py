@@ -96,18 +96,19 @@ class Encoding:
         n_missing: dict[str, int] = {}
         unseen: dict[str, dict[str, int]] = {}
         place = 0
+        series = dict(frame.items())  # far faster than a look at the frame for each
         for column in self.columns:
             if not column.features:
                 # Constant in training: nothing is made of it, but a gap in these rows is still told.
-                if column.name in frame and (count := int(where_missing(frame[column.name])[rows].sum())):
+                if column.name in series and (count := int(where_missing(series[column.name])[rows].sum())):
                     n_missing[column.name] = count
                 continue
             if column.kind == "text":
-                values, is_missing, strange = level_features(column, frame[column.name], rows, first_row)
+                values, is_missing, strange = level_features(column, series[column.name], rows, first_row)
                 if strange:
                     unseen[column.name] = strange
             else:
-                values, is_missing = number_features(column, frame[column.name], rows, first_row)
+                values, is_missing = number_features(column, series[column.name], rows, first_row)
             if count := int(is_missing.sum()):
                 n_missing[column.name] = count
             for feature in (*values, *[is_missing] * column.has_indicator):

@@ -5,6 +5,7 @@ does what is plain; what is not is looked at text by text.
 """
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,8 +27,10 @@ from bnn.data.words import (
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_DIGITS = b"0123456789"
-_IN_NUMBERS = b"+-.eE"
+_FEW = 200
+"""Cells of a block that Python reads before Arrow has begun"""
+_DIGITS, _BESIDE_DIGITS = b"0123456789", b"+-.eE"
+_IN_NUMBERS = frozenset((_DIGITS + _BESIDE_DIGITS).decode())
 _THOUSANDS = re.compile(
     r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?|[+-]?\d{1,3}([ '’\u00a0\u202f]\d{3})+([.,]\d*)?", re.ASCII
 )
@@ -56,10 +59,7 @@ class TextColumn:
         self._form = form
         self._is_typed = is_typed
         self._words, self._is_told = form.words_of(name, is_typed=is_typed)
-        self._missing = {"", *(word.strip().lower() for word in self._words)}
-        # Written as in the file, or with a point.
-        numbers = (number_of(word, own) for own in (form, TextFormat()) for word in self._missing)
-        self._missing_numbers = [number for number in numbers if number is not None]
+        self._missing, self._missing_numbers = _meaning(tuple(self._words), form.decimal, form.thousands)
         # float64 without any text; codes (int32) of texts, -1 for none; or, while all are digits, codes of own texts
         self._blocks: list[np.ndarray | tuple[np.ndarray, list[str]]] = []
         self._levels: dict[str, int] = {}
@@ -92,11 +92,40 @@ class TextColumn:
 
     def _fast(self, cells: "pa.Array") -> np.ndarray | None:
         """Return the numbers if there is nothing else, and none that needs a closer look."""
+        if self._form.thousands:
+            return None
+        found = self._few(cells) if len(cells) < _FEW else self._many(cells)
+        if found is None:
+            return None
+        values, is_digits, has_zero = found
+        if (np.abs(values) >= MOST_EXACT).any() or (self._is_digits and is_digits and has_zero):
+            return None
+        if not is_digits:
+            self._not_digits()
+        if self._missing_numbers:
+            values = np.where(np.isin(values, self._missing_numbers), np.nan, values)
+        return values
+
+    def _few(self, cells: "pa.Array") -> tuple[np.ndarray, bool, bool] | None:
+        """Return numbers, whether all are digits alone, and whether one begins with a zero; None: look closer."""
+        texts = cells.to_pylist()
+        if None in texts or self._form.decimal == ",":
+            return None
+        text = "".join(texts)
+        if "" in texts or not _IN_NUMBERS.issuperset(text):
+            return None
+        try:
+            values = np.array([float(cell) for cell in texts])
+        except ValueError:
+            return None
+        is_digits = text.isdigit()
+        return values, is_digits, is_digits and any(cell[0] == "0" and len(cell) > 1 for cell in texts)
+
+    def _many(self, cells: "pa.Array") -> tuple[np.ndarray, bool, bool] | None:
+        """Do the same as `_few` by Arrow, with missing values among the numbers."""
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        if self._form.thousands:
-            return None
         starts, text = _bytes(cells)
         if self._form.decimal == ",":
             if b"." in text:
@@ -104,29 +133,19 @@ class TextColumn:
             cells = pc.replace_substring(cells, ",", ".")
             starts, text = _bytes(cells)
         others = text.translate(None, _DIGITS)
-        if (starts[1:] == starts[:-1]).any() or others.translate(None, _IN_NUMBERS):
+        if (starts[1:] == starts[:-1]).any() or others.translate(None, _BESIDE_DIGITS):
             cells = pc.utf8_trim_whitespace(cells)
             words = pa.array(sorted(self._missing))
             cells = pc.if_else(pc.is_in(pc.utf8_lower(cells), value_set=words), None, cells)
             starts, text = _bytes(cells)
             others = text.translate(None, _DIGITS)
-            if others.translate(None, _IN_NUMBERS):
+            if others.translate(None, _BESIDE_DIGITS):
                 return None
         try:
             values = pc.cast(cells, pa.float64()).to_numpy(zero_copy_only=False)
         except pa.lib.ArrowInvalid:
             return None
-        size = np.abs(values)
-        if (size >= MOST_EXACT).any():
-            return None
-        if self._is_digits:
-            if others:
-                self._not_digits()
-            elif text and _leading_zero(starts, text):
-                return None
-        if self._missing_numbers:
-            values = np.where(np.isin(values, self._missing_numbers), np.nan, values)
-        return values
+        return values, not others, not others and bool(text) and _leading_zero(starts, text)
 
     def _slow(self, cells: "pa.Array", row: int) -> None:
         import pyarrow.compute as pc
@@ -344,6 +363,17 @@ class TextColumn:
             f"source.categorical: [{in_yaml(self.name)}]",
             value=cell,
         )
+
+
+@lru_cache
+def _meaning(
+    words: tuple[str, ...], decimal: str, thousands: str
+) -> tuple[frozenset[str], tuple[float, ...]]:
+    """Return words for a missing value as texts to compare, and as numbers, written as in the file or with a point."""
+    texts = frozenset(["", *(word.strip().lower() for word in words)])
+    forms = (TextFormat(decimal=decimal, thousands=thousands), TextFormat())
+    numbers = (number_of(text, form) for form in forms for text in texts)
+    return texts, tuple(number for number in numbers if number is not None)
 
 
 def _bytes(cells: "pa.Array") -> tuple[np.ndarray, bytes]:

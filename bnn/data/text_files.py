@@ -170,7 +170,9 @@ class TextFile:
         row, is_over = self.first_row, False
         try:
             with opened(self._path) as file:
-                if b'"' in file.readline(_LONGEST_LINE):  # a name may hold the end of a line
+                if (
+                    form.header and file.readline(_LONGEST_LINE).count(b'"') % 2
+                ):  # a name holds the end of a line
                     raise _CloserLook
             with opened(self._path) as file, pyarrow.csv.open_csv(file, read, parse, convert) as batches:
                 for batch in batches:

@@ -125,7 +125,9 @@ def read_typed(
             if (found := collect(read)) is not None:
                 columns[name] = found.values
                 doubts += found.doubts
-    return pd.DataFrame(columns, index=pd.RangeIndex(n_rows), copy=False), tuple(doubts)
+    frame = pd.DataFrame(columns, index=pd.RangeIndex(n_rows), copy=False)
+    frame.columns = pd.Index(list(columns), dtype=object)
+    return frame, tuple(doubts)
 
 
 def _read(name: str, values: Any, kind: Kind, form: TextFormat, has_levels: bool, row: int) -> Found:

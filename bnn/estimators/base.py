@@ -48,6 +48,8 @@ class BNN(BaseEstimator):
         if self.random_state is None or isinstance(self.random_state, np.random.RandomState):
             generator = check_random_state(self.random_state)
             parameters["random_state"] = int(generator.randint(np.iinfo(np.int32).max))
+        elif isinstance(self.random_state, np.random.Generator):
+            parameters["random_state"] = int(self.random_state.integers(np.iinfo(np.int32).max))
         return resolve(type(self).__name__, parameters, self.settings, task=self._task)
 
     @property
@@ -91,6 +93,7 @@ class BNN(BaseEstimator):
     def _data(self, X: Any, y: Any) -> tuple[pd.DataFrame, np.ndarray, str]:
         """Return features as `tidy` makes them, the target as it is, and its name."""
         target_name = str(getattr(y, "name", None) or "y")
+        X = _in_pandas(X)
         is_number = self._task == "regression"
         if isinstance(X, pd.DataFrame):
             # scikit-learn's own check would refuse columns of texts; of the target it knows more than this module.
@@ -130,6 +133,7 @@ class BNN(BaseEstimator):
     def _x(self, X: Any) -> np.ndarray:
         """Return new rows as the network takes them, shape (obs, input)."""
         check_is_fitted(self)
+        X = _in_pandas(X)
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, skip_check_array=True, reset=False)
             check_array(np.zeros((len(X), 1)))  # which has a message for a table without rows
@@ -205,3 +209,9 @@ class BNN(BaseEstimator):
         tags.target_tags.required = True
         tags.input_tags.allow_nan = self._imputes
         return tags
+
+
+def _in_pandas(X: Any) -> Any:
+    """Return a frame of another library, such as polars, as one of pandas; anything else as it is."""
+    is_other = not isinstance(X, pd.DataFrame) and hasattr(X, "to_pandas") and hasattr(X, "columns")
+    return X.to_pandas() if is_other else X

@@ -44,7 +44,7 @@ class BNNClassifier(ClassifierMixin, BNN):
         as there: `{"sampler": {"explore": 2000}, "network": {"engine": "numpy", "precision": "float64"}}`. For large
         tables, `{"sampler": {"keep": "weights"}}` leaves the predictions of all draws for all rows out of
         `inference_data_`.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, Generator, RandomState or None, default=None
         Seed of everything random; the same number gives the same draws as `seed` of a workflow's config.
     n_jobs : int, default=None
         Processes that share the chains, as joblib counts them. The draws do not depend on it.
