@@ -518,7 +518,9 @@ def test_the_guide_lists_every_parameter_with_its_default() -> None:
 
 
 def test_a_generator_is_a_seed(table: tuple[pd.DataFrame, pd.Series]) -> None:
-    one, same = (BNNRegressor(**QUICK | {"random_state": np.random.default_rng(1)}).fit(*table) for _ in range(2))
+    one, same = (
+        BNNRegressor(**QUICK | {"random_state": np.random.default_rng(1)}).fit(*table) for _ in range(2)
+    )
     generator = np.random.default_rng(1)
     assert one.seed_ == same.seed_ == int(generator.integers(2**31 - 1))
     assert clone(one).fit(*table).seed_ != one.seed_, "a generator moves on"
