@@ -65,7 +65,9 @@ def load(raw: Any) -> Config:
     errors = list(shared_problems)
     datasets = raw.get("datasets")
     if not isinstance(datasets, Mapping) or not datasets:
-        fault = "there is no dataset to run (--replace-workflow-config leaves config.yaml out); name at least one"
+        fault = (
+            "there is no dataset to run (--replace-workflow-config leaves config.yaml out); name at least one"
+        )
         if datasets and isinstance(datasets, list):
             fault = "must be names with keys below each, not a list: write the name in place of the dash"
         elif datasets:
