@@ -6,6 +6,7 @@ import platform
 from pathlib import Path
 
 import bnn
+from bnn.core.plan import planned
 from bnn.core.storage import read_json
 from bnn.jobs.interruption import job_log
 from bnn.report import render_dataset, render_tables, write_page
@@ -55,5 +56,5 @@ if "snakemake" in globals():
             snakemake.input,
             snakemake.output.page,
             snakemake.output.tables,
-            snakemake.params.settings,
+            planned(snakemake.params.settings, snakemake.input.plan),
         )
