@@ -51,10 +51,10 @@ class Split(Section):
 class Columns(Section):
     """How columns become features; what is learned about them is learned on the training rows alone."""
 
-    missing: Literal["error", "impute"] = Field(
-        "error",
-        description="Missing values of features. error: they are refused; impute: numbers get the median and texts the "
-        "most frequent one, and a feature says where that was done.",
+    missing: Literal["auto", "error", "impute"] = Field(
+        "auto",
+        description="Missing values of features. impute: numbers get the median and texts the most frequent one, and a "
+        "feature says where that was done; auto: the same, and the run and the page say so; error: they are refused.",
     )
     min_frequency: int = Field(
         1,

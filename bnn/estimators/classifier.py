@@ -36,15 +36,15 @@ class BNNClassifier(ClassifierMixin, BNN):
         Draws kept per chain.
     thin : int, default=1
         Moves per kept draw.
-    missing : {"error", "impute"}, default="error"
-        What to do with missing values: refuse them; or fill in the median or the most frequent value, with a feature
-        that says so.
+    missing : {"auto", "error", "impute"}, default="auto"
+        What to do with missing values: fill in the median or the most frequent value, with a feature that says so, and
+        warn; refuse them; or fill them in without a warning.
     settings : dict, default=None
         Other keys of the sections columns, network, prior, likelihood, sampler and diagnostics of the config, nested
         as there: `{"sampler": {"explore": 2000}, "network": {"engine": "numpy", "precision": "float64"}}`. For large
         tables, `{"sampler": {"keep": "weights"}}` leaves the predictions of all draws for all rows out of
         `inference_data_`.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, Generator, RandomState or None, default=None
         Seed of everything random; the same number gives the same draws as `seed` of a workflow's config.
     n_jobs : int, default=None
         Processes that share the chains, as joblib counts them. The draws do not depend on it.

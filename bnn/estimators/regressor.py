@@ -1,6 +1,6 @@
 """The estimator for real targets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, cast
 
 import numpy as np
@@ -39,15 +39,15 @@ class BNNRegressor(RegressorMixin, BNN):
         Draws kept per chain.
     thin : int, default=1
         Moves per kept draw.
-    missing : {"error", "impute"}, default="error"
-        What to do with missing values: refuse them; or fill in the median or the most frequent value, with a feature
-        that says so.
+    missing : {"auto", "error", "impute"}, default="auto"
+        What to do with missing values: fill in the median or the most frequent value, with a feature that says so, and
+        warn; refuse them; or fill them in without a warning.
     settings : dict, default=None
         Other keys of the sections columns, network, prior, likelihood, sampler and diagnostics of the config, nested
         as there: `{"sampler": {"explore": 2000}, "network": {"engine": "numpy", "precision": "float64"}}`. For large
         tables, `{"sampler": {"keep": "weights"}}` leaves the predictions of all draws for all rows out of
         `inference_data_`.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, Generator, RandomState or None, default=None
         Seed of everything random; the same number gives the same draws as `seed` of a workflow's config.
     n_jobs : int, default=None
         Processes that share the chains, as joblib counts them. The draws do not depend on it.
@@ -158,29 +158,33 @@ class BNNRegressor(RegressorMixin, BNN):
         summary = cast(TargetSummary, self._predictive(X))
         return (summary.mean, np.sqrt(summary.total)) if return_std else summary.mean
 
-    def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> np.ndarray:
+    def predict_interval(self, X: ArrayLike, coverage: float | Sequence[float] = 0.9) -> np.ndarray:
         """Return central intervals that hold a new observation with a given probability.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
             Rows.
-        coverage : float, default=0.9
-            That probability.
+        coverage : float or sequence of float, default=0.9
+            That probability, or several.
 
         Returns
         -------
-        ndarray of shape (n_rows, 2)
-            Lower and upper ends.
+        ndarray of shape (n_rows, 2) or (n_coverages, n_rows, 2)
+            Lower and upper ends; of several probabilities in their order.
 
         Raises
         ------
         ValueError
-            If the coverage is not between 0 and 1.
+            If a coverage is not between 0 and 1.
         """
-        if not 0 < coverage < 1:
-            raise ValueError(f"coverage={coverage}: choose a probability between 0 and 1, such as 0.9")
+        levels = np.asarray(coverage, dtype=np.float64)
+        if levels.ndim > 1 or not levels.size or not ((levels > 0) & (levels < 1)).all():
+            raise ValueError(
+                f"coverage={coverage}: choose a probability between 0 and 1, such as 0.9, or several"
+            )
         rng = chain_rng(self.seed_, Stream.NEW_ROWS)
         x = self._x(X)
-        grid = predict_grid(self._predictor, self._theta, x, levels=[coverage], rng=rng)
-        return np.stack([grid.lower[0], grid.upper[0]], axis=1)
+        grid = predict_grid(self._predictor, self._theta, x, levels=np.atleast_1d(levels).tolist(), rng=rng)
+        intervals = np.stack([grid.lower, grid.upper], axis=-1)
+        return intervals if levels.ndim else intervals[0]

@@ -48,7 +48,11 @@ def test_every_key_has_a_description_and_all_but_what_defines_a_dataset_a_defaul
         "DatasetSettings.source",
         "SklearnSource.kind",
         "SklearnSource.name",
-        *(f"{kind}Source.{key}" for kind in ("Csv", "Parquet") for key in ("kind", "path", "target")),
+        *(
+            f"{kind}Source.{key}"
+            for kind in ("Csv", "Parquet", "Feather", "Excel")
+            for key in ("kind", "path", "target")
+        ),
         *(f"UrlSource.{key}" for key in ("kind", "url", "sha256", "target")),
         "OpenmlSource.kind",
         "SyntheticSource.kind",

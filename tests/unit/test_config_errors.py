@@ -96,7 +96,7 @@ $OPENML, name: iris} >> which-table x.source
 $OPENML, id: 61, name: iris, version: 1} >> which-table x.source
 $URL, url: "ftp://a.org/b.csv"} >> wrong-address x.source.url
 $URL, url: "https://me:secret@a.org/b.csv"} >> address-with-password x.source.url
-$URL, url: "https://a.org/b.csv.GZ"} >> archive x.source.url
+$URL, url: "https://a.org/b.csv.7Z"} >> archive x.source.url
 $URL, url: "https://a.org/größe.csv"} >> wrong-address x.source.url
 $URL, url: "https://größe.org/b.csv"} >> wrong-address x.source.url
 $URL, url: "https://a.org:99999/b.csv"} >> wrong-address x.source.url

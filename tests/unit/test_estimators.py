@@ -398,7 +398,7 @@ def test_columns_that_cannot_be_used_are_named(
     table: tuple[pd.DataFrame, pd.Series], change: Any, faults: list[tuple[str, str | None, int | None]]
 ) -> None:
     with pytest.raises(DataError) as caught:
-        BNNRegressor(**QUICK).fit(table[0].assign(**change), table[1])
+        BNNRegressor(**QUICK, missing="error").fit(table[0].assign(**change), table[1])
     assert [(fault.code, fault.column, fault.row) for fault in caught.value.faults] == faults
 
 
@@ -417,7 +417,7 @@ def test_advice_is_in_code_of_a_frame_and_not_in_keys_of_the_config(
     table: tuple[pd.DataFrame, pd.Series], change: Any, advice: str
 ) -> None:
     with pytest.raises(DataError) as caught:
-        BNNRegressor(**QUICK).fit(table[0].assign(**change), table[1])
+        BNNRegressor(**QUICK, missing="error").fit(table[0].assign(**change), table[1])
     assert advice in str(caught.value)
     assert not re.search(r"(source|split|series|columns)\.[a-z_]+", str(caught.value))
 
@@ -426,8 +426,9 @@ def test_rows_that_cannot_be_predicted_are_named(
     table: tuple[pd.DataFrame, pd.Series], regressor: BNNRegressor
 ) -> None:
     X = table[0][:3]
+    strict = BNNRegressor(**QUICK, missing="error").fit(*table)
     with refused("value-missing", column="width", row=1):
-        regressor.predict(X.assign(width=[1.0, np.nan, 2.0]))
+        strict.predict(X.assign(width=[1.0, np.nan, 2.0]))
     with pytest.raises(ValueError, match=r"0 sample\(s\)"):
         regressor.predict(X[:0])
     with pytest.raises(NotFittedError):
@@ -514,3 +515,48 @@ def test_the_guide_lists_every_parameter_with_its_default() -> None:
         own = {name: parameter.default for name, parameter in inspect.signature(estimator).parameters.items()}
         alone = {} if estimator is BNNRegressor else {"likelihood": listed["likelihood"]}
         assert own | alone == listed
+
+
+def test_a_generator_is_a_seed(table: tuple[pd.DataFrame, pd.Series]) -> None:
+    one, same = (BNNRegressor(**QUICK | {"random_state": np.random.default_rng(1)}).fit(*table) for _ in range(2))
+    generator = np.random.default_rng(1)
+    assert one.seed_ == same.seed_ == int(generator.integers(2**31 - 1))
+    assert clone(one).fit(*table).seed_ != one.seed_, "a generator moves on"
+
+
+def test_intervals_of_several_coverages(
+    table: tuple[pd.DataFrame, pd.Series], regressor: BNNRegressor
+) -> None:
+    X = table[0][:7]
+    found = regressor.predict_interval(X, coverage=[0.5, 0.9])
+    assert found.shape == (2, 7, 2)
+    assert np.array_equal(found[1], regressor.predict_interval(X, coverage=0.9))
+    for wrong in ([0.5, 1.0], [], 0.0, [[0.5]]):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            regressor.predict_interval(X, coverage=wrong)
+
+
+def test_frames_of_polars_are_as_those_of_pandas(table: tuple[pd.DataFrame, pd.Series]) -> None:
+    polars = pytest.importorskip("polars")
+    X = table[0].assign(
+        kind=[None if i == 3 else "pqr"[i % 3] for i in range(50)],
+        n=[None if i == 4 else i % 5 for i in range(50)],
+    )
+    X["n"] = X["n"].astype("Int64")
+    other = polars.DataFrame({name: [None if pd.isna(v) else v for v in X[name].tolist()] for name in X})
+    model = BNNRegressor(**QUICK, missing="impute")
+    expected = model.fit(X, table[1]).predict(X)
+    np.testing.assert_array_equal(clone(model).fit(other, table[1].to_numpy()).predict(other), expected)
+    assert list(clone(model).fit(other, table[1].to_numpy()).feature_names_in_) == list(X)
+
+
+@pytest.mark.parametrize("things", [[[1, 2]] * 50, [{"a": 1}] * 50, [np.arange(3)] * 50, [b"x"] * 50])
+def test_things_in_cells_are_refused_by_column_and_row(
+    table: tuple[pd.DataFrame, pd.Series], things: Any
+) -> None:
+    X = table[0].assign(thing=pd.Series([None, *things[1:]], dtype=object))
+    with pytest.raises(DataError) as caught:
+        BNNRegressor(**QUICK).fit(X, table[1])
+    assert [(fault.code, fault.column, fault.row) for fault in caught.value.faults] == [
+        ("type-unusable", "thing", 1)
+    ]

@@ -80,8 +80,8 @@ $SOURCE >> x.task: is missing; it must be one of classification, regression
 task: regression >> x.source: is missing; it must be a group of keys (lines indented below it)
 task: regression, source: >> x.source: must be a group of keys (lines indented below it), not null
 task: regression, source: iris >> x.source: must be a group of keys (lines indented below it), not 'iris'
-task: regression, source: {} >> x.source.kind: is missing; it must be one of csv, openml, parquet, sklearn
-task: regression, source: {kind: sql} >> x.source.kind: must be one of csv, openml, parquet, sklearn, synthetic,
+task: regression, source: {} >> x.source.kind: is missing; it must be one of csv, excel, feather, openml, parquet
+task: regression, source: {kind: sql} >> x.source.kind: must be one of csv, excel, feather, openml, parquet, sklearn
 task: regression, source: {kind: tsv, path: a} >> x.source.kind: is no longer tsv: write `kind: csv` and `separator: "
 task: regression, source: {kind: sklearn} >> x.source.name: is missing; it must be one of iris, wine, breast
 task: regression, source: {kind: sklearn, name: irs} >> x.source.name: must be one of iris, wine, breast_cancer,
@@ -93,7 +93,7 @@ $CSV, target: 5} >> x.source.target: must be text that is not empty, not 5 (put 
 $CSV, target: yes} >> x.source.target: must be text that is not empty, not true (put it in quotes if it is
 $CSV, target: y, target_unit: 1} >> x.source.target_unit: must be text, not 1 (put it in quotes
 $CSV, target: [a]} >> x.source.target: must be text that is not empty, not ["a"]
-$CSV, target: y, name: x} >> x.source.name: unknown key. Allowed here: kind, path, test, target, target_unit
+$CSV, target: y, name: x} >> x.source.name: unknown key. Did you mean names? Allowed here: kind, path, test
 $CSV, target: y, taget_unit: x} >> x.source.taget_unit: unknown key. Did you mean target_unit?
 $CSV, target: [a, b]} >> x.source.target: must be one column, not 2: make a dataset for each, here with `target: a` and
 $CSV, target: y, drop: a} >> x.source.drop: must be a list of texts, each not empty, not 'a'
@@ -108,7 +108,7 @@ $OPENML, name: iris} >> x.source: give either id, or name and version: a name al
 $OPENML, id: 61, name: iris, version: 1} >> x.source: give either id, or name and version
 $URL, url: "ftp://a.org/b.csv"} >> x.source.url: must be an address that begins with https:// or http://, not 'ftp://
 $URL, url: "https://me:secret@a.org/b.csv"} >> x.source.url: must hold no user name and no password
-$URL, url: "https://a.org/b.csv.GZ"} >> x.source.url: names an archive (.gz), and only a CSV file itself can be read
+$URL, url: "https://a.org/b.csv.7Z"} >> x.source.url: names an archive (.7z), and only a CSV file can be read
 $URL, url: "https://a.org/größe.csv"} >> x.source.url: must hold no 'ö', which is not ASCII; write it as %C3%B6 (percent
 $URL, url: "https://größe.org/b.csv"} >> x.source.url: must hold no 'ö', which is not ASCII; write the host in its form
 $URL, url: "https://a.org:99999/b.csv"} >> x.source.url: must be an address with a host and a port that exist, not 'ht
@@ -116,7 +116,7 @@ $URL, url: "https://a.org:http/b.csv"} >> x.source.url: must be an address with 
 $URL, url: "https://[::1/b.csv"} >> x.source.url: must be an address with a host and a port that exist, not 'https://[:
 $URL, url: "https://:443/b.csv"} >> x.source.url: must be an address that begins with https:// or http://, not 'https:/
 $URL, url: "https://a.org/b.csv", sha256: abc} >> x.source.sha256: must be text that is 64 hexadecimal digits, not 'abc'
-$IRIS, columns: {missing: ignore} >> x.columns.missing: must be one of error, impute, not 'ignore'
+$IRIS, columns: {missing: ignore} >> x.columns.missing: must be one of auto, error, impute, not 'ignore'
 $GAP, n: true} >> x.source.n: must be a whole number from 10 to 1000000, not true
 $GAP, noise: 0} >> x.source.noise: must be a number greater than 0, not 0
 task: regression, $SOURCE >> x.task: must be classification for the sklearn dataset 'iris'
@@ -239,7 +239,7 @@ OF_A_TABLE = {
     ),
     "id column of numbers": (
         "column 'id' numbers the rows, which says nothing about new ones; drop it (source.drop: "
-        "[id]), keep it as the name of rows (source.row_id: id), or rename it"
+        "[id]), keep it as the name of rows (source.row_id: id), or, if it is a quantity, set source.features"
     ),
     "3 rows": (
         "split.test_size 0.25 of 3 rows gives 2 to train and 1 to test, but at least 5 and 2 are "
@@ -262,7 +262,10 @@ OF_A_TEXT = [
     ("a,b,x\n1,2,3\n", "there is no target column 'y' (the columns are a, b, x)"),
     ("a,Y_,yy\n1,2,3\n", "did you mean 'yy'?"),
     ("a,b,a,y\n1,2,3,4\n", "row 1: column 'a' appears more than once"),
-    (",a,y\n0,1,2\n", "column 1 has no name; name or remove it (pandas"),
+    (
+        ",a,y\n0,1,2\n1,2,3\n",
+        "column 'Unnamed: 0' has no name of its own; pandas and R write names of rows so",
+    ),
     ("y\n1\n2\n", "there is no column beside the target 'y'"),
     ("a,b,y\n1,2,3\n\n4,5,6\n", "row 3 is empty; remove it"),
     ("a,b,y\n1,2,3\n4,5\n", "row 3 has 2 cells, but the header has 3"),
