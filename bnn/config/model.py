@@ -131,8 +131,8 @@ class Likelihood(Section):
     family: Literal["auto", "gaussian", "heteroscedastic", "student_t"] = Field(
         "auto",
         description="auto: chosen on the training rows; gaussian: normal noise, the same for all rows; "
-        "heteroscedastic: normal noise whose scale is a second output of the network; student_t: noise with heavy tails, "
-        "for targets with outliers.",
+        "heteroscedastic: normal noise whose scale is a second output of the network; student_t: noise with heavy "
+        "tails, for targets with outliers.",
     )
     noise: Literal["sampled"] | Annotated[float, Field(gt=0)] = Field(
         "sampled",

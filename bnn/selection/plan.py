@@ -13,7 +13,7 @@ from bnn.selection.choice import choose
 _MOST_EXPLORING = 4000
 """Unadjusted steps before warm-up, in runs of open length; a fifth of the gradients at most."""
 _PER_MOVE = 20
-"""Gradients for each of as many draws as a large table can afford: eight for a move of warm-up and eight for the draw."""
+"""Gradients for each draw that a large table can afford: some eight for it, and as many for a move of warm-up."""
 _FEWEST_DRAWS = 100
 
 
