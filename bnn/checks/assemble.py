@@ -158,7 +158,7 @@ def flags(
     )
     many = (
         " For so many rows the cause is a flexible model, not outliers: its scores by leave-one-out are not to be "
-        "trusted and as a rule too good. Judge it by the test rows, or fit it again with some rows left out."
+        "trusted and as a rule too good. Judge it by the test rows, and leave all rows in the table."
     )
     return [
         {

@@ -69,10 +69,13 @@ def test_findings_of_one_kind_are_grouped_and_changes_merged() -> None:
     found = advice.explain(diagnostics["findings"])
     assert [item.level for item in found] == ["FAIL", "FAIL", "FAIL"]
     assert [len(item.sentences) for item in found] == [2, 1, 1]
-    # The smallest ESS of 11.2 needs 36 times as many moves for 400, more than the doubling that R-hat asks for.
+    # The smallest ESS of 11.2 needs 36 times as many moves for 400, more than the doubling that R-hat asks for; of one
+    # chain 40 draws are never worth 400, however far apart: 2,000 are kept, and no more is left for thinning.
     assert advice.changes(diagnostics, settings_of("gap")) == {
-        "sampler": {"warmup": 600, "thin": 72, "target_acceptance": 0.9}
+        "sampler": {"warmup": 1000, "draws": 2000, "target_acceptance": 0.9}
     }
+    enough = settings_of("gap", CONFIG | {"sampler": CONFIG["sampler"] | {"chains": 4, "draws": 500}})
+    assert advice.changes(diagnostics, enough)["sampler"]["thin"] == 72
     assert advice.explain(inputs.make_diagnostics("regression")["findings"]) == []
     assert advice.as_yaml("gap", {}) == ""
 
@@ -81,7 +84,25 @@ def test_ess_that_cannot_be_computed_still_gets_advice() -> None:
     diagnostics = inputs.make_diagnostics("regression", "FAIL")
     diagnostics["log_density"]["ess_bulk"] = None
     diagnostics["findings"] = [{"level": "FAIL", "name": "ess", "text": "…"}]
-    assert advice.changes(diagnostics, settings_of("gap")) == {"sampler": {"thin": 4}}
+    assert advice.changes(diagnostics, settings_of("gap")) == {"sampler": {"draws": 2000}}
+
+
+@pytest.mark.parametrize(("warmup", "advised"), [(10, 1000), (40, 1000), (499, 1000), (700, 1400)])
+def test_no_warm_up_below_the_default_is_advised(warmup: int, advised: int) -> None:
+    settings = settings_of("iris", CONFIG | {"sampler": CONFIG["sampler"] | {"warmup": warmup}})
+    for kind in ("rhat", "stuck", "diverging", "cut_short", "acceptance_low", "acceptance_high", "frozen"):
+        diagnostics = inputs.make_diagnostics("classification", "FAIL")
+        diagnostics["findings"] = [{"level": "FAIL", "name": kind, "text": "…"}]
+        assert advice.changes(diagnostics, settings)["sampler"]["warmup"] == advised, kind
+    assert advice._MIN_WARMUP == load(CONFIG | {"sampler": {}}).datasets["iris"].sampler.warmup
+
+
+def test_a_warning_is_not_told_as_a_failure() -> None:
+    for kind in ("rhat", "ess"):
+        meanings = [
+            advice.explain([{"level": level, "name": kind, "text": "…"}])[0].meaning for level in ("WARN", "FAIL")
+        ]
+        assert meanings[0] != meanings[1]
 
 
 # --- how it was made
