@@ -86,7 +86,9 @@ def explain(findings: Sequence[Mapping[str, Any]]) -> list[Advice]:
         if finding["level"] != "PASS":
             kinds.setdefault(finding["name"], []).append(finding)
     return [
-        Advice(found[0]["level"], tuple(finding["text"] for finding in found), _meaning(name, found[0]["level"]))
+        Advice(
+            found[0]["level"], tuple(finding["text"] for finding in found), _meaning(name, found[0]["level"])
+        )
         for name, found in kinds.items()
     ]
 
