@@ -13,6 +13,7 @@ from bnn.plots.chains import ChainRun, acceptance, energy, worst_points
 from bnn.plots.checks import loo_pareto_k, out_of_distribution, predictive_checks, prior_sensitivity
 from bnn.plots.classes import predicted_classes
 from bnn.plots.comparison import differences
+from bnn.plots.effects import importance, partial_dependence
 from bnn.plots.predictions import (
     AlongTime,
     Band,
@@ -41,12 +42,14 @@ __all__ = [
     "differences",
     "energy",
     "figure_names",
+    "importance",
     "intervals_along_time",
     "log_density_rank",
     "log_density_trace",
     "loo_pareto_k",
     "observed_predicted",
     "out_of_distribution",
+    "partial_dependence",
     "pit",
     "plot_dataset",
     "predicted_classes",
@@ -95,7 +98,8 @@ def figure_names(task: str, n_features: int, *, is_series: bool = False) -> tupl
         raise ValueError(f"task is {task!r}, but must be 'classification' or 'regression'")
     checks = (*model, "prior_sensitivity", "loo_pareto_k")
     sampler = ("log_density_trace", "log_density_rank", "worst_points", "acceptance", "energy")
-    return ("differences", *predictions, "out_of_distribution", *checks, *sampler)
+    effects = ("effects", "partial_dependence")
+    return ("differences", *predictions, *effects, "out_of_distribution", *checks, *sampler)
 
 
 def plot_dataset(
@@ -160,6 +164,9 @@ def plot_dataset(
             draw["band"] = lambda path: band_along_feature(path, band)
         else:
             draw["observed_predicted"] = lambda path: observed_predicted(path, test)
+    target_label = "" if isinstance(test, ClassificationTest) else test.target_label
+    draw["effects"] = lambda path: importance(path, checks["effects"])
+    draw["partial_dependence"] = lambda path: partial_dependence(path, checks["effects"], target_label)
     draw["out_of_distribution"] = lambda path: out_of_distribution(path, checks["out_of_distribution"])
     if isinstance(test, RegressionTest):
         draw["density"] = lambda path: density(path, test)

@@ -83,7 +83,7 @@ CAPTIONS = {
         "effects",
         "In which direction?",
         "What the BNN predicts on average when the column has that value in every row, with a 90 % band over "
-        "posterior draws. Ticks are training rows.",
+        "posterior draws.",
     ),
     "out_of_distribution": Caption(
         "unsure",

@@ -104,6 +104,7 @@ def render_dataset(
                 metrics["dataset"].partition(".")[0], advice.changes(diagnostics, settings)
             ),
             kind_of_rows=sentences.kind_of_rows(metrics),
+            drivers=sentences.drivers(checks["effects"]),
             strange=sentences.strange(checks["out_of_distribution"]),
             tables=_tables(diagnostics, metrics, checks),
             scatter=scatter(predictions, metrics),

@@ -222,3 +222,23 @@ def strange(found: Mapping[str, Any]) -> str:
     if entry["auroc"] < 0.5:
         text += "; below 0.5 it is surer of such inputs than of test rows"
     return f"{text}."
+
+
+def drivers(found: Mapping[str, Any]) -> str:
+    """Say which columns matter most, and how many do at all.
+
+    Parameters
+    ----------
+    found
+        `effects` of checks.json.
+    """
+    known = [entry for entry in found["importance"] if entry["value"] is not None and entry["se"] is not None]
+    clear = [entry for entry in known if entry["value"] > 2 * entry["se"]]
+    if not clear:
+        return "No column matters beyond its error: shuffled, none makes the predictions worse."
+    named = [f"{entry['name']} by {formatting.estimate(entry['value'], entry['se'])}" for entry in clear[:3]]
+    matter = f"{formatting.count(len(clear))} of {formatting.count(found['n_columns'])} columns"
+    return (
+        f"{matter} matter{'s' if len(clear) == 1 else ''} beyond two standard errors. Shuffled, the NLL (nats a row) "
+        f"rises most for {', then '.join(named)}."
+    )

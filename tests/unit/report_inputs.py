@@ -360,6 +360,18 @@ def make_checks(task: str) -> dict[str, Any]:
             "n_replicates": 500,
             "kinds": kinds,
         },
+        "effects": {
+            "level": 0.9,
+            "n_rows": 30,
+            "n_columns": 4,
+            "importance": [
+                {"name": "a", "value": 0.3107, "se": 0.0411},
+                {"name": "c", "value": 0.1033, "se": 0.0217},
+                {"name": "b", "value": 0.0011, "se": 0.0109},
+                {"name": "d", "value": -0.0007, "se": 0.0103},
+            ],
+            "dependence": [],
+        },
         "hole": None
         if task == "classification"
         else {

@@ -127,6 +127,25 @@ def make_metrics(
     return metrics
 
 
+def make_effects() -> dict[str, Any]:
+    line = {"class": "", "mean": [1.0, 2.0], "lower": [0.5, 1.5], "upper": [1.5, 2.5]}
+    return {
+        "importance": [
+            {"name": "dose", "value": 0.3, "se": 0.1},
+            {"name": "$site$", "value": 0.0, "se": 0.1},
+        ],
+        "dependence": [
+            {
+                "name": "dose",
+                "values": [3.0, 4.0],
+                "labels": [],
+                "lines": [line, line | {"class": "virginica"}],
+            },
+            {"name": "$site$", "values": [], "labels": ["north", "missing"], "lines": [line]},
+        ],
+    }
+
+
 def make_checks(rng: np.random.Generator, n_rows: int = 60) -> tuple[dict[str, Any], plots.CheckArrays]:
     statistics = [
         Check("mean", "mean of the targets", rng.normal(size=(2, 100)), 0.1),
@@ -150,6 +169,7 @@ def make_checks(rng: np.random.Generator, n_rows: int = 60) -> tuple[dict[str, A
             "kinds": [{"name": name, "models": models} for name in ("noised", "shifted", "uniform")],
         },
         "loo": {"k_threshold": 0.7},
+        "effects": make_effects(),
     }
     replicated = [np.asarray(item.replicated).ravel() for item in statistics]
     k = rng.uniform(0, 0.6, n_rows)
@@ -283,6 +303,8 @@ def test_trace_of_a_long_run_stays_small(tmp_path: Path, rng: np.random.Generato
         ("coverage", ["Central interval is to hold [%]", "Test rows inside [%]", "90 % by chance"]),
         ("differences", ["Accuracy [percentage points]", "NLL [nats a row]", "BNN better →", "linear"]),
         ("classes", ["Probability given to the true class", "Predicted class", "virginica"]),
+        ("effects", ["dose", "$site$", "Rise of the NLL when shuffled [nats a row]"]),
+        ("partial_dependence", ["dose", "$site$", "north", "missing", "virginica", "Probability"]),
         ("density", ["yield [kg]", "made by the model", "observed"]),
         (
             "out_of_distribution",

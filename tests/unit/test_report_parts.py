@@ -249,6 +249,15 @@ def test_strange_inputs_of_the_worst_kind_are_named() -> None:
     assert sentences.strange(given) == ""
 
 
+def test_the_columns_that_matter_are_named_with_their_errors() -> None:
+    found = inputs.make_checks("regression")["effects"]
+    said = sentences.drivers(found)
+    assert said.startswith("2 of 4 columns matter beyond two standard errors.")
+    assert said.endswith("rises most for a by 0.31 ± 0.04, then c by 0.10 ± 0.02.")
+    found["importance"] = found["importance"][2:]
+    assert sentences.drivers(found).startswith("No column matters beyond its error")
+
+
 def test_what_the_least_sure_rows_have_in_common_is_said() -> None:
     metrics = inputs.make_metrics("classification")
     rows = metrics["rows"]["most_uncertain"]

@@ -112,7 +112,7 @@ def derived(metrics: Mapping[str, Any], diagnostics: Mapping[str, Any]) -> list[
     """Return the few figures that the page computes, computed here once more."""
     figures: list[Any] = [len(metrics["class_names"])]
     rows = metrics["rows"]["most_uncertain"]
-    figures.append(len(rows))
+    figures += [len(rows), *range(len(metrics["columns"]) + 1)]  # columns that matter
     if metrics["task"] == "classification":
         # The share of the largest class among the test rows, the mean confidence, classes of the least sure rows.
         sizes = [entry["support"] for entry in metrics["classification_report"]["test"]["linear"]]
