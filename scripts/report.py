@@ -1,8 +1,12 @@
 """Write the page of one dataset, and its main tables as pages of their own."""
 
 import csv
+import hashlib
 import importlib.metadata
 import platform
+import subprocess
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import bnn
@@ -18,6 +22,26 @@ def versions():
     """Return the versions of what made the results."""
     packages = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"bnn": bnn.__version__, "Python": platform.python_version(), **packages}
+
+
+def made(predictions_path, source):
+    """Return when, from which commit of the workflow and from which source the results were made, in words."""
+    day = datetime.fromtimestamp(Path(predictions_path).stat().st_mtime, UTC).date()
+    parts = [day.isoformat(), f"bnn {bnn.__version__}"]
+    asked = ["git", "-C", str(Path(bnn.__file__).parent), "rev-parse", "--short", "HEAD"]
+    with suppress(
+        OSError, subprocess.CalledProcessError
+    ):  # installed, or without git: the version says enough
+        found = subprocess.run(asked, capture_output=True, text=True, check=True)
+        parts.append(f"commit {found.stdout.strip()}")
+    path = source.get("path")
+    if path is None:
+        return [*parts, f"source {source['kind']} {source.get('name', '')}".rstrip()]
+    parts.append(f"source {path}")
+    if Path(path).is_file():
+        with open(path, "rb") as handle:
+            parts.append(f"SHA-256 {hashlib.file_digest(handle, 'sha256').hexdigest()[:12]}")
+    return parts
 
 
 def main(files, out_path, tables_path, settings):
@@ -42,6 +66,7 @@ def main(files, out_path, tables_path, settings):
         predictions=predictions,
         settings=settings,
         versions=versions(),
+        made=made(files["predictions"], settings["source"]),
         figures={path.stem: path for path in Path(files["figures"]).glob("*.svg")},
         overview_href="../report.html",
     )

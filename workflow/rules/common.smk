@@ -137,6 +137,13 @@ def baseline_settings(wildcards):
     return settings("seed", "network", "baseline")(wildcards) | {"n_members": n_members}
 
 
+def plot_settings(wildcards):
+    """Return what the figures depend on beside files; of the sampler, what its acceptance aims at."""
+    sampler = DATASETS[wildcards.dataset]["sampler"]
+    chosen = {name: sampler[name] for name in ("kernel", "langevin", "target_acceptance")}
+    return settings("seed", "network", "likelihood")(wildcards) | {"sampler": chosen}
+
+
 def shown_settings(wildcards):
     """Return the settings that a report shows: all on which its results depend."""
     chosen = DATASETS[wildcards.dataset]
