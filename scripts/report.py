@@ -1,11 +1,16 @@
 """Write the page of one dataset, and its main tables as pages of their own."""
 
 import csv
+import hashlib
 import importlib.metadata
 import platform
+import subprocess
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import bnn
+from bnn.core.plan import planned
 from bnn.core.storage import read_json
 from bnn.jobs.interruption import job_log
 from bnn.report import render_dataset, render_tables, write_page
@@ -17,6 +22,26 @@ def versions():
     """Return the versions of what made the results."""
     packages = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"bnn": bnn.__version__, "Python": platform.python_version(), **packages}
+
+
+def made(predictions_path, source):
+    """Return when, from which commit of the workflow and from which source the results were made, in words."""
+    day = datetime.fromtimestamp(Path(predictions_path).stat().st_mtime, UTC).date()
+    parts = [day.isoformat(), f"bnn {bnn.__version__}"]
+    asked = ["git", "-C", str(Path(bnn.__file__).parent), "rev-parse", "--short", "HEAD"]
+    with suppress(
+        OSError, subprocess.CalledProcessError
+    ):  # installed, or without git: the version says enough
+        found = subprocess.run(asked, capture_output=True, text=True, check=True)
+        parts.append(f"commit {found.stdout.strip()}")
+    path = source.get("path")
+    if path is None:
+        return [*parts, f"source {source['kind']} {source.get('name', '')}".rstrip()]
+    parts.append(f"source {path}")
+    if Path(path).is_file():
+        with open(path, "rb") as handle:
+            parts.append(f"SHA-256 {hashlib.file_digest(handle, 'sha256').hexdigest()[:12]}")
+    return parts
 
 
 def main(files, out_path, tables_path, settings):
@@ -41,6 +66,7 @@ def main(files, out_path, tables_path, settings):
         predictions=predictions,
         settings=settings,
         versions=versions(),
+        made=made(files["predictions"], settings["source"]),
         figures={path.stem: path for path in Path(files["figures"]).glob("*.svg")},
         overview_href="../report.html",
     )
@@ -55,5 +81,5 @@ if "snakemake" in globals():
             snakemake.input,
             snakemake.output.page,
             snakemake.output.tables,
-            snakemake.params.settings,
+            planned(snakemake.params.settings, snakemake.input.plan),
         )

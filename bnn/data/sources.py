@@ -131,8 +131,8 @@ def _read_openml(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
             if "Sparse ARFF" in str(error):
                 raise DataError(
                     "table-sparse",
-                    "OpenML stores this table without its zeros, and a network needs all columns; make a CSV or Parquet "
-                    "file of those that matter, and set `kind: csv` or `kind: parquet`",
+                    "OpenML stores this table without its zeros, and a network needs all columns; make a CSV or "
+                    "Parquet file of those that matter, and set `kind: csv` or `kind: parquet`",
                 ) from error
             raise DataError("table-unavailable", f"the table cannot be had: {_first_line(error)}") from error
         targets = list(bunch.target_names)

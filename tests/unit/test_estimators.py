@@ -267,7 +267,7 @@ def test_a_run_without_convergence_says_so_and_what_to_change(table: tuple[pd.Da
     )
     assert any(f" is {rhat:.4f} " in reason or f" is {rhat:.4f}," in reason for reason in figures["reasons"])
     assert any(f" is {ess} " in reason or f" is {ess}," in reason for reason in figures["reasons"])
-    assert "thin=" in said
+    assert "draws=" in said and "warmup=1000" in said
     assert caught[0].filename == __file__
     for text in (said, *figures["reasons"]):
         assert "sampler." not in text and "diagnostics." not in text
