@@ -533,7 +533,8 @@ def test_intervals_of_several_coverages(
     found = regressor.predict_interval(X, coverage=[0.5, 0.9])
     assert found.shape == (2, 7, 2)
     assert np.array_equal(found[1], regressor.predict_interval(X, coverage=0.9))
-    for wrong in ([0.5, 1.0], [], 0.0, [[0.5]]):
+    wrongs: list[Any] = [[0.5, 1.0], [], 0.0, [[0.5]]]
+    for wrong in wrongs:
         with pytest.raises(ValueError, match="between 0 and 1"):
             regressor.predict_interval(X, coverage=wrong)
 
