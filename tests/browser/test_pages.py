@@ -134,7 +134,7 @@ def test_names_of_rows_and_features_stand_on_one_line(visit, tmp_path, width):
 
 
 @pytest.mark.parametrize(
-    ("width", "scheme"), [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")]
+    ("width", "scheme"), [(1280, "light"), (360, "dark")]
 )
 @pytest.mark.parametrize("name", [*PAGES, "many"])
 def test_axe_finds_no_serious_fault(visit, results, many, name, width, scheme):
