@@ -233,7 +233,9 @@ def read_attributes(path: str | os.PathLike[str]) -> dict[str, Any]:
 def _stored_variables(file: Any) -> Iterator[tuple[str, Any]]:
     """Yield names and arrays of an HDF5 file, without the dimensions that NetCDF stores as arrays as well."""
     for name, stored in file.items():
-        if not stored.attrs.get("NAME", b"").startswith(b"This is a netCDF dimension but not a netCDF variable"):
+        if not stored.attrs.get("NAME", b"").startswith(
+            b"This is a netCDF dimension but not a netCDF variable"
+        ):
             # So NetCDF calls a variable that has the name of a dimension which is not its own.
             yield name.removeprefix("_nc4_non_coord_"), stored
 

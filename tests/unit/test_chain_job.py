@@ -493,7 +493,11 @@ def faulty_run(job: ChainJob, faults: Faults) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "first"),
-    [("ENOSPC", True), ("EIO", False), *((kind, first) for kind in ("before", "after") for first in (True, False))],
+    [
+        ("ENOSPC", True),
+        ("EIO", False),
+        *((kind, first) for kind in ("before", "after") for first in (True, False)),
+    ],
 )
 def test_whatever_call_of_the_writer_fails_the_next_run_ends_with_the_same_draws(
     tmp_path, monkeypatch, eager, kind, first
