@@ -521,7 +521,7 @@ def test_figures_do_not_depend_on_how_much_is_read_at_a_time(judged, monkeypatch
     dataset = make_dataset(task)
     theta = independent_theta(dataset, n_chains=3, n_draws=40)
     summary, pointwise = judged(theta, dataset)
-    monkeypatch.setattr(diagnostics, "_BLOCK_BYTES", 8 * 3 * 40 * 2)
+    monkeypatch.setattr(diagnostics, "_BLOCK_BYTES", 8 * 3 * 40 * 5)
     again, pointwise_again = judged(theta, dataset)
     assert again == summary
     for name, (_, values) in pointwise.items():
