@@ -109,6 +109,7 @@ def check_calibration(kernel, model, n_replications, monkeypatch, *, collapse="n
         warmup=1000 if kernel in DEFAULT_KERNELS else 3000,
         draws=N_DRAWS,
         thin=THIN[kernel],
+        most_steps=1024,
         most_gradients=None,
         init="prior",
         optimise_steps=1,

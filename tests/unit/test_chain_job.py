@@ -46,6 +46,7 @@ SAMPLER = SamplerSettings(
     warmup=12,
     draws=6,
     thin=2,
+    most_steps=1024,
     most_gradients=None,
     init="optimised",
     optimise_steps=3,
