@@ -34,8 +34,10 @@ from scripts import combine, diagnose, prepare, sample_chain
 from tests.refusals import refused
 
 ROOT = Path(__file__).parents[2]
+# After so short a warm-up steps are tiny, and trajectories of the usual length have a thousand of them.
+SAMPLER = {"optimise_steps": 60, "optimise_learning_rate": 0.05, "trajectory_length": 0.2}
 SETTINGS: dict[str, Any] = {
-    "sampler": {"optimise_steps": 60, "optimise_learning_rate": 0.05},
+    "sampler": SAMPLER,
     "network": {"engine": "numpy"},
 }
 QUICK: dict[str, Any] = {"hidden": (3,), "chains": 2, "warmup": 20, "draws": 20, "random_state": 7} | {
@@ -139,7 +141,7 @@ def test_a_regressor_draws_what_the_workflow_draws(
     tmp_path: Path, mixed: pd.DataFrame, table: tuple[pd.DataFrame, pd.Series], likelihood: str
 ) -> None:
     """Bit for bit: weights, log densities, predictions of the training rows, and new observations."""
-    sampler = {"chains": 3, "warmup": 20, "draws": 10, "optimise_steps": 60, "optimise_learning_rate": 0.05}
+    sampler = {**SAMPLER, "chains": 3, "warmup": 20, "draws": 10}
     settings = {"seed": 7, "network": {"hidden": [3], "engine": "numpy"}, "sampler": sampler} | {
         "likelihood": {"family": likelihood}
     }
@@ -160,7 +162,7 @@ def test_a_classifier_draws_what_the_workflow_draws(tmp_path: Path) -> None:
     X, y = load_iris(return_X_y=True, as_frame=True)
     y = y.map({0: "setosa", 1: "versicolor", 2: "virginica"})
     prior = {"learned_scales": "ard"}
-    sampler = {"chains": 2, "warmup": 20, "draws": 20, "optimise_steps": 60, "optimise_learning_rate": 0.05}
+    sampler = {**SAMPLER, "chains": 2, "warmup": 20, "draws": 20}
     settings = {"seed": 7, "network": {"hidden": [3], "engine": "numpy"}, "sampler": sampler, "prior": prior}
     stored = workflow(tmp_path, X, y, "classification", settings)
     model = BNNClassifier(**{**QUICK, "settings": {**SETTINGS, "prior": prior}}).fit(X, y)
@@ -179,6 +181,7 @@ def same(stored: PosteriorFile, model: Any) -> None:
             np.testing.assert_array_equal(idata[group][name].values, stored[group][name].values)
 
 
+@pytest.mark.slow
 def test_the_draws_do_not_depend_on_the_number_of_processes(
     table: tuple[pd.DataFrame, pd.Series], regressor: BNNRegressor
 ) -> None:
@@ -276,6 +279,7 @@ def test_a_run_without_convergence_says_so_and_what_to_change(table: tuple[pd.Da
     assert "test" not in figures["predictions"]
 
 
+@pytest.mark.slow
 def test_a_run_that_converged_is_quiet() -> None:
     x = np.random.default_rng(3).normal(size=(40, 1))
     y = x[:, 0] + np.random.default_rng(4).normal(size=40)
@@ -332,6 +336,7 @@ def test_settings_reach_the_sampler(table: tuple[pd.DataFrame, pd.Series]) -> No
     assert np.isfinite(model.predict(table[0])).all()
 
 
+@pytest.mark.slow
 def test_parameters_of_numpy_are_taken(
     table: tuple[pd.DataFrame, pd.Series], regressor: BNNRegressor
 ) -> None:
@@ -341,6 +346,7 @@ def test_parameters_of_numpy_are_taken(
     np.testing.assert_array_equal(model.predict(table[0]), regressor.predict(table[0]))
 
 
+@pytest.mark.slow
 def test_a_random_state_gives_a_seed(table: tuple[pd.DataFrame, pd.Series]) -> None:
     states = [np.random.RandomState(0), np.random.RandomState(0), None]
     first, second, third = (BNNRegressor(**{**NORMAL, "random_state": state}).fit(*table) for state in states)
@@ -348,6 +354,7 @@ def test_a_random_state_gives_a_seed(table: tuple[pd.DataFrame, pd.Series]) -> N
     np.testing.assert_array_equal(first.predict(table[0]), second.predict(table[0]))
 
 
+@pytest.mark.slow
 def test_frames_with_texts_truth_and_gaps(table: tuple[pd.DataFrame, pd.Series], mixed: pd.DataFrame) -> None:
     X = mixed.assign(width=mixed["width"].where(mixed["width"] > 4))
     model = BNNRegressor(**NORMAL, missing="impute").fit(X, table[1])
@@ -437,6 +444,7 @@ def test_rows_that_cannot_be_predicted_are_named(
         BNNRegressor().predict(X)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:X (has|does not have) (valid )?feature names:UserWarning")
 def test_columns_without_names_are_told_by_their_place(table: tuple[pd.DataFrame, pd.Series]) -> None:
     """Arrays, and frames whose columns are numbered; scikit-learn warns where only one of both has names."""
@@ -474,6 +482,7 @@ def test_copies_are_whole(
         assert fresh.get_params() == model.get_params() and not hasattr(fresh, "diagnostics_")
 
 
+@pytest.mark.slow
 def test_tools_of_scikit_learn_take_it(table: tuple[pd.DataFrame, pd.Series]) -> None:
     pytest.importorskip("matplotlib")
     from sklearn.calibration import CalibrationDisplay
@@ -489,6 +498,7 @@ def test_tools_of_scikit_learn_take_it(table: tuple[pd.DataFrame, pd.Series]) ->
     np.testing.assert_array_equal(np.sort(display.y_prob), np.sort(search.predict_proba(X)[:, 1]))
 
 
+@pytest.mark.slow
 def test_a_bar_is_shown_if_asked_for(
     table: tuple[pd.DataFrame, pd.Series], capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -499,6 +509,7 @@ def test_a_bar_is_shown_if_asked_for(
     assert out == "" and "BNNRegressor chain 0-1" in err
 
 
+@pytest.mark.slow
 def test_nothing_is_left_in_the_temporary_folder(
     table: tuple[pd.DataFrame, pd.Series], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
