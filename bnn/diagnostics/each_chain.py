@@ -1,6 +1,7 @@
 """Whether each chain, alone, has explored where it is, and how far chains differ: what the verdict LOCAL rests on."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,8 @@ def each_chain(idata: StoredPosterior, group: str) -> dict[str, Any]:
         block = np.asarray(values[:, :, start : start + step], dtype=np.float64).reshape(
             n_chains, n_draws, -1
         )
-        block = block[..., np.ptp(block, axis=(0, 1)) > 0]
+        # What is not finite must be seen, what never changes says nothing.
+        block = block[..., np.ptp(block, axis=(0, 1)) != 0]
         if not block.shape[2]:
             continue
         figures.append(_worst(block))
@@ -68,10 +70,10 @@ def nested_rhat(draws: np.ndarray) -> np.ndarray:
     """Return the nested R-hat of two groups of chains, draws (chain, draw, quantity) -> (quantity,).
 
     Chains of a group are taken together: their means over chains and draws are compared with how chains and draws vary
-    within a group. NaN with fewer than four chains.
+    within a group. NaN with fewer than four chains or two draws.
     """
     half = len(draws) // 2
-    if half < 2:
+    if half < 2 or draws.shape[1] < 2:
         return np.full(draws.shape[2], np.nan)
     groups = draws[: 2 * half].reshape(2, half, *draws.shape[1:])
     of_chains = groups.mean(axis=2)
@@ -92,7 +94,7 @@ def _worst(draws: np.ndarray) -> np.ndarray:
     return np.array(worst).T
 
 
-def is_local(summary: dict[str, Any] | Any) -> bool:
+def is_local(summary: Mapping[str, Any]) -> bool:
     """Return whether every chain has explored its own mode and there are enough of them, by `each_chain`'s figures."""
     found = summary["each_chain"]
     return (

@@ -9,8 +9,8 @@ each with targets of its own.
 the default one; `make calibrate` runs 1,000, twice as long, of every adjusted kernel.
 
 The test needs chains that have converged in every replication, for it judges the draws, not the length of the run.
-With a quarter of the moves of `make calibrate`, or with steps tuned to an acceptance of 0.4, malt and mams come too rarely into the narrow
-region of small noise, and 1,000 replications show that (200 do not).
+With a quarter of the moves of `make calibrate`, or with steps tuned to an acceptance of 0.4, malt and mams come too
+rarely into the narrow region of small noise, and 1,000 replications show that (200 do not).
 """
 
 import os
