@@ -1,10 +1,12 @@
 """Draw the figures of one dataset."""
 
+from bnn.core.plan import planned
 from bnn.core.seeding import Stream, chain_rng
-from bnn.core.settings import LikelihoodSettings, NetworkSettings, build
+from bnn.core.settings import LangevinSettings, LikelihoodSettings, NetworkSettings, build
 from bnn.core.storage import read_json, read_netcdf
 from bnn.data.dataset import Dataset
 from bnn.jobs.interruption import job_log
+from bnn.mcmc.kernels import make_kernel
 from bnn.plots import figures, plot_dataset
 from bnn.posterior.posterior_file import PosteriorFile
 
@@ -14,6 +16,7 @@ def main(
     baseline_path,
     posterior_path,
     diagnostics_path,
+    summary_path,
     metrics_path,
     checks_path,
     arrays_path,
@@ -30,27 +33,30 @@ def main(
         Predictions of all references.
     posterior_path
         InferenceData of the chains.
-    diagnostics_path
-        R-hat and ESS at every row.
+    diagnostics_path, summary_path
+        R-hat and ESS at every row, and the summary of them.
     metrics_path, checks_path, arrays_path
         Scores, checks, and the arrays of the checks.
     out_path
         Folder of the figures.
     settings
-        Sections `seed`, `network`, `likelihood` and `diagnostics` of the dataset's config.
+        Sections `seed`, `network` and `likelihood` of the dataset's config; of `sampler`, `kernel`, `langevin` and
+        `target_acceptance`.
     """
     dataset, idata = Dataset.load(data_path), PosteriorFile(posterior_path)
     baseline, checks = read_netcdf(baseline_path)[0], read_json(checks_path)
+    sampler = settings["sampler"]
+    kernel = make_kernel(sampler["kernel"], langevin=build(LangevinSettings, sampler["langevin"]))
+    target = sampler["target_acceptance"]
     plot_dataset(
         out_path,
         trace=figures.log_density_trace(idata),
-        run=figures.chain_run(idata),
-        agreement=figures.chain_predictions(idata, dataset),
+        run=figures.chain_run(idata, kernel.target_acceptance if target is None else target),
         metrics=read_json(metrics_path),
         checks=checks,
         arrays=figures.check_arrays(checks, read_netcdf(arrays_path)[0]),
         diagnostics=read_netcdf(diagnostics_path)[0],
-        thresholds=settings["diagnostics"],
+        summary=read_json(summary_path),
         along_time=figures.along_time(idata, dataset),
         test=figures.rows_of_test(idata, dataset, baseline),
         band=figures.band(
@@ -61,6 +67,7 @@ def main(
             likelihood=build(LikelihoodSettings, settings["likelihood"]),
             rng=chain_rng(settings["seed"], Stream.PREDICTIVE, 1),
         ),
+        rng=chain_rng(settings["seed"], Stream.PREDICTIVE, 2),
     )
 
 
@@ -71,9 +78,10 @@ if "snakemake" in globals():
             snakemake.input.baseline,
             snakemake.input.posterior,
             snakemake.input.diagnostics,
+            snakemake.input.summary,
             snakemake.input.metrics,
             snakemake.input.checks,
             snakemake.input.arrays,
             snakemake.output[0],
-            snakemake.params.settings,
+            planned(snakemake.params.settings, snakemake.input.plan),
         )

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from bnn.checks.effects import effects
 from bnn.checks.out_of_distribution import hole, out_of_distribution
 from bnn.checks.psis import Loo, k_threshold, leave_one_out
 from bnn.checks.sensitivity import prior_sensitivity
@@ -71,7 +72,7 @@ def check(
         likelihood=settings.likelihood,
         layout=layout,
     )
-    rngs = [chain_rng(seed, Stream.CHECKS, index) for index in range(3)]
+    rngs = [chain_rng(seed, Stream.CHECKS, index) for index in range(4)]
     prior = make_prior(predictor.network, predictor.likelihood, settings.prior)
     log_likelihood = idata["log_likelihood"]["y"]  # read some rows at a time
     loo = leave_one_out(log_likelihood)
@@ -100,6 +101,7 @@ def check(
             factors=prior_factors,
         ),
         "out_of_distribution": novelty,
+        "effects": effects(dataset, predictor, theta, rngs[3]),
         "hole": hole(dataset, predictor, theta, ordinary, references, rngs[2]),
     }
     return summary, {
@@ -158,7 +160,7 @@ def flags(
     )
     many = (
         " For so many rows the cause is a flexible model, not outliers: its scores by leave-one-out are not to be "
-        "trusted and as a rule too good. Judge it by the test rows, or fit it again with some rows left out."
+        "trusted and as a rule too good. Judge it by the test rows, and leave all rows in the table."
     )
     return [
         {

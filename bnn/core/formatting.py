@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 
 NOT_AVAILABLE = "n/a"
 _MINUS = "\N{MINUS SIGN}"
@@ -29,10 +30,12 @@ def number(value: float | None, digits: int = 4) -> str:
 def as_given(value: float | None) -> str:
     """Format a value of a column without commas: it may be a year, or a number that names something.
 
-    A whole number has no decimals: it is what the table holds, whatever rounding did to it on its way here.
+    It has as many decimals as it needs, whatever rounding did to it on its way here: those of the table.
     """
-    if value and abs(value) < _LARGEST_WHOLE and math.isclose(value, round(value), rel_tol=1e-9):
-        return _fixed(round(value), 0).replace(",", "")
+    if value is not None and math.isfinite(value) and abs(value) < _LARGEST_WHOLE:
+        for places in range(_MAX_DIGITS):
+            if math.isclose(value, round(value, places), rel_tol=1e-7, abs_tol=1e-13):
+                return _fixed(value, places).replace(",", "")
     return number(value).replace(",", "")
 
 
@@ -75,6 +78,37 @@ def estimate(value: float | None, mcse: float | None, digits: int = 4) -> str:
     if places > limit:
         return f"{_fixed(value, limit)} ± < {_fixed(10.0**-limit, limit)}"
     return f"{_fixed(value, places)} ± {_fixed(mcse, places)}"
+
+
+def column(values: Sequence[float | None], digits: int = 3, places: int | None = None) -> list[str]:
+    """Format the numbers of a column to one number of decimal places.
+
+    Parameters
+    ----------
+    values
+        `None` and numbers that are not finite become "n/a".
+    digits
+        Significant digits of the largest.
+    places
+        Decimal places instead; None: as many as the digits ask for.
+    """
+    known = [abs(value) for value in values if value is not None and math.isfinite(value)]
+    largest = max(known, default=0.0)
+    if _needs_power(largest):
+        return [number(value, digits) for value in values]
+    if places is None:
+        places = max(digits - 1 - _exponent(largest, digits), 0) if largest else 0
+    return [
+        NOT_AVAILABLE if value is None or not math.isfinite(value) else _fixed(value, places)
+        for value in values
+    ]
+
+
+def places_beside(error: float | None) -> int | None:
+    """Decimal places of two numbers beside their difference of this standard error, one more than that has."""
+    if error is None or not math.isfinite(error) or not 1e-9 < error < 1e7:
+        return None
+    return max(_places(error) + 1, 0)
 
 
 def signed(value: float | None, error: float | None = None, digits: int = 3) -> str:
@@ -127,11 +161,6 @@ def level(share: float) -> str:
 def unbroken(text: str) -> str:
     """Keep a number, its error and its sign of percent on one line."""
     return text.replace(" ± ", "\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}").replace(" %", "\N{NO-BREAK SPACE}%")
-
-
-def squared(unit: str) -> str:
-    """Return the square of a unit: `m²`, but `(kWh/m²)²`, where ² behind it would be read as of its last part alone."""
-    return f"{unit}²" if re.fullmatch(r"[^\W\d_]+|[%°]|°[CF]", unit) else f"({unit})²"
 
 
 def deviation(value: float | None) -> str:

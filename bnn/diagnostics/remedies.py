@@ -20,6 +20,8 @@ _MEANINGS = {
     "The average over draws gives that network a weight that the posterior does not.",
     "one_chain": "A chain cannot show what it has missed. Only chains that start in different places, and then tell "
     "the same story, are evidence that the whole posterior was visited.",
+    "local": "Several networks fit the rows, and no chain goes from one to another in this time. Each was explored "
+    "well, so the predictions average over them, but with equal weights, which the posterior may not give them.",
     "biased": "The kernel leaves out the step that makes its draws exact. They may agree with one another and still "
     "be too wide or too narrow.",
     "diverging": "The simulated path left the region that it should follow, because its steps were too long where "
@@ -36,11 +38,32 @@ _MEANINGS = {
     "frozen": "Nothing moved: the draws of all chains are equal. There is no posterior to speak of.",
     "constant": "The prediction for these rows never changed between draws. Either the data leave no doubt about "
     "it, or the hidden units are saturated and cannot respond.",
-    "rhat": "The chains do not agree: what the page says would depend on which chain one asks. They have not run "
+    "rhat": "The chains do not agree: what is said of the BNN would depend on which chain one asks. They have not run "
     "long enough to forget where they started, or each stays in a part of the posterior of its own.",
     "ess": "The draws resemble one another so much that they are worth few independent ones. Averages over them, "
     "and the ends of intervals even more, are imprecise.",
 }
+
+_OF_WARNINGS = {
+    "rhat": "The chains agree nearly, and a little less than was asked: means and intervals may be off by a small part "
+    "of their width. A longer run makes sure.",
+    "ess": "The draws are worth fewer independent ones than was asked. Means are known well enough to read, the ends "
+    "of intervals less so. A longer run makes sure.",
+}
+"""What a finding means that is only a warning, where that is less."""
+
+_MIN_WARMUP = 1000
+"""Iterations of warm-up that are advised at least: those in which every dataset of the default config is tuned."""
+
+_DRAWS_PER_ESS = 5
+"""Kept draws of all chains for each effective one that is asked: correlated draws are never worth their number."""
+
+AGAIN = (
+    "If that fails again, more of the same will not help. Take a wider network, network.hidden: [50, 50], then halve "
+    "prior.weights.scale; look for columns with extreme values in the table; and compare with the linear model, "
+    "which may be all that these rows support."
+)
+"""What to do after a second failure."""
 
 
 @dataclass(frozen=True)
@@ -65,9 +88,16 @@ def explain(findings: Sequence[Mapping[str, Any]]) -> list[Advice]:
         if finding["level"] != "PASS":
             kinds.setdefault(finding["name"], []).append(finding)
     return [
-        Advice(found[0]["level"], tuple(finding["text"] for finding in found), _MEANINGS[name])
+        Advice(
+            found[0]["level"], tuple(finding["text"] for finding in found), _meaning(name, found[0]["level"])
+        )
         for name, found in kinds.items()
     ]
+
+
+def _meaning(name: str, level: str) -> str:
+    grave = _MEANINGS[name]
+    return _OF_WARNINGS.get(name, grave) if level == "WARN" else grave
 
 
 def changes(diagnostics: Mapping[str, Any], settings: Settings) -> Change:
@@ -108,9 +138,15 @@ def _sampler(**factors: int) -> Callable[[Mapping[str, Any], Settings], Change]:
     """Return a change that multiplies keys of `sampler`."""
 
     def change(_: Mapping[str, Any], settings: Settings) -> Change:
-        return {"sampler": {key: factor * settings["sampler"][key] for key, factor in factors.items()}}
+        return {"sampler": {key: _times(settings, key, factor) for key, factor in factors.items()}}
 
     return change
+
+
+def _times(settings: Settings, key: str, factor: int) -> int:
+    """Return a multiple of a key of `sampler`; a warm-up of a few iterations is not merely doubled."""
+    value = factor * int(settings["sampler"][key])
+    return max(value, _MIN_WARMUP) if key == "warmup" else value
 
 
 def _fixed(**values: Any) -> Callable[[Mapping[str, Any], Settings], Change]:
@@ -125,24 +161,42 @@ def _smaller_steps(_: Mapping[str, Any], settings: Settings) -> Change:
     sampler = settings["sampler"]
     # Kernels that are tuned to a rate of their own (null) have one of at most 0.8.
     target = 0.9 if sampler["target_acceptance"] is None else (1 + sampler["target_acceptance"]) / 2
-    return {"sampler": {"warmup": 2 * sampler["warmup"], "target_acceptance": round(target, 3)}}
+    return {"sampler": {"warmup": _times(settings, "warmup", 2), "target_acceptance": round(target, 3)}}
 
 
 def _longer(diagnostics: Mapping[str, Any], settings: Settings) -> Change:
     _, smallest = worst(diagnostics)
-    if not smallest:
-        return _sampler(thin=2)(diagnostics, settings)
     # ESS grows in proportion to the number of moves once chains have mixed.
-    factor = max(2, math.ceil(diagnostics["thresholds"]["ess_warn"] / smallest))
-    return _sampler(thin=factor)(diagnostics, settings)
+    factor = math.ceil(diagnostics["thresholds"]["ess_warn"] / smallest) if smallest else 2
+    return _run_for(max(2, factor), diagnostics, settings)
+
+
+def _settle(diagnostics: Mapping[str, Any], settings: Settings) -> Change:
+    change = _run_for(2, diagnostics, settings)
+    if "budget_minutes" not in change["sampler"]:
+        change["sampler"]["warmup"] = _times(settings, "warmup", 2)
+    return change
+
+
+def _run_for(factor: int, diagnostics: Mapping[str, Any], settings: Settings) -> Change:
+    """Multiply the number of moves by more draws, as far as so few of them cannot be worth what is asked, or thin."""
+    sampler = settings["sampler"]
+    if sampler.get("most_gradients"):
+        return {"sampler": {"budget_minutes": factor * sampler["budget_minutes"]}}
+    enough = math.ceil(_DRAWS_PER_ESS * diagnostics["thresholds"]["ess_warn"] / sampler["chains"])
+    if sampler["draws"] >= enough:
+        return {"sampler": {"thin": factor * sampler["thin"]}}
+    thin = math.ceil(factor * sampler["draws"] / enough) * sampler["thin"]
+    return {"sampler": {"draws": enough} | ({"thin": thin} if thin > sampler["thin"] else {})}
 
 
 def _leave_modes(_: Mapping[str, Any], settings: Settings) -> Change:
     sampler = settings["sampler"]
+    explore = 0 if sampler["explore"] == "auto" else sampler["explore"]
     return {
         "sampler": {
             "optimise_steps": 2 * sampler["optimise_steps"],
-            "explore": 2 * sampler["explore"] or sampler["optimise_steps"],
+            "explore": 2 * explore or sampler["optimise_steps"],
         }
     }
 
@@ -152,6 +206,7 @@ _CHANGES: dict[str, Callable[[Mapping[str, Any], Settings], Change]] = {
     "stuck": _smaller_steps,
     "one_chain": _fixed(chains=4),
     "biased": _fixed(kernel="auto"),
+    "local": _narrower_prior,
     "diverging": _smaller_steps,
     "cut_short": _sampler(warmup=2),
     "worse_mode": _leave_modes,
@@ -160,6 +215,6 @@ _CHANGES: dict[str, Callable[[Mapping[str, Any], Settings], Change]] = {
     "acceptance_high": _sampler(warmup=2),
     "frozen": _sampler(warmup=2),
     "constant": _narrower_prior,
-    "rhat": _sampler(warmup=2, thin=2),
+    "rhat": _settle,
     "ess": _longer,
 }

@@ -93,10 +93,24 @@ def posterior_forecast(idata: StoredPosterior, dataset: Dataset, split: str) -> 
         ordered = np.sort(block.reshape(-1, block.shape[-1]), axis=0)
         crps[rows] = crps_of_sorted(ordered, y[rows])
         ends[:, :, rows] = intervals_of_sorted(ordered, CURVE_LEVELS)
-        # Half a draw on either side: an observation beyond all draws is unlikely, not impossible.
-        pit[rows] = ((ordered < y[rows]).sum(axis=0) + 0.5) / (len(ordered) + 1)
+        pit[rows] = _pit(ordered, y[rows])
     nll = -mixture_log_density(log_density)
     return TargetForecast(summary.mean, np.sqrt(summary.total), nll, crps, pit, ends[0], ends[1])
+
+
+def pit_of_draws(draws: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the probability integral transform (obs,) of y, of draws (chain, draw, obs) read some rows at a time."""
+    pit = np.empty(len(y))
+    for start in range(0, len(y), _ROWS_AT_ONCE):
+        rows = slice(start, start + _ROWS_AT_ONCE)
+        block = np.asarray(draws[:, :, rows], dtype=np.float64)
+        pit[rows] = _pit(block.reshape(-1, block.shape[-1]), y[rows])
+    return pit
+
+
+def _pit(draws: np.ndarray, y: np.ndarray) -> np.ndarray:
+    # Half a draw on either side: an observation beyond all draws is unlikely, not impossible.
+    return np.asarray(((draws < y).sum(axis=0) + 0.5) / (len(draws) + 1))
 
 
 def mixture_forecast(mixture: GaussianMixture, y: np.ndarray) -> TargetForecast:

@@ -9,33 +9,26 @@ import numpy as np
 
 from bnn.plots.calibration import coverage, pit, reliability
 from bnn.plots.canvas import PathLike, axis_label
-from bnn.plots.chains import (
-    ChainPredictions,
-    ChainRun,
-    acceptance,
-    chain_agreement,
-    energy,
-    worst_points,
-)
+from bnn.plots.chains import ChainRun, acceptance, energy, worst_points
 from bnn.plots.checks import loo_pareto_k, out_of_distribution, predictive_checks, prior_sensitivity
+from bnn.plots.classes import predicted_classes
+from bnn.plots.comparison import differences
+from bnn.plots.effects import importance, partial_dependence
 from bnn.plots.predictions import (
     AlongTime,
     Band,
     ClassificationTest,
     RegressionTest,
     band_along_feature,
+    density,
     intervals_along_time,
     observed_predicted,
-    prediction_intervals,
-    target_uncertainty,
-    uncertainty,
 )
-from bnn.plots.sampler import LogDensityTrace, convergence, log_density_rank, log_density_trace
+from bnn.plots.sampler import LogDensityTrace, log_density_rank, log_density_trace
 
 __all__ = [
     "AlongTime",
     "Band",
-    "ChainPredictions",
     "ChainRun",
     "CheckArrays",
     "ClassificationTest",
@@ -44,25 +37,25 @@ __all__ = [
     "acceptance",
     "axis_label",
     "band_along_feature",
-    "chain_agreement",
-    "convergence",
     "coverage",
+    "density",
+    "differences",
     "energy",
     "figure_names",
+    "importance",
     "intervals_along_time",
     "log_density_rank",
     "log_density_trace",
     "loo_pareto_k",
     "observed_predicted",
     "out_of_distribution",
+    "partial_dependence",
     "pit",
     "plot_dataset",
-    "prediction_intervals",
+    "predicted_classes",
     "predictive_checks",
     "prior_sensitivity",
     "reliability",
-    "target_uncertainty",
-    "uncertainty",
     "worst_points",
 ]
 
@@ -73,14 +66,13 @@ class CheckArrays:
 
     Attributes
     ----------
-    posterior, prior
+    posterior
         Replicated statistics, (draw,) each, in the order of checks.json.
     loo_k, loo_rows
         Pareto k of each training row, and its number in the source table; (obs,).
     """
 
     posterior: Sequence[np.ndarray]
-    prior: Sequence[np.ndarray]
     loo_k: np.ndarray
     loo_rows: np.ndarray
 
@@ -96,22 +88,18 @@ def figure_names(task: str, n_features: int, *, is_series: bool = False) -> tupl
         If the task is neither "classification" nor "regression".
     """
     if task == "classification":
-        predictions: tuple[str, ...] = ("reliability", "uncertainty")
+        predictions: tuple[str, ...] = ("reliability", "classes")
+        model: tuple[str, ...] = ("posterior_predictive",)
     elif task == "regression":
-        predictions = ("along_time",) * is_series + ("band",) * (n_features == 1)
-        predictions += ("prediction_intervals", "observed_predicted")
-        predictions += ("pit", "coverage", "uncertainty")
+        shown = "along_time" if is_series else "band" if n_features == 1 else "observed_predicted"
+        predictions = ("coverage", shown)
+        model = ("density", "pit", "posterior_predictive")
     else:
         raise ValueError(f"task is {task!r}, but must be 'classification' or 'regression'")
-    checks = (
-        "out_of_distribution",
-        "posterior_predictive",
-        "prior_predictive",
-        "prior_sensitivity",
-        "loo_pareto_k",
-    )
-    sampler = ("log_density_trace", "log_density_rank", "convergence", "worst_points", "acceptance", "energy")
-    return (*predictions, *checks, *sampler, "chain_agreement")
+    checks = (*model, "prior_sensitivity", "loo_pareto_k")
+    sampler = ("log_density_trace", "log_density_rank", "worst_points", "acceptance", "energy")
+    effects = ("effects", "partial_dependence")
+    return ("differences", *predictions, *effects, "out_of_distribution", *checks, *sampler)
 
 
 def plot_dataset(
@@ -119,14 +107,14 @@ def plot_dataset(
     *,
     trace: LogDensityTrace,
     run: ChainRun,
-    agreement: ChainPredictions,
     diagnostics: Mapping[str, np.ndarray],
-    thresholds: Mapping[str, float],
+    summary: Mapping[str, Any],
     test: ClassificationTest | RegressionTest,
     band: Band | None,
     metrics: Mapping[str, Any],
     checks: Mapping[str, Any],
     arrays: CheckArrays,
+    rng: np.random.Generator,
     along_time: AlongTime | None = None,
 ) -> dict[str, Path]:
     """Write every figure that applies to a dataset as `<folder>/<name>.svg`.
@@ -139,22 +127,20 @@ def plot_dataset(
         Log density of the chains.
     run
         How they ran.
-    agreement
-        What each of them predicts.
     diagnostics
         Variables of `diagnostics.nc`, of which `rhat_<split>`, `ess_bulk_<split>` and `row_<split>` are used, for the
         splits train and test.
-    thresholds
-        `rhat_warn`, `rhat_fail`, `ess_warn`, `ess_fail`: the section `diagnostics` of the config.
+    summary, metrics, checks
+        Contents of diagnostics.json, metrics.json and checks.json.
     test
         Observations and predictions of the test rows; its type decides which figures of predictions are
         drawn.
     band
         Predictions over a grid, for a regression on one feature; else None.
-    metrics, checks
-        Contents of metrics.json and checks.json.
     arrays
         Of checks.nc.
+    rng
+        Draws what chance alone would do.
     along_time
         Forecasts of a time series; else None.
 
@@ -163,41 +149,42 @@ def plot_dataset(
     Name of each figure -> path of its file, in the order of `figure_names`.
     """
     draw: dict[str, Callable[[Path], None]] = {}
-    calibration, unit = metrics["calibration"], metrics["target_unit"]
+    unit, thresholds = metrics["target_unit"], summary["thresholds"]
+    draw["differences"] = lambda path: differences(path, metrics)
     if isinstance(test, ClassificationTest):
-        correct = np.argmax(test.probability["bnn"], axis=-1) == test.y
-        draw["reliability"] = lambda path: reliability(path, calibration)
-        draw["uncertainty"] = lambda path: uncertainty(path, test.aleatoric, test.epistemic, correct)
+        draw["reliability"] = lambda path: reliability(path, test.probability, test.y, rng)
+        draw["classes"] = lambda path: predicted_classes(
+            path, test.probability["bnn"], test.y, test.class_names
+        )
     else:
+        draw["coverage"] = lambda path: coverage(path, metrics["calibration"])
         if along_time is not None:
             draw["along_time"] = lambda path: intervals_along_time(path, along_time)
-        if band is not None:
+        elif band is not None:
             draw["band"] = lambda path: band_along_feature(path, band)
-        draw["prediction_intervals"] = lambda path: prediction_intervals(path, test)
-        draw["observed_predicted"] = lambda path: observed_predicted(path, test)
-        draw["pit"] = lambda path: pit(path, calibration)
-        draw["coverage"] = lambda path: coverage(path, calibration)
-        draw["uncertainty"] = lambda path: target_uncertainty(path, test)
+        else:
+            draw["observed_predicted"] = lambda path: observed_predicted(path, test)
+    target_label = "" if isinstance(test, ClassificationTest) else test.target_label
+    draw["effects"] = lambda path: importance(path, checks["effects"])
+    draw["partial_dependence"] = lambda path: partial_dependence(path, checks["effects"], target_label)
     draw["out_of_distribution"] = lambda path: out_of_distribution(path, checks["out_of_distribution"])
-    for kind, title, replicated in (
-        ("posterior_predictive", "Posterior predictive checks", arrays.posterior),
-        ("prior_predictive", "Prior predictive checks", arrays.prior),
-    ):
-        draw[kind] = lambda path, kind=kind, title=title, replicated=replicated: predictive_checks(  # type: ignore[misc]
-            path, checks[kind], replicated, title=title, unit=unit
-        )
+    if isinstance(test, RegressionTest):
+        draw["density"] = lambda path: density(path, test)
+        draw["pit"] = lambda path: pit(path, test.pit, rng)
+    draw["posterior_predictive"] = lambda path: predictive_checks(
+        path, checks["posterior_predictive"], arrays.posterior, unit=unit
+    )
     draw["prior_sensitivity"] = lambda path: prior_sensitivity(path, checks["sensitivity"])
     limit = checks["loo"]["k_threshold"]
     draw["loo_pareto_k"] = lambda path: loo_pareto_k(path, arrays.loo_k, arrays.loo_rows, limit)
     draw["log_density_trace"] = lambda path: log_density_trace(path, trace)
-    draw["log_density_rank"] = lambda path: log_density_rank(path, trace.log_density, trace.chain_ids)
-    rhat = {split: diagnostics[f"rhat_{split}"] for split in ("train", "test")}
-    ess_bulk = {split: diagnostics[f"ess_bulk_{split}"] for split in ("train", "test")}
-    draw["convergence"] = lambda path: convergence(path, rhat, ess_bulk, thresholds)
+    ess = summary["log_density"]["ess_bulk"]
+    draw["log_density_rank"] = lambda path: log_density_rank(
+        path, trace.log_density, trace.chain_ids, ess, rng
+    )
     draw["worst_points"] = lambda path: worst_points(path, diagnostics, thresholds)
     draw["acceptance"] = lambda path: acceptance(path, run)
     draw["energy"] = lambda path: energy(path, trace.log_density, trace.chain_ids)
-    draw["chain_agreement"] = lambda path: chain_agreement(path, agreement)
     paths = {name: Path(folder) / f"{name}.svg" for name in draw}
     for name, path in paths.items():
         draw[name](path)

@@ -42,7 +42,10 @@ MODELS = {
 }
 """Model -> label, colour, marker and line style, the same in every figure."""
 
-WIDTH, HEIGHT = 4.8, 3.2  # inches; near the width of a telephone's screen, so that text stays readable there
+WIDTH, HEIGHT = (
+    4.1,
+    3.0,
+)  # inches; as wide as a telephone's screen and as a third of a desk's, so that text stays readable
 MAX_MARKERS = 500  # above this, points become an embedded picture, which keeps the file small
 _DASHES = (0, (4, 3))
 # Light colour -> its counterpart on a dark ground; a colour that reads well on both is not listed.
@@ -68,10 +71,10 @@ _STYLE: Any = {
     "figure.dpi": 72,
     "figure.facecolor": PAPER,
     "font.family": "DejaVu Sans",  # comes with matplotlib, so the layout is the same on every machine
-    "font.size": 9,
+    "font.size": 9.5,
     "grid.color": GRID,
     "grid.linewidth": 0.6,
-    "legend.fontsize": 8,
+    "legend.fontsize": 9,
     "legend.frameon": False,
     "lines.markersize": 4,
     "savefig.dpi": 110,
@@ -80,9 +83,9 @@ _STYLE: Any = {
     "text.color": INK,
     "text.parse_math": False,  # a dollar sign in the name of a column is a dollar sign
     "xtick.color": MUTED,
-    "xtick.labelsize": 8,
+    "xtick.labelsize": 9,
     "ytick.color": MUTED,
-    "ytick.labelsize": 8,
+    "ytick.labelsize": 9,
 }
 
 
@@ -107,10 +110,11 @@ def new_figure(height: float = HEIGHT) -> tuple[Figure, Axes]:
 
 def axis_label(name: str, unit: str) -> str:
     """Label of an axis: `name [unit]`, or the name alone when the unit is unknown (""); both cut to fit."""
-    return f"{_shortened(name, 24)} [{_shortened(unit, 12)}]" if unit else _shortened(name, 36)
+    return f"{shortened(name, 24)} [{shortened(unit, 12)}]" if unit else shortened(name, 36)
 
 
-def _shortened(text: str, length: int) -> str:
+def shortened(text: str, length: int) -> str:
+    """Cut a text of the user to a length, and to characters that can be printed."""
     # A control character would make the file invalid XML.
     printable = "".join(character if character.isprintable() else " " for character in text)
     return printable if len(printable) <= length else printable[: length - 1] + "…"
@@ -148,7 +152,7 @@ def padded(values: np.ndarray, share: float) -> tuple[float, float]:
 def note(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
     """Write a short remark with its upper corner at (x, y), in shares of the axes; at the right, x > 0.5."""
     side = "right" if x > 0.5 else "left"
-    axes.text(x, y, text, transform=axes.transAxes, ha=side, va="top", fontsize=8, color=colour)
+    axes.text(x, y, text, transform=axes.transAxes, ha=side, va="top", fontsize=9, color=colour)
 
 
 def legend_above(figure: Figure, n_columns: int) -> None:

@@ -45,12 +45,14 @@ class ChainRun:
         (chain,).
     iteration, warmup_iteration
         Of the draws (draw,), and of the records of exploration and warm-up (record,), which may be none.
-    acceptance_rate, warmup_acceptance_rate
-        (chain, draw) and (chain, record).
+    acceptance_rate
+        (chain, draw).
     step_size, warmup_step_size
         (chain, draw) and (chain, record), in units of the preconditioned posterior.
     n_explore, n_warmup
         Iterations of exploration, and before the first draw.
+    target_acceptance
+        The rate to which warm-up adapts the step size.
     """
 
     chain_ids: Sequence[int] | np.ndarray
@@ -58,30 +60,10 @@ class ChainRun:
     acceptance_rate: np.ndarray
     step_size: np.ndarray
     warmup_iteration: np.ndarray
-    warmup_acceptance_rate: np.ndarray
     warmup_step_size: np.ndarray
     n_explore: int
     n_warmup: int
-
-
-@dataclass(frozen=True)
-class ChainPredictions:
-    """What each chain predicts for the test rows.
-
-    Attributes
-    ----------
-    chain_ids
-        (chain,).
-    of_chain
-        (chain, obs) mean over the draws of a chain: of the predicted mean, or of the probability of the class that all
-        chains together find most probable.
-    label
-        Name and unit of the prediction.
-    """
-
-    chain_ids: Sequence[int] | np.ndarray
-    of_chain: np.ndarray
-    label: str
+    target_acceptance: float
 
 
 @styled
@@ -143,19 +125,20 @@ def _worst_of_row(values: np.ndarray, largest: bool) -> np.ndarray:
 
 @styled
 def acceptance(path: PathLike, run: ChainRun) -> None:
-    """Draw acceptance rate and step size of each chain along its run, phases on shaded ground."""
-    figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
+    """Draw the acceptance rate of the kept draws beside its target, and the step size along the whole run.
+
+    Of the warm-up only an average is recorded that starts at the target: its acceptance is not drawn.
+    """
+    figure = Figure(figsize=(WIDTH, 4.2), layout="constrained")
     upper, lower = figure.subplots(2, 1, sharex=True)
     for index, chain in enumerate(run.chain_ids):
         style: dict[str, Any] = {"color": CHAIN_COLOURS[index % len(CHAIN_COLOURS)], "linewidth": 0.9}
-        for axes, warm, kept in (
-            (upper, run.warmup_acceptance_rate, run.acceptance_rate),
-            (lower, run.warmup_step_size, run.step_size),
-        ):
-            x, y = _means(run.iteration, kept[index])
-            axes.plot(x, y, label=f"chain {chain}", **style)
-            if len(run.warmup_iteration):
-                axes.plot(*_means(run.warmup_iteration, warm[index]), **style)
+        label = f"chain {chain}" if len(run.chain_ids) <= _MAX_LEGEND_CHAINS else None
+        upper.plot(*_means(run.iteration, run.acceptance_rate[index]), label=label, **style)
+        lower.plot(*_means(run.iteration, run.step_size[index]), **style)
+        if len(run.warmup_iteration):
+            lower.plot(*_means(run.warmup_iteration, run.warmup_step_size[index]), **style)
+    upper.axhline(run.target_acceptance, color=INK, linewidth=1, linestyle=(0, (4, 3)), label="target")
     shade_phases((upper, lower), run.n_explore, run.n_warmup, recorded=len(run.warmup_iteration) > 0)
     upper.set(ylabel="Acceptance rate", ylim=(0, 1.02))
     lower.set(ylabel="Step size", xlabel="Iteration of the chain", yscale="log")
@@ -165,8 +148,7 @@ def acceptance(path: PathLike, run: ChainRun) -> None:
     lower.yaxis.set_minor_formatter(NullFormatter())
     lower.set_xlim(0 if len(run.warmup_iteration) else run.n_warmup, run.iteration[-1])
     lower.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    if len(run.chain_ids) <= _MAX_LEGEND_CHAINS:
-        legend_above(figure, n_columns=4)
+    legend_above(figure, n_columns=3)
     save(figure, path, "Acceptance rate and step size of the chains")
 
 
@@ -215,8 +197,8 @@ def energy(path: PathLike, log_density: np.ndarray, chain_ids: Sequence[int] | n
     low, high = padded(np.concatenate([centred.ravel(), steps.ravel()]), 0.02)
     edges = np.linspace(low, high, 61)
     for values, label, colour, fill in (
-        (centred, "spread about the chain's mean", ORANGE, True),
-        (steps, "step from draw to draw", BLUE, False),
+        (centred, "spread", ORANGE, True),
+        (steps, "steps", BLUE, False),
     ):
         share = 100 * np.histogram(values, edges)[0] / values.size
         style: dict[str, Any] = {"fill": fill, "alpha": 0.6 if fill else 1.0, "linewidth": 1.3}
@@ -228,25 +210,4 @@ def energy(path: PathLike, log_density: np.ndarray, chain_ids: Sequence[int] | n
         note(axes, 0.98, 0.97 - 0.085 * index, f"chain {chain}: {ratio[index]:.2f} of 2", MUTED)
     axes.set(xlim=(low, high), ylim=(0, None), xlabel="Log density [nats]", ylabel="Share of draws [%]")
     legend_above(figure, n_columns=2)
-    save(figure, path, title)
-
-
-@styled
-def chain_agreement(path: PathLike, predictions: ChainPredictions) -> None:
-    """Draw by how much the prediction of each chain differs from that of all, for every test row."""
-    title = "Predictions of each chain for the test rows"
-    of_chain = predictions.of_chain
-    if not of_chain.size:
-        return save_message(path, title, "There is no test row to show.")
-    figure, axes = new_figure()
-    mean = of_chain.mean(axis=0)
-    for index, chain in enumerate(predictions.chain_ids):
-        colour = CHAIN_COLOURS[index % len(CHAIN_COLOURS)]
-        label = f"chain {chain}" if len(of_chain) <= _MAX_LEGEND_CHAINS else None
-        points(axes, mean, of_chain[index] - mean, color=colour, marker="o", markersize=2.5, label=label)
-    axes.axhline(0.0, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
-    axes.set(xlabel=f"All chains: {predictions.label}", ylabel="Chain minus all chains")
-    axes.set_ylim(*padded(of_chain - mean, 0.08))
-    if len(of_chain) <= _MAX_LEGEND_CHAINS:
-        legend_above(figure, n_columns=4)
     save(figure, path, title)

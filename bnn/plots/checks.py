@@ -39,7 +39,6 @@ def predictive_checks(
     checks: Sequence[Mapping[str, Any]],
     replicated: Sequence[np.ndarray],
     *,
-    title: str,
     unit: str,
 ) -> None:
     """Draw the distribution of each replicated statistic, and the observed one.
@@ -49,11 +48,9 @@ def predictive_checks(
     path
         The SVG file.
     checks
-        `posterior_predictive` or `prior_predictive` of checks.json.
+        `posterior_predictive` of checks.json.
     replicated
         Statistics of replicated targets, (draw,) each, in the order of the checks.
-    title
-        Of the figure.
     unit
         Unit of the target, for statistics that have it; "" where unknown.
     """
@@ -65,7 +62,9 @@ def predictive_checks(
         observed = check["observed"]
         known = finite if observed is None else np.append(finite, observed)
         low, high = padded(known, 0.04)
-        edges = np.linspace(low, high, 41)
+        # Counts fall between the edges, not on them.
+        whole = high - low < 200 and bool(np.all(finite == np.round(finite)))
+        edges = np.arange(np.floor(low), np.ceil(high) + 1) + 0.5 if whole else np.linspace(low, high, 41)
         counts, _ = np.histogram(finite, edges)
         axes.stairs(counts, edges, fill=True, facecolor=SKY, alpha=0.7, label="made by the model")
         text = check["name"]
@@ -74,13 +73,13 @@ def predictive_checks(
             text += f" ({_p_text(check)})"
         if unit and check["name"] in ("mean", "sd", "smallest", "largest", "sd of the network"):
             text = text.replace(check["name"], axis_label(check["name"], unit), 1)
-        axes.set_title(text, fontsize=8, loc="left", pad=2, color=INK)
+        axes.set_title(text, fontsize=9, loc="left", pad=2, color=INK)
         axes.set(xlim=(low, high), ylim=(0, 1.05 * max(int(counts.max()), 1)))
         axes.yaxis.set_major_locator(NullLocator())
         axes.xaxis.set_major_locator(MaxNLocator(6))
         axes.spines["left"].set_visible(False)
     legend_above(figure, n_columns=2)
-    save(figure, path, title)
+    save(figure, path, "Posterior predictive checks")
 
 
 def _p_text(check: Mapping[str, Any]) -> str:
@@ -149,9 +148,9 @@ def out_of_distribution(path: PathLike, novelty: Mapping[str, Any]) -> None:
         axes.plot(value, place, color=colour, marker=marker, linestyle="none", label=label)
     axes.axvline(0.5, color=INK, linewidth=0.8, linestyle=(0, (4, 3)))
     axes.set_yticks(range(len(kinds))[::-1], labels=[kind["name"] for kind in kinds])
-    axes.set(ylim=(-0.5, len(kinds) - 0.5), xlim=(min(0.4, axes.get_xlim()[0]), 1.01))
+    axes.set(ylim=(-0.5, len(kinds) - 0.5), xlim=(min(0.4, axes.get_xlim()[0]), 1.03))
     axes.tick_params(axis="y", length=0)
-    axes.set(xlabel=f"AUROC of the {novelty['score']} (0.5: knows nothing)", ylabel="Inputs")
+    axes.set(xlabel="AUROC (0.5: chance)")
     legend_above(figure, n_columns=3)
     save(figure, path, "Uncertainty at inputs unlike the training rows")
 
@@ -166,7 +165,7 @@ def loo_pareto_k(path: PathLike, k: np.ndarray, rows: np.ndarray, threshold: flo
     figure, axes = new_figure()
     kinds = (
         (finite & (k <= threshold), f"at most {threshold:.2g}", BLUE, "o", 3),
-        (finite & (k > threshold), f"above {threshold:.2g}: not reliable", VERMILLION, "X", 5),
+        (finite & (k > threshold), f"above {threshold:.2g}: unreliable", VERMILLION, "X", 5),
     )
     for chosen, name, colour, marker, size in kinds:
         label = f"{name} ({np.count_nonzero(chosen)} rows)"
@@ -176,5 +175,5 @@ def loo_pareto_k(path: PathLike, k: np.ndarray, rows: np.ndarray, threshold: flo
         note(axes, 0.98, 0.98, f"{np.count_nonzero(~finite)} not finite, not shown", VERMILLION)
     axes.set(xlabel="Training row (number in the source table)", ylabel="Pareto k")
     axes.set_ylim(*padded(np.append(k[finite], threshold), 0.1))
-    legend_above(figure, n_columns=2)
+    legend_above(figure, n_columns=1)
     save(figure, path, title)

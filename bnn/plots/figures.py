@@ -10,6 +10,7 @@ from bnn.data.dataset import Dataset
 from bnn.evaluation.forecasts import (
     REFERENCES,
     observed,
+    pit_of_draws,
     posterior_summary,
     reference_mixture,
     times_of,
@@ -19,7 +20,6 @@ from bnn.model.posterior import make_network
 from bnn.plots import (
     AlongTime,
     Band,
-    ChainPredictions,
     ChainRun,
     CheckArrays,
     ClassificationTest,
@@ -38,6 +38,8 @@ from bnn.posterior.predictive import (
 
 _GRID = np.linspace(-0.25, 1.25, 241)
 """Points of the band, in units of the range of the training data, which lies from 0 to 1."""
+_N_REPLICATED = 50
+"""Tables made by the model that a figure shows."""
 
 
 def log_density_trace(idata: StoredPosterior) -> LogDensityTrace:
@@ -55,47 +57,28 @@ def log_density_trace(idata: StoredPosterior) -> LogDensityTrace:
     )
 
 
-def chain_run(idata: StoredPosterior) -> ChainRun:
-    """Return acceptance rate and step size of the chains along their run."""
+def chain_run(idata: StoredPosterior, target_acceptance: float) -> ChainRun:
+    """Return acceptance rate and step size of the chains along their run, with the rate that was aimed at."""
     stats, about = idata["sample_stats"], idata["posterior"].attrs
     n_chains, n_draws = stats["lp"].shape
     records = idata.get("warmup_sample_stats")
-    none = np.empty((n_chains, 0))
     return ChainRun(
         chain_ids=stats["chain"].values,
         iteration=int(about["n_warmup"]) + int(about["thin"]) * np.arange(1, n_draws + 1),
         acceptance_rate=stats["acceptance_rate"].values,
         step_size=stats["step_size"].values,
         warmup_iteration=np.empty(0, dtype=np.int64) if records is None else records["draw"].values,
-        warmup_acceptance_rate=none if records is None else records["acceptance_rate"].values,
-        warmup_step_size=none if records is None else records["step_size"].values,
+        warmup_step_size=np.empty((n_chains, 0)) if records is None else records["step_size"].values,
         n_explore=_n_explore(idata),
         n_warmup=int(about["n_warmup"]),
+        target_acceptance=target_acceptance,
     )
-
-
-def chain_predictions(idata: StoredPosterior, dataset: Dataset) -> ChainPredictions:
-    """Return what each chain predicts for the test rows, in original target units or as a probability."""
-    group = idata["predictions"]
-    ids = idata["sample_stats"]["chain"].values
-    if dataset.task == "regression":
-        means = group["mean"].values.mean(axis=1, dtype=np.float64)
-        return ChainPredictions(
-            ids, means, f"predicted {axis_label(dataset.target_name, dataset.target_unit)}"
-        )
-    probability = group["probability"].values.mean(axis=1, dtype=np.float64)
-    likeliest = probability.mean(axis=0).argmax(axis=-1)
-    of_class = probability[:, np.arange(len(likeliest)), likeliest]
-    return ChainPredictions(ids, of_class, "probability of the predicted class")
 
 
 def check_arrays(summary: Mapping[str, Any], variables: Mapping[str, np.ndarray]) -> CheckArrays:
     """Return the arrays of checks.nc, those of statistics in the order of checks.json."""
-    posterior, prior = (
-        [variables[f"{kind}_{index}"] for index in range(len(summary[f"{kind}_predictive"]))]
-        for kind in ("posterior", "prior")
-    )
-    return CheckArrays(posterior, prior, variables["loo_k"], variables["row_train"])
+    posterior = [variables[f"posterior_{index}"] for index in range(len(summary["posterior_predictive"]))]
+    return CheckArrays(posterior, variables["loo_k"], variables["row_train"])
 
 
 def _n_explore(idata: StoredPosterior) -> int:
@@ -121,22 +104,29 @@ def rows_of_test(
     baseline
         Variables of the file of the references.
     """
-    y, summary = observed(dataset, "test"), posterior_summary(idata, dataset, "test")
-    if isinstance(summary, ClassSummary):
+    y = observed(dataset, "test")
+    if dataset.task == "classification":
         probability = {model: baseline[f"{model}_test_probability"] for model in REFERENCES}
-        probability = {"bnn": summary.probability, **probability}
-        return ClassificationTest(y, probability, summary.aleatoric, summary.epistemic)
-    mean = {"bnn": summary.mean}
-    mean |= {model: reference_mixture(baseline, model, "test").mean for model in REFERENCES}
-    lower, upper = central_intervals(idata["predictions"]["y"], (0.9,))
+        own = posterior_summary(idata, dataset, "test")
+        assert isinstance(own, ClassSummary)
+        return ClassificationTest(y, {"bnn": own.probability, **probability}, tuple(dataset.class_names))
+    group, before = idata["predictions"], idata["posterior_predictive"]["y"]
+    summary = posterior_summary(idata, dataset, "test")
+    lower, upper = central_intervals(group["y"], (0.9,))
+    step = max(1, before.shape[0] * before.shape[1] // _N_REPLICATED)
+    replicated = np.asarray(before[:, ::step], dtype=np.float64).reshape(-1, before.shape[2])
     return RegressionTest(
-        y,
-        mean,
-        lower[0],
-        upper[0],
-        np.sqrt(summary.aleatoric),
-        np.sqrt(summary.epistemic),
-        axis_label(dataset.target_name, dataset.target_unit),
+        y=y,
+        mean=summary.mean,
+        lower_90=lower[0],
+        upper_90=upper[0],
+        pit={
+            "bnn": pit_of_draws(group["y"], y),
+            "baseline": reference_mixture(baseline, "baseline", "test").cdf(y),
+        },
+        target_label=axis_label(dataset.target_name, dataset.target_unit),
+        y_train=observed(dataset, "train"),
+        replicated=replicated[:_N_REPLICATED],
     )
 
 

@@ -1,22 +1,17 @@
 """Figures of the sampler: did the chains sample the same distribution?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
+from bnn.plots.bands import rank_band, thinned_ranks
+from bnn.plots.calibration import LEVEL, against_uniform, chance_band, grid
 from bnn.plots.canvas import (
-    BLUE,
     CHAIN_COLOURS,
-    ORANGE,
     VERMILLION,
-    WIDTH,
     PathLike,
-    dashed_level,
     legend_above,
     new_figure,
     note,
@@ -29,6 +24,10 @@ from bnn.plots.chains import shade_phases
 
 _MAX_TRACE_POINTS = 6000
 _MAX_LEGEND_CHAINS = 8
+_MIN_RANKED = 5
+"""Independent draws of a chain below which ranks say nothing."""
+_MAX_STEPS = 50
+"""Points at which ranks are compared."""
 _THOUSANDS = FuncFormatter(lambda value, _: f"{value:,.0f}")
 
 
@@ -90,7 +89,7 @@ def log_density_trace(path: PathLike, trace: LogDensityTrace) -> None:
     axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
     axes.xaxis.set_major_formatter(_THOUSANDS)
     if len(draws) <= _MAX_LEGEND_CHAINS:
-        legend_above(figure, n_columns=4)
+        legend_above(figure, n_columns=3)
     save(figure, path, title)
 
 
@@ -126,118 +125,41 @@ def extremes(x: np.ndarray, y: np.ndarray, n_bins: int) -> tuple[np.ndarray, np.
 
 
 @styled
-def log_density_rank(path: PathLike, log_density: np.ndarray, chain_ids: Sequence[int] | np.ndarray) -> None:
-    """Draw, for each chain, the histogram of the ranks of its log densities (chain, draw) in all chains."""
-    title = "Ranks of the log density of the chains"
-    n_chains, n_draws = log_density.shape
-    if log_density.size == 0:
-        return save_message(path, title, "There is no draw to show.")
-    figure, axes = new_figure(height=float(np.clip(0.55 * n_chains + 0.9, 1.6, 9.0)))
-    n_bins = int(np.clip(n_draws // 10, 2, 20))
-    counts = rank_histogram(log_density, n_bins)
-    edges = np.linspace(0, 100, n_bins + 1)
-    # Each chain has a lane of height 1; the uniform count is drawn at 0.45 unless a crowded bin would leave
-    # its lane.
-    uniform = n_draws / n_bins
-    scale = min(0.45 / uniform, 0.92 / float(counts.max()))
-    for index, row in enumerate(counts):
-        lane = n_chains - 1 - index
-        colour = CHAIN_COLOURS[index % len(CHAIN_COLOURS)]
-        axes.stairs(lane + scale * row, edges, baseline=lane, fill=True, facecolor=colour, alpha=0.8)
-        dashed_level(axes, lane + scale * uniform, 0, 100)
-    lanes = n_chains - 1 - np.arange(n_chains)
-    axes.set_yticks(lanes + scale * uniform, labels=[f"chain {chain}" for chain in chain_ids])
-    axes.tick_params(axis="y", length=0)
-    axes.grid(False)
-    axes.set(xlim=(0, 100), ylim=(0, n_chains), xlabel="Rank of the log density among all chains [%]")
-    axes.set_ylabel("Number of draws")
-    save(figure, path, title)
-
-
-def rank_histogram(values: np.ndarray, n_bins: int) -> np.ndarray:
-    """Count the draws of each chain in bins of their rank among the draws of all chains (Vehtari et al. 2021,
-    section 5).
-
-    Parameters
-    ----------
-    values
-        (chain, draw). Equal values share their mean rank, so a chain that does not move fills one bin. NaN
-        ranks highest.
-    n_bins
-        Number of bins of equal width.
-
-    Returns
-    -------
-    (chain, n_bins) int64; near `n_draws / n_bins` everywhere when the chains sample the same distribution.
-    """
-    _, group, size = np.unique(values, return_inverse=True, return_counts=True)
-    mean_rank = np.cumsum(size) - size / 2
-    bins = (mean_rank[group.reshape(values.shape)] / values.size * n_bins).astype(np.int64)
-    return np.stack([np.bincount(row, minlength=n_bins) for row in bins])
-
-
-@styled
-def convergence(
+def log_density_rank(
     path: PathLike,
-    rhat: Mapping[str, np.ndarray],
-    ess_bulk: Mapping[str, np.ndarray],
-    thresholds: Mapping[str, float],
+    log_density: np.ndarray,
+    chain_ids: Sequence[int] | np.ndarray,
+    ess: float | None,
+    rng: np.random.Generator,
 ) -> None:
-    """Draw the distributions of R-hat and bulk effective sample size over predictions, with the thresholds as
-    lines.
+    """Draw by how much the distribution of each chain's ranks differs from the uniform one.
 
     Parameters
     ----------
     path
         The SVG file.
-    rhat, ess_bulk
-        Split ("train", "test") -> array of any shape, an entry a predicted quantity; entries that are not
-        finite are counted.
-    thresholds
-        `rhat_warn`, `rhat_fail`, `ess_warn`, `ess_fail`.
+    log_density
+        (chain, draw), nats.
+    chain_ids
+        (chain,).
+    ess
+        Its effective sample size: draws are thinned to about so many, or correlation alone would leave the band.
+    rng
+        Draws the ranks that give the simultaneous band.
     """
-    figure = Figure(figsize=(WIDTH, 4.4), layout="constrained")
-    upper, lower = figure.subplots(2, 1)
-    _distribution(upper, rhat, (thresholds["rhat_warn"], thresholds["rhat_fail"]), logarithmic=False)
-    _distribution(lower, ess_bulk, (thresholds["ess_warn"], thresholds["ess_fail"]), logarithmic=True)
-    upper.set(xlabel="R-hat of a prediction (1 is best)", ylabel="Share [%]")
-    lower.set(xlabel="Bulk effective sample size of a prediction [draws]", ylabel="Share [%]")
-    legend_above(figure, n_columns=4)
-    save(figure, path, "R-hat and effective sample size of the predictions")
-
-
-def _distribution(
-    axes: Axes, values: Mapping[str, np.ndarray], limits: tuple[float, float], *, logarithmic: bool
-) -> None:
-    """Draw a histogram a split, and the limits (warn, fail) as lines."""
-    finite = {split: array[np.isfinite(array)] for split, array in values.items()}
-    pooled = np.concatenate([*(array.ravel() for array in finite.values()), limits[:1]])
-    low, high = float(pooled.min()), float(pooled.max())
-    # The second limit is worth its room only when it does not push the data into a corner.
-    reach = (low / 10, high * 10) if logarithmic else (low - 2 * (high - low), high + 2 * (high - low))
-    shown = [limit for limit in limits if reach[0] <= limit <= reach[1]]
-    low, high = min(low, *shown), max(high, *shown)
-    if logarithmic:
-        low, high = max(low, 1.0) * 0.85, high * 1.15
-        edges = np.geomspace(low, high, 41)
-        axes.set_xscale("log")
-        axes.xaxis.set_major_locator(LogLocator(10, subs=(1, 2, 5), numticks=12))
-        axes.xaxis.set_major_formatter(_THOUSANDS)
-        axes.xaxis.set_minor_formatter(NullFormatter())
-    else:
-        margin = 0.06 * (high - low) or 1e-3
-        low, high = low - margin, high + margin
-        edges = np.linspace(low, high, 41)
-        axes.xaxis.set_major_locator(MaxNLocator(6))
-    for (split, array), colour, fill in zip(finite.items(), (ORANGE, BLUE), (True, False), strict=False):
-        counts, _ = np.histogram(np.clip(array, low, high), edges)
-        share = 100 * counts / max(array.size, 1)
-        style: dict[str, Any] = {"fill": fill, "alpha": 0.6 if fill else 1.0, "linewidth": 1.3}
-        axes.stairs(share, edges, color=colour, label=f"{split} rows", **style)
-    for limit, name, line in zip(limits, ("warn", "fail"), ((0, (4, 3)), "-"), strict=True):
-        if limit in shown:
-            axes.axvline(limit, color=VERMILLION, linewidth=1.1, linestyle=line, label=f"{name} limit")
-    n_missing = sum(array.size for array in values.values()) - sum(array.size for array in finite.values())
-    if n_missing:
-        note(axes, 0.98, 0.98, f"{n_missing} not finite, not shown", VERMILLION)
-    axes.set(xlim=(low, high), ylim=(0, None))
+    title = "Ranks of the log density of the chains"
+    values = np.asarray(log_density, dtype=np.float64)
+    ranks = thinned_ranks(values, ess) if values.size else values
+    n_chains, n_draws = ranks.shape
+    if n_draws < _MIN_RANKED:
+        return save_message(path, title, "The draws are worth too few independent ones to be ranked.")
+    figure, axes = new_figure()
+    z = grid(min(n_draws, _MAX_STEPS))
+    chance_band(axes, z, *rank_band(n_chains, n_draws, z, LEVEL, rng))
+    for index, (chain, values) in enumerate(zip(chain_ids, ranks, strict=True)):
+        colour = CHAIN_COLOURS[index % len(CHAIN_COLOURS)]
+        label = f"chain {chain}" if n_chains <= _MAX_LEGEND_CHAINS else None
+        axes.plot(*against_uniform(values, z), color=colour, linewidth=1.2, label=label)
+    axes.set(xlim=(0, 1), xlabel="Rank of the log density among all chains", ylabel="Share − expected")
+    legend_above(figure, n_columns=3)
+    save(figure, path, title)

@@ -373,8 +373,10 @@ def predict_grid(
         raise ValueError("a class has no mean and no intervals along a grid")
     parts: list[TargetSummary] = []
     ends: list[tuple[np.ndarray, np.ndarray]] = []
+    # The same noise at every point: ends of intervals are then as smooth as the network.
+    noise = predictor.likelihood.sample_noise((*theta.shape[:2], 1), rng)
     for mean, noise_sd in _target_blocks(predictor, theta, x):
-        new = mean + noise_sd * predictor.likelihood.sample_noise(mean.shape, rng)
+        new = mean + noise_sd * noise
         parts.append(target_summary(mean, noise_sd if predictor.noise_varies else noise_sd[..., 0]))
         ends.append(central_intervals(new, levels))
     summary = TargetSummary(*(np.concatenate(column) for column in zip(*parts, strict=True)))

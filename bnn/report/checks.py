@@ -131,15 +131,18 @@ def predictive_checks(checks: Mapping[str, Any], which: str) -> Table:
         flag["limit"] for flag in checks["flags"] if flag["name"] == "posterior_predictive_off"
     )
     for check in checks[which]:
-        ends = f"{formatting.number(check['lower'], 3)} to {formatting.number(check['upper'], 3)}"
-        observed, p_value = check["observed"], check["p_value"]
+        observed, mean, lower, upper = (check[name] for name in ("observed", "mean", "lower", "upper"))
+        counts = all(value is None or value == round(value) for value in (observed, lower, upper))
+        shown = formatting.column([observed, lower, upper], places=0 if counts else None)
+        ends = f"{shown[1]} to {shown[2]}"
+        p_value = check["p_value"]
         extreme = p_value is not None and not lowest <= p_value <= highest
         # A prior need not make the observed value likely; a fitted model should.
         flag = "warn" if extreme and which == "posterior_predictive" else ""
         dash = "–" if observed is None and p_value is None else None
         cells = (
-            Cell(dash or formatting.number(observed, 3), flag),
-            Cell(formatting.number(check["mean"], 3)),
+            Cell(dash or shown[0], flag),
+            Cell(formatting.number(mean, 3)),
             Cell(ends),
             Cell(dash or _p_value(check), flag),
         )

@@ -113,25 +113,24 @@ def _cautions(metrics: Mapping[str, Any]) -> tuple[str, ...]:
     return (*few, MANY_NOTE, *((ECE_NOTE,) if metrics["task"] == "classification" else ()))
 
 
-def intervals(metrics: Mapping[str, Any], split: str) -> Table:
+def intervals(metrics: Mapping[str, Any]) -> Table:
     """Compare coverage and width of the central intervals of the models; regression only."""
     found = metrics["models"]
     models = models_of(found)
     unit = f" [{metrics['target_unit']}]" if metrics["target_unit"] else ""
     coverage, width = Metric("", "", 0, is_share=True), Metric("", "", 0, has_unit=True)
-    names = {name for model in models for name in found[model][split] if name.startswith("coverage_")}
-    error = "se" if split == "test" else None
+    names = {name for model in models for name in found[model]["test"] if name.startswith("coverage_")}
     rows = []
     for level in sorted(int(name.removeprefix("coverage_")) for name in names):
         cells = []
         for model in models:
-            of_model = found[model][split]
-            cells += [Cell(score(of_model.get(f"coverage_{level}"), coverage, error))]
+            of_model = found[model]["test"]
+            cells += [Cell(score(of_model.get(f"coverage_{level}"), coverage))]
             cells += [Cell(score(of_model.get(f"width_{level}"), width, None))]
         rows.append(Row(f"{level} %", "", tuple(cells)))
     return Table(
-        f"intervals-{split}",
-        f"Intervals, {split} rows",
+        "intervals-test",
+        "Intervals, test rows",
         ("Interval", *(("Coverage", f"Mean width{unit}") * len(models))),
         tuple(rows),
         groups=(("", 1), *((MODELS.get(model, model), 2) for model in models)),
@@ -139,9 +138,9 @@ def intervals(metrics: Mapping[str, Any], split: str) -> Table:
     )
 
 
-def classes(metrics: Mapping[str, Any], split: str) -> Table:
+def classes(metrics: Mapping[str, Any]) -> Table:
     """Precision, recall and F1 of each class and model."""
-    reports = metrics["classification_report"][split]
+    reports = metrics["classification_report"]["test"]
     models = models_of(reports)
     names = ("precision", "recall", "f1")
     rows = []
@@ -153,8 +152,8 @@ def classes(metrics: Mapping[str, Any], split: str) -> Table:
         ]
         rows.append(Row(first["class"], "", tuple(cells)))
     return Table(
-        f"classes-{split}",
-        f"Each class, {split} rows",
+        "classes-test",
+        "Each class, test rows",
         ("Class", "Rows", *(("Precision", "Recall", "F1") * len(models))),
         tuple(rows),
         groups=(("", 2), *((MODELS.get(model, model), len(names)) for model in models)),
@@ -163,22 +162,30 @@ def classes(metrics: Mapping[str, Any], split: str) -> Table:
 
 
 def uncertainty(metrics: Mapping[str, Any]) -> Table:
-    """Mean total uncertainty of the BNN, split into aleatoric and epistemic."""
+    """Mean total uncertainty of the BNN, split into aleatoric and epistemic: entropies, or standard deviations."""
     is_class = metrics["task"] == "classification"
     unit = (
         "nats"
         if is_class
-        else f"variance, {formatting.squared(metrics['target_unit'] or 'unit of the target')}"
+        else "standard deviation" + (f", {metrics['target_unit']}" if metrics["target_unit"] else "")
     )
     rows = []
     for split in ("test", "train"):
         parts = metrics["uncertainty"][split]
         total, epistemic = parts["total"], parts["epistemic"]
         share = epistemic / total if total and epistemic is not None else None
-        cells = [Cell(formatting.number(parts[name])) for name in ("total", "aleatoric", "epistemic")]
+        values = [parts[name] for name in ("total", "aleatoric", "epistemic")]
+        # Variances of a target: a reader knows the unit of their roots.
+        shown = (
+            values if is_class else [None if value is None else max(value, 0.0) ** 0.5 for value in values]
+        )
+        cells = [Cell(text) for text in formatting.column(shown)]
         rows.append(Row(f"{split.capitalize()} rows", "", (*cells, Cell(formatting.percent(share)))))
     columns = ("Mean over", "Total", "Aleatoric", "Epistemic", "Epistemic share")
-    notes = missing_note(rows, "there is no uncertainty to split, or it was not finite")
+    notes: tuple[str, ...] = (
+        () if is_class else ("Squares of standard deviations add up; the share is of variances.",)
+    )
+    notes += missing_note(rows, "there is no uncertainty to split, or it was not finite")
     return Table("uncertainty", f"Uncertainty of the BNN ({unit})", columns, tuple(rows), notes=notes)
 
 

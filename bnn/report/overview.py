@@ -7,27 +7,22 @@ from urllib.parse import quote
 
 from bnn.core import formatting
 from bnn.diagnostics.verdict import worst
+from bnn.report.sentences import Mark, marks
 from bnn.report.table import (
-    DOUBTED,
     FEW_NOTE,
     FEW_ROWS,
     MANY_NOTE,
     METRICS,
-    MODELS,
-    OUTCOMES,
-    SAME,
     Cell,
-    Metric,
     difference,
     finite,
     headline,
-    outcome,
-    score,
+    scores_beside,
     share_bound,
 )
 
-COMPARED = ("bnn", "baseline", "ensemble", "linear")
-_VERDICTS = ("FAIL", "WARN", "PASS")
+_VERDICTS = ("FAIL", "WARN", "LOCAL", "PASS")
+_OUTCOMES = ("better", "not told apart", "worse")
 _PLOT_WIDTH = 150.0
 
 Entry = tuple[Mapping[str, Any], Mapping[str, Any]]
@@ -36,29 +31,31 @@ Entry = tuple[Mapping[str, Any], Mapping[str, Any]]
 
 @dataclass(frozen=True)
 class Whisker:
-    """An interval drawn beside its numbers: positions of its ends, its middle and of zero."""
+    """An interval drawn beside its numbers: positions of its ends, middle, zero and ticks; its value and a text."""
 
     lower: float
     middle: float
     upper: float
     zero: float
+    ticks: tuple[tuple[float, str], ...]
+    value: float
+    text: str
 
 
 @dataclass(frozen=True)
 class OverviewRow:
-    """A dataset: its name and link, verdict and what it rests on, facts, scores, and the drawn difference in NLL."""
+    """A dataset: its name, link and facts, verdict and other marks, scores, and the drawn difference in NLL."""
 
     dataset: str
     href: str
+    facts: str
     verdict: str
     verdict_sort: int
-    task: str
-    facts: tuple[Cell, ...]
-    metric: Cell
-    headline: tuple[Cell, ...]
-    nll: tuple[Cell, ...]
-    whisker: Whisker | None
     convergence: str
+    marks: tuple[Mark, ...]
+    score: Cell
+    baseline: Cell
+    whisker: Whisker | None
     seconds: Cell
     remarks: tuple[str, ...]
 
@@ -80,48 +77,35 @@ def overview_rows(entries: Sequence[Entry]) -> list[OverviewRow]:
 
 def _row(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any], whisker: Whisker | None) -> OverviewRow:
     metric = METRICS[headline(metrics)]
-    trusted = diagnostics["verdict"] != "FAIL"
     rhat, ess = worst(diagnostics)
-    rows, features = metrics["n_train"], metrics["n_features"]
-    architecture = "–".join(str(size) for size in metrics["architecture"])
+    task = "time series" if metrics["is_series"] else metrics["task"]
+    n_train, n_test = (formatting.count(metrics[name]) for name in ("n_train", "n_test"))
+    entries = [metrics["models"][model]["test"].get(headline(metrics)) for model in ("bnn", "baseline")]
+    texts = scores_beside(entries, metrics["differences"]["baseline"].get(headline(metrics)), metric)
+    unit = metrics["target_unit"] if metric.has_unit else ""
+    score, baseline = (
+        Cell(text, remark=remark, sort=None if entry is None else finite(entry["value"]))
+        for text, entry, remark in zip(
+            texts,
+            entries,
+            (f"{metric.label}{f', {unit}' if unit else ''}", share_bound(entries[1], metric)),
+            strict=True,
+        )
+    )
     return OverviewRow(
         dataset=metrics["dataset"],
         href=f"{quote(metrics['dataset'], safe='')}/report.html",
+        facts=f"{task}, {n_train} + {n_test} rows, network {'–'.join(map(str, metrics['architecture']))}",
         verdict=diagnostics["verdict"],
         verdict_sort=_VERDICTS.index(diagnostics["verdict"]),
-        task="time series" if metrics["is_series"] else metrics["task"],
-        facts=(
-            Cell(f"{formatting.count(rows)} + {formatting.count(metrics['n_test'])}", sort=rows),
-            Cell(formatting.count(features), sort=features),
-            Cell(architecture, sort=metrics["n_params"]),
-        ),
-        metric=Cell(metric.label, remark=metrics["target_unit"] if metric.has_unit else ""),
-        headline=_scores(metrics, headline(metrics), metric, trusted),
-        nll=_scores(metrics, "nll", METRICS["nll"], trusted),
-        whisker=whisker,
         convergence=f"R-hat {formatting.rhat(rhat)}\nESS {formatting.count(ess)}",
+        marks=marks(diagnostics, metrics)[1:],
+        score=score,
+        baseline=baseline,
+        whisker=whisker,
         seconds=Cell(formatting.number(metrics["seconds"]["bnn"], 3), sort=finite(metrics["seconds"]["bnn"])),
         remarks=tuple(flag["text"] for flag in metrics["flags"] if flag["raised"]),
     )
-
-
-def _scores(metrics: Mapping[str, Any], name: str, metric: Metric, trusted: bool) -> tuple[Cell, ...]:
-    """The BNN's score, and each other model's with the difference below it."""
-    cells = []
-    for model in COMPARED:
-        entry = metrics["models"].get(model, {}).get("test", {}).get(name)
-        text, bound = score(entry, metric, has_bound=False), share_bound(entry, metric)
-        sort = None if entry is None else finite(entry["value"])
-        gap = metrics["differences"].get(model, {}).get(name)
-        value, ends = difference(gap, metric)
-        if not ends:
-            cells.append(Cell(text, remark=bound, sort=sort))
-            continue
-        words, flag = OUTCOMES[outcome(gap, metric)] if trusted else (DOUBTED, "")
-        unit = " points" if metric.is_share else ""
-        says = SAME.replace(" every", "\nevery") if ends == SAME else f"{value}{unit}\n{words}"
-        cells.append(Cell(text, flag, f"{bound}\n{says}" if bound else says, sort))
-    return tuple(cells)
 
 
 def _whiskers(entries: Sequence[Mapping[str, Any] | None]) -> list[Whisker | None]:
@@ -133,8 +117,16 @@ def _whiskers(entries: Sequence[Mapping[str, Any] | None]) -> list[Whisker | Non
     def place(value: float) -> float:
         return round(_PLOT_WIDTH / 2 * (1 + 0.94 * value / reach), 1)
 
+    tick = float(f"{0.7 * reach:.0e}")
+    ticks = tuple((place(value), formatting.signed(value, digits=1)) for value in (-tick, 0.0, tick))
     return [
-        Whisker(place(entry["lower"]), place(entry["value"]), place(entry["upper"]), place(0.0))
+        Whisker(
+            *(place(entry[end]) for end in ends),
+            place(0.0),
+            ticks,
+            entry["value"],
+            "{} ({})".format(*difference(entry, METRICS["nll"])),
+        )
         if entry in known and entry is not None
         else None
         for entry in entries
@@ -147,12 +139,13 @@ def cautions(entries: Sequence[Entry]) -> tuple[str, ...]:
     return (MANY_NOTE, *((f"{', '.join(few)}: {FEW_NOTE}",) if few else ()))
 
 
-def tally(entries: Sequence[Entry]) -> list[tuple[str, int]]:
+def verdict_counts(rows: Sequence[OverviewRow]) -> list[tuple[str, int]]:
     """How many datasets have each verdict, the gravest first."""
-    verdicts = [diagnostics["verdict"] for diagnostics, _ in entries]
-    return [(verdict, verdicts.count(verdict)) for verdict in _VERDICTS if verdict in verdicts]
+    found = [row.verdict for row in rows]
+    return [(verdict, found.count(verdict)) for verdict in _VERDICTS if verdict in found]
 
 
-def model_labels() -> list[str]:
-    """Headings of the compared models."""
-    return [MODELS[model] for model in COMPARED]
+def tally(rows: Sequence[OverviewRow]) -> list[tuple[str, int]]:
+    """On how many datasets the BNN is better than the ordinary network, not told apart, or worse; FAIL is left out."""
+    found = [row.marks[-1].word for row in rows]
+    return [(word, found.count(word)) for word in _OUTCOMES if word in found]

@@ -12,29 +12,22 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bnn.core import formatting
+from bnn.core.plan import as_run
 from bnn.core.row_names import ROW_COUNTING
 from bnn.core.storage import atomic_path
 from bnn.diagnostics import remedies as advice
-from bnn.diagnostics.verdict import worst
 from bnn.report import checks as check_tables
 from bnn.report import columns as column_tables
 from bnn.report import comparison, convergence, rows, sentences
 from bnn.report.captions import figure_texts
-from bnn.report.overview import Entry, cautions, model_labels, overview_rows, tally
+from bnn.report.overview import Entry, cautions, overview_rows, tally, verdict_counts
 from bnn.report.repeats import over_splits
 from bnn.report.scatter import HEIGHT, WIDTH, scatter
-from bnn.report.table import METRICS, Table, headline, score, share_bound
+from bnn.report.table import Table
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _RAN = 1e-4
 """Seconds below which a phase of the sampler had no step to take."""
-_HEADINGS = {
-    "PASS": "The chains agree",
-    "WARN": "Read the warnings first",
-    "FAIL": "Not to be trusted: the chains did not converge",
-}
-_OF_CALIBRATION = ("coverage_90_off", "pit_off")
-"""Flags that stand again where the page speaks of calibration; others do where it compares models."""
 FILES = {
     "metrics.json": "scores, differences, calibration, rows",
     "checks.json": "leave-one-out, predictive checks, strange inputs, other priors",
@@ -53,7 +46,9 @@ def render_dataset(
     checks: Mapping[str, Any],
     predictions: Sequence[Mapping[str, str]],
     settings: Mapping[str, Any],
+    tried: Sequence[Mapping[str, Any]] = (),
     versions: Mapping[str, str],
+    made: Sequence[str],
     figures: Mapping[str, Path],
     overview_href: str,
 ) -> str:
@@ -66,9 +61,14 @@ def render_dataset(
     predictions
         Lines of predictions.csv, column -> text.
     settings
-        The config of this dataset as run, defaults filled in: plain numbers, texts, lists and mappings.
+        The config of this dataset as run, defaults and what was chosen filled in: plain numbers, texts, lists and
+        mappings.
+    tried
+        Candidates that were compared, as plan.json has them.
     versions
         Program or package -> version.
+    made
+        When, from which commit and from which source the results were made, in words.
     figures
         Name of a figure (see `bnn.plots.figure_names`) -> path of its SVG file, in any order.
     overview_href
@@ -89,9 +89,6 @@ def render_dataset(
     unknown = [name for name in figures if name not in texts]
     if unknown:
         raise ValueError(f"no caption for the figures {unknown}; give them one in bnn/report/captions.py")
-    points = scatter(predictions, metrics)
-    # The scatter in the page takes the place of the same figure as a picture.
-    embedded = [name for name in texts if name in figures and not (points and name == "uncertainty")]
     return (
         _environment()
         .get_template("dataset.html.j2")
@@ -100,26 +97,26 @@ def render_dataset(
             diagnostics=diagnostics,
             metrics=metrics,
             row_counting=ROW_COUNTING[metrics["first_row"]],
-            row_naming=" and ".join(filter(None, (metrics["id_name"], metrics["time_name"]))),
             checks=checks,
-            heading=_HEADINGS[diagnostics["verdict"]],
-            answer=sentences.answer(diagnostics, metrics, checks),
-            flags=[flag for flag in metrics["flags"] if flag["raised"]],
-            of_calibration=_OF_CALIBRATION,
-            check_flags=[flag for flag in checks["flags"] if flag["raised"]],
+            summary=_summary(metrics, settings),
+            made=made,
+            marks=sentences.marks(diagnostics, metrics),
+            model=_model(settings, tried),
+            flags=[flag for flag in (*metrics["flags"], *checks["flags"]) if flag["raised"]],
             advice=advice.explain(diagnostics["findings"]),
+            again=advice.AGAIN,
             change=advice.as_yaml(
                 metrics["dataset"].partition(".")[0], advice.changes(diagnostics, settings)
             ),
-            tiles=_tiles(diagnostics, metrics),
-            summary=_summary(metrics, settings),
+            kind_of_rows=sentences.kind_of_rows(metrics),
+            drivers=sentences.drivers(checks["effects"]),
+            strange=sentences.strange(checks["out_of_distribution"]),
             tables=_tables(diagnostics, metrics, checks),
-            scatter=points,
+            scatter=scatter(predictions, metrics),
             size=(WIDTH, HEIGHT),
-            figures=[(name, texts[name], _data_uri(figures[name])) for name in embedded],
+            figures=[(name, texts[name], _data_uri(figures[name])) for name in texts if name in figures],
             timings=_timings(diagnostics, metrics),
-            seeds=_seeds(settings),
-            config=_config(metrics["dataset"], settings),
+            config=_config(metrics["dataset"], as_run(settings, diagnostics)),
             versions=versions,
             files=FILES | ({"predictions": "new rows, predicted"} if settings.get("predict") else {}),
             overview_href=overview_href,
@@ -157,11 +154,10 @@ def render_overview(entries: Sequence[Entry], repeats: Sequence[Mapping[str, Any
         title="Bayesian neural networks",
         rows=found,
         repeats=over_splits(repeats),
-        models=model_labels(),
-        tally=tally(entries),
+        verdicts=verdict_counts(found),
+        counts=tally(found),
         cautions=cautions(entries),
         any_failed=any(row.verdict == "FAIL" for row in found),
-        level=formatting.level(entries[0][1]["bootstrap"]["level"]) if entries else "",
     )
 
 
@@ -184,6 +180,9 @@ def _environment() -> Environment:
         environment.globals[name] = Markup((_TEMPLATES / file).read_text(encoding="utf-8"))
     environment.filters["count"] = formatting.count
     environment.filters["level"] = formatting.level
+    environment.globals["signs"] = {
+        verdict: sentences.SIGNS[mark] for verdict, mark in sentences.VERDICTS.items()
+    }
     environment.filters["unbroken"] = formatting.unbroken
     return environment
 
@@ -199,32 +198,58 @@ _ALONE = ("scores_test", "differences", "convergence", "chains", "most_uncertain
 def _tables(
     diagnostics: Mapping[str, Any], metrics: Mapping[str, Any], checks: Mapping[str, Any]
 ) -> dict[str, Table | None]:
-    """Every table of the page by the name that the template calls it."""
+    """Every table of the page by name, in the order of the appendix."""
     trusted = diagnostics["verdict"] != "FAIL"
-    is_class = metrics["task"] == "classification"
-    detail = comparison.classes if is_class else comparison.intervals
+    detail = comparison.classes if metrics["task"] == "classification" else comparison.intervals
     return {
-        "columns": column_tables.columns(metrics),
-        "uncertainty": comparison.uncertainty(metrics),
-        "calibration": comparison.calibration(metrics),
-        "detail_test": detail(metrics, "test"),
-        "detail_train": detail(metrics, "train"),
         "most_uncertain": rows.worst_rows(metrics, "most_uncertain"),
         "most_wrong": rows.worst_rows(metrics, "most_wrong"),
-        "most_uncertain_features": rows.all_features(metrics, "most_uncertain"),
-        "most_wrong_features": rows.all_features(metrics, "most_wrong"),
+        "scores_test": comparison.scores(metrics, "test", trusted=trusted),
+        "differences": comparison.differences(metrics, trusted=trusted),
+        "detail_test": detail(metrics),
+        "scores_train": comparison.scores(metrics, "train", trusted=trusted),
+        "calibration": comparison.calibration(metrics),
+        "uncertainty": comparison.uncertainty(metrics),
         "unseen": check_tables.out_of_distribution(checks, trusted=trusted),
         "hole": check_tables.hole(checks, metrics),
-        "scores_test": comparison.scores(metrics, "test", trusted=trusted),
-        "scores_train": comparison.scores(metrics, "train", trusted=trusted),
-        "differences": comparison.differences(metrics, trusted=trusted),
         "leave_one_out": check_tables.leave_one_out(checks),
         "posterior_predictive": check_tables.predictive_checks(checks, "posterior_predictive"),
         "prior_predictive": check_tables.predictive_checks(checks, "prior_predictive"),
         "sensitivity": check_tables.sensitivity(checks, metrics),
         "convergence": convergence.convergence(diagnostics),
         "chains": convergence.chains(diagnostics),
+        "columns": column_tables.columns(metrics),
     }
+
+
+def _model(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> str:
+    """Say which model this is and why, in a line."""
+    network, prior = settings["network"], settings["prior"]["weights"]
+    hidden = " and ".join(formatting.count(size) for size in network["hidden"])
+    net = f"a network of {hidden} {network['activation']} units" if hidden else "a linear model"
+    noise = ""
+    if settings["task"] != "classification":
+        noise = (
+            f", {settings['likelihood']['family'].replace('_t', ' t').replace('student', 'Student')} noise"
+        )
+    family = prior.get("family", "normal").replace("_", " ")
+    model = f"{net}{noise}, {family} prior of scale {prior['scale']:g}"
+    if not tried:
+        return f"{model}, as the config says"
+    # The chosen one has no difference from itself.
+    second = min(
+        (one for one in tried if one["error"]), key=lambda one: float(one["difference"]), default=None
+    )
+    runner_up = ""
+    if second is not None:
+        which = second["candidate"]
+        units = "-".join(str(size) for size in which["hidden"]) or "no hidden"
+        noise = f", {which['family'].replace('_', ' ')} noise" if settings["task"] != "classification" else ""
+        runner_up = (
+            f"; runner-up: {units} units{noise}, scale {which['scale']:g}, whose log score is "
+            f"{-second['difference']:+.3f} ± {second['error']:.3f} nats a row from it"
+        )
+    return f"{model}, chosen among {len(tried)} on training rows left out{runner_up}"
 
 
 def _summary(metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
@@ -259,33 +284,6 @@ def _division(settings: Mapping[str, Any]) -> str:
     }[split["method"]]
 
 
-def _tiles(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[dict[str, str]]:
-    """Label, value, remark and flag of the figures that a reader looks for first."""
-    name = headline(metrics)
-    scores = metrics["models"]["bnn"]["test"]
-    metric, nll = METRICS[name], METRICS["nll"]
-    unit = f", {metrics['target_unit']}" if metric.has_unit and metrics["target_unit"] else ""
-    trust = "; not to be trusted" if diagnostics["verdict"] == "FAIL" else ""
-    rhat, ess = worst(diagnostics)
-    limits = diagnostics["thresholds"]
-    rhat_flag, ess_flag = convergence.rhat_flag(rhat, limits), convergence.ess_flag(ess, limits)
-    bound = share_bound(scores.get(name), metric)
-    text = score(scores.get(name), metric, has_bound=False)
-    rows = f"{bound}; test rows" if bound else "test rows"
-    tiles = (
-        (f"{metric.label}, BNN", text, f"{rows}{unit}{trust}", ""),
-        ("NLL, BNN", score(scores.get("nll"), nll), f"test rows, nats a row{trust}", ""),
-        ("Worst R-hat", formatting.rhat(rhat), _limit_text(limits, "rhat"), rhat_flag),
-        ("Smallest bulk ESS", formatting.count(ess), _limit_text(limits, "ess"), ess_flag),
-    )
-    return [dict(zip(("label", "value", "remark", "flag"), tile, strict=True)) for tile in tiles]
-
-
-def _limit_text(limits: Mapping[str, float], quantity: str) -> str:
-    side = "above" if quantity == "rhat" else "below"
-    return f"WARN {side} {limits[f'{quantity}_warn']:g}, FAIL {side} {limits[f'{quantity}_fail']:g}"
-
-
 def _timings(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[tuple[str, str]]:
     labels = {"optimise": "Warm starts", "explore": "Exploration", "warmup": "Warm-up", "draws": "Draws"}
     rows = [
@@ -302,15 +300,6 @@ def _timings(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> list
             text += f" (the BNN took {formatting.number(seconds['bnn'] / seconds[model], 2)} times as long)"
         rows.append((label, text))
     return rows
-
-
-def _seeds(settings: Mapping[str, Any]) -> list[tuple[str, str]]:
-    seeds = [("Everything random", settings["seed"])]
-    if settings["split"]["seed"] is not None:  # of a split by lot
-        seeds.append(("Split into training and test rows", settings["split"]["seed"]))
-    if settings["source"].get("seed") is not None:
-        seeds.append(("Artificial data", settings["source"]["seed"]))
-    return [(label, str(value)) for label, value in seeds]
 
 
 def _config(dataset: str, settings: Mapping[str, Any]) -> str:

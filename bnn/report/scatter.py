@@ -8,11 +8,20 @@ from typing import Any
 from bnn.core import formatting
 from bnn.core.row_names import row_name
 
-WIDTH, HEIGHT = 640.0, 400.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 12.0, 12.0, 52.0
+WIDTH, HEIGHT = 520, 400
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64.0, 12.0, 12.0, 62.0
 _MAX_POINTS = 1000
 """Points drawn; of a larger table the most uncertain half of these, and the rest at even steps down the ranks."""
 _TICKS = 5
+_OF_CLASSES = (
+    "Each point is a test row: point at one to see which. Aleatoric: classes overlap, more data would not help. "
+    "Epistemic: networks that fit the data disagree, more data near the row would help. Wrong rows should lie away "
+    "from the lower left corner, where the sum of both is small."
+)
+_OF_TARGETS = (
+    "Each point is a test row: point at one to see which. Of right predictions two in three lie below the line of one "
+    "standard deviation (sd), nineteen in twenty below that of two."
+)
 
 
 @dataclass(frozen=True)
@@ -28,15 +37,17 @@ class Point:
 
 @dataclass(frozen=True)
 class Scatter:
-    """A drawing: points, tick marks (position, text), labels of the axes and of the two kinds of points."""
+    """A drawing: points, tick marks (position, text), lines (ends, text), labels of axes and kinds, a caption."""
 
     points: tuple[Point, ...]
     x_ticks: tuple[tuple[float, str], ...]
     y_ticks: tuple[tuple[float, str], ...]
+    lines: tuple[tuple[float, float, float, float, str], ...]
     x_label: str
     y_label: str
     good_label: str
     bad_label: str
+    caption: str
     n_rows: int
 
 
@@ -51,10 +62,11 @@ class _Row:
 
 
 def scatter(rows: Sequence[Mapping[str, str]], metrics: Mapping[str, Any]) -> Scatter | None:
-    """Lay out the epistemic against the aleatoric uncertainty of the test rows.
+    """Lay out how unsure the BNN is of each test row.
 
-    Where the aleatoric part is the same for all rows (a regression with one noise) the predicted value is
-    on the horizontal axis instead.
+    Of classes, the epistemic against the aleatoric entropy. Of a real target, how far it was off against the standard
+    deviation of the prediction, with lines at one and two of them: a plot of the epistemic part alone would not say
+    where errors are to be expected, as noise mostly outweighs it.
 
     Parameters
     ----------
@@ -69,8 +81,7 @@ def scatter(rows: Sequence[Mapping[str, str]], metrics: Mapping[str, Any]) -> Sc
     """
     is_class = metrics["task"] == "classification"
     unit = f" [{metrics['target_unit']}]" if metrics["target_unit"] and not is_class else ""
-    one_noise = not is_class and _is_constant([float(row["bnn_sd_aleatoric"]) for row in rows])
-    read = [_class_row(row) if is_class else _target_row(row, one_noise) for row in rows]
+    read = [_class_row(row) if is_class else _target_row(row) for row in rows]
     usable = [row for row in read if all(math.isfinite(value) for value in (row.x, row.y, row.total))]
     if not usable:
         return None
@@ -78,10 +89,10 @@ def scatter(rows: Sequence[Mapping[str, str]], metrics: Mapping[str, Any]) -> Sc
     x_ticks, y_ticks = (_ticks([getattr(row, axis) for row in shown], axis == "y") for axis in ("x", "y"))
     if is_class:
         labels = ("Aleatoric: expected entropy [nats]", "Epistemic: mutual information [nats]")
+        kinds, caption = ("right", "wrong"), _OF_CLASSES
     else:
-        horizontal = f"Predicted value{unit}" if one_noise else f"Aleatoric standard deviation{unit}"
-        labels = (horizontal, f"Epistemic standard deviation{unit}")
-    kinds = ("right", "wrong") if is_class else ("inside its 90 % interval", "outside its 90 % interval")
+        labels = (f"Standard deviation of the prediction{unit}", f"Distance from what was observed{unit}")
+        kinds, caption = ("inside its 90 % interval", "outside"), _OF_TARGETS
     # Points of the rarer kind come last, on top.
     order = sorted(shown, key=lambda row: not row.good)
     return Scatter(
@@ -91,10 +102,23 @@ def scatter(rows: Sequence[Mapping[str, str]], metrics: Mapping[str, Any]) -> Sc
         ),
         tuple((_place(value, x_ticks), text) for value, text in x_ticks),
         tuple((_place(value, y_ticks, True), text) for value, text in y_ticks),
+        () if is_class else tuple(_line(slope, x_ticks, y_ticks) for slope in (1, 2)),
         *labels,
         *kinds,
+        caption,
         len(usable),
     )
+
+
+def _line(
+    slope: int, x_ticks: Sequence[tuple[float, str]], y_ticks: Sequence[tuple[float, str]]
+) -> tuple[float, float, float, float, str]:
+    """Return the ends of a line through the origin inside the axes, and what it is called."""
+    highest = y_ticks[-1][0]
+    first, last = x_ticks[0][0], min(x_ticks[-1][0], highest / slope)
+    ends = [(x, min(slope * x, highest)) for x in (min(first, last), last)]
+    (x1, y1), (x2, y2) = ((_place(x, x_ticks), _place(y, y_ticks, True)) for x, y in ends)
+    return x1, y1, x2, y2, f"{slope} sd"
 
 
 def _class_row(row: Mapping[str, str]) -> _Row:
@@ -108,7 +132,7 @@ def _class_row(row: Mapping[str, str]) -> _Row:
     return _Row(x, y, float(row["bnn_entropy_total"]), right, row["row"], text)
 
 
-def _target_row(row: Mapping[str, str], one_noise: bool) -> _Row:
+def _target_row(row: Mapping[str, str]) -> _Row:
     y, mean, total = float(row["y"]), float(row["bnn_mean"]), float(row["bnn_sd"])
     low, high = float(row["bnn_lower_90"]), float(row["bnn_upper_90"])
     aleatoric, epistemic = float(row["bnn_sd_aleatoric"]), float(row["bnn_sd_epistemic"])
@@ -118,11 +142,7 @@ def _target_row(row: Mapping[str, str], one_noise: bool) -> _Row:
         f"to {number(high)}. Standard deviation {number(total, 3)}: aleatoric {number(aleatoric, 3)}, epistemic "
         f"{number(epistemic, 3)}."
     )
-    return _Row(mean if one_noise else aleatoric, epistemic, total, low <= y <= high, row["row"], text)
-
-
-def _is_constant(values: Sequence[float]) -> bool:
-    return not values or max(values) - min(values) <= 1e-6 * abs(max(values))
+    return _Row(total, abs(y - mean), total, low <= y <= high, row["row"], text)
 
 
 def _thinned(rows: list[_Row]) -> list[_Row]:

@@ -1,108 +1,170 @@
-"""The answer in three sentences: can the sampling be trusted, is it the better model, how sure is it.
+"""The answer in three marks: can the sampling be trusted, are its uncertainties right, is it the better model.
 
 They say numbers and what an interval includes or not; no adjective stands here that a number does not carry.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from bnn.core import formatting
-from bnn.core.row_names import row_name
 from bnn.diagnostics.verdict import worst, worst_places
-from bnn.report.table import DOUBTED, METRICS, SAME, Metric, difference, headline, outcome, score
+from bnn.report.table import DOUBTED, METRICS, SAME, difference, headline, outcome, scores_beside
 
-_CHANCE = 0.5
-_MEANS = {
-    "better": "all of it in favour of the BNN",
-    "worse": "all of it in favour of the ordinary network",
-    "open": "which includes 0: these rows do not tell the two apart",
-}
+SIGNS = {"good": "✓", "open": "!", "bad": "✕"}
+"""Level of a mark -> its sign."""
+VERDICTS = {"PASS": "good", "WARN": "open", "LOCAL": "open", "FAIL": "bad"}
+"""Verdict on the chains -> level of its mark."""
+_OFF = ("coverage_90_off", "pit_off")
+_FALSE_ALARMS = 0.01
+"""p-value of the ECE below which confidence is called off, as the flags of a real target are."""
+_OF_OUTCOMES = {"better": ("good", "better"), "worse": ("bad", "worse"), "open": ("open", "not told apart")}
 
 
-def answer(
-    diagnostics: Mapping[str, Any], metrics: Mapping[str, Any], checks: Mapping[str, Any]
-) -> tuple[str, str, str]:
-    """Return three sentences for the top of the page of a dataset.
+@dataclass(frozen=True)
+class Mark:
+    """A line of the answer: what it is about, good, open or bad, in a word, and the number behind it."""
+
+    subject: str
+    level: str
+    word: str
+    text: str
+
+    @property
+    def sign(self) -> str:
+        """The sign of its level, which tells marks apart without colours."""
+        return SIGNS[self.level]
+
+
+def marks(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> tuple[Mark, Mark, Mark]:
+    """Return the three marks of a dataset.
 
     Parameters
     ----------
-    diagnostics, metrics, checks
-        Contents of diagnostics.json, metrics.json and checks.json.
+    diagnostics, metrics
+        Contents of diagnostics.json and metrics.json.
     """
     trusted = diagnostics["verdict"] != "FAIL"
-    return trust(diagnostics), comparison(metrics, trusted=trusted), certainty(metrics, checks)
+    return sampling(diagnostics), certainty(metrics, trusted=trusted), comparison(metrics, trusted=trusted)
 
 
-def trust(diagnostics: Mapping[str, Any]) -> str:
-    """Say what R-hat and ESS are, or which of their limits is missed, where and by how much."""
+def sampling(diagnostics: Mapping[str, Any]) -> Mark:
+    """Say what R-hat is, or which limit is missed, where and by how much."""
     verdict, limits = diagnostics["verdict"], diagnostics["thresholds"]
-    is_one = diagnostics["n_chains"] == 1
-    chains = "The only chain" if is_one else f"The {diagnostics['n_chains']} chains"
-    stay = "stays" if is_one else "stay"
+    n_chains = diagnostics["n_chains"]
+    chains = "1 chain" if n_chains == 1 else f"{n_chains} chains"
     if verdict == "PASS":
         rhat, ess = worst(diagnostics)
-        noise = "" if diagnostics["noise_scale"] is None else ", the noise scale"
-        return (
-            f"{chains} {stay} within every limit (PASS): over the predictions at every row{noise} and the log density, "
-            f"R-hat is at most {formatting.rhat(rhat)} (limit {limits['rhat_warn']:g}) and the bulk effective sample "
-            f"size at least {formatting.count(ess)} (limit {limits['ess_warn']:g})."
+        text = (
+            f"{chains} agree on every row: R-hat is at most {formatting.rhat(rhat)} (limit {limits['rhat_warn']:g}), "
+            f"the effective sample size at least {formatting.count(ess)} (limit {limits['ess_warn']:g})."
         )
-    misses = _misses(diagnostics, verdict.lower())
-    # What is neither R-hat nor ESS, such as a chain that is stuck, is said in the words of its finding.
-    others = [item for item in diagnostics["findings"] if item["name"] not in ("rhat", "ess")]
-    quoted = [] if misses else [item for item in others if item["level"] == verdict][:1]
-    said = "; ".join(misses.values() or [item["text"].rstrip(".") for item in quoted])
-    unsaid = {item["name"] for item in diagnostics["findings"]} & {"rhat", "ess"} - misses.keys()
-    n_more = len(others) - len(quoted) + len(unsaid)
-    what = "what speaks against the run, and what to change, stands below."
-    if n_more:
-        what = f"{n_more} more finding{'' if n_more == 1 else 's'}, and what to change, stand below."
-    if verdict == "WARN":
-        return f"{chains} {stay} within every limit of failure but not of warning (WARN): {said}. {what.capitalize()}"
-    return (
-        f"{chains} did not converge (FAIL): {said}. No figure of the BNN on this page is to be trusted before that is "
-        f"mended: {what}"
-    )
+    else:
+        said = _misses(diagnostics, "fail" if verdict == "FAIL" else "warn")
+        # What is neither R-hat nor ESS, such as a chain that is stuck, is said in the words of its finding.
+        others = [item["text"] for item in diagnostics["findings"] if item["level"] == verdict]
+        text = f"{'; '.join(said) or others[0].rstrip('.')}."
+        if verdict == "FAIL":
+            text += f" The {chains} did not converge: no figure of the BNN on this page is to be trusted."
+        elif verdict == "LOCAL":
+            text += " Each chain is sound by itself, and they do not mix: predictions are averages over all of them."
+    return Mark("Sampling", VERDICTS[verdict], verdict, text[:1].upper() + text[1:])
 
 
-def _misses(diagnostics: Mapping[str, Any], level: str) -> dict[str, str]:
-    """Say of R-hat and of ESS by how much the worst misses the limit of a level, and of what: kind of finding -> text.
-
-    Empty if none does.
-    """
-    limits, said = diagnostics["thresholds"], {}
+def _misses(diagnostics: Mapping[str, Any], level: str) -> list[str]:
+    """Say by how much the worst R-hat and ESS miss the limit of a level, and of what; empty if none does."""
+    limits, said = diagnostics["thresholds"], []
     (rhat, of_rhat), (ess, of_ess) = worst_places(diagnostics)
     if rhat is None or ess is None:
-        return {"missing": "R-hat or the effective sample size cannot be computed"}
+        return ["R-hat or the effective sample size cannot be computed"]
     limit = limits[f"rhat_{level}"]
     if rhat > limit:
-        above = formatting.rhat(rhat - limit)
-        said["rhat"] = f"R-hat of {of_rhat} is {formatting.rhat(rhat)}, {above} above the limit of {limit:g}"
+        said.append(f"R-hat of {of_rhat} is {formatting.rhat(rhat)} (limit {limit:g})")
     limit = limits[f"ess_{level}"]
     if ess < limit:
-        size = formatting.count(ess)
-        said["ess"] = f"the bulk effective sample size of {of_ess} is {size}, below the limit of {limit:g}"
+        said.append(f"the effective sample size of {of_ess} is {formatting.count(ess)} (limit {limit:g})")
     return said
 
 
-def comparison(metrics: Mapping[str, Any], *, trusted: bool = True) -> str:
+def certainty(metrics: Mapping[str, Any], *, trusted: bool = True) -> Mark:
+    """Say whether the BNN is as sure as it is right; too sure is worse than not sure enough."""
+    n_test = formatting.count(metrics["n_test"])
+    if metrics["task"] == "classification":
+        found = metrics["calibration"]["bnn"]
+        confidence, right = mean_confidence(metrics), metrics["models"]["bnn"]["test"]["accuracy"]["value"]
+        text = (
+            f"It is {formatting.percent(confidence)} sure of the class that it names, on average, and right for "
+            f"{formatting.percent(right)} of {n_test} test rows."
+        )
+        off = found["ece_p_value"] is not None and found["ece_p_value"] < _FALSE_ALARMS
+        too_sure = None not in (confidence, right) and confidence > right
+    else:
+        unit = f" {metrics['target_unit']}" if metrics["target_unit"] else ""
+        entry, width = (metrics["models"]["bnn"]["test"].get(name) for name in ("coverage_90", "width_90"))
+        held = None if entry is None else entry["value"]
+        wide = (
+            "" if width is None else f", and are {formatting.number(width['value'], 3)}{unit} wide on average"
+        )
+        text = f"Its 90 % intervals hold {formatting.percent(held)} of {n_test} test rows{wide}."
+        off = any(flag["raised"] for flag in metrics["flags"] if flag["name"] in _OFF)
+        too_sure = held is not None and held < 0.9
+    if not trusted:
+        return Mark("Uncertainty", "bad", DOUBTED, text)
+    level, word = (
+        ("good", "as it should be")
+        if not off
+        else ("bad", "too sure")
+        if too_sure
+        else ("open", "not sure enough")
+    )
+    return Mark("Uncertainty", level, word, text)
+
+
+def mean_confidence(metrics: Mapping[str, Any]) -> float | None:
+    """Return the mean probability of the predicted class over the test rows; None without a row."""
+    bins = metrics["calibration"]["bnn"]["bins"]
+    n_rows = sum(item["n_rows"] for item in bins)
+    return sum(item["n_rows"] * item["confidence"] for item in bins) / n_rows if n_rows else None
+
+
+def comparison(metrics: Mapping[str, Any], *, trusted: bool = True) -> Mark:
     """Say how the BNN and the ordinary network score, and whether the test rows tell them apart.
 
-    If the chains have not converged (`trusted` is false) it says no more than the numbers.
+    The negative log likelihood decides, which judges probabilities and not predictions alone.
     """
+    found = metrics["differences"]["baseline"]
+    level, word = _OF_OUTCOMES[outcome(found.get("nll"), METRICS["nll"])]
+    if not trusted:
+        level, word = "bad", DOUBTED
     name = headline(metrics)
-    metric, nll = METRICS[name], METRICS["nll"]
-    unit = f" {metrics['target_unit']}" if metric.has_unit and metrics["target_unit"] else ""
-    own, other = (
-        score(metrics["models"][model]["test"].get(name), metric) + unit for model in ("bnn", "baseline")
+    text = f"{_compared(metrics, name)}{_largest_class(metrics)}; {_compared(metrics, 'nll')}."
+    text = text[:1].upper() + text[1:]
+    return Mark("Against the ordinary network", level, word, text)
+
+
+def _compared(metrics: Mapping[str, Any], name: str) -> str:
+    metric, entry = METRICS[name], metrics["differences"]["baseline"].get(name)
+    value, ends = difference(entry, metric)
+    own, other = scores_beside(
+        [metrics["models"][model]["test"].get(name) for model in ("bnn", "baseline")], entry, metric
     )
-    n_test = formatting.count(metrics["n_test"])
     label = metric.label if metric.label.isupper() else metric.label.lower()
-    return (
-        f"On {n_test} test rows{_largest_class(metrics)} the {label} is {own} for the BNN and {other} for the ordinary "
-        f"network, a difference of {_difference(metrics, name, metric, unit, trusted)}; "
-        f"the difference in negative log likelihood is {_difference(metrics, 'nll', nll, ' nats a row', trusted)}."
+    if not ends:
+        return f"{label} {own} against {other}, difference {value} (it could not be computed)"
+    unit = (
+        " points"
+        if metric.is_share
+        else f" {metrics['target_unit']}"
+        if metric.has_unit and metrics["target_unit"]
+        else ""
     )
+    if ends == SAME:
+        return f"{label} {own} for both ({SAME})" if own == other else f"{label} {own} against {other}"
+    level = formatting.level(metrics["bootstrap"]["level"])
+    if "×" not in value:  # the interval says more than the error
+        value = value.partition(" ±")[0]
+    own_unit = "" if metric.is_share else unit
+    return f"{label} {own} against {other}{own_unit}, difference {value}{unit} ({level} interval {ends})"
 
 
 def _largest_class(metrics: Mapping[str, Any]) -> str:
@@ -113,74 +175,70 @@ def _largest_class(metrics: Mapping[str, Any]) -> str:
     report = metrics["classification_report"]["test"]["bnn"]
     largest = max(report, key=lambda entry: entry["support"])
     share = largest["support"] / sum(entry["support"] for entry in report)
-    return f", of which {formatting.percent(share)} are of one class, {largest['class']},"
+    return f" (always naming {largest['class']} would be right for {formatting.percent(share)})"
 
 
-def _difference(metrics: Mapping[str, Any], name: str, metric: Metric, unit: str, trusted: bool) -> str:
-    entry = metrics["differences"]["baseline"].get(name)
-    value, ends = difference(entry, metric)
-    if not ends:
-        return f"{value} (it could not be computed)"
-    unit = " percentage points" if metric.is_share else unit
-    if ends == SAME:
-        return f"{value}{unit} ({ends})"
-    level = formatting.level(metrics["bootstrap"]["level"])
-    means = _MEANS[outcome(entry, metric)] if trusted else DOUBTED
-    return f"{value}{unit} ({level} interval {ends}, {means})"
-
-
-def certainty(metrics: Mapping[str, Any], checks: Mapping[str, Any]) -> str:
-    """Say how far the BNN's own statements of certainty hold, and for which row it is least sure."""
+def kind_of_rows(metrics: Mapping[str, Any]) -> str:
+    """Say what the least sure rows have in common: their classes, or the feature in which they stand out."""
     rows = metrics["rows"]["most_uncertain"]
-    least = ""
+    if len(rows) < 3:
+        return ""
+    number = formatting.count(len(rows))
+    said = []
     if metrics["task"] == "classification":
-        found = metrics["calibration"]["bnn"]
-        held = (
-            "The BNN's confidence differs from the share of rows that it gets right by "
-            f"{formatting.percent(found['ece'])} on average (ECE), where a calibrated model would by "
-            f"{formatting.percent(found['ece_if_calibrated'])} "
-            f"(p = {formatting.number(found['ece_p_value'], 2)})"
+        classes = [row["y"] for row in rows]
+        names = sorted(set(classes), key=lambda name: (-classes.count(name), classes.index(name)))[:2]
+        shares = " and ".join(f"{classes.count(name)} of {name}" for name in names)
+        said.append(f"of the {number} least sure rows {shares}")
+    deviations = [row["standardised"] for row in rows]
+    means = [sum(values) / len(rows) for values in zip(*deviations, strict=True) if None not in values]
+    if means and len(means) == len(metrics["feature_names"]):
+        index = max(range(len(means)), key=lambda place: abs(means[place]))
+        name = metrics["feature_names"][index]
+        lead = "and in all" if said else f"in the {number} least sure rows"
+        said.append(
+            f"{lead} {name} is on average {formatting.deviation(means[index])} from the mean of the training rows"
         )
-        if rows:
-            row = rows[0]
-            least = (
-                f"; it is least sure of row {row_name(row)}, which it calls {row['predicted']} with "
-                f"probability {formatting.probability(row['probability'], 2)}"
-            )
-    else:
-        unit = f" {metrics['target_unit']}" if metrics["target_unit"] else ""
-        scores = metrics["models"]["bnn"]["test"]
-        share = score(scores.get("coverage_90"), Metric("", "", 0, is_share=True))
-        width = score(scores.get("width_90"), Metric("", "", 0), None)
-        held = f"The BNN's 90 % intervals hold {share} of the test rows and are {width}{unit} wide on average"
-        if rows:
-            row = rows[0]
-            least = (
-                f"; it is least sure of row {row_name(row)}, for which it predicts "
-                f"{formatting.number(row['predicted'])}{unit} with a standard deviation of "
-                f"{formatting.number(row['total'], 3)}{unit}"
-            )
-    return f"{held}{least}{_strange(checks['out_of_distribution'])}."
+    text = ", ".join(said)
+    return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
-def _strange(found: Mapping[str, Any]) -> str:
-    """Say which kind of strange inputs the BNN tells from test rows worst, if one is worse than others."""
-    kinds = {kind["name"]: kind["models"]["bnn"] for kind in found["kinds"]}
-    known = {name: entry for name, entry in kinds.items() if entry["auroc"] is not None}
+def strange(found: Mapping[str, Any]) -> str:
+    """Say which kind of strange inputs the BNN tells from test rows worst.
+
+    Parameters
+    ----------
+    found
+        `out_of_distribution` of checks.json.
+    """
+    known = [kind for kind in found["kinds"] if kind["models"]["bnn"]["auroc"] is not None]
     if not known:
         return ""
-    aurocs = [entry["auroc"] for entry in known.values()]
-    name, entry = min(known.items(), key=lambda item: item[1]["auroc"])
-    is_sure = formatting.is_negligible(entry["se"], entry["auroc"])
-    auroc = formatting.estimate(entry["auroc"], None if is_sure else entry["se"])
-    against = "0.5 would be chance"
-    if entry["auroc"] < _CHANCE:
-        against += "; below it the BNN is surer of such inputs than of test rows"
-    if len(known) > 1 and min(aurocs) == max(aurocs):
-        return f"; it tells all kinds of strange inputs from test rows with an AUROC of {auroc} ({against})"
-    if len(known) == 1:
-        return f"; it tells {name} inputs from test rows with an AUROC of {auroc} ({against})"
+    least = min(known, key=lambda kind: kind["models"]["bnn"]["auroc"])
+    entry = least["models"]["bnn"]
+    error = None if formatting.is_negligible(entry["se"], entry["auroc"]) else entry["se"]
+    auroc = formatting.estimate(entry["auroc"], error, 3)
+    text = f"Of strange inputs it tells {least['name']} ones worst from test rows: AUROC {auroc}"
+    if entry["auroc"] < 0.5:
+        text += "; below 0.5 it is surer of such inputs than of test rows"
+    return f"{text}."
+
+
+def drivers(found: Mapping[str, Any]) -> str:
+    """Say which columns matter most, and how many do at all.
+
+    Parameters
+    ----------
+    found
+        `effects` of checks.json.
+    """
+    known = [entry for entry in found["importance"] if entry["value"] is not None and entry["se"] is not None]
+    clear = [entry for entry in known if entry["value"] > 2 * entry["se"]]
+    if not clear:
+        return "No column matters beyond its error: shuffled, none makes the predictions worse."
+    named = [f"{entry['name']} by {formatting.estimate(entry['value'], entry['se'])}" for entry in clear[:3]]
+    matter = f"{formatting.count(len(clear))} of {formatting.count(found['n_columns'])} columns"
     return (
-        f"; of the kinds of strange inputs it tells {name} ones from test rows worst, with an AUROC of {auroc} "
-        f"({against})"
+        f"{matter} matter{'s' if len(clear) == 1 else ''} beyond two standard errors. Shuffled, the NLL (nats a row) "
+        f"rises most for {', then '.join(named)}."
     )

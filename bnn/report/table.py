@@ -177,8 +177,27 @@ def score(
         if bound and has_bound:
             return f"{formatting.percent(entry['value'])} ({bound})"
     if metric.is_share:
-        return formatting.percent(entry["value"], uncertainty)
+        value = entry["value"]
+        # A share and its error beyond 0 or 1 would be an impossible range.
+        if None not in (value, uncertainty) and not uncertainty <= value <= 1 - uncertainty:
+            ends = [entry.get(end) for end in ("lower", "upper")]
+            shown = formatting.percent(value)
+            return shown if None in ends else f"{shown} ({100 * ends[0]:.0f} to {100 * ends[1]:.0f} %)"
+        return formatting.percent(value, uncertainty)
     return formatting.estimate(entry["value"], uncertainty)
+
+
+def scores_beside(
+    entries: Sequence[Mapping[str, Any] | None], gap: Mapping[str, Any] | None, metric: Metric
+) -> list[str]:
+    """Format scores that stand beside their difference: to one place more, so that it follows from them."""
+    scale = 100 if metric.is_share else 1
+    error = None if gap is None or gap["se"] is None else scale * gap["se"]
+    values = [
+        None if entry is None or entry["value"] is None else scale * entry["value"] for entry in entries
+    ]
+    texts = formatting.column([*values], places=formatting.places_beside(error))
+    return [f"{text} %" if metric.is_share and text != formatting.NOT_AVAILABLE else text for text in texts]
 
 
 def difference(entry: Mapping[str, Any] | None, metric: Metric) -> tuple[str, str]:

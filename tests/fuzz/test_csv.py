@@ -235,13 +235,16 @@ def assert_numbers(values: np.ndarray, cells: list[str]) -> None:
 
 
 def assert_classes(names: list[str], cells: list[str]) -> None:
-    """Rows share a class when, and only when, their cells are one text, or one number in a column of numbers."""
+    """Rows share a class when, and only when, their cells are one text, or one number where no cell is a code."""
     number = re.compile(r"[+-]?(0|[1-9][0-9]*)?(\.[0-9]*)?([eE][+-]?[0-9]+)?")
-    all_numbers = all(number.fullmatch(cell) and len(cell) < 16 for cell in cells)
-    keys = [Fraction(cell) if all_numbers else cell for cell in cells]
+    has_codes = any(re.fullmatch("0[0-9]+", cell) for cell in cells)
+    keys = [
+        Fraction(cell) if number.fullmatch(cell) and len(cell) < 16 and not has_codes else cell
+        for cell in cells
+    ]
     assert len(set(zip(names, keys, strict=True))) == len(set(names)) == len(set(keys))
-    for name, cell in zip(names, cells, strict=True):
-        assert name == cell or (all_numbers and Fraction(name) == Fraction(cell))
+    for name, key in zip(names, keys, strict=True):
+        assert name == key or (isinstance(key, Fraction) and Fraction(name) == key)
 
 
 @pytest.mark.slow
@@ -257,7 +260,7 @@ def test_a_file_is_read_right_or_refused(
     split = {"method": "random", "test_size": 0.25, "stratify": False, "seed": 1}
     try:
         with within():
-            found = prepare("mine", task=task, source=source, split=split)
+            found = prepare("mine", task=task, source=source, split=split, columns={"missing": "error"})
     except DataError as error:
         event("refused")
         message = str(error)

@@ -6,12 +6,12 @@ adaptation, coordinates, kernel) samples the posterior. All replications run sid
 each with targets of its own.
 
 `pytest tests/statistical` runs 200 replications of the kernels that a user gets by default, and of every model with
-the default one; `make calibrate` runs 1,000, of every adjusted kernel,
-and shows that it catches one without correction.
+the default one; `make calibrate` runs 1,000, of every adjusted kernel, and shows that it catches one without
+correction.
 
 The test needs chains that have converged in every replication, for it judges the draws, not the length of the run.
-With a quarter of the moves, or with steps tuned to an acceptance of 0.4, malt and mams come too
-rarely into the narrow region of small noise, and 1,000 replications show that (200 do not).
+With a quarter of the moves, or with steps tuned to an acceptance of 0.4, malt and mams come too rarely into the narrow
+region of small noise, and 1,000 replications show that (200 do not).
 """
 
 import os
@@ -110,6 +110,8 @@ def check_calibration(kernel, model, n_replications, monkeypatch, *, collapse="n
         warmup=1000 if kernel in DEFAULT_KERNELS else 3000,
         draws=N_DRAWS,
         thin=THIN[kernel],
+        most_steps=1024,
+        most_gradients=None,
         init="prior",
         optimise_steps=1,
         optimise_learning_rate=0.01,

@@ -14,6 +14,7 @@ LIMITS = {
 }
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 6"><title>empty</title></svg>'
 MODELS = ("bnn", "baseline", "ensemble", "linear")
+MADE = ("2026-01-31", "bnn 0.1.0", "commit 0a1b2c3", "source houses.csv")
 VERSIONS = {"bnn": "0.1.0", "Python": "3.11.2", "NumPy": "2.4.0"}
 
 
@@ -206,7 +207,10 @@ def _calibration(task: str, index: int) -> dict[str, Any]:
             "ece": 0.03213 + 0.004 * index,
             "ece_if_calibrated": 0.04127 + 0.004 * index,
             "ece_p_value": 0.617 - 0.05 * index,
-            "bins": [],
+            "bins": [
+                {"n_rows": 10, "confidence": 0.6113, "accuracy": 0.7},
+                {"n_rows": 20, "confidence": 0.9341, "accuracy": 0.95},
+            ],
         }
     levels = [round(0.05 * step, 2) for step in range(1, 20)]
     return {
@@ -355,6 +359,18 @@ def make_checks(task: str) -> dict[str, Any]:
             "n_rows": 30,
             "n_replicates": 500,
             "kinds": kinds,
+        },
+        "effects": {
+            "level": 0.9,
+            "n_rows": 30,
+            "n_columns": 4,
+            "importance": [
+                {"name": "a", "value": 0.3107, "se": 0.0411},
+                {"name": "c", "value": 0.1033, "se": 0.0217},
+                {"name": "b", "value": 0.0011, "se": 0.0109},
+                {"name": "d", "value": -0.0007, "se": 0.0103},
+            ],
+            "dependence": [],
         },
         "hole": None
         if task == "classification"

@@ -10,6 +10,7 @@ import pytest
 from bnn import plots
 from bnn.report import render_dataset
 from tests.unit.report_inputs import (
+    MADE,
     VERSIONS,
     make_checks,
     make_diagnostics,
@@ -77,7 +78,9 @@ class Page(HTMLParser):
         if {"style", "script"} & set(self.unclosed):
             return
         self.text += data.replace("\N{NO-BREAK SPACE}", " ")
-        if {"td", "th"} & set(self.unclosed):
+        cells = [place for place, tag in enumerate(self.unclosed) if tag in {"td", "th"}]
+        # What unfolds or is drawn in a cell is not its text.
+        if cells and not {"details", "svg"} & set(self.unclosed[cells[-1] :]):
             (self.remarks_of_rows if self.in_remark else self.rows)[-1][-1] += data
 
     def attributes(self, tag: str) -> list[dict[str, str]]:
@@ -99,6 +102,7 @@ def dataset_page(svg: Path, task: str, verdict: str = "PASS", **changes: Any) ->
         "predictions": make_predictions(task),
         "settings": make_settings(),
         "versions": VERSIONS,
+        "made": MADE,
         "figures": dict.fromkeys(plots.figure_names(task, metrics["n_features"]), svg),
         "overview_href": "../report.html",
     }

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnn.evaluation.forecasts import REFERENCES, observed
+from bnn.evaluation.forecasts import REFERENCES, observed, reference_mixture
 from bnn.model.layout import ParameterLayout
 from bnn.model.network import Network
 from bnn.plots import ClassificationTest, RegressionTest, figures
@@ -75,7 +75,7 @@ def test_rows_of_a_classification(posteriors):
     mean = idata.predictions["probability"].values.mean(axis=(0, 1))
     assert np.allclose(rows.probability["bnn"], mean)
     assert rows.probability["linear"] is reference
-    assert np.all(rows.epistemic >= 0)
+    assert rows.class_names == tuple(dataset.class_names)
 
 
 def test_rows_of_a_regression_are_in_original_units(posteriors):
@@ -87,39 +87,32 @@ def test_rows_of_a_regression_are_in_original_units(posteriors):
     rows = figures.rows_of_test(idata, dataset, reference | scales)
     assert isinstance(rows, RegressionTest)
     assert np.allclose(rows.y, 20 + 5 * dataset.y_test)
-    assert np.allclose(rows.mean["bnn"], idata.predictions["mean"].values.mean(axis=(0, 1)))
-    assert np.all(rows.lower_90 < rows.mean["bnn"]) and np.all(rows.mean["bnn"] < rows.upper_90)
-    assert np.allclose(rows.mean["ensemble"], 2.0)
-    assert np.allclose(rows.epistemic, idata.predictions["mean"].values.std(axis=(0, 1)))
-    noise = idata.predictions["noise_sd"].values
-    assert np.allclose(rows.aleatoric, np.sqrt(np.mean(noise**2)))
+    assert np.allclose(rows.mean, idata.predictions["mean"].values.mean(axis=(0, 1)))
+    assert np.all(rows.lower_90 < rows.mean) and np.all(rows.mean < rows.upper_90)
+    below = (idata.predictions["y"].values < rows.y).mean(axis=(0, 1))
+    assert np.allclose(rows.pit["bnn"], below, atol=0.01)
+    assert np.allclose(
+        rows.pit["baseline"], reference_mixture(reference | scales, "baseline", "test").cdf(rows.y)
+    )
+    assert rows.replicated.shape == (50, len(dataset.y_train))
+    assert rows.replicated[1].tolist() == idata.posterior_predictive["y"].values[0, 2].tolist()
     assert rows.target_label == "price [EUR]"
 
 
-def test_the_run_of_the_chains_and_what_each_predicts(posteriors):
-    for task, idata in posteriors.items():
-        dataset = make_dataset(task)
-        run = figures.chain_run(idata)
-        assert run.iteration[[0, -1]].tolist() == [32, 130]
-        assert run.acceptance_rate.shape == (2, 50) and run.warmup_step_size.shape == (2, 3)
-        assert (run.n_explore, run.n_warmup) == (0, 30)
-        found = figures.chain_predictions(idata, dataset)
-        assert found.of_chain.shape == (2, 5)
-        if task == "regression":
-            assert np.allclose(found.of_chain, idata.predictions["mean"].values.mean(axis=1))
-            assert found.label == "predicted price [EUR]"
-        else:
-            probability = idata.predictions["probability"].values.mean(axis=(0, 1))
-            assert np.allclose(found.of_chain.mean(axis=0), probability.max(axis=1), rtol=1e-5)
+def test_the_run_of_the_chains(posteriors):
+    run = figures.chain_run(posteriors["regression"], 0.6)
+    assert run.iteration[[0, -1]].tolist() == [32, 130]
+    assert run.acceptance_rate.shape == (2, 50) and run.warmup_step_size.shape == (2, 3)
+    assert (run.n_explore, run.n_warmup, run.target_acceptance) == (0, 30, 0.6)
 
 
 def test_exploration_is_told_from_warm_up(tmp_path):
     idata = posterior_of(tmp_path, make_dataset("regression"))
     idata["warmup_sample_stats"]["explores"][:2] = 1
     assert figures.log_density_trace(idata).n_explore == 20
-    assert figures.chain_run(idata).n_explore == 20
+    assert figures.chain_run(idata, 0.6).n_explore == 20
     (tmp_path / "bare").mkdir()
-    run = figures.chain_run(posterior_of(tmp_path / "bare", make_dataset("regression"), n_records=0))
+    run = figures.chain_run(posterior_of(tmp_path / "bare", make_dataset("regression"), n_records=0), 0.6)
     assert run.n_explore == 0 and not len(run.warmup_iteration)
 
 

@@ -13,9 +13,10 @@ import pytest
 
 from bnn import plots
 from bnn.checks.statistics import Check, summarise
-from bnn.evaluation.calibration import class_calibration, target_calibration
+from bnn.evaluation.calibration import target_calibration
 from bnn.evaluation.forecasts import mixture_forecast
-from bnn.plots import canvas, sampler
+from bnn.plots import bands, canvas, sampler
+from bnn.plots.calibration import against_uniform
 from bnn.posterior.mixture import GaussianMixture
 
 LIMITS = {"rhat_warn": 1.01, "rhat_fail": 1.05, "ess_warn": 400, "ess_fail": 100}
@@ -60,7 +61,7 @@ def make_classification(rng: np.random.Generator, n_rows: int = 30) -> plots.Cla
     y = np.where(rng.random(n_rows) < 0.8, probability.argmax(axis=1), rng.integers(0, 3, n_rows))
     models = {"bnn": probability, "baseline": probability[:, [1, 0, 2]], "linear": probability}
     models["ensemble"] = probability
-    return plots.ClassificationTest(y, models, rng.random(n_rows), 0.2 * rng.random(n_rows))
+    return plots.ClassificationTest(y, models, ("setosa", "versicolor", "virginica"))
 
 
 def make_regression(
@@ -68,9 +69,10 @@ def make_regression(
 ) -> plots.RegressionTest:
     mean = 100 * rng.normal(size=n_rows)
     y = mean + rng.normal(size=n_rows)
-    models = {"bnn": mean, "baseline": mean + 1, "ensemble": mean + 0.5, "linear": 0.9 * mean}
-    parts = np.full(n_rows, 0.9), rng.uniform(0.3, 0.5, n_rows)
-    return plots.RegressionTest(y, models, mean - 1.645, mean + 1.645, *parts, label)
+    pit = {"bnn": rng.random(n_rows), "baseline": rng.random(n_rows)}
+    y_train = 100 * rng.normal(size=60)
+    replicated = 100 * rng.normal(size=(50, 60))
+    return plots.RegressionTest(y, mean, mean - 1.645, mean + 1.645, pit, label, y_train, replicated)
 
 
 def make_along_time(rng: np.random.Generator, n_rows: int = 40, dates: bool = False) -> plots.AlongTime:
@@ -100,30 +102,48 @@ def make_run(
         acceptance_rate=rng.uniform(0.7, 0.9, (n_chains, n_draws)),
         step_size=np.full((n_chains, n_draws), 0.03),
         warmup_iteration=records,
-        warmup_acceptance_rate=np.full((n_chains, len(records)), 0.7),
         warmup_step_size=np.full((n_chains, len(records)), 0.1),
         n_explore=n_explore,
         n_warmup=1000,
+        target_acceptance=0.8,
     )
-
-
-def make_agreement(rng: np.random.Generator, n_rows: int = 40) -> plots.ChainPredictions:
-    of_chain = rng.normal(size=n_rows) + 0.01 * rng.normal(size=(4, n_rows))
-    return plots.ChainPredictions(np.arange(4), of_chain, "predicted yield [kg]")
 
 
 def make_metrics(
     rng: np.random.Generator, test: plots.ClassificationTest | plots.RegressionTest
 ) -> dict[str, Any]:
     """What the figures need of metrics.json, made by the functions that write it."""
-    if isinstance(test, plots.ClassificationTest):
-        found = {m: class_calibration(p, test.y, rng) for m, p in test.probability.items()}
-        return {"calibration": found, "target_unit": ""}
-    forecasts = {
-        m: mixture_forecast(GaussianMixture(x[None], np.ones(1)), test.y) for m, x in test.mean.items()
+    gap = {"value": 0.1, "lower": -0.1, "upper": 0.3}
+    is_class = isinstance(test, plots.ClassificationTest)
+    found = dict.fromkeys(("accuracy" if is_class else "rmse", "nll"), gap)
+    metrics = {
+        "task": "classification" if is_class else "regression",
+        "target_unit": "" if is_class else "kg",
+        "differences": dict.fromkeys(("baseline", "ensemble", "linear"), found),
     }
-    found = {model: target_calibration(forecast, test.y) for model, forecast in forecasts.items()}
-    return {"calibration": found, "target_unit": "kg"}
+    if isinstance(test, plots.RegressionTest):
+        forecast = mixture_forecast(GaussianMixture(test.mean[None], np.ones(1)), test.y)
+        metrics["calibration"] = dict.fromkeys(("bnn", "baseline"), target_calibration(forecast, test.y))
+    return metrics
+
+
+def make_effects() -> dict[str, Any]:
+    line = {"class": "", "mean": [1.0, 2.0], "lower": [0.5, 1.5], "upper": [1.5, 2.5]}
+    return {
+        "importance": [
+            {"name": "dose", "value": 0.3, "se": 0.1},
+            {"name": "$site$", "value": 0.0, "se": 0.1},
+        ],
+        "dependence": [
+            {
+                "name": "dose",
+                "values": [3.0, 4.0],
+                "labels": [],
+                "lines": [line, line | {"class": "virginica"}],
+            },
+            {"name": "$site$", "values": [], "labels": ["north", "missing"], "lines": [line]},
+        ],
+    }
 
 
 def make_checks(rng: np.random.Generator, n_rows: int = 60) -> tuple[dict[str, Any], plots.CheckArrays]:
@@ -149,11 +169,12 @@ def make_checks(rng: np.random.Generator, n_rows: int = 60) -> tuple[dict[str, A
             "kinds": [{"name": name, "models": models} for name in ("noised", "shifted", "uniform")],
         },
         "loo": {"k_threshold": 0.7},
+        "effects": make_effects(),
     }
     replicated = [np.asarray(item.replicated).ravel() for item in statistics]
     k = rng.uniform(0, 0.6, n_rows)
     k[3] = 0.9
-    return summary, plots.CheckArrays(replicated, replicated, k, np.arange(n_rows))
+    return summary, plots.CheckArrays(replicated, k, np.arange(n_rows))
 
 
 def texts(path: Path) -> list[str]:
@@ -184,26 +205,30 @@ def write_task(
         folder,
         trace=make_trace(rng),
         run=make_run(rng),
-        agreement=make_agreement(rng, n_rows),
         diagnostics=make_diagnostics(rng, shape),
-        thresholds=LIMITS,
+        summary={"thresholds": LIMITS, "log_density": {"ess_bulk": 900.0}},
         test=test,
         band=band,
         metrics=make_metrics(rng, test),
         checks=checks,
         arrays=arrays,
+        rng=rng,
         along_time=along_time,
     )
 
 
 def write_all(folder: Path, rng: np.random.Generator, n_rows: int = 40) -> dict[str, Path]:
     """Write every figure of both tasks."""
-    written = write_task(folder, rng, make_classification(rng, n_rows), None)
-    of_targets = write_task(
-        folder / "regression", rng, make_regression(rng, n_rows), make_band(rng), make_along_time(rng, n_rows)
-    )
-    # Figures that both tasks have are those of the classification, but for the one that differs.
-    return of_targets | written | {"target_uncertainty": of_targets["uncertainty"]}
+    test = make_regression(rng, n_rows)
+    written = {}
+    for name, band, along_time in (
+        ("plain", None, None),
+        ("band", make_band(rng), None),
+        ("series", None, make_along_time(rng, n_rows)),
+    ):
+        written |= write_task(folder / name, rng, test, band, along_time)
+    # Figures that both tasks have are those of the classification.
+    return written | write_task(folder, rng, make_classification(rng, n_rows), None)
 
 
 @pytest.mark.slow
@@ -272,24 +297,18 @@ def test_trace_of_a_long_run_stays_small(tmp_path: Path, rng: np.random.Generato
             "log_density_trace",
             ["Iteration of the chain", "Log density [nats]", "chain 3", "warm-up, not kept"],
         ),
-        ("log_density_rank", ["Rank of the log density among all chains [%]", "Number of draws", "chain 0"]),
-        ("convergence", ["R-hat of a prediction (1 is best)", "Share [%]", "warn limit", "test rows"]),
-        (
-            "reliability",
-            ["Confidence: probability of the predicted class", "Test rows", "baseline", "linear", "ensemble"],
-        ),
-        ("pit", ["Predicted probability of a value below the observed one (PIT)", "Test rows", "baseline"]),
-        (
-            "coverage",
-            ["Central interval is to hold [%]", "Test rows inside [%]", "ensemble", "90 % by chance"],
-        ),
-        (
-            "target_uncertainty",
-            ["Predicted yield [kg]", "Standard deviation, yield [kg]", "aleatoric: noise"],
-        ),
+        ("log_density_rank", ["Rank of the log density among all chains", "90 % by chance", "chain 0"]),
+        ("reliability", ["Probability of the predicted class", "Share of right rows", "baseline", "BNN"]),
+        ("pit", ["Predicted probability of less than observed (PIT)", "Share − expected", "baseline"]),
+        ("coverage", ["Central interval is to hold [%]", "Test rows inside [%]", "90 % by chance"]),
+        ("differences", ["Accuracy [percentage points]", "NLL [nats a row]", "BNN better →", "linear"]),
+        ("classes", ["Probability given to the true class", "Predicted class", "virginica"]),
+        ("effects", ["dose", "$site$", "Rise of the NLL when shuffled [nats a row]"]),
+        ("partial_dependence", ["dose", "$site$", "north", "missing", "virginica", "Probability"]),
+        ("density", ["yield [kg]", "made by the model", "observed"]),
         (
             "out_of_distribution",
-            ["noised", "uniform", "ensemble", "AUROC of the predictive entropy (0.5: knows nothing)"],
+            ["noised", "uniform", "ensemble", "AUROC (0.5: chance)"],
         ),
         ("posterior_predictive", ["made by the model", "observed", "mean confidence"]),
         (
@@ -301,13 +320,10 @@ def test_trace_of_a_long_run_stays_small(tmp_path: Path, rng: np.random.Generato
                 "0.9",
             ],
         ),
-        ("loo_pareto_k", ["Pareto k", "above 0.7: not reliable (1 rows)"]),
+        ("loo_pareto_k", ["Pareto k", "above 0.7: unreliable (1 rows)"]),
         ("worst_points", ["R-hat", "Bulk ESS [draws]", "Rows, worst first", "within the limit"]),
-        ("acceptance", ["Acceptance rate", "Step size", "exploration, then warm-up", "chain 3", "0.05"]),
-        ("energy", ["Log density [nats]", "spread about the chain's mean", "step from draw to draw"]),
-        ("chain_agreement", ["All chains: predicted yield [kg]", "Chain minus all chains", "chain 0"]),
-        ("uncertainty", ["Aleatoric: expected entropy [nats]", "Epistemic: mutual information [nats]"]),
-        ("prediction_intervals", ["Test rows, sorted by predicted mean", "yield [kg]", "BNN, 90 % interval"]),
+        ("acceptance", ["Acceptance rate", "Step size", "exploration, then warm-up", "chain 3", "target"]),
+        ("energy", ["Log density [nats]", "spread", "steps"]),
         ("along_time", ["month", "spots [n]", "BNN, 90 % interval", "BNN, mean", "before, training rows"]),
         ("observed_predicted", ["Predicted yield [kg]", "Observed yield [kg]", "observed = predicted"]),
         ("band", ["dose [mg]", "yield [kg]", "BNN, 50 % interval", "training data"]),
@@ -319,41 +335,76 @@ def test_axes_and_lines_are_labelled(figures: dict[str, Path], name: str, labels
 
 def test_counts_in_the_legends_are_those_of_the_data(tmp_path: Path, rng: np.random.Generator) -> None:
     path = tmp_path / "figure.svg"
-    plots.uncertainty(path, rng.random(5), rng.random(5), np.array([True, True, False, True, True]))
-    assert {"predicted class right (4 rows)", "predicted class wrong (1 rows)"} <= set(texts(path))
     test = make_regression(rng)
     test.y[:7] = 1e3
-    plots.prediction_intervals(path, test)
+    plots.observed_predicted(path, test)
     inside = np.count_nonzero((test.lower_90 <= test.y) & (test.y <= test.upper_90))
-    assert f"observed, inside ({inside} rows)" in texts(path)
-    assert f"observed, outside ({40 - inside} rows)" in texts(path)
+    assert {f"inside ({inside} rows)", f"outside ({40 - inside} rows)"} <= set(texts(path))
+    rows = make_classification(rng)
+    plots.predicted_classes(path, rows.probability["bnn"], rows.y, rows.class_names)
+    right = np.count_nonzero(rows.probability["bnn"].argmax(axis=1) == rows.y)
+    cells = [int(text) for text in texts(path) if text.isdigit()]
+    assert sum(cells) == 30 and sum(cells[::4]) == right
 
 
 @pytest.mark.parametrize("name", ["_hidden", "$x^2$ costs 5$", "<b>&amp;\"'", "体重\x07", "long " * 30, ""])
 def test_names_of_users_are_drawn_as_they_are(tmp_path: Path, rng: np.random.Generator, name: str) -> None:
     path = tmp_path / "figure.svg"
     label = plots.axis_label(name, "µg")
-    plots.prediction_intervals(path, make_regression(rng, label=label))
-    assert label in texts(path)
+    plots.observed_predicted(path, make_regression(rng, label=label))
+    assert f"Observed {label}" in texts(path)
     assert label.isprintable() and len(label) <= 40
     assert plots.axis_label("dose", "") == "dose"
 
 
-def test_a_wrong_chain_is_seen_in_the_ranks(rng: np.random.Generator) -> None:
-    values = rng.normal(size=(4, 1000))
-    counts = sampler.rank_histogram(values, 10)
-    assert counts.shape == (4, 10) and (counts.sum(axis=1) == 1000).all()
-    # Independent draws: each count is near binomial(1000, 0.1), whose standard deviation is 9.5.
-    assert np.abs(counts - 100).max() < 4.5 * 9.5
-    values[2] += 10
-    assert sampler.rank_histogram(values, 4)[2].tolist() == [0, 0, 0, 1000]
+def test_equal_values_share_their_rank_and_draws_are_thinned_to_what_they_are_worth() -> None:
+    values = np.array([[1.0, 1.0, 1.0, 1.0], [0.0, 0.5, 2.0, 3.0]])
+    assert bands.thinned_ranks(values, None).tolist() == [[0.5] * 4, [0.0625, 0.1875, 0.8125, 0.9375]]
+    assert bands.thinned_ranks(np.arange(40.0).reshape(2, 20), 10.0).shape == (2, 5)
+    assert bands.thinned_ranks(np.arange(40.0).reshape(2, 20), 1.0).shape == (2, 1)
 
 
-def test_equal_values_share_their_rank() -> None:
-    counts = sampler.rank_histogram(np.array([[1.0, 1.0, 1.0, 1.0], [0.0, 0.5, 2.0, 3.0]]), 4)
-    assert counts.tolist() == [[0, 0, 4, 0], [2, 0, 0, 2]]
-    with_nan = sampler.rank_histogram(np.array([[0.0, 1.0], [np.nan, np.nan]]), 4)
-    assert with_nan.tolist() == [[1, 1, 0, 0], [0, 0, 0, 2]]
+def test_the_increasing_curve_is_that_of_scikit_learn(rng: np.random.Generator) -> None:
+    from sklearn.isotonic import IsotonicRegression
+
+    x = np.sort(np.round(rng.random(200), 2))  # with ties
+    hit = rng.random((3, 200)) < x**2
+    for row, curve in zip(hit, bands.isotonic(x, hit), strict=True):
+        assert curve == pytest.approx(IsotonicRegression().fit_transform(x, row.astype(float)))
+
+
+def test_bands_hold_what_chance_does_as_often_as_they_say(rng: np.random.Generator) -> None:
+    """Four standard errors of 400 tables; and each leaves out what is wrong by a little."""
+    z, low_high = np.arange(1, 20) / 20, (0.9 - 0.06, 0.9 + 0.06)
+    low, high = bands.ecdf_band(100, z, 0.9, rng)
+
+    def inside(power: float) -> float:
+        share = (rng.random((400, 100, 1)) ** power <= z).mean(axis=1)
+        return float(((share >= low - 1e-9) & (share <= high + 1e-9)).all(axis=1).mean())
+
+    assert low_high[0] < inside(1.0) < low_high[1] + 0.03  # counts are whole: it holds a little more
+    assert inside(1.6) < 0.4
+    low, high = bands.rank_band(3, 50, z, 0.9, rng)
+    ranks = rng.permuted(np.tile((np.arange(150) + 0.5) / 150, (400, 1)), axis=1).reshape(400, 3, 50, 1)
+    share = (ranks <= z).mean(axis=2)
+    held = ((share >= low - 1e-9) & (share <= high + 1e-9)).all(axis=(1, 2)).mean()
+    assert low_high[0] < held < low_high[1] + 0.03
+    x = np.sort(rng.uniform(0.5, 1, 150))
+    low, high = bands.consistency_band(x, 0.9, rng)
+    curves = bands.isotonic(x, rng.random((400, 150)) < x)
+    held = ((curves >= low - 1e-9) & (curves <= high + 1e-9)).mean()
+    assert low_high[0] < held < low_high[1] + 0.03
+
+
+def test_a_wrong_chain_leaves_the_band_of_ranks(tmp_path: Path, rng: np.random.Generator) -> None:
+    values = rng.normal(size=(4, 500))
+    z = np.arange(1, 20) / 20
+    low, high = bands.rank_band(4, 500, z, 0.9, rng)
+    for shift, leaves in ((0.0, False), (0.5, True)):
+        values[2] += shift
+        _, beyond = against_uniform(bands.thinned_ranks(values, None)[2], z)
+        share = beyond[1:-1] + z
+        assert bool(((share < low) | (share > high)).any()) == leaves
 
 
 def test_extremes_survive_thinning(rng: np.random.Generator) -> None:
@@ -418,55 +469,51 @@ def test_degenerate_draws_give_a_figure_that_says_so(tmp_path: Path, rng: np.ran
     trace.log_density[:] = -np.inf
     plots.log_density_trace(path, trace)
     assert texts(path) == ["No draw has a finite log density."]
-    plots.log_density_rank(path, np.empty((2, 0)), [0, 1])
-    assert texts(path) == ["There is no draw to show."]
+    plots.log_density_rank(path, np.empty((2, 0)), [0, 1], None, rng)
+    assert texts(path) == ["The draws are worth too few independent ones to be ranked."]
     # One chain that never moved, without records of the warm-up.
     frozen = plots.LogDensityTrace(np.full((1, 50), -3.0), [7], 1, 10, None, None)
     plots.log_density_trace(path, frozen)
     assert "chain 7" in texts(path) and "warm-up, not kept" not in texts(path)
-    plots.log_density_rank(path, frozen.log_density, frozen.chain_ids)
+    plots.log_density_rank(path, frozen.log_density, frozen.chain_ids, None, rng)
     assert "chain 7" in texts(path)
 
 
 def test_missing_test_rows_give_a_figure_that_says_so(tmp_path: Path, rng: np.random.Generator) -> None:
-    none, path = np.empty(0), tmp_path / "figure.svg"
-    regression = make_regression(rng, n_rows=0)
+    path = tmp_path / "figure.svg"
+    regression, classes = make_regression(rng, n_rows=0), make_classification(rng, n_rows=0)
     draw: list[Callable[[], None]] = [
-        lambda: plots.target_uncertainty(path, regression),
-        lambda: plots.chain_agreement(path, plots.ChainPredictions([0, 1], np.empty((2, 0)), "y")),
-        lambda: plots.uncertainty(path, none, none, none.astype(bool)),
-        lambda: plots.prediction_intervals(path, regression),
         lambda: plots.observed_predicted(path, regression),
+        lambda: plots.pit(path, regression.pit, rng),
+        lambda: plots.reliability(path, classes.probability, classes.y, rng),
+        lambda: plots.predicted_classes(path, classes.probability["bnn"], classes.y, classes.class_names),
     ]
     for write in draw:
         write()
         assert texts(path) == ["There is no test row to show."]
 
 
-def test_convergence_counts_what_is_not_finite_and_keeps_far_limits_off(tmp_path: Path) -> None:
-    path = tmp_path / "figure.svg"
-    rhat = {"train": np.array([[1.001, np.nan]]), "test": np.array([[1.002, np.inf]])}
-    ess = {"train": np.array([3000.0]), "test": np.array([2500.0])}
-    plots.convergence(path, rhat, ess, LIMITS | {"ess_fail": 10})
-    assert "2 not finite, not shown" in texts(path)
-    assert "fail limit" not in texts(path)  # 1.05 and 10 would push all values into a corner
-    bad = {split: 1.2 * np.ones(4) for split in rhat}
-    plots.convergence(path, bad, {split: 30 * np.ones(4) for split in rhat}, LIMITS)
-    assert {"warn limit", "fail limit"} <= set(texts(path))
-    nothing = {"train": np.full(3, np.nan), "test": np.empty(0)}
-    plots.convergence(path, nothing, nothing, LIMITS)
-    assert "3 not finite, not shown" in texts(path)
-
-
-def test_constant_predictions_still_have_axes(tmp_path: Path) -> None:
+def test_constant_predictions_still_have_axes(tmp_path: Path, rng: np.random.Generator) -> None:
     zero, path = np.zeros(4), tmp_path / "figure.svg"
-    plots.uncertainty(path, zero, zero, zero == 0)
-    test = plots.RegressionTest(zero, {"bnn": zero, "baseline": zero}, zero, zero, zero, zero, "y")
+    test = plots.RegressionTest(
+        zero, zero, zero, zero, {"bnn": zero, "baseline": zero}, "y", zero, zero[None]
+    )
     plots.observed_predicted(path, test)
-    assert "linear" not in texts(path)
-    plots.prediction_intervals(path, test)
-    assert "observed, inside (4 rows)" in texts(path)
+    assert "inside (4 rows)" in texts(path)
+    plots.density(path, test)
+    assert "observed" in texts(path)
+    plots.pit(path, test.pit, rng)
+    assert "BNN" in texts(path)
     assert canvas.padded(np.array([np.nan]), 0.1) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize("name", ["rmse", "nll"])
+def test_a_difference_that_is_not_finite_is_said(tmp_path: Path, rng: np.random.Generator, name: str) -> None:
+    path = tmp_path / "figure.svg"
+    metrics = make_metrics(rng, make_regression(rng))
+    metrics["differences"]["linear"] = metrics["differences"]["linear"] | {name: None}
+    plots.differences(path, metrics)
+    assert texts(path).count("not finite") == 1
 
 
 def test_failed_write_leaves_the_old_figure(tmp_path: Path, rng: np.random.Generator) -> None:

@@ -5,6 +5,7 @@ import math
 import pytest
 
 from bnn.core import formatting
+from bnn.report.table import METRICS, score
 
 
 @pytest.mark.parametrize(
@@ -62,7 +63,7 @@ def test_a_value_of_a_column_may_be_a_name_and_a_probability_below_1_does_not_re
     assert [formatting.as_given(value) for value in (2015.0, 20150131.0, 0.2, None)] == [
         "2015",
         "20150131",
-        "0.2000",
+        "0.2",
         "n/a",
     ]
     rounded = [
@@ -113,3 +114,33 @@ def test_numbers_are_formatted_for_people() -> None:
         "2 h 05 min",
         "n/a",
     ]
+
+
+def test_numbers_of_a_column_have_one_number_of_places_and_scores_one_more_than_their_difference() -> None:
+    assert formatting.column([120.4, 3.21, None, -0.5]) == ["120", "3", "n/a", "\N{MINUS SIGN}0"][:3] + ["0"]
+    assert formatting.column([1.204, 0.0321, 0.5]) == ["1.20", "0.03", "0.50"]
+    assert formatting.column([40.0, 38.0], places=0) == ["40", "38"]
+    assert formatting.column([3e8, 1.0]) == [formatting.number(3e8, 3), "1.00"]
+    assert [formatting.places_beside(error) for error in (2.0, 0.15, 6e-5, 40.0, 0.0, None)] == [
+        1,
+        3,
+        6,
+        0,
+        None,
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(7.9, "7.9"), (5.7236, "5.7236"), (75.0, "75"), (0.1 + 0.2, "0.3")]
+)
+def test_values_of_features_have_the_decimals_of_the_table(value: float, text: str) -> None:
+    assert formatting.as_given(value * (1 + 1e-9)) == text
+
+
+def test_a_share_and_its_error_are_no_impossible_range() -> None:
+    metric = METRICS["accuracy"]
+    entry = {"value": 0.99, "mcse": 0.0, "se": 0.04, "lower": 0.91, "upper": 0.999}
+    assert score(entry, metric) == "99.0 % (91 to 100 %)"
+    assert score(entry | {"value": 0.9}, metric) == "90 ± 4 %"
+    assert score({"value": 0.02, "mcse": 0.0, "se": 0.04}, metric) == "2.00 %"

@@ -1,9 +1,13 @@
 """Where does each number of a page come from? Numbers that no result file, config or version explains are found."""
 
+import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from html.parser import HTMLParser
 from typing import Any
+
+import numpy as np
 
 from bnn.core import formatting
 
@@ -36,6 +40,8 @@ ERROR_OF = (
 _SIMPLE: tuple[Callable[[float], str], ...] = (
     *(lambda value, digits=digits: formatting.number(value, digits) for digits in (2, 3, 4, 5)),
     *(lambda value, digits=digits: formatting.probability(value, digits) for digits in (2, 3)),
+    *(lambda value, places=places: formatting.column([value], places=places)[0] for places in range(1, 5)),
+    *(lambda value, places=places: formatting.column([100 * value], places=places)[0] for places in (1, 2)),
     formatting.as_given,
     formatting.count,
     formatting.rhat,
@@ -105,14 +111,23 @@ def untraced(html: str, forms: set[str]) -> list[str]:
 def derived(metrics: Mapping[str, Any], diagnostics: Mapping[str, Any]) -> list[Any]:
     """Return the few figures that the page computes, computed here once more."""
     figures: list[Any] = [len(metrics["class_names"])]
-    if "classification_report" in metrics:  # the share of the largest class among the test rows
+    rows = metrics["rows"]["most_uncertain"]
+    figures += [len(rows), *range(len(metrics["columns"]) + 1)]  # columns that matter
+    if metrics["task"] == "classification":
+        # The share of the largest class among the test rows, the mean confidence, classes of the least sure rows.
         sizes = [entry["support"] for entry in metrics["classification_report"]["test"]["linear"]]
         figures.append(max(sizes) / sum(sizes))
-    figures += range(1, len(diagnostics["findings"]))  # those that the first sentence does not say
-    largest = [split["rhat_max"] for split in diagnostics["predictions"].values()]
-    for rhat in (*largest, diagnostics["log_density"]["rhat"]):
-        figures += [rhat - diagnostics["thresholds"][f"rhat_{level}"] for level in ("warn", "fail")]
+        bins = metrics["calibration"]["bnn"]["bins"]
+        n_rows = [entry["n_rows"] for entry in bins]
+        figures.append(np.average([entry["confidence"] for entry in bins], weights=n_rows).item())
+        figures += [sum(row["y"] == other["y"] for row in rows) for other in rows]
+    figures += np.mean([row["standardised"] for row in rows], axis=0).tolist()
+    for row in rows + metrics["rows"]["most_wrong"]:
+        figures += [(row["epistemic"] / row["total"]) ** power for power in (1, 2)]
+    counts = Counter(finding["name"] for finding in diagnostics["findings"])
+    figures += counts.values()  # findings of a kind
     for parts in metrics["uncertainty"].values():
+        figures += [math.sqrt(value) for value in parts.values()]
         if parts["total"]:
             figures.append(parts["epistemic"] / parts["total"])
     seconds = metrics["seconds"]

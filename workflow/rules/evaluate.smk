@@ -54,6 +54,7 @@ rule evaluate:
 rule check:
     input:
         data="results/{dataset}/data.nc",
+        plan=plan_file,
         baseline="results/{dataset}/baseline.nc",
         posterior=whole_posterior,
     output:
@@ -117,9 +118,11 @@ rule predict:
 rule plot:
     input:
         data="results/{dataset}/data.nc",
+        plan=plan_file,
         baseline="results/{dataset}/baseline.nc",
         posterior=whole_posterior,
         diagnostics="results/{dataset}/diagnostics.nc",
+        summary="results/{dataset}/diagnostics.json",
         metrics="results/{dataset}/metrics.json",
         checks="results/{dataset}/checks.json",
         arrays="results/{dataset}/checks.nc",
@@ -143,8 +146,8 @@ rule plot:
         mem_mb=memory("plot"),
         runtime=minutes(30),
     params:
-        settings=settings("seed", "network", "likelihood", "diagnostics"),
-        code=code("plot.py", "plots", "evaluation", "posterior", "data", "model"),
+        settings=plot_settings,
+        code=code("plot.py", "plots", "evaluation", "posterior", "data", "model", "mcmc/kernels"),
     message:
         "Drawing the figures of {wildcards.dataset}"
     script:

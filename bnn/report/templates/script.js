@@ -1,9 +1,10 @@
-// Sorting and filtering of tables, and the rows behind the points of the scatter. Without it the page says the same.
+// Sorting, filtering and download of tables, texts to copy, and the rows behind the points of the scatter. Without it
+// the page says the same.
 "use strict";
 
 function sortValue(row, column) {
   const cell = row.children[column];
-  const own = [...cell.childNodes].filter((node) => node.className !== "remark");
+  const own = [...cell.childNodes].filter((node) => !["remark", "flags"].includes(node.className));
   const text = cell.dataset.sort ?? own.map((node) => node.textContent).join("");
   const number = Number(text.replaceAll(",", "").replace("−", "-"));
   return text.trim() !== "" && Number.isFinite(number) ? number : text.trim();
@@ -45,7 +46,7 @@ function makeFilter(tables) {
   controls.setAttribute("role", "search");
   const text = Object.assign(document.createElement("input"), { type: "search", id: "filter-text", autocomplete: "off" });
   const verdict = Object.assign(document.createElement("select"), { id: "filter-verdict" });
-  for (const name of ["any", "FAIL", "WARN", "PASS"]) verdict.add(new Option(name, name === "any" ? "" : name));
+  for (const name of ["any", "FAIL", "WARN", "LOCAL", "PASS"]) verdict.add(new Option(name, name === "any" ? "" : name));
   const found = document.createElement("output");
   for (const [title, field] of [["Filter by name, task or metric", text], ["Verdict", verdict]]) {
     const label = document.createElement("label");
@@ -64,7 +65,6 @@ function makeFilter(tables) {
       row.hidden = !hit;
       if (hit) shown.add(row.querySelector("a").textContent);
     }));
-    document.querySelectorAll(".remarks").forEach((remark) => { remark.hidden = !shown.has(remark.dataset.dataset); });
     const all = tables[0].tBodies[0].rows.length;
     found.textContent = shown.size === all ? "" : `${shown.size} of ${all} datasets shown`;
   }
@@ -117,9 +117,28 @@ function makeScatter(figure) {
   });
 }
 
+function makeButton(text, action) {
+  const button = Object.assign(document.createElement("button"), { type: "button", className: "tool", textContent: text });
+  button.addEventListener("click", () => action(button));
+  return button;
+}
+
 document.querySelectorAll("table.sortable").forEach(makeSortable);
 const filtered = [...document.querySelectorAll("table.filtered")];
 if (filtered.length) makeFilter(filtered);
 document.querySelectorAll("#scatter").forEach(makeScatter);
-// What is folded on the screen belongs on paper.
-window.addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((part) => { part.open = true; }));
+document.querySelectorAll("pre.copied").forEach((text) => text.before(makeButton("Copy", (button) => {
+  const done = () => { button.textContent = "Copied"; };
+  const selected = () => { getSelection().selectAllChildren(text); done(); };
+  const clipboard = navigator.clipboard;
+  if (clipboard) clipboard.writeText(text.textContent).then(done, selected);
+  else selected();
+})));
+document.querySelectorAll(".scroll").forEach((frame) => frame.after(makeButton("CSV", () => {
+  const quoted = (cell) => `"${cell.innerText.replace(/\s+/g, " ").replaceAll('"', '""')}"`;
+  const rows = [...frame.querySelector("table").rows].map((row) => [...row.cells].map(quoted).join(","));
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(new Blob([rows.join("\n")], { type: "text/csv" }));
+  link.download = `${frame.querySelector("table").id}.csv`;
+  link.click();
+})));
