@@ -2,6 +2,8 @@
 
 import os
 import re
+from collections.abc import Mapping
+from datetime import date
 from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
@@ -22,6 +24,15 @@ def read_yaml_value(cls: type[BaseModel], value: Any, info: ValidationInfo) -> A
     if takes_whole and isinstance(value, str) and re.fullmatch(r"\d+(\.\d*)?[eE]\+?\d+", value):
         return float(value)
     return value
+
+
+def without_dates(value: Any) -> Any:
+    """Return plain values in which what YAML takes for a date is the text that it was: no key holds a date."""
+    if isinstance(value, Mapping):
+        return {key: without_dates(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [without_dates(item) for item in value]
+    return str(value) if isinstance(value, date) else value
 
 
 def _plain_type(annotation: Any) -> Any:

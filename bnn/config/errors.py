@@ -220,9 +220,16 @@ def _explain(detail: dict[str, Any], schema: Schema) -> Problem:
         return Problem(
             "wrong-value",
             tuple(path),
-            f"must be {expected}, but entry {entry + 1} is {_show(detail['input'])}",
+            f"must be {expected}, but entry {entry + 1} is {_show(detail['input'])}"
+            f"{_quotes(expected, detail['input'])}",
         )
-    quotes = ""
-    if expected.startswith("text") and not isinstance(detail["input"], str | Mapping | list | None):
-        quotes = " (put it in quotes if it is meant as text)"
+    quotes = _quotes(expected, detail["input"])
     return Problem("wrong-value", tuple(path), f"must be {expected}, not {_show(detail['input'])}{quotes}")
+
+
+def _quotes(expected: str, value: Any) -> str:
+    """Say how YAML takes something for text that it has read as something else."""
+    if not expected.startswith(("text", "a list of texts")) or isinstance(value, str | Mapping | list | None):
+        return ""
+    what = ": YAML takes words such as no and off for false" if isinstance(value, bool) else ""
+    return f" (put it in quotes if it is meant as text{what})"

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bnn.config.base import MAX_SEED
+from bnn.config.base import MAX_SEED, without_dates
 from bnn.config.errors import ConfigError, Problem, find_problems
 from bnn.config.model import (
     NAME_PATTERN,
@@ -59,12 +59,15 @@ def load(raw: Any) -> Config:
         raise ConfigError(
             [Problem("not-a-group", (), "the file must hold keys with values, such as `seed: 1`")]
         )
+    raw = without_dates(raw)
     shared = {key: value for key, value in raw.items() if key != "datasets"}
     shared_problems = find_problems(Config, {**shared, "datasets": {}})
     errors = list(shared_problems)
     datasets = raw.get("datasets")
     if not isinstance(datasets, Mapping) or not datasets:
-        fault = "there is no dataset to run; name at least one"
+        fault = (
+            "there is no dataset to run (--replace-workflow-config leaves config.yaml out); name at least one"
+        )
         if datasets and isinstance(datasets, list):
             fault = "must be names with keys below each, not a list: write the name in place of the dash"
         elif datasets:

@@ -125,7 +125,7 @@ def predict_file(
         layout=layout,
     )
     rng = chain_rng(int(idata["posterior"].attrs["seed"]), Stream.NEW_ROWS)
-    table = predictions(dataset, predictor, theta, encoded.x, rng)
+    table = predictions(dataset, predictor, theta, encoded.x, rng, first_row=features.first_row)
     if features.ids is not None:
         table.insert(1, "id", features.ids)
     with atomic_path(out_path) as temporary:
@@ -169,7 +169,13 @@ def _verdict(folder: Path) -> Said:
 
 
 def predictions(
-    dataset: Dataset, predictor: Predictor, theta: np.ndarray, x: np.ndarray, rng: np.random.Generator
+    dataset: Dataset,
+    predictor: Predictor,
+    theta: np.ndarray,
+    x: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    first_row: int = 2,
 ) -> pd.DataFrame:
     """Return a line for each row, with the columns that docs/results.md describes.
 
@@ -183,9 +189,11 @@ def predictions(
         Inputs, standardised like the table's, (obs, input).
     rng
         Draws the noise of new observations, on which the ends of intervals depend.
+    first_row
+        Number of the first row.
     """
-    # As a spreadsheet, and every message about the file, counts: the header is row 1.
-    columns: dict[str, np.ndarray] = {"row": np.arange(2, len(x) + 2)}
+    # As every message about the file counts.
+    columns: dict[str, np.ndarray] = {"row": np.arange(first_row, len(x) + first_row)}
     parts = [_block(dataset, predictor, theta, x[rows], rng) for rows in _blocks(len(x))]
     columns |= {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     distance = relative_distance(dataset.x_train, x)

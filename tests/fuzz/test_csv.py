@@ -1,6 +1,7 @@
 """Damaged CSV files: refused in one line that names the file, or read as an independent strict parser reads them."""
 
 import csv
+import gzip
 import io
 import re
 import time
@@ -312,6 +313,83 @@ def test_a_sound_file_is_accepted_however_it_is_written(
     with within():
         found = prepare("mine", task=task, source=source, split=split)
     assert_same(found, rows, target)
+
+
+@st.composite
+def dialects(draw: Draw) -> dict[str, Any]:
+    """Keys of a source, and how to write a file that they describe."""
+    keys: dict[str, Any] = {"separator": draw(st.sampled_from([",", ";", "\t", "|"]))}
+    keys["decimal"] = draw(st.sampled_from([".", ","])) if keys["separator"] != "," else "."
+    marks = ["", "'", "\u00a0", *[mark for mark in ",." if mark not in (keys["separator"], keys["decimal"])]]
+    keys["thousands"] = draw(st.sampled_from(marks))
+    keys["comment"] = draw(st.sampled_from(["", "#", "//"]))
+    keys["skip_lines"] = draw(st.sampled_from([0, 1, 3, [2]]))
+    keys["header"] = draw(st.booleans())
+    return keys
+
+
+@examples(50)
+@given(
+    table=tables(),
+    keys=dialects(),
+    quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    says=st.booleans(),
+    trailing=st.booleans(),
+    packed=st.booleans(),
+    scale=st.sampled_from([1.0, 1e3, 1e7]),
+)
+def test_a_sound_file_of_any_dialect_is_read_right(
+    table: tuple[Rows, str, Task],
+    keys: dict[str, Any],
+    quoting: Literal[0, 1],
+    says: bool,
+    trailing: bool,
+    packed: bool,
+    scale: float,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """The values are known before the file is written: this needs no second reader."""
+    rows, target, _ = table
+    place, n_features = rows[0].index(target), len(rows[0]) - 1
+    names = [*(f"f{i}" for i in range(n_features)), "y"]
+    rng = np.random.default_rng(len(rows))
+    body = np.round(rng.normal(size=(12 * len(rows), n_features + 1)) * scale, 3)
+    names[place], names[-1] = names[-1], names[place]
+    written = [[in_dialect(value, keys) for value in row] for row in body.tolist()]
+    text = text_of(
+        [names, *written] if keys["header"] else written, quoting=quoting, delimiter=keys["separator"]
+    )
+    lines = text.splitlines()
+    if trailing:
+        lines = [line + keys["separator"] for line in lines]
+    if keys["comment"]:
+        lines[5:5] = [f"{keys['comment']} a break", f"  {keys['comment']}"]
+    skip = keys["skip_lines"]
+    if isinstance(skip, int):
+        lines[:0] = ["A title; of, a\ttable"] * skip
+    else:
+        lines[1:1] = ["m/s"]
+    if says and skip == 0:
+        lines[:0] = [f"sep={keys['separator']}"]
+    data = ("\n".join(lines) + "\n").encode()
+    path = tmp_path_factory.getbasetemp() / "dialect.csv"
+    path.write_bytes(gzip.compress(data) if packed else data)
+    chosen = {**keys, "names": () if keys["header"] else [*names, "Unnamed: 9"][: len(names) + trailing]}
+    source = {"kind": "csv", "path": str(path), "target": "y", **chosen}
+    split = {"method": "random", "test_size": 0.3, "stratify": False, "seed": 1}
+    with within():
+        found = prepare("mine", task="regression", source=source, split=split)
+    order = np.concatenate([found.row_train, found.row_test])
+    assert sorted(order.tolist()) == list(range(len(body)))
+    for name, values in zip(found.feature_names, feature_values(found), strict=True):
+        expected = body[order, names.index(name)]
+        np.testing.assert_allclose(values, expected, rtol=0, atol=1e-12 * float(abs(expected).max()))
+    assert set(found.feature_names) == {name for name in names if name != "y"}
+
+
+def in_dialect(value: float, keys: dict[str, Any]) -> str:
+    text = f"{value:,.3f}" if keys["thousands"] else f"{value:.3f}"
+    return text.translate({ord(","): keys["thousands"], ord("."): keys["decimal"]})
 
 
 @examples(100)

@@ -312,3 +312,10 @@ def test_settings_have_the_fields_of_the_models_that_build_them() -> None:
         assert {field.name for field in fields(built)} == dataset[section].keys() - beside, section
         plain = json.loads(json.dumps(asdict(built)))
         assert plain == {name: dataset[section][name] for name in plain}, section
+
+
+def test_what_yaml_takes_for_a_date_is_text() -> None:
+    text = "{task: regression, source: {kind: csv, path: a.csv, target: y, drop: [2024-01-31]},"
+    text += " split: {method: column, column: c, test_value: 2026-01-31}}"
+    found = load({"datasets": {"x": yaml.safe_load(text)}}).datasets["x"]
+    assert found.split.test_value == "2026-01-31" and found.source.drop == ("2024-01-31",)  # type: ignore[union-attr]

@@ -97,6 +97,9 @@ $CSV, target: y, name: x} >> x.source.name: unknown key. Did you mean names? All
 $CSV, target: y, taget_unit: x} >> x.source.taget_unit: unknown key. Did you mean target_unit?
 $CSV, target: [a, b]} >> x.source.target: must be one column, not 2: make a dataset for each, here with `target: a` and
 $CSV, target: y, drop: a} >> x.source.drop: must be a list of texts, each not empty, not 'a'
+$CSV, target: y, drop: [no]} >> must be a list of texts, each not empty, but entry 1 is false (put it in quotes if it is
+$CSV, target: y, drop: [no]} >> meant as text: YAML takes words such as no and off for false)
+$CSV, target: y, drop: [7]} >> but entry 1 is 7 (put it in quotes if it is meant as text)
 $CSV, target: y, drop: [y]} >> x.source: drop must not name the target 'y'
 $CSV, target: y, row_id: y} >> x.source: target and row_id both name y; remove it from one of them
 $CSV, target: y, drop: [a], row_id: a} >> x.source: drop and row_id both name a; remove it from one of them

@@ -297,6 +297,47 @@ def test_a_table_of_openml_is_fetched_once(openml: list[Any], which: dict[str, A
         read_source({"kind": "openml", "target": "colour", **which}, is_class=False)
 
 
+def put_arff(text: str, levels: dict[str, list[str]], *, kind: str = "ARFF") -> None:
+    """Replace the table of OpenML on this machine by another with columns of the same names."""
+    path = "/api/v1/json/data/7"
+    about = json.loads(Server.files[path])
+    about["data_set_description"]["md5_checksum"] = hashlib.md5(text.encode()).hexdigest()
+    about["data_set_description"]["format"] = kind
+    Server.files[path] = json.dumps(about).encode()
+    Server.files["/data/v1/download/70/toy.arff"] = text.encode()
+    path = "/api/v1/json/data/features/7"
+    features = json.loads(Server.files[path])
+    for feature in features["data_features"]["feature"]:
+        if feature["name"] in levels:
+            feature["nominal_value"] = levels[feature["name"]]
+    Server.files[path] = json.dumps(features).encode()
+
+
+def test_signs_of_percent_and_blanks_of_arff_are_no_comments(openml: list[Any]) -> None:
+    colours, classes = ["50% off", "full price"], ["up 10%", "down"]
+    head = (
+        ARFF.split("@DATA")[0]
+        .replace("{red,green}", "{'50% off','full price'}")
+        .replace("{a,b}", "{'up 10%',down}")
+    )
+    rows = "".join(
+        f"{i} , {i % 7} , '{colours[i % 2]}' ,{chr(39) + classes[0] + chr(39) if i % 3 else classes[1]}\n"
+        + "% a comment\n" * (i == 4)
+        for i in range(30)
+    )
+    put_arff(f"{head}@DATA\n{rows}", {"colour": colours, "class": classes})
+    table = read_source({"kind": "openml", "id": 7}, is_class=True)
+    assert table.x["colour"].tolist() == [colours[i % 2] for i in range(30)]
+    assert table.x["size"].tolist() == [i % 7 for i in range(30)]
+    assert [table.class_names[k] for k in table.y] == [classes[0 if i % 3 else 1] for i in range(30)]
+
+
+def test_a_sparse_table_of_openml_is_refused(openml: list[Any]) -> None:
+    put_arff(ARFF.split("@DATA")[0] + "@DATA\n{0 1, 1 2.5, 3 b}\n{1 2, 2 green}\n", {}, kind="Sparse_ARFF")
+    with refused("table-sparse", file="OpenML 7"):
+        read_source({"kind": "openml", "id": 7}, is_class=True)
+
+
 def test_faults_of_openml_are_told(openml: list[Any], server: str) -> None:
     with refused("refused-by-server", file="OpenML 8"):
         read_source({"kind": "openml", "id": 8}, is_class=True)

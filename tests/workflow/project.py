@@ -20,11 +20,17 @@ CSV = "width,depth,price\n" + "".join(
 )
 # After so short a warm-up steps are tiny, and trajectories of the usual length have a thousand of them.
 TRAJECTORY_LENGTH = 0.2
-TINY: dict[str, Any] = {
+FIXED: dict[str, Any] = {
+    "prior": {"weights": {"scale": 1.0}, "biases": {"scale": 1.0}},
+    "likelihood": {"family": "gaussian"},
+}
+"""What leaves nothing to be chosen, together with hidden units and a number of draws."""
+TINY: dict[str, Any] = FIXED | {
     "network": {"hidden": [3], "engine": "numpy"},
     "baseline": {"max_epochs": 20},
     "sampler": {
         "chains": 2,
+        "chains_per_job": 1,
         "warmup": 60,
         "draws": 20,
         "thin": 1,
@@ -62,11 +68,12 @@ SHARED: dict[str, Any] = TINY | {
             "task": "classification",
             "source": {"kind": "csv", "path": HOSTILE, "target": TARGET, "target_unit": "<b>kg</b>"},
             "network": {"hidden": [2]},
-            "sampler": _SHORT,
+            "prior": {"weights": {"scale": "auto"}},
+            "sampler": _SHORT | {"draws": "auto", "budget_minutes": 1e-3},
         },
     }
 }
-"""The config of the run that is made once: beside the datasets of TINY, one with hostile names."""
+"""The config of the run that is made once: beside the datasets of TINY, one of hostile names that leaves much open."""
 
 SPLITS: dict[str, Any] = TINY | {
     "datasets": {

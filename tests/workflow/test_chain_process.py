@@ -46,6 +46,8 @@ SAMPLER = {
     "trajectory_length": 0.2,
     "precondition": True,
     "collapse": "never",
+    "most_steps": 1024,
+    "most_gradients": None,
     "langevin": {"learning_rate": 0.01, "noise_scale": 0.05, "langevin_probability": 0.5},
     "keep_precision": "float64",
 }

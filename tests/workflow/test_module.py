@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.workflow.project import TRAJECTORY_LENGTH
+from tests.workflow.project import FIXED, TRAJECTORY_LENGTH
 
 ROOT = Path(__file__).parents[2]
 ENTRIES = ("Snakefile", "workflow/Snakefile")
 ROWS = "width,depth,price\n" + "".join(
     f"{i % 7},{i % 5}.5,{2 * (i % 7) - i % 5 + 0.1 * (i % 3)}\n" for i in range(40)
 )
-CONFIG: dict[str, Any] = {
+CONFIG: dict[str, Any] = FIXED | {
     "network": {"hidden": [3], "engine": "numpy"},
     "baseline": {"max_epochs": 20},
     "sampler": {"chains": 2, "chains_per_job": 2, "warmup": 60, "draws": 20, "optimise_steps": 20}

@@ -20,7 +20,7 @@ import yaml
 
 from bnn.core.storage import read_netcdf
 from tests.made_once import made_once
-from tests.workflow.project import TRAJECTORY_LENGTH
+from tests.workflow.project import FIXED, TRAJECTORY_LENGTH
 
 pytestmark = pytest.mark.slow
 
@@ -38,10 +38,17 @@ STAGES: dict[str, tuple[float, tuple[str, ...]]] = {
 }
 """What is done before a run that is killed -> about what share of a run's time is left, and what is not there yet."""
 
-CONFIG: dict[str, Any] = {
+CONFIG: dict[str, Any] = FIXED | {
     "network": {"hidden": [3], "engine": "numpy"},
     "baseline": {"max_epochs": 20},
-    "sampler": {"chains": 2, "warmup": 100, "draws": 200, "optimise_steps": 50, "checkpoint_seconds": 0.2}
+    "sampler": {
+        "chains": 2,
+        "chains_per_job": 1,
+        "warmup": 100,
+        "draws": 200,
+        "optimise_steps": 50,
+        "checkpoint_seconds": 0.2,
+    }
     | {"trajectory_length": TRAJECTORY_LENGTH},
     "datasets": {"gap": {"task": "regression", "source": {"kind": "synthetic", "name": "gap"}}},
 }

@@ -95,7 +95,7 @@ WORDING = {
     "scripts/sample_chain.py": ('"""Write', '"""Make'),
     "bnn/core/errors.py": ("class DataError", "# edited\nclass DataError"),
     "bnn/core/progress.py": ("class ", "# edited\nclass "),
-    "bnn/data/csv_files.py": ("is not a number", "is no number"),
+    "bnn/data/text_columns.py": ("is not a number", "is no number"),
     "bnn/mcmc/kernels/__init__.py": ("unknown kernel", "no such kernel"),
     "bnn/jobs/chain_job.py": ("going on from", "continuing from"),
 }
