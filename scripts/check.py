@@ -1,6 +1,7 @@
 """Check the model of one dataset: leave-one-out, predictive checks, sensitivity to the prior, strange inputs."""
 
 from bnn.checks.assemble import check, save
+from bnn.core.plan import planned
 from bnn.core.settings import ModelSettings, build
 from bnn.core.storage import read_netcdf
 from bnn.data.dataset import Dataset
@@ -43,5 +44,5 @@ if "snakemake" in globals():
             snakemake.input.posterior,
             snakemake.output.summary,
             snakemake.output.arrays,
-            snakemake.params.settings,
+            planned(snakemake.params.settings, snakemake.input.plan),
         )

@@ -1,5 +1,6 @@
 """Put the chains together, and compute what every draw predicts."""
 
+from bnn.core.plan import planned
 from bnn.core.seeding import Stream, chain_rng
 from bnn.core.settings import LikelihoodSettings, NetworkSettings, build
 from bnn.data.dataset import Dataset
@@ -46,6 +47,6 @@ if "snakemake" in globals():
             snakemake.input.chains,
             snakemake.output.posterior,
             snakemake.output.get("working"),
-            snakemake.params.settings,
+            planned(snakemake.params.settings, snakemake.input.plan),
             snakemake.params.keep,
         )

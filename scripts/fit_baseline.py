@@ -1,6 +1,7 @@
 """Train the ordinary network, an ensemble of such and the linear model on the same rows as the chains."""
 
 from bnn.baselines.reference import fit_references
+from bnn.core.plan import planned
 from bnn.core.settings import BaselineSettings, NetworkSettings, build
 from bnn.core.storage import write_netcdf
 from bnn.data.dataset import Dataset
@@ -36,4 +37,8 @@ def main(data_path, out_path, settings):
 
 if "snakemake" in globals():
     with job_log(snakemake.log[0], label=f"fit_baseline {snakemake.wildcards.dataset}"):
-        main(snakemake.input.data, snakemake.output[0], snakemake.params.settings)
+        main(
+            snakemake.input.data,
+            snakemake.output[0],
+            planned(snakemake.params.settings, snakemake.input.plan),
+        )

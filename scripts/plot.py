@@ -1,5 +1,6 @@
 """Draw the figures of one dataset."""
 
+from bnn.core.plan import planned
 from bnn.core.seeding import Stream, chain_rng
 from bnn.core.settings import LangevinSettings, LikelihoodSettings, NetworkSettings, build
 from bnn.core.storage import read_json, read_netcdf
@@ -82,5 +83,5 @@ if "snakemake" in globals():
             snakemake.input.checks,
             snakemake.input.arrays,
             snakemake.output[0],
-            snakemake.params.settings,
+            planned(snakemake.params.settings, snakemake.input.plan),
         )

@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+from bnn.core.plan import planned
 from bnn.core.progress import Progress
 from bnn.core.settings import ChainSettings, build
 from bnn.data.dataset import Dataset
@@ -60,7 +61,7 @@ if "snakemake" in globals():
             snakemake.input.data,
             snakemake.output[0],
             range(int(first), int(last or first) + 1),
-            params.settings,
+            planned(params.settings, snakemake.input.plan),
             params.checkpoint,
             float(snakemake.resources.checkpoint_seconds),
             terminal,

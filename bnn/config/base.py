@@ -2,7 +2,7 @@
 
 import os
 import re
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -18,9 +18,15 @@ def read_yaml_value(cls: type[BaseModel], value: Any, info: ValidationInfo) -> A
     items = value if isinstance(value, list) else [value]
     if any(isinstance(item, bool) is not (annotation is bool) for item in items):
         raise PydanticCustomError("boolean", "true or false where another value belongs, or the reverse")
-    if annotation is int and isinstance(value, str) and re.fullmatch(r"\d+(\.\d*)?[eE]\+?\d+", value):
+    takes_whole = annotation is int or int in map(_plain_type, get_args(annotation))
+    if takes_whole and isinstance(value, str) and re.fullmatch(r"\d+(\.\d*)?[eE]\+?\d+", value):
         return float(value)
     return value
+
+
+def _plain_type(annotation: Any) -> Any:
+    """Return the type that `Annotated` says more of; any other annotation as it is."""
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
 def expanded(path: str) -> str:

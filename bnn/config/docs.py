@@ -82,8 +82,8 @@ What becomes of a column is told by its cells, and the report has a table of it:
   text.
 - Texts, and codes that `source.categorical` names, become a feature each, 1 in their rows and 0 elsewhere; those in
   fewer than `columns.min_frequency` training rows share one.
-- Missing values are an error; with `columns.missing: impute` they get the median or the most frequent text, and
-  one more feature says where.
+- Missing values get the median or the most frequent text, and one more feature says where; the run and the page tell it
+  unless `columns.missing: impute` says that it is meant. `columns.missing: error` refuses them.
 - A column with one value in all training rows becomes nothing.
 - Dates, texts that are nearly all different, numbers of rows (`id`) and numbers with some texts in between are
   errors that say what to do.

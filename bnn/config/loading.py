@@ -25,7 +25,7 @@ from bnn.config.model import (
 )
 from bnn.config.sources import SOURCE_TASKS, FileSource, SklearnSource, SyntheticSource
 
-__all__ = ["Config", "ConfigError", "chain_settings", "check_files", "load", "merge", "runs"]
+__all__ = ["Config", "ConfigError", "chain_settings", "check_files", "leaves_open", "load", "merge", "runs"]
 
 RESERVED_NAMES = ("logs", "benchmarks")
 """Folders that the workflow makes beside those of the datasets."""
@@ -101,8 +101,18 @@ def chain_settings(dataset: Mapping[str, Any]) -> dict[str, Any]:
     where they stand, and not what is kept of them in the end.
     """
     chosen = {name: dataset[name] for name in ("seed", "network", "prior", "likelihood", "sampler")}
-    idle = ("chains", "chains_per_job", "checkpoint_seconds", "keep")
-    return chosen | {"sampler": {k: v for k, v in dataset["sampler"].items() if k not in idle}}
+    idle = ("chains", "chains_per_job", "checkpoint_seconds", "keep", "budget_minutes")
+    sampler = {k: v for k, v in dataset["sampler"].items() if k not in idle}
+    if sampler["explore"] == "auto":
+        sampler["explore"] = 0
+    return chosen | {"sampler": sampler | {"most_gradients": None}}
+
+
+def leaves_open(dataset: Mapping[str, Any]) -> bool:
+    """Return whether resolved settings of a dataset, as plain values, leave something to be chosen: say `auto`."""
+    prior = dataset["prior"]
+    asked = [dataset["network"]["hidden"], prior["weights"]["scale"], prior["biases"]["scale"]]
+    return "auto" in (*asked, dataset["likelihood"]["family"], dataset["sampler"]["draws"])
 
 
 def check_files(config: Config) -> None:
@@ -208,7 +218,9 @@ def _resolve(dataset: DatasetSettings) -> DatasetSettings:
             "repeats": dataset.repeats if not _unrepeatable(dataset) else 1,
             "sampler": sampler,
             "prior": prior.model_copy(update=idle_df),
-            "likelihood": Likelihood() if is_class else _without_idle_keys(dataset.likelihood),
+            "likelihood": Likelihood(family="gaussian")
+            if is_class
+            else _without_idle_keys(dataset.likelihood),
         }
     )
 
@@ -254,6 +266,9 @@ def _unrepeatable(dataset: DatasetSettings) -> str:
 
 
 def _without_idle_keys(likelihood: Likelihood) -> Likelihood:
+    if likelihood.family == "auto" and likelihood.noise != "sampled":
+        # Known noise is the same for all rows.
+        likelihood = likelihood.model_copy(update={"family": "gaussian"})
     idle = {name: Likelihood.model_fields[name].default for name, *_ in _idle_noise_keys(likelihood)}
     return likelihood.model_copy(update=idle)
 
@@ -261,6 +276,8 @@ def _without_idle_keys(likelihood: Likelihood) -> Likelihood:
 def _idle_noise_keys(likelihood: Likelihood) -> Iterator[tuple[str, str, str]]:
     """Yield each key of `likelihood` that has no effect, on what, and what to do for it to have one."""
     family = likelihood.family
+    if family == "auto":
+        return
     if family != "student_t":
         yield "df", f"the family {family}", "set `family: student_t`"
     if family == "heteroscedastic":

@@ -51,10 +51,10 @@ class Split(Section):
 class Columns(Section):
     """How columns become features; what is learned about them is learned on the training rows alone."""
 
-    missing: Literal["error", "impute"] = Field(
-        "error",
-        description="Missing values of features. error: they are refused; impute: numbers get the median and texts the "
-        "most frequent one, and a feature says where that was done.",
+    missing: Literal["auto", "error", "impute"] = Field(
+        "auto",
+        description="Missing values of features. impute: numbers get the median and texts the most frequent one, and a "
+        "feature says where that was done; auto: the same, and the run and the page say so; error: they are refused.",
     )
     min_frequency: int = Field(
         1,
@@ -64,11 +64,18 @@ class Columns(Section):
     )
 
 
+Units = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=10_000)], ...], Field(max_length=10), PlainSerializer(list)
+]
+
+
 class Network(Section):
     """The network, shared by the Bayesian network and the frequentist baseline."""
 
-    hidden: Annotated[tuple[Annotated[int, Field(ge=1, le=10_000)], ...], PlainSerializer(list)] = Field(
-        (10,), max_length=10, description="Units of each hidden layer; [] gives a linear model."
+    hidden: Literal["auto"] | Units = Field(
+        "auto",
+        description="Units of each hidden layer, such as [50, 50]; [] gives a linear model. auto: chosen on the "
+        "training rows, together with the scale of the prior.",
     )
     activation: Literal["tanh", "relu", "sigmoid"] = Field(
         "tanh",
@@ -92,8 +99,10 @@ class ParameterPrior(Section):
     """Prior of weights or of biases: independent, centred on zero."""
 
     family: Literal["normal", "laplace", "student_t"] = Field("normal", description="Shape of the prior.")
-    scale: float = Field(
-        1.0, gt=0, description="Standard deviation for normal, scale parameter for laplace and student_t."
+    scale: Literal["auto"] | Annotated[float, Field(gt=0)] = Field(
+        "auto",
+        description="Standard deviation for normal, scale parameter for laplace and student_t. auto: of the weights "
+        "chosen on the training rows, together with the hidden layers; 1 for the biases.",
     )
     df: float = Field(4.0, gt=0, description="Degrees of freedom of student_t; the other families ignore it.")
 
@@ -119,10 +128,11 @@ class Prior(Section):
 class Likelihood(Section):
     """Noise of a regression target, in standardised units (1 is the standard deviation of the train part)."""
 
-    family: Literal["gaussian", "heteroscedastic", "student_t"] = Field(
-        "gaussian",
-        description="gaussian: normal noise, the same for all rows; heteroscedastic: normal noise whose scale is a "
-        "second output of the network; student_t: noise with heavy tails, for targets with outliers.",
+    family: Literal["auto", "gaussian", "heteroscedastic", "student_t"] = Field(
+        "auto",
+        description="auto: chosen on the training rows; gaussian: normal noise, the same for all rows; "
+        "heteroscedastic: normal noise whose scale is a second output of the network; student_t: noise with heavy "
+        "tails, for targets with outliers.",
     )
     noise: Literal["sampled"] | Annotated[float, Field(gt=0)] = Field(
         "sampled",
@@ -197,9 +207,15 @@ class Sampler(Section):
             "report says so.",
         )
     )
-    chains: int = Field(4, ge=1, le=1000, description="Independent chains; R-hat compares them.")
+    chains: int = Field(
+        8,
+        ge=1,
+        le=1000,
+        description="Independent chains; R-hat compares them. With eight or more a run whose chains stay in different "
+        "modes can be judged by each chain alone (verdict LOCAL).",
+    )
     chains_per_job: int = Field(
-        1,
+        4,
         ge=1,
         le=1000,
         description="Chains that one job runs side by side on one core. Several cost little more than one where "
@@ -208,7 +224,17 @@ class Sampler(Section):
     warmup: int = Field(
         1000, ge=10, description="Moves per chain that tune step size and preconditioner, not kept."
     )
-    draws: int = Field(1000, ge=4, description="Draws kept per chain.")
+    draws: Literal["auto"] | Annotated[int, Field(ge=4)] = Field(
+        "auto",
+        description="Draws kept per chain. auto: 1000, of twice as many moves again and again until the chains of a "
+        "job agree (R-hat, effective sample size) or `budget_minutes` are used up.",
+    )
+    budget_minutes: float = Field(
+        10.0,
+        gt=0,
+        description="Core-minutes that the chains of a dataset may take, for `draws: auto`. They are turned into a "
+        "number of gradients once, by a measured pass, and kept in plan.json: draws never depend on the clock.",
+    )
     thin: int = Field(
         1, ge=1, description="Moves per kept draw; raise it when the effective sample size is too small."
     )
@@ -218,11 +244,11 @@ class Sampler(Section):
     )
     optimise_steps: int = Field(500, ge=1, description="Steps of that Adam run.")
     optimise_learning_rate: float = Field(0.01, gt=0, description="Step length of that Adam run.")
-    explore: int = Field(
-        0,
-        ge=0,
+    explore: Literal["auto"] | Annotated[int, Field(ge=0)] = Field(
+        "auto",
         description="Steps of unadjusted microcanonical dynamics between the optimiser and warm-up, a gradient each: "
-        "they are long and leave poor modes, which stiff posteriors of larger networks need.",
+        "they are long and leave poor modes, which stiff posteriors of larger networks need. auto: a tenth of the "
+        "gradients, 4000 at most, for `draws: auto`, else none.",
     )
     target_acceptance: float | None = Field(
         None,
@@ -238,6 +264,13 @@ class Sampler(Section):
         description="Length of a trajectory of malt and mams, in standard deviations of the preconditioned posterior; "
         "microcanonical, which moves step by step, forgets its direction over twice as much; null: a quarter "
         "period, 1.57.",
+    )
+    most_steps: int = Field(
+        1024,
+        ge=1,
+        le=1024,
+        description="Most steps of a trajectory, for kernels that have them. For `draws: auto` as many as the budget "
+        "allows.",
     )
     precondition: bool = Field(
         True,

@@ -66,14 +66,30 @@ _Categorical = Annotated[
         "it were text.",
     ),
 ]
+_Numeric = Annotated[
+    _Names,
+    Field(
+        default=(),
+        description="Columns that are numbers though they look like codes, such as 0170: zeros at the beginning mean "
+        "nothing.",
+    ),
+]
+_Features = Annotated[
+    _Names,
+    Field(
+        default=(),
+        description="Columns that are features though they look like names or numbers of rows.",
+    ),
+]
 _MissingWords = Annotated[
-    _Names | None,
+    _Names | dict[Annotated[str, Field(min_length=1)], _Names] | None,
     Field(
         default=None,
         # csv_files has the list itself; it imports NumPy, for which Snakemake would wait at every start.
         description='Words, in any case, or numbers in quotes, such as "-999", that stand for a missing value, as an '
-        "empty cell always does; without NA in the list, a text NA is a level like others. null: NA, N/A, #N/A, "
-        "`<NA>`, NaN, -NaN, null and None.",
+        "empty cell always does: a list for all columns, or lists by the names of columns; without NA in the "
+        "list, a text NA is a level like others. In a file whose columns have types null means none, else "
+        "null: NA, N/A, #N/A, `<NA>`, NaN, -NaN, null and None.",
     ),
 ]
 _RowId = Annotated[
@@ -100,6 +116,35 @@ _Decimal = Annotated[
 ]
 
 
+_Thousands = Annotated[
+    Literal["", ",", ".", " ", "'", "’", "\u00a0", "\u202f"],
+    Field(
+        default="",
+        description='What stands between the groups of three digits of a number, such as "," in 41,867.',
+    ),
+]
+_SkipLines = Annotated[
+    Annotated[int, Field(ge=0)] | Annotated[tuple[Annotated[int, Field(ge=1)], ...], PlainSerializer(list)],
+    Field(
+        default=0,
+        description="Lines at the top that are no part of the table, such as a title; or a list of the numbers of such "
+        "lines, such as [2] for units below the header. Rows are counted without them.",
+    ),
+]
+_Comment = Annotated[
+    str, Field(default="", description='What begins lines that are no part of the table, such as "#".')
+]
+_Header = Annotated[
+    bool, Field(default=True, description="Whether the first line holds the names of the columns.")
+]
+_ColumnNames = Annotated[
+    _Names,
+    Field(
+        default=(), description="Names of the columns of a file without header line; []: c1, c2 and so on."
+    ),
+]
+
+
 class _Table(Group):
     """A table whose columns are not known beforehand."""
 
@@ -109,6 +154,13 @@ class _Table(Group):
         for role, names in (("drop", drop), ("categorical", categorical)):
             if target in names:
                 raise Fault("contradiction", f"{role} must not name the target '{target}'")
+        if getattr(self, "names", ()) and self.header:  # type: ignore[attr-defined]
+            raise Fault("contradiction", "names are those of a file without header line; set `header: false`")
+        if both := sorted(set(self.numeric) & {*categorical, *drop}):  # type: ignore[attr-defined]
+            raise Fault(
+                "contradiction",
+                f"numeric names {', '.join(both)}, and categorical or drop does too; remove it from one of them",
+            )
         row_id = getattr(self, "row_id", None)
         for role, names in (("target", [target]), ("drop", drop), ("categorical", categorical)):
             if row_id in names and row_id is not None:
@@ -123,6 +175,8 @@ class _Table(Group):
         separator, decimal = getattr(self, "separator", ";"), getattr(self, "decimal", ".")
         if separator == decimal:
             raise Fault("contradiction", f"separator and decimal must not both be '{decimal}'")
+        if getattr(self, "thousands", "") == decimal:
+            raise Fault("contradiction", f"thousands and decimal must not both be '{decimal}'")
         if separator in '"\r\n' or separator.isalnum():
             raise Fault(
                 "wrong-value", f"separator cannot be {separator!r}; use one such as ',', ';', '|' or \"\\t\""
@@ -141,9 +195,16 @@ class CsvSource(_Table):
     drop: _Drop
     row_id: _RowId
     categorical: _Categorical
+    numeric: _Numeric
+    features: _Features
     separator: _Separator
     decimal: _Decimal
+    thousands: _Thousands
     missing_words: _MissingWords
+    skip_lines: _SkipLines
+    comment: _Comment
+    header: _Header
+    names: _ColumnNames
 
 
 class ParquetSource(_Table):
@@ -157,6 +218,45 @@ class ParquetSource(_Table):
     drop: _Drop
     row_id: _RowId
     categorical: _Categorical
+    numeric: _Numeric
+    features: _Features
+    missing_words: _MissingWords
+
+
+class FeatherSource(_Table):
+    """A Feather or Arrow file of your own."""
+
+    kind: Literal["feather"] = Field(description="A Feather or Arrow file.")
+    path: _Path
+    test: _Test
+    target: _Target
+    target_unit: _Unit
+    drop: _Drop
+    row_id: _RowId
+    categorical: _Categorical
+    numeric: _Numeric
+    features: _Features
+    missing_words: _MissingWords
+
+
+class ExcelSource(_Table):
+    """A workbook of your own, as Excel (xlsx, xls, xlsb) or LibreOffice (ods) writes it; needs python-calamine."""
+
+    kind: Literal["excel"] = Field(description="A workbook.")
+    path: _Path
+    sheet: str | None = Field(
+        None, min_length=1, description="Name of the sheet; null: the only one of the workbook."
+    )
+    test: _Test
+    target: _Target
+    target_unit: _Unit
+    drop: _Drop
+    row_id: _RowId
+    categorical: _Categorical
+    numeric: _Numeric
+    features: _Features
+    missing_words: _MissingWords
+    skip_lines: _SkipLines
 
 
 class SklearnSource(Group):
@@ -183,6 +283,9 @@ class OpenmlSource(_Table):
     drop: _Drop
     row_id: _RowId
     categorical: _Categorical
+    numeric: _Numeric
+    features: _Features
+    missing_words: _MissingWords
 
     _numbers = field_validator("id", "version", mode="before")(read_yaml_value)
 
@@ -214,9 +317,16 @@ class UrlSource(_Table):
     drop: _Drop
     row_id: _RowId
     categorical: _Categorical
+    numeric: _Numeric
+    features: _Features
     separator: _Separator
     decimal: _Decimal
+    thousands: _Thousands
     missing_words: _MissingWords
+    skip_lines: _SkipLines
+    comment: _Comment
+    header: _Header
+    names: _ColumnNames
 
     _numbers = field_validator("max_mb", mode="before")(read_yaml_value)
 
@@ -252,10 +362,11 @@ class UrlSource(_Table):
                 "address-with-password",
                 "must hold no user name and no password: the config is copied into the report",
             )
-        if end := re.search(r"\.(zip|gz|tgz|bz2|xz|zst|tar|7z|rar)$", parts.path.lower()):
+        if end := re.search(r"\.(tgz|tar(\.[a-z0-9]+)?|zst|7z|rar)$", parts.path.lower()):
             raise Fault(
                 "archive",
-                f"names an archive ({end[0]}), and only a CSV file itself can be read; unpack it and use `kind: csv`",
+                f"names an archive ({end[0]}), and only a CSV file can be read, as it is or in gz, bz2, xz or zip; "
+                "unpack it and use `kind: csv`",
             )
         return value
 
@@ -282,5 +393,5 @@ class SyntheticSource(Group):
     _numbers = field_validator("n", "noise", "seed", mode="before")(read_yaml_value)
 
 
-FileSource = CsvSource | ParquetSource
-AnySource = CsvSource | ParquetSource | SklearnSource | OpenmlSource | UrlSource | SyntheticSource
+FileSource = CsvSource | ParquetSource | FeatherSource | ExcelSource
+AnySource = FileSource | SklearnSource | OpenmlSource | UrlSource | SyntheticSource

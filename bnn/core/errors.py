@@ -1,9 +1,10 @@
-"""Errors with a code and a place, several of them told at once, and names of columns as a message holds them."""
+"""Errors and doubts with a code and a place, several told at once, and names of columns as a message holds them."""
 
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Self, TypeVar
 
 _MOST_FAULTS = 5
@@ -86,6 +87,32 @@ def cell_error(code: str, column: str, row: int, text: str, *, value: str | None
 
 class ResultError(Fault):
     """Files of results do not fit together, or not to what is asked of them."""
+
+
+@dataclass(frozen=True)
+class Doubt:
+    """Something that may be meant otherwise than it was read.
+
+    Attributes
+    ----------
+    code
+        Kind of the doubt, such as "value-missing": programs and tests go by it.
+    column
+        Name of the column.
+    text
+        For people: what was seen, and the line of the config that says what is meant.
+    row
+        Number of the first row, as messages count rows; None: all rows are meant.
+    """
+
+    code: str
+    column: str
+    text: str
+    row: int | None = None
+
+    def __str__(self) -> str:
+        place = f"column '{self.column}'" + ("" if self.row is None else f", row {self.row}")
+        return f"{place}: {self.text} [{self.code}]"
 
 
 def with_code(error: BaseException) -> str:

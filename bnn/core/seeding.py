@@ -25,11 +25,14 @@ class Stream(IntEnum):
     CHECKS = 9
     NEW_ROWS = 10
     SENSITIVITY = 11
+    SELECTION = 12
+    OUTPUT = 13
 
 
-def chain_rng(seed: int, stream: Stream, chain: int = 0) -> np.random.Generator:
-    """Return the generator of one purpose and one chain."""
-    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=(int(stream), chain))))
+def chain_rng(seed: int, stream: Stream, chain: int = 0, *places: int) -> np.random.Generator:
+    """Return the generator of one purpose and one chain, and of a place within it where there are many."""
+    key = (int(stream), chain, *places)
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))
 
 
 class ChainRandom:
@@ -45,9 +48,9 @@ class ChainRandom:
         self.generators = tuple(generators)
 
     @classmethod
-    def of_chains(cls, seed: int, stream: Stream, chains: Sequence[int]) -> "ChainRandom":
-        """Return the generators of these chains for one purpose."""
-        return cls([chain_rng(seed, stream, chain) for chain in chains])
+    def of_chains(cls, seed: int, stream: Stream, chains: Sequence[int], *places: int) -> "ChainRandom":
+        """Return the generators of these chains for one purpose, and of a place within it where there are many."""
+        return cls([chain_rng(seed, stream, chain, *places) for chain in chains])
 
     def state(self) -> list[dict[str, Any]]:
         """Return where each generator is: plain numbers and text, from which `set_state` goes on."""

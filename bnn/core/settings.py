@@ -82,14 +82,24 @@ PHASES = ("optimise", "explore", "warmup", "draws")
 """Parts of a chain's run, in order; their seconds are counted apart."""
 
 
+OPEN_DRAWS = 1000
+"""Draws that a chain of open length keeps."""
+
+
 @dataclass(frozen=True)
 class SamplerSettings:
-    """How one chain samples the posterior."""
+    """How one chain samples the posterior.
+
+    `most_gradients` is None for a fixed length; else a chain goes on, kept draws ever further apart, until it has
+    mixed or that many gradients are used up.
+    """
 
     kernel: str
     warmup: int
     draws: int
     thin: int
+    most_steps: int
+    most_gradients: int | None
     init: str
     optimise_steps: int
     optimise_learning_rate: float

@@ -11,7 +11,7 @@ import numpy as np
 
 from bnn.core.errors import DataError, cell_error, shown
 from bnn.data.cells import as_truth, floats, missing_error
-from bnn.data.csv_files import truth_of
+from bnn.data.words import CODE, names_of_numbers, truth_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,6 +120,9 @@ def level_features(
     n_own = len(column.levels)
     index = {level: place for place, level in enumerate(column.levels)}
     index |= dict.fromkeys(column.rare, n_own)
+    if not any(map(CODE.fullmatch, index)):
+        # 1.0 and 1 are one level, whichever table writes which.
+        levels = [*names_of_numbers(levels).values()]
     unknown = n_own if column.rare else -1
     # The last entry is that of the code -1, a missing value.
     target = np.array([index.get(level, unknown) for level in levels] + [-1])

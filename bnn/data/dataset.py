@@ -2,16 +2,16 @@
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal, Self
 
 import numpy as np
 
-from bnn.core.errors import DataError, listing
+from bnn.core.errors import DataError, Doubt, listing
 from bnn.core.storage import Variable, read_netcdf, write_netcdf
 from bnn.data.column_encoding import Column
-from bnn.data.csv_files import MISSING_WORDS
 from bnn.data.encoding import Encoding
+from bnn.data.words import TextFormat
 
 Task = Literal["classification", "regression"]
 
@@ -25,7 +25,7 @@ _ARRAYS = {
     "feature_mean": ("feature",),
     "feature_scale": ("feature",),
 }
-_TEXTS = ("name", "task", "target_name", "target_unit", "separator", "decimal", "time_name", "id_name")
+_TEXTS = ("name", "task", "target_name", "target_unit", "time_name", "id_name")
 _NUMBERS = ("target_mean", "target_scale", "first_row", "first_row_test")
 
 
@@ -60,8 +60,8 @@ class Dataset:
         Regression: original = target_mean + target_scale * standardised. Classification: 0 and 1.
     columns
         What became of each column of the table; None: every feature is a column of numbers.
-    separator, decimal, missing_words
-        How a CSV file of new rows is written.
+    text_format
+        How a text file of new rows is written.
     time_train, time_test
         Of a time series: time of the target of each row, shape (row,), float64, increasing; None of other tables.
     time_name, time_is_date
@@ -71,6 +71,8 @@ class Dataset:
         of their own.
     id_name, id_train, id_test
         Name of the column that names rows, "" for none, and what it says of each row: (row,) str, or None.
+    doubts
+        What of the table may be meant otherwise than it was read.
 
     Raises
     ------
@@ -95,9 +97,7 @@ class Dataset:
     target_mean: float
     target_scale: float
     columns: tuple[Column, ...] | None = None
-    separator: str = ","
-    decimal: str = "."
-    missing_words: tuple[str, ...] = MISSING_WORDS
+    text_format: TextFormat = field(default_factory=TextFormat)
     time_train: np.ndarray | None = None
     time_test: np.ndarray | None = None
     time_name: str = ""
@@ -107,6 +107,7 @@ class Dataset:
     id_name: str = ""
     id_train: np.ndarray | None = None
     id_test: np.ndarray | None = None
+    doubts: tuple[Doubt, ...] = ()
 
     def __post_init__(self) -> None:
         if self.columns is None:
@@ -181,7 +182,8 @@ class Dataset:
         attributes = {name: getattr(self, name) for name in (*_TEXTS, *_NUMBERS)}
         attributes |= {
             "time_is_date": int(self.time_is_date),
-            "missing_words": json.dumps(self.missing_words),
+            "text_format": json.dumps(asdict(self.text_format)),
+            "doubts": json.dumps([asdict(doubt) for doubt in self.doubts]),
         }
         write_netcdf(path, variables, attributes)
 
@@ -195,7 +197,7 @@ class Dataset:
             If the file lacks something: another version of this package wrote it.
         """
         variables, attributes = read_netcdf(path)
-        needed = {*_ARRAYS, "column", *_TEXTS, *_NUMBERS, "missing_words", "time_is_date"}
+        needed = {*_ARRAYS, "column", *_TEXTS, *_NUMBERS, "text_format", "doubts", "time_is_date"}
         if lacking := sorted(needed - variables.keys() - attributes.keys()):
             raise DataError(
                 "written-by-another-version",
@@ -208,7 +210,11 @@ class Dataset:
         for name in ("feature_name", "class_name"):
             fields[f"{name}s"] = tuple(variables[name].tolist()) if name in variables else ()
         fields |= {name: variables.get(name) for name in ("time_train", "time_test", "id_train", "id_test")}
-        fields["missing_words"] = tuple(json.loads(attributes["missing_words"]))
+        form = json.loads(attributes["text_format"])
+        fields["text_format"] = TextFormat(
+            **{key: tuple(value) if isinstance(value, list) else value for key, value in form.items()}
+        )
+        fields["doubts"] = tuple(Doubt(**doubt) for doubt in json.loads(attributes["doubts"]))
         fields["time_is_date"] = bool(attributes["time_is_date"])
         fields["columns"] = tuple(Column.from_json(text) for text in variables["column"].tolist())
         return cls(**fields)

@@ -1,36 +1,30 @@
 """From the columns of a table to the inputs of a network: what is learned about each column, on training rows alone.
 
 Numbers are standardised. True and false become 1 and 0. Texts become a 1 in the column of their level and 0
-elsewhere, rare levels sharing one. Missing values are an error, or take the median or the most frequent value, with a 1
-in a column that says so. Zeros and ones are centred but not scaled: a level of five rows among ten thousand would
+elsewhere, rare levels sharing one. Missing values take the median or the most frequent value, with a 1 in a column that
+says so, or are an error. Zeros and ones are centred but not scaled: a level of five rows among ten thousand would
 otherwise be forty standard deviations away from all others, and no prior on weights could be right for it and for a
 number.
 
-scikit-learn's ColumnTransformer learns all that; what it has learned is kept as plain numbers and texts, which a file
-can hold without executable code and which transform new rows exactly as it would.
+What is learned is kept as plain numbers and texts, which a file can hold without executable code.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from bnn.core.errors import DataError, drop_line, shown
 from bnn.data.cells import Missing, floats, where_missing
 from bnn.data.column_encoding import Column, level_features, number_features
-from bnn.data.csv_files import Kind
+from bnn.data.words import Kind
 
 if TYPE_CHECKING:
     import pandas as pd
-    from sklearn.compose import ColumnTransformer
 
 MAX_LEVELS = 250
 """Levels of a text column that become a feature each, at most."""
-
-_BLOCK_CELLS = 250_000
-_BLOCK_COLUMNS = 1000
-"""At most so many at a time: ColumnTransformer looks each name up in a list of all."""
 
 
 class Encoded(NamedTuple):
@@ -102,18 +96,19 @@ class Encoding:
         n_missing: dict[str, int] = {}
         unseen: dict[str, dict[str, int]] = {}
         place = 0
+        series = dict(frame.items())  # far faster than a look at the frame for each
         for column in self.columns:
             if not column.features:
                 # Constant in training: nothing is made of it, but a gap in these rows is still told.
-                if column.name in frame and (count := int(where_missing(frame[column.name])[rows].sum())):
+                if column.name in series and (count := int(where_missing(series[column.name])[rows].sum())):
                     n_missing[column.name] = count
                 continue
             if column.kind == "text":
-                values, is_missing, strange = level_features(column, frame[column.name], rows, first_row)
+                values, is_missing, strange = level_features(column, series[column.name], rows, first_row)
                 if strange:
                     unseen[column.name] = strange
             else:
-                values, is_missing = number_features(column, frame[column.name], rows, first_row)
+                values, is_missing = number_features(column, series[column.name], rows, first_row)
             if count := int(is_missing.sum()):
                 n_missing[column.name] = count
             for feature in (*values, *[is_missing] * column.has_indicator):
@@ -128,7 +123,7 @@ def fit(
     frame: "pd.DataFrame",
     rows: np.ndarray | slice = slice(None),
     *,
-    missing: Missing = "error",
+    missing: Missing = "auto",
     min_frequency: int = 1,
 ) -> Encoding:
     """Learn from training rows how to turn a table into inputs.
@@ -140,7 +135,8 @@ def fit(
     rows
         The training rows.
     missing
-        "impute": missing values are filled in, and have a feature that says so; "error": `check` has refused them.
+        "auto", "impute": missing values are filled in, and have a feature that says so; "error": `check` has refused
+        them.
     min_frequency
         Levels of texts in fewer training rows share one feature.
 
@@ -149,13 +145,20 @@ def fit(
     DataError
         If a column has too many levels, nothing is left to predict from, or two features get one name.
     """
+    import pandas as pd
+
     columns: list[Column] = []
     scaling: list[tuple[float, float]] = []
-    for names in _blocks(list(frame.columns), len(frame)):
-        # Each block alone, so that the copies that are made on the way stay small.
-        for column, stats in _fit_block(frame[names].iloc[rows], missing, min_frequency):
-            columns.append(column)
-            scaling += stats
+    imputes = missing != "error"
+    for name, series in frame.items():
+        is_text = isinstance(series.dtype, pd.CategoricalDtype)
+        column, stats = (
+            _fit_texts(str(name), series, rows, imputes, min_frequency)
+            if is_text
+            else _fit_numbers(str(name), series, rows, imputes)
+        )
+        columns.append(column)
+        scaling += stats
     mean, scale = np.array(scaling, dtype=np.float64).reshape(-1, 2).T
     found = Encoding(tuple(columns), mean.copy(), scale.copy())
     features = found.feature_names
@@ -174,79 +177,65 @@ def fit(
     return found
 
 
-def _blocks(names: list[str], n_rows: int) -> Iterator[list[str]]:
-    size = min(max(1, _BLOCK_CELLS // max(n_rows, 1)), _BLOCK_COLUMNS)
-    for start in range(0, len(names), size):
-        yield names[start : start + size]
+Scaling = list[tuple[float, float]]
+"""Mean and scale of each feature of a column"""
 
 
-def _fit_block(
-    frame: "pd.DataFrame", missing: Missing, min_frequency: int
-) -> Iterator[tuple[Column, list[tuple[float, float]]]]:
-    """Yield each column, and mean and scale of its features."""
-    found = {name: _look(name, frame[name], missing, min_frequency) for name in frame.columns}
-    transformer = make_transformer(found.values(), missing=missing, min_frequency=min_frequency)
-    if transformer is None:
-        yield from ((column, []) for column in found.values())
-        return
-    transformer.fit(plain(frame))
-    fitted = {name: (part, list(of)) for name, part, of in transformer.transformers_ if name != "remainder"}
-    places = {
-        name: place
-        for kind, (_, names) in fitted.items()
-        if kind != "indicators"
-        for place, name in enumerate(names)
-    }
-    scaling = {kind: _scaling(*part) for kind, part in fitted.items() if kind != "texts"}
-    for name, column in found.items():
-        stats: list[tuple[float, float]] = []
-        if column.has_value:
-            part, place = fitted[f"{column.kind}s"][0], places[name]
-            if missing == "impute":
-                value = part["impute"].statistics_[place]
-                column = replace(column, fill=str(value) if column.kind == "text" else float(value))
-            if column.kind == "text":
-                column, stats = _with_levels(column, part, place)
-            else:
-                stats = [scaling[f"{column.kind}s"][name]]
-        if column.has_indicator:
-            stats.append(scaling["indicators"][name])
-        yield column, stats
+def _indicator(is_missing: np.ndarray, imputes: bool) -> Scaling:
+    """Return mean and scale of the feature that says where a value is missing; () if there is none."""
+    count = int(is_missing.sum())
+    return [(count / len(is_missing), 1.0)] if imputes and 0 < count < len(is_missing) else []
 
 
-def _look(name: str, column: "pd.Series", missing: Missing, min_frequency: int) -> Column:
-    """Return what can be told of a column before anything is learned: what it holds, and whether that varies.
+def _fit_numbers(
+    name: str, series: "pd.Series", rows: np.ndarray | slice, imputes: bool
+) -> tuple[Column, Scaling]:
+    """Learn about numbers, or about true and false as 1 and 0."""
+    import pandas as pd
+
+    is_boolean = isinstance(series.dtype, pd.BooleanDtype)
+    values = floats(series)[rows]
+    is_missing = np.isnan(values)
+    n_missing = int(is_missing.sum())
+    present = values[~is_missing] if n_missing else values
+    varies = present.size > 0 and float(np.ptp(present)) > 0
+    fill, stats = None, []
+    if varies:
+        if imputes:
+            fill = float(present.mean() > 0.5) if is_boolean else float(np.median(present))
+        filled = np.where(is_missing, fill, values) if n_missing and imputes else present
+        stats = [(float(filled.mean()), 1.0 if is_boolean else float(filled.std()) or 1.0)]
+    indicator = _indicator(is_missing, imputes)
+    column = Column(
+        name,
+        "boolean" if is_boolean else "number",
+        has_value=varies,
+        has_indicator=bool(indicator),
+        fill=fill,
+        n_missing=n_missing,
+    )
+    return column, stats + indicator
+
+
+def _fit_texts(
+    name: str, series: "pd.Series", rows: np.ndarray | slice, imputes: bool, min_frequency: int
+) -> tuple[Column, Scaling]:
+    """Learn about texts.
 
     Raises
     ------
     DataError
-        If it would become too many features: better now than when they are all in memory.
+        If they would become too many features.
     """
-    import pandas as pd
-
-    is_missing = where_missing(column)
+    codes = series.cat.codes.to_numpy()[rows]
+    is_missing = codes == -1
     n_missing = int(is_missing.sum())
-    kind: Literal["number", "boolean", "text"] = "number"
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        kind = "text"
-        codes = column.cat.codes.to_numpy()
-        varies = _n_levels(name, codes, n_missing, min_frequency) > 1
-    else:
-        if isinstance(column.dtype, pd.BooleanDtype):
-            kind = "boolean"
-        values = floats(column)
-        present = values[~is_missing] if n_missing else values
-        varies = present.size > 0 and np.ptp(present) > 0
-    has_indicator = missing == "impute" and 0 < n_missing < len(column)
-    return Column(name, kind, has_value=bool(varies), has_indicator=has_indicator, n_missing=n_missing)
-
-
-def _n_levels(name: str, codes: np.ndarray, n_missing: int, min_frequency: int) -> int:
-    """Return how many features the levels of a text become."""
-    counts = np.bincount(codes[codes >= 0], minlength=1)
-    counts[counts.argmax()] += n_missing  # where they are filled in, it is with the most frequent text
-    n_rare = np.count_nonzero((counts > 0) & (counts < min_frequency))
-    n_levels = int(np.count_nonzero(counts >= min_frequency) + (n_rare > 0))
+    counts = np.bincount(codes[~is_missing], minlength=len(series.cat.categories) or 1)
+    most = int(counts.argmax())
+    counts[most] += n_missing  # where they are filled in, it is with the most frequent text
+    is_rare = (counts > 0) & (counts < min_frequency)
+    is_own = (counts > 0) & ~is_rare
+    n_levels = int(is_own.sum()) + bool(is_rare.any())
     if n_levels > MAX_LEVELS:
         raise DataError(
             "too-many-levels",
@@ -254,76 +243,16 @@ def _n_levels(name: str, codes: np.ndarray, n_missing: int, min_frequency: int) 
             f"merge rare ones (columns.min_frequency), or drop the column ({drop_line(name)})",
             column=name,
         )
-    return n_levels
-
-
-def make_transformer(
-    columns: Iterable[Column], *, missing: Missing, min_frequency: int
-) -> "ColumnTransformer | None":
-    """Return the transformer, not yet fitted, of columns of which is known what they hold; None if none varies.
-
-    Parameters
-    ----------
-    columns
-        Columns of which `kind`, `has_value` and `has_indicator` are set.
-    missing, min_frequency
-        As for `fit`.
-    """
-    from sklearn.compose import ColumnTransformer
-    from sklearn.impute import MissingIndicator, SimpleImputer
-    from sklearn.pipeline import Pipeline
-    from sklearn.preprocessing import OneHotEncoder, StandardScaler
-
-    centre = ("scale", StandardScaler(with_std=False))
-    encode = OneHotEncoder(
-        min_frequency=min_frequency, handle_unknown="infrequent_if_exist", sparse_output=False
+    indicator = _indicator(is_missing, imputes)
+    column = Column(name, "text", has_value=n_levels > 1, has_indicator=bool(indicator), n_missing=n_missing)
+    if not column.has_value:
+        return column, indicator
+    levels = [str(level) for level in series.cat.categories]
+    column = replace(
+        column,
+        levels=tuple(level for level, own in zip(levels, is_own, strict=True) if own),
+        rare=tuple(level for level, rare in zip(levels, is_rare, strict=True) if rare),
+        fill=levels[most] if imputes else None,
     )
-    of_kind: dict[str, tuple[str, list[tuple[str, Any]]]] = {
-        "number": ("median", [("scale", StandardScaler())]),
-        "boolean": ("most_frequent", [centre]),
-        "text": ("most_frequent", [("encode", encode), centre]),
-    }
-    columns = list(columns)
-    parts = []
-    for kind, (strategy, steps) in of_kind.items():
-        names = [column.name for column in columns if column.kind == kind and column.has_value]
-        impute = [("impute", SimpleImputer(strategy=strategy))] if missing == "impute" else []
-        if names:
-            parts.append((f"{kind}s", Pipeline([*impute, *steps]), names))
-    names = [column.name for column in columns if column.has_indicator]
-    if names:
-        parts.append(("indicators", Pipeline([("find", MissingIndicator(features="all")), centre]), names))
-    return ColumnTransformer(parts) if parts else None
-
-
-def plain(frame: "pd.DataFrame") -> "pd.DataFrame":
-    """Return tidy columns as scikit-learn takes them: float64, and texts as objects, both with NaN where missing."""
-    import pandas as pd
-
-    columns = {}
-    for name in frame.columns:
-        column = frame[name]
-        is_text = isinstance(column.dtype, pd.CategoricalDtype)
-        columns[name] = column.astype(object).to_numpy() if is_text else floats(column)
-    return pd.DataFrame(columns)
-
-
-def _scaling(part: Any, names: Sequence[str]) -> dict[str, tuple[float, float]]:
-    scaler = part["scale"]
-    scale = np.ones(len(names)) if scaler.scale_ is None else scaler.scale_
-    return {name: (float(a), float(b)) for name, a, b in zip(names, scaler.mean_, scale, strict=True)}
-
-
-def _with_levels(column: Column, part: Any, place: int) -> tuple[Column, list[tuple[float, float]]]:
-    """Return the column with its levels, and mean and scale of each."""
-    encoder, scaler = part["encode"], part["scale"]
-    counts = []
-    for index, categories in enumerate(encoder.categories_):
-        infrequent = encoder.infrequent_categories_[index]
-        rare = set() if infrequent is None else set(infrequent)
-        levels = tuple(str(level) for level in categories if level not in rare)
-        counts.append(len(levels) + bool(rare))
-        if index == place:
-            column = replace(column, levels=levels, rare=tuple(sorted(map(str, rare))))
-    first = sum(counts[:place])
-    return column, [(float(mean), 1.0) for mean in scaler.mean_[first : first + counts[place]]]
+    shares = [*counts[is_own], *[counts[is_rare].sum()] * bool(is_rare.any())]
+    return column, [(float(count) / len(codes), 1.0) for count in shares] + indicator

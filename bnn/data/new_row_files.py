@@ -2,13 +2,18 @@
 
 import difflib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from bnn.core.errors import DataError, listing, shown
-from bnn.data.csv_files import MISSING_WORDS, Kind, read_columns
-from bnn.data.tables import CSV_FIRST_ROW, names_of_rows, naming
+from bnn.data.csv_files import NAMELESS, read_columns
+from bnn.data.excel_files import read_sheet
+from bnn.data.tables import names_of_rows, naming
+from bnn.data.text_files import kind_of
+from bnn.data.typed_files import read_typed_file
+from bnn.data.words import Kind, TextFormat
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,7 +28,7 @@ class Features(NamedTuple):
     """Columns that were there and are not asked for"""
     ids: np.ndarray | None = None
     """(row,) str: what names each row; None if the file has no such column"""
-    first_row: int = CSV_FIRST_ROW
+    first_row: int = 2
     """Number of the first row in messages"""
 
 
@@ -33,16 +38,14 @@ def read_features(
     *,
     ignored: Sequence[str],
     row_id: str = "",
-    separator: str = ",",
-    decimal: str = ".",
-    missing_words: Sequence[str] = MISSING_WORDS,
+    form: TextFormat | None = None,
 ) -> Features:
-    """Read the features of new rows from a CSV file.
+    """Read the features of new rows from a file of any kind that may be a source.
 
     Parameters
     ----------
     path
-        The file, as for `bnn.data.tables.read_csv`.
+        The file; its first bytes tell its kind.
     kinds
         Columns that must be there, in the order in which they are returned, and what each holds; in the file any
         order will do.
@@ -50,8 +53,8 @@ def read_features(
         Names of columns, such as the target, that may be there.
     row_id
         Name of the column that names rows, which may be there and is returned then.
-    separator, decimal, missing_words
-        As for `bnn.data.tables.read_csv`.
+    form
+        How texts are written; None: as usual.
 
     Raises
     ------
@@ -60,10 +63,14 @@ def read_features(
         header is row 1).
     """
 
-    def choose(header: Sequence[str]) -> Mapping[str, Kind]:
+    def choose(header: Sequence[str], of_rows: Sequence[str]) -> Mapping[str, Kind]:
         there = set(header)
         missing = [name for name in kinds if name not in there]
-        extra = [name for name in header if name not in kinds and name not in (*ignored, row_id)]
+        extra = [
+            name
+            for name in header
+            if name not in kinds and name not in (*ignored, row_id, *of_rows) and not NAMELESS.fullmatch(name)
+        ]
         if missing:
             close = difflib.get_close_matches(missing[0], extra, n=1)
             hint = f"; is it '{shown(close[0])}'? Then rename that" if close else ""
@@ -83,17 +90,18 @@ def read_features(
                 "column-unknown", f"row 1: {one if len(extra) == 1 else several}", column=extra[0], row=1
             )
         found.extend(name for name in header if name not in kinds and name != row_id)
-        return {name: kinds.get(name, "text" if name == row_id else "skip") for name in header}
+        return {name: kinds.get(name, "name" if name == row_id else "skip") for name in header}
 
     found: list[str] = []
+    form = form or TextFormat()
     with naming(path):
-        frame = read_columns(
-            path,
-            choose,
-            separator=separator,
-            decimal=decimal,
-            missing_words=missing_words,
-            is_source=False,
-        )
-        ids = names_of_rows(row_id, frame[row_id], CSV_FIRST_ROW) if row_id in frame else None
-    return Features(frame[list(kinds)], tuple(found), ids)
+        file = Path(path)
+        kind = kind_of(file) if file.is_file() else "csv"
+        if kind == "csv":
+            read = read_columns(path, choose, form, is_source=False)
+        elif kind == "excel":
+            read = read_sheet(file, None, choose, form)
+        else:
+            read = read_typed_file(file, kind, choose, form)
+        ids = names_of_rows(row_id, read.frame[row_id], read.first_row) if row_id in read.frame else None
+    return Features(read.frame[list(kinds)], tuple(found), ids, read.first_row)

@@ -10,11 +10,13 @@ from bnn.core.errors import DataError
 from bnn.data.cells import check
 from bnn.data.column_encoding import Column
 from bnn.data.dataset import Dataset, Task
+from bnn.data.doubts import missing_doubts, number_doubts
 from bnn.data.encoding import Encoded, Encoding, fit
 from bnn.data.sources import place_of, read_source, read_test_file, text_format
 from bnn.data.splits import Rows, check_size, split_rows
 from bnn.data.tables import Table, join, naming
 from bnn.data.time_series import Forecasts, as_forecasts
+from bnn.data.words import Kind
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -66,13 +68,16 @@ def prepare(
                     "no-features",
                     f"there is no column beside the target '{table.target_name}': nothing to predict from",
                 )
-            check(table.x, first_row=table.first_row, **missing)
+            # What a series is forecast from are its own values.
+            features = table.feature_names if is_series else source.get("features", ())
+            check(table.x, first_row=table.first_row, features=features, **missing)
+            doubts = [*table.doubts, *number_doubts(table.x, features=features, first_row=table.first_row)]
         n_rows = len(table.y)
+        first = {"first_row": table.first_row}
         if source.get("test"):
             with naming(*places):
                 check_size(n_rows, "train")
-            texts = table.x.select_dtypes("category").columns
-            test_table = read_test_file(source, is_class=is_class, texts=texts)
+            test_table = read_test_file(source, is_class=is_class, known=_kinds(table.x))
             with naming(source["test"]):
                 check_size(len(test_table.y), "test")
                 check(test_table.x, first_row=test_table.first_row, is_test=True, **missing)
@@ -87,6 +92,8 @@ def prepare(
             elif not source.get("test"):
                 row_train, row_test = split_rows(_rows(table, split), split)
             encoding = fit(table.x, row_train, **settings)
+            if not is_series:
+                doubts += missing_doubts(table.x, encoding, missing=settings.get("missing", "auto"), **first)
             train, test = (encoding.transform(table.x, rows) for rows in (row_train, row_test))
             for part in (train, test):
                 _check_finite(part.x, encoding.feature_names)
@@ -98,11 +105,13 @@ def prepare(
                     y_train, y_test = ((y - target_mean) / target_scale for y in (y_train, y_test))
                 for y in (y_train, y_test):
                     _check_finite(y[:, None], (table.target_name,))
-    beside: dict[str, Any] = text_format(source) | ({} if forecasts is None else _times(forecasts))
+    beside: dict[str, Any] = {"text_format": text_format(source)} | (
+        {} if forecasts is None else _times(forecasts)
+    )
     row_train = row_train if forecasts is None else forecasts.target[row_train]
     row_test = row_test if forecasts is None else forecasts.target[row_test]
     if table.ids is not None:
-        beside |= {"id_name": source["row_id"]}
+        beside |= {"id_name": table.id_name}
         beside |= {"id_train": table.ids[row_train], "id_test": table.ids[row_test]}
     return Dataset(
         name=name,
@@ -129,11 +138,18 @@ def prepare(
         + tuple(Column(name, "aside", has_value=False) for name in table.aside)
         + tuple(
             Column(name, "id", has_value=False)
-            for name in ([source["row_id"]] if table.ids is not None else [])
+            for name in ([table.id_name] if table.ids is not None else [])
             if name not in table.aside
         ),
+        doubts=tuple(doubts),
         **beside,
     )
+
+
+def _kinds(frame: "pd.DataFrame") -> dict[str, Kind]:
+    """Return what the columns of another file of the same table hold."""
+    kinds: dict[str, Kind] = {"category": "text", "float64": "number", "boolean": "any"}
+    return {str(name): kinds[str(column.dtype)] for name, column in frame.items()}
 
 
 def _rows(table: Table, split: Mapping[str, Any]) -> Rows:

@@ -1,22 +1,23 @@
 """Where tables come from: files, datasets of scikit-learn and OpenML, addresses, and artificial data."""
 
-import os
 import tempfile
 import warnings
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from bnn.core.errors import DataError
 from bnn.core.storage import atomic_path
 from bnn.data import synthetic
-from bnn.data.cells import as_texts, tidy
+from bnn.data.csv_files import Choose, Columns, read_columns
 from bnn.data.downloads import alone, cache_folder, fetch
-from bnn.data.tables import Table, check_names, make_table, naming, read_csv
-
-if TYPE_CHECKING:
-    import pandas as pd
+from bnn.data.excel_files import read_sheet
+from bnn.data.tables import Reading, Table, naming, read_table
+from bnn.data.typed_columns import check_typed_names, read_typed, tidy
+from bnn.data.typed_files import read_typed_file
+from bnn.data.words import Kind, TextFormat
 
 Source = Mapping[str, Any]
 """`kind` and the keys of that kind, as in the config."""
@@ -42,18 +43,18 @@ def read_source(source: Source, *, is_class: bool, aside: Sequence[str] = ()) ->
     return SOURCES[source["kind"]](source, is_class, aside)
 
 
-def read_test_file(source: Source, *, is_class: bool, texts: Collection[str] = ()) -> Table:
+def read_test_file(source: Source, *, is_class: bool, known: Mapping[str, Kind]) -> Table:
     """Read the file of test rows that a source names, like its file of training rows.
 
     Parameters
     ----------
     source, is_class
         As for `read_source`.
-    texts
-        Columns that hold texts in the file of training rows: they are texts here too, whatever they look like.
+    known
+        What columns hold in the file of training rows: the same here, whatever they look like.
     """
-    read = _read_parquet if source["kind"] == "parquet" else _read_csv
-    return read({**source, "path": source["test"]}, is_class, (), must_vary=False, known_texts=texts)
+    reading = _reading(source, is_class, (), must_vary=False, known=known)
+    return _read_file({**source, "path": source["test"]}, reading)
 
 
 def place_of(source: Source) -> list[str]:
@@ -61,121 +62,44 @@ def place_of(source: Source) -> list[str]:
     return [str(source[key]) for key in ("path", "url") if key in source]
 
 
-def text_format(source: Source) -> dict[str, Any]:
-    """Return `separator`, `decimal` and `missing_words` of a CSV file that is written like the source."""
-    found = {key: source[key] for key in ("separator", "decimal") if key in source}
-    if (words := source.get("missing_words")) is not None:
-        found["missing_words"] = tuple(words)
-    return found
+def text_format(source: Source) -> TextFormat:
+    """Return how a file of texts is written that is like the source."""
+    names = TextFormat.__dataclass_fields__
+    return TextFormat(**{key: value for key, value in source.items() if key in names and value is not None})
 
 
-def _read_csv(
-    source: Source,
-    is_class: bool,
-    aside: Sequence[str],
-    *,
-    must_vary: bool = True,
-    known_texts: Collection[str] = (),
-) -> Table:
-    options = ("target", "target_unit", "drop", "categorical", "row_id")
-    chosen = {name: source[name] for name in options if name in source} | text_format(source)
-    return read_csv(
-        source["path"],
-        is_class=is_class,
-        must_vary=must_vary,
-        aside=aside,
-        known_texts=known_texts,
-        **chosen,
-    )
+def _reading(source: Source, is_class: bool, aside: Sequence[str], **more: Any) -> Reading:
+    keys = ("target", "target_unit", "drop", "categorical", "numeric", "features", "row_id")
+    chosen = {key: source[key] for key in keys if key in source}
+    return Reading(**chosen, is_class=is_class, aside=aside, **more)
+
+
+def _read_file(source: Source, reading: Reading) -> Table:
+    """Read a file that the config names: of texts, or of columns that have types."""
+    path, form = source["path"], text_format(source)
+    with naming(path):
+        if source["kind"] in ("csv", "url"):
+            return read_table(lambda choose: read_columns(path, choose, form), reading, decimal=form.decimal)
+        if source["kind"] == "excel":
+            sheet = source.get("sheet")
+            return read_table(lambda choose: read_sheet(Path(path), sheet, choose, form), reading)
+        return read_table(lambda choose: read_typed_file(Path(path), source["kind"], choose, form), reading)
+
+
+def _read_named(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
+    return _read_file(source, _reading(source, is_class, aside))
 
 
 def _read_url(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
     path = fetch(source["url"], sha256=source["sha256"], max_bytes=source["max_mb"] * 1_000_000)
     try:
-        return _read_csv({**source, "path": str(path)}, is_class, aside)
+        return _read_named({**source, "path": str(path)}, is_class, aside)
     except DataError as error:
         raise error.reworded(str(error).replace(str(path), source["url"], 1), file=source["url"]) from error
 
 
-def _read_parquet(
-    source: Source,
-    is_class: bool,
-    aside: Sequence[str],
-    *,
-    must_vary: bool = True,
-    known_texts: Collection[str] = (),
-) -> Table:
-    path = source["path"]
-    with naming(path):
-        import pyarrow.lib
-        import pyarrow.parquet
-
-        if os.path.isdir(path):
-            raise DataError("file-unreadable", "the file cannot be read: it is a folder; check source.path")
-        try:
-            frame = pyarrow.parquet.read_table(path).to_pandas(ignore_metadata=True)
-        except FileNotFoundError:
-            raise DataError(
-                "file-missing",
-                "there is no such file; check source.path (it starts from the folder of the run)",
-            ) from None
-        except OSError as error:
-            raise DataError(
-                "file-unreadable", f"the file cannot be read: {error.strerror or error}"
-            ) from error
-        except pyarrow.lib.ArrowException as error:
-            raise DataError(
-                "not-parquet", f"this is no Parquet file that can be read ({_first_line(error)})"
-            ) from error
-        return _of_frame(frame, source, is_class, aside, must_vary=must_vary, known_texts=known_texts)
-
-
 def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
-
-
-def _of_frame(
-    frame: "pd.DataFrame",
-    source: Source,
-    is_class: bool,
-    aside: Sequence[str],
-    *,
-    must_vary: bool = True,
-    known_texts: Collection[str] = (),
-) -> Table:
-    """Make a table of columns that came with types of their own; rows are counted from 1."""
-    import pandas as pd
-
-    target, drop, categorical = source["target"], source.get("drop", ()), source.get("categorical", ())
-    row_id = source.get("row_id")
-    frame = frame.set_axis([str(name) for name in frame.columns], axis=1)
-    if len(frame) == 0:
-        raise DataError("no-rows", "the table has no rows")
-    check_names(list(frame.columns), target, drop=drop, categorical=categorical, aside=aside, row_id=row_id)
-    texts = {*categorical, *aside, row_id} | ({target} if is_class else set())
-    frame = frame.drop(columns=list(dict.fromkeys(drop)))
-    others = frame.drop(columns=[name for name in frame.columns if name in texts])
-    found = tidy(others, texts=known_texts, first_row=1)
-    columns = {
-        name: as_texts(frame[name]) if name in texts else found[name] for name in dict.fromkeys(frame.columns)
-    }
-    if not is_class and found[target].dtype != np.float64:
-        raise DataError(
-            "target-not-numbers",
-            f"column '{target}' holds no numbers: the target of a regression must be a number; for classes set "
-            "`task: classification`",
-            column=target,
-        )
-    table = make_table(
-        pd.DataFrame(columns, index=pd.RangeIndex(len(frame)), copy=False),
-        target=target,
-        is_class=is_class,
-        must_vary=must_vary,
-        aside=aside,
-        row_id=row_id,
-        first_row=1,
-    )
-    return table._replace(target_unit=source.get("target_unit", ""), dropped=tuple(drop))
 
 
 def _read_openml(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
@@ -215,7 +139,18 @@ def _read_openml(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
                 key="source.target",
             )
         chosen = {**source, "target": source.get("target") or str(targets[0])}
-        return _of_frame(bunch.frame, chosen, is_class, aside)
+        frame = bunch.frame
+
+        def read(choose: Choose) -> Columns:
+            names = [str(name) for name in frame.columns]
+            check_typed_names(names)
+            kinds = choose(names, ())
+            found = read_typed(
+                names, lambda place: frame.iloc[:, place], kinds, form=text_format(source), first_row=1
+            )
+            return Columns(*found, 1)
+
+        return read_table(read, _reading(chosen, is_class, aside))
 
 
 RETRIES = 3
@@ -279,7 +214,8 @@ def _read_california_housing() -> Table:
             frame[target] = bunch.target
             with atomic_path(path) as temporary:
                 frame.to_csv(temporary, index=False)
-    table = read_csv(str(path), target=target, target_unit="100,000 USD", is_class=False)
+    keys = {"kind": "csv", "path": str(path), "target": target, "target_unit": "100,000 USD"}
+    table = _read_named(keys, False, ())
     return table._replace(first_row=1)  # nobody sees that file: its header is no row to count
 
 
@@ -303,8 +239,10 @@ def _read_synthetic(source: Source, is_class: bool, aside: Sequence[str]) -> Tab
 
 
 SOURCES: dict[str, Callable[[Source, bool, Sequence[str]], Table]] = {
-    "csv": _read_csv,
-    "parquet": _read_parquet,
+    "csv": _read_named,
+    "parquet": _read_named,
+    "feather": _read_named,
+    "excel": _read_named,
     "url": _read_url,
     "openml": _read_openml,
     "sklearn": _read_sklearn,

@@ -1,41 +1,23 @@
 """Tables as their source gives them, in original units: features by name, a target, and columns that are set aside."""
 
 import difflib
-import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from decimal import Decimal
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bnn.core.errors import DataError, cell_error, listing, raise_all, shown
+from bnn.core.errors import DataError, Doubt, cell_error, in_yaml, listing, raise_all, shown
 from bnn.data.cells import as_truth
-from bnn.data.csv_files import MISSING_WORDS, Kind, fault_of_name, read_columns
+from bnn.data.classes import class_doubts, read_classes
+from bnn.data.csv_files import NAMELESS, Choose, Columns
+from bnn.data.words import Kind, are_numbers, fault_of_name, with_point
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = [
-    "DataError",
-    "Table",
-    "check_names",
-    "join",
-    "listing",
-    "make_table",
-    "naming",
-    "read_csv",
-    "shown",
-    "with_point",
-]
-
-# A class written as a number: no words that float() knows, no leading zeros (007 is a code), and short enough to be
-# held and shown exactly.
-_NUMBER = re.compile(r"[+-]?((0|[1-9]\d{0,14})(\.\d{0,15})?|\.\d{1,15})([eE][+-]?\d{1,2})?", re.ASCII)
 _LONGEST_TEXT = 200
 """Characters of a text that names a row or says how to split; every row takes as much memory as the longest."""
-CSV_FIRST_ROW = 2
-"""Number of the first row of data of a text file: the header is row 1."""
 
 
 class Table(NamedTuple):
@@ -56,11 +38,15 @@ class Table(NamedTuple):
     dropped: tuple[str, ...] = ()
     """Columns that the source has and the config does not want"""
     ids: np.ndarray | None = None
-    """(row,) str: what the column that `source.row_id` names says of each row; None if it names none"""
+    """(row,) str: what each row is called by the column that `source.row_id` names, or that the file itself says holds
+    names of rows; None if there is none"""
     first_row: int = 0
     """Number of the first row of data in messages; a key of `ROW_COUNTING`"""
     decimal: str = "."
     """What stands before the fraction of a number in texts of columns set aside"""
+    doubts: tuple[Doubt, ...] = ()
+    id_name: str = ""
+    """Name of the column that names rows"""
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -78,86 +64,102 @@ def naming(*places: str, is_file: bool = True) -> Iterator[None]:
         raise error.reworded(": ".join([*places, str(error)]), file=file) from error
 
 
-def read_csv(
-    path: str,
-    *,
-    target: str,
-    target_unit: str = "",
-    is_class: bool,
-    must_vary: bool = True,
-    separator: str = ",",
-    decimal: str = ".",
-    missing_words: Sequence[str] = MISSING_WORDS,
-    drop: Sequence[str] = (),
-    categorical: Sequence[str] = (),
-    aside: Sequence[str] = (),
-    row_id: str | None = None,
-    known_texts: Collection[str] = (),
-) -> Table:
-    """Read a CSV file: a header line, a target column, and features in all other columns.
+class Reading(NamedTuple):
+    """What the config says of a table beside where it lies."""
+
+    target: str
+    is_class: bool
+    target_unit: str = ""
+    drop: Sequence[str] = ()
+    categorical: Sequence[str] = ()
+    numeric: Sequence[str] = ()
+    features: Sequence[str] = ()
+    """Columns that are features though they look like names of rows"""
+    row_id: str | None = None
+    aside: Sequence[str] = ()
+    """Columns that are kept beside the features"""
+    must_vary: bool = True
+    """Whether a model is to learn from these rows, so that a target with one value, or with hardly a value twice, is an
+    error"""
+    known: Mapping[str, Kind] = {}
+    """Columns, some of which may not be there, of which another file of the same table says what they hold"""
+
+
+def read_table(read: Callable[[Choose], Columns], wish: Reading, *, decimal: str = ".") -> Table:
+    """Read a table: a target column, and features in all others that have no other role.
 
     Parameters
     ----------
-    path
-        The file: UTF-8.
-    target
-        Name of the target column.
-    target_unit
-        Unit of the target, for labels.
-    is_class
-        Whether the target is a class, text or number, and not a quantity. Classes are sorted, by value where
-        all are numbers.
-    must_vary
-        Whether a model is to learn from these rows, so that a target with one value, or with hardly a value twice,
-        is an error.
-    separator, decimal, missing_words
-        What stands between cells, before the fraction of a number, and for a missing value.
-    drop
-        Columns that are left out.
-    categorical
-        Columns whose cells are texts though they look like numbers.
-    aside
-        Columns that are kept beside the features.
-    row_id
-        Column that names rows, if there is one, kept beside the features too.
-    known_texts
-        Columns, some of which may not be there, that hold texts in another file of the same table.
+    read
+        Returns the columns as they are chosen.
+    wish
+        What the config says of them.
+    decimal
+        What stands before the fraction of a number in texts.
 
     Raises
     ------
     DataError
-        If the file cannot be used; the message names file, column and row (as a spreadsheet counts: the
-        header is row 1).
+        If the table cannot be used; the message names column and row.
     """
+    roles = (wish.target, *wish.drop, *wish.categorical, *wish.numeric, *wish.features, *wish.aside)
+    row_id = wish.row_id
+    row_names: list[str] = []
 
-    def choose(header: Sequence[str]) -> Mapping[str, Kind]:
-        check_names(header, target, drop=drop, categorical=categorical, aside=aside, row_id=row_id)
-        kinds: dict[str, Kind] = dict.fromkeys(header, "any")
-        for name in header:
-            if name in drop:
-                kinds[name] = "skip"
-            elif name in (*categorical, *aside, row_id) or name in known_texts:
-                kinds[name] = "text"
-        return {**kinds, target: "text" if is_class else "number"}
+    def choose(names: Sequence[str], of_rows: Sequence[str]) -> Mapping[str, Kind]:
+        nonlocal row_id
+        check_names(names, wish)
+        kinds: dict[str, Kind] = {name: wish.known.get(name, "any") for name in names}
+        row_names.extend(name for name in of_rows if name not in (*roles, row_id))
+        if row_id is None and len(row_names) == 1:
+            row_id = row_names[0]
+        kinds |= dict.fromkeys(wish.numeric, "number")
+        kinds |= dict.fromkeys(wish.categorical, "text") | dict.fromkeys(wish.aside, "name")
+        kinds |= dict.fromkeys([*row_names, *wish.drop], "skip")
+        if row_id is not None:
+            kinds[row_id] = "name"
+        return {**kinds, wish.target: "text" if wish.is_class else "number"}
 
-    with naming(path):
-        try:
-            frame = read_columns(
-                path, choose, separator=separator, decimal=decimal, missing_words=missing_words
+    try:
+        found = read(choose)
+    except DataError as error:
+        raise _with_task(error, wish.target) if not wish.is_class else error from error
+    frame, doubts = found.frame, list(found.doubts)
+    nameless = [name for name in frame if NAMELESS.fullmatch(str(name)) and frame[name].isna().all()]
+    frame = frame.drop(columns=nameless)
+    doubts += [
+        Doubt("nameless", name, "it has neither a name nor a value, and is left out") for name in nameless
+    ]
+    if row_names:
+        told = "are the names of rows" if row_id in row_names else "are names of rows, and left out"
+        doubts += [
+            Doubt(
+                "row-names",
+                name,
+                f"the file says that these {told}, no feature (source.features: [{in_yaml(name)}] "
+                "makes one of them)",
             )
-        except DataError as error:
-            raise _with_task(error, target) if not is_class else error from error
-        table = make_table(
-            frame,
-            target=target,
-            is_class=is_class,
-            must_vary=must_vary,
-            aside=aside,
-            row_id=row_id,
-            first_row=CSV_FIRST_ROW,
-            decimal=decimal,
-        )
-    return table._replace(target_unit=target_unit, dropped=tuple(drop), decimal=decimal)
+            for name in row_names
+        ]
+    table = make_table(
+        frame,
+        target=wish.target,
+        is_class=wish.is_class,
+        must_vary=wish.must_vary,
+        aside=wish.aside,
+        row_id=row_id,
+        first_row=found.first_row,
+        decimal=decimal,
+    )
+    if wish.is_class:
+        doubts += class_doubts(wish.target, table.class_names)
+    return table._replace(
+        target_unit=wish.target_unit,
+        dropped=tuple(dict.fromkeys(wish.drop)),
+        decimal=decimal,
+        doubts=tuple(doubts),
+        id_name=row_id or "",
+    )
 
 
 def _with_task(error: DataError, target: str) -> DataError:
@@ -169,17 +171,11 @@ def _with_task(error: DataError, target: str) -> DataError:
     )
 
 
-def check_names(
-    names: Sequence[str],
-    target: str,
-    *,
-    drop: Sequence[str],
-    categorical: Sequence[str] = (),
-    aside: Sequence[str] = (),
-    row_id: str | None = None,
-) -> None:
+def check_names(names: Sequence[str], wish: Reading) -> None:
     """Raise DataError if columns that are asked for are not there, or the target is asked for as something else too."""
-    of_source = {"drop": drop, "categorical": categorical, "row_id": [row_id] if row_id else []}
+    target, aside = wish.target, wish.aside
+    of_source = {name: getattr(wish, name) for name in ("drop", "categorical", "numeric", "features")}
+    of_source["row_id"] = [wish.row_id] if wish.row_id else []
     asked = [("target", "", target)]
     asked += [(role, f" (source.{role})", name) for role, of in of_source.items() for name in of]
     asked += [("", "", name) for name in aside]
@@ -226,7 +222,7 @@ def make_table(
         Columns as `read_columns` returns them: the target as texts if it is a class, else as float64; those set aside
         as texts.
     target, is_class, must_vary, aside, row_id, decimal
-        As for `read_csv`.
+        As in `Reading`.
     first_row
         Number of the first row in messages.
 
@@ -236,8 +232,16 @@ def make_table(
         If the target has missing values, or none that a model can learn from.
     """
     if is_class:
-        y, class_names = _classes(target, frame[target], must_vary=must_vary, first_row=first_row)
+        _check_missing(target, frame[target].isna().to_numpy(), first_row)
+        y, class_names = read_classes(target, frame[target], must_vary=must_vary, first_row=first_row)
     else:
+        if frame[target].dtype != np.float64:
+            raise DataError(
+                "target-not-numbers",
+                f"column '{target}' holds no numbers: the target of a regression must be a number; for classes set "
+                "`task: classification`",
+                column=target,
+            )
         y, class_names = frame[target].to_numpy(dtype=np.float64), ()
         _check_missing(target, np.isnan(y), first_row)
         if must_vary and np.ptp(y) == 0:
@@ -290,14 +294,9 @@ def _aside(name: str, column: "pd.Series", first_row: int, decimal: str) -> np.n
     levels = [str(level) for level in column.cat.categories]
     _check_shown(name, levels, codes, first_row)
     numbers = [with_point(level, decimal) for level in levels]
-    if all(_NUMBER.fullmatch(number) for number in numbers):
+    if are_numbers(numbers):
         return np.array([float(number) for number in numbers])[codes]
     return np.array(levels, dtype=str)[codes]
-
-
-def with_point(text: str, decimal: str) -> str:
-    """Return a number as Python writes it; no number, if it has a point where the decimal mark is a comma."""
-    return text.replace(".", "?").replace(",", ".") if decimal == "," else text
 
 
 def join(train: Table, test: Table) -> Table:
@@ -323,18 +322,15 @@ def join(train: Table, test: Table) -> Table:
             )
     y = test.y
     if train.class_names:
-        # 0.5 and 0.50 are one class, whichever file writes which.
-        numbers = all(map(_NUMBER.fullmatch, train.class_names))
-        index = {Decimal(name) if numbers else name: k for k, name in enumerate(train.class_names)}
-        own = [Decimal(name) if numbers and _NUMBER.fullmatch(name) else name for name in test.class_names]
-        strange = [f"'{name}'" for name, key in zip(test.class_names, own, strict=True) if key not in index]
+        index = {name: k for k, name in enumerate(train.class_names)}
+        strange = [f"'{name}'" for name in test.class_names if name not in index]
         if strange:
             raise DataError(
                 "class-unknown",
                 f"the test file has class {listing(strange)}, which the train file has not",
                 value=strange[0][1:-1],
             )
-        y = np.array([index[key] for key in own], dtype=np.int64)[test.y]
+        y = np.array([index[name] for name in test.class_names], dtype=np.int64)[test.y]
     columns = {name: _joined(name, train.x[name], test.x[name]) for name in train.feature_names}
     n_rows = len(train.y) + len(y)
     return train._replace(
@@ -374,51 +370,3 @@ def _kind(column: "pd.Series") -> str:
     if isinstance(column.dtype, pd.CategoricalDtype):
         return "texts"
     return "true or false" if isinstance(column.dtype, pd.BooleanDtype) else "numbers"
-
-
-def _classes(
-    name: str, column: "pd.Series", *, must_vary: bool, first_row: int
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return class indices and the sorted names of the classes."""
-    codes = column.cat.codes.to_numpy()
-    _check_missing(name, codes == -1, first_row)
-    cells = [str(cell) for cell in column.cat.categories]
-    for code, cell in enumerate(cells):
-        if fault := fault_of_name(cell):
-            row = int(np.flatnonzero(codes == code)[0]) + first_row
-            raise cell_error(
-                "name-unusable", name, row, f"the name of the class {fault}; rename it", value=cell
-            )
-    if all(_NUMBER.fullmatch(cell) for cell in cells):
-        text = _names_of_numbers(cells)
-        names = tuple(sorted(set(text.values()), key=Decimal))
-    else:
-        text = {cell: cell for cell in cells}
-        names = tuple(sorted(text))
-    if must_vary and len(names) == 1:
-        raise DataError(
-            "target-constant",
-            f"column '{name}': the target is '{shown(names[0])}' in every row: there is nothing to tell apart",
-            column=name,
-        )
-    if must_vary and len(names) > len(codes) / 2:
-        raise DataError(
-            "hardly-classes",
-            f"column '{name}': the target has {len(names)} different values in {len(codes)} rows: these are "
-            "hardly classes; for a quantity set `task: regression`",
-            column=name,
-        )
-    index = {class_name: number for number, class_name in enumerate(names)}
-    return np.array([index[text[cell]] for cell in cells], dtype=np.int64)[codes], names
-
-
-def _names_of_numbers(cells: Sequence[str]) -> dict[str, str]:
-    """Return one name for all ways in which a number is written: 1, 1.0 and 1e0 are one class."""
-    text: dict[str, str] = {}
-    by_value: dict[Decimal, str] = {}
-    # Decimal compares exactly; float() would make one class of long numbers that differ in their last digit.
-    for cell in sorted(set(cells), key=lambda cell: (len(cell), cell)):
-        value = Decimal(cell)
-        whole = value == value.to_integral_value() and abs(value) < 10**15
-        text[cell] = by_value.setdefault(value, str(int(value)) if whole else cell)
-    return text

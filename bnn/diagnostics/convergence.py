@@ -17,6 +17,7 @@ import numpy as np
 from bnn.core.settings import PHASES
 from bnn.core.storage import Variable, write_json, write_netcdf
 from bnn.data.dataset import Dataset
+from bnn.diagnostics.each_chain import each_chain
 from bnn.diagnostics.mixing import MIN_DRAWS
 from bnn.diagnostics.verdict import judge
 from bnn.mcmc.kernels.base import MAX_STEPS
@@ -198,6 +199,7 @@ def summarise(
         "log_density": _scalar_summary(stats["lp"].values),
         "noise_scale": None if noise is None else _scalar_summary(noise),
         "predictions": predictions,
+        "each_chain": each_chain(idata, PREDICTIONS["test" if "test" in predictions else "train"]),
         "weights": _weight_summary(idata),
         "prior_scales": _prior_scale_summary(idata),
         "n_diverging": sum(record["n_diverging"] for record in chains),

@@ -1,13 +1,16 @@
-"""From figures to a verdict: PASS, WARN or FAIL, and why, in sentences that say what to change."""
+"""From figures to a verdict: PASS, WARN, LOCAL or FAIL, and why, in sentences that say what to change."""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bnn.core.row_names import ROW_COUNTING
+from bnn.diagnostics.each_chain import is_local
 from bnn.diagnostics.mixing import MIN_DRAWS
 
 _LEVELS = ("FAIL", "WARN")
+"""Of the limits."""
+_GRAVITY = ("FAIL", "LOCAL", "WARN")
 _EXTREME = "look for extreme values in the data, or lower the scale in prior.weights"
 _MODE_GAP = 3.0
 """Standard deviations of the log density by which the mean of a chain in a worse mode is lower."""
@@ -18,7 +21,7 @@ class Finding(NamedTuple):
     """What speaks against a run, or, of a run without fault, what it reached."""
 
     level: str
-    """WARN or FAIL; PASS of what was reached."""
+    """FAIL, LOCAL or WARN; PASS of what was reached."""
     text: str
     """A sentence that says what was found and what to change."""
     name: str
@@ -31,7 +34,8 @@ def judge(summary: Mapping[str, Any]) -> tuple[str, list[Finding]]:
     FAIL: an R-hat above `rhat_fail` or a bulk ESS below `ess_fail` (log density, noise scale, prediction at
     any training or test row), a stuck chain or one that hardly accepts, draws that are not finite or never change, too
     few draws. WARN: the same figures against `rhat_warn` and `ess_warn`, one chain only, predictions that never change,
-    acceptance or divergences out of bounds.
+    acceptance or divergences out of bounds. LOCAL in place of FAIL: nothing but the agreement of chains is missing, and
+    each of eight chains or more has converged by itself; they explore different modes.
 
     Parameters
     ----------
@@ -42,7 +46,7 @@ def judge(summary: Mapping[str, Any]) -> tuple[str, list[Finding]]:
     Returns
     -------
     verdict
-        "PASS", "WARN" or "FAIL".
+        "PASS", "WARN", "LOCAL" or "FAIL".
     findings
         All that speaks against the run, or the one that says what was reached.
     """
@@ -55,8 +59,24 @@ def judge(summary: Mapping[str, Any]) -> tuple[str, list[Finding]]:
             findings += _findings_of_predictions(split, summary)
     if not findings:
         return "PASS", [Finding("PASS", _what_was_reached(summary), "reached")]
-    findings.sort(key=lambda finding: _LEVELS.index(finding.level))
+    failures = {finding.name for finding in findings if finding.level == "FAIL"}
+    if failures and failures <= {"rhat", "ess"} and is_local(summary):
+        findings = [_local(summary), *(finding for finding in findings if finding.level != "FAIL")]
+    findings.sort(key=lambda finding: _GRAVITY.index(finding.level))
     return findings[0].level, findings
+
+
+def _local(summary: Mapping[str, Any]) -> Finding:
+    found = summary["each_chain"]
+    return Finding(
+        "LOCAL",
+        f"Each of the {len(found['rhat_max'])} chains has converged by itself (R-hat at most "
+        f"{_rhat_text(max(found['rhat_max']))}, bulk ESS at least {math.floor(min(found['ess_bulk_min']))}), but in "
+        f"a mode of its own: {found['between_share']:.0%} of the epistemic variance lies between chains. Read the "
+        "predictions as a mixture over these modes, not as the posterior; for one that all chains agree on take wider "
+        "layers or a smaller scale in prior.weights.",
+        "local",
+    )
 
 
 def _is_missing(value: float | None) -> bool:

@@ -16,9 +16,11 @@ from sklearn.utils.validation import check_array, check_is_fitted, check_X_y, va
 from bnn.core.errors import DataError
 from bnn.core.seeding import Stream, chain_rng
 from bnn.data import encoding as columns
-from bnn.data.cells import check, tidy
+from bnn.data.cells import check
 from bnn.data.dataset import Task
+from bnn.data.doubts import missing_doubts
 from bnn.data.preparation import without_test_rows
+from bnn.data.typed_columns import tidy
 from bnn.estimators.fitting import fit
 from bnn.estimators.parameters import Names, in_own_words, resolve, warning
 from bnn.posterior.predictive import ClassSummary, TargetSummary, predict_rows
@@ -46,6 +48,8 @@ class BNN(BaseEstimator):
         if self.random_state is None or isinstance(self.random_state, np.random.RandomState):
             generator = check_random_state(self.random_state)
             parameters["random_state"] = int(generator.randint(np.iinfo(np.int32).max))
+        elif isinstance(self.random_state, np.random.Generator):
+            parameters["random_state"] = int(self.random_state.integers(np.iinfo(np.int32).max))
         return resolve(type(self).__name__, parameters, self.settings, task=self._task)
 
     @property
@@ -74,18 +78,22 @@ class BNN(BaseEstimator):
                 target_name=target_name,
                 class_names=class_names,
             )
+            doubts = missing_doubts(frame, self._encoding, missing=settings["columns"]["missing"])
+            for doubt in doubts:
+                warnings.warn(self._names.translated(str(doubt)), stacklevel=3)
         found = fit(dataset, settings, n_jobs=self.n_jobs, verbose=bool(self.verbose))
         self.inference_data_ = found.idata
         self.diagnostics_ = in_own_words(found.diagnostics, self._names)
         self.seed_ = settings["seed"]
         self._theta, self._predictor = found.theta, found.predictor
-        if text := warning(name, self.diagnostics_, settings, self._names):
+        if text := warning(name, self.diagnostics_, found.settings, self._names):
             warnings.warn(text, ConvergenceWarning, stacklevel=3)
         return self
 
     def _data(self, X: Any, y: Any) -> tuple[pd.DataFrame, np.ndarray, str]:
         """Return features as `tidy` makes them, the target as it is, and its name."""
         target_name = str(getattr(y, "name", None) or "y")
+        X = _in_pandas(X)
         is_number = self._task == "regression"
         if isinstance(X, pd.DataFrame):
             # scikit-learn's own check would refuse columns of texts; of the target it knows more than this module.
@@ -112,7 +120,7 @@ class BNN(BaseEstimator):
 
     @property
     def _imputes(self) -> bool:
-        return bool(self.missing == "impute")
+        return bool(self.missing != "error")
 
     @contextmanager
     def _own_words(self) -> Iterator[None]:
@@ -125,6 +133,7 @@ class BNN(BaseEstimator):
     def _x(self, X: Any) -> np.ndarray:
         """Return new rows as the network takes them, shape (obs, input)."""
         check_is_fitted(self)
+        X = _in_pandas(X)
         if isinstance(X, pd.DataFrame):
             validate_data(self, X, skip_check_array=True, reset=False)
             check_array(np.zeros((len(X), 1)))  # which has a message for a table without rows
@@ -200,3 +209,9 @@ class BNN(BaseEstimator):
         tags.target_tags.required = True
         tags.input_tags.allow_nan = self._imputes
         return tags
+
+
+def _in_pandas(X: Any) -> Any:
+    """Return a frame of another library, such as polars, as one of pandas; anything else as it is."""
+    is_other = not isinstance(X, pd.DataFrame) and hasattr(X, "to_pandas") and hasattr(X, "columns")
+    return X.to_pandas() if is_other else X

@@ -19,13 +19,14 @@ class BNNClassifier(ClassifierMixin, BNN):
 
     Parameters
     ----------
-    hidden : tuple of int, default=(10,)
-        Units of each hidden layer; () gives a linear model.
+    hidden : tuple of int or "auto", default="auto"
+        Units of each hidden layer, such as (50, 50); () gives a linear model; "auto" chooses on folds of the rows.
     activation : {"tanh", "relu", "sigmoid"}, default="tanh"
         Activation of the hidden units.
-    prior_scale : float, default=1.0
+    prior_scale : float or "auto", default="auto"
         Standard deviation of the normal prior of the weights, before it is divided by the square root of the number of
-        inputs of a layer. (`settings` has other families, and scales that are learned.)
+        inputs of a layer; "auto" chooses it together with `hidden`. (`settings` has other families, and
+        scales that are learned.)
     kernel : str, default="auto"
         How the sampler moves; see `sampler.kernel` of the config.
     chains : int, default=4
@@ -36,15 +37,15 @@ class BNNClassifier(ClassifierMixin, BNN):
         Draws kept per chain.
     thin : int, default=1
         Moves per kept draw.
-    missing : {"error", "impute"}, default="error"
-        What to do with missing values: refuse them; or fill in the median or the most frequent value, with a feature
-        that says so.
+    missing : {"auto", "error", "impute"}, default="auto"
+        What to do with missing values: fill in the median or the most frequent value, with a feature that says so, and
+        warn; refuse them; or fill them in without a warning.
     settings : dict, default=None
         Other keys of the sections columns, network, prior, likelihood, sampler and diagnostics of the config, nested
         as there: `{"sampler": {"explore": 2000}, "network": {"engine": "numpy", "precision": "float64"}}`. For large
         tables, `{"sampler": {"keep": "weights"}}` leaves the predictions of all draws for all rows out of
         `inference_data_`.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, Generator, RandomState or None, default=None
         Seed of everything random; the same number gives the same draws as `seed` of a workflow's config.
     n_jobs : int, default=None
         Processes that share the chains, as joblib counts them. The draws do not depend on it.
@@ -83,14 +84,14 @@ class BNNClassifier(ClassifierMixin, BNN):
 
     def __init__(
         self,
-        hidden: tuple[int, ...] = NETWORK.hidden,
+        hidden: tuple[int, ...] | str = NETWORK.hidden,
         *,
         activation: str = NETWORK.activation,
-        prior_scale: float = PRIOR.scale,
+        prior_scale: float | str = PRIOR.scale,
         kernel: str = SAMPLER.kernel,
-        chains: int = SAMPLER.chains,
+        chains: int = 4,
         warmup: int = SAMPLER.warmup,
-        draws: int = SAMPLER.draws,
+        draws: int = 1000,
         thin: int = SAMPLER.thin,
         missing: str = COLUMNS.missing,
         settings: Mapping[str, Any] | None = None,

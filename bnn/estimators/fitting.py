@@ -15,6 +15,8 @@ from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
+from bnn.config.loading import chain_settings, leaves_open
+from bnn.core.plan import with_plan
 from bnn.core.progress import Progress, Silent
 from bnn.core.seeding import Stream, chain_rng
 from bnn.core.settings import ChainSettings, ModelSettings, build
@@ -26,6 +28,8 @@ from bnn.jobs.interruption import Interruption
 from bnn.posterior import arviz_versions, inference_data
 from bnn.posterior.posterior_file import StoredPosterior, stacked_theta
 from bnn.posterior.predictive import Predictor, make_predictor
+from bnn.selection.budget import Budget
+from bnn.selection.plan import make_plan
 
 _NEVER = 1e9
 """Seconds between checkpoints: there is nothing to go on from in a folder that goes away."""
@@ -41,6 +45,8 @@ class Fit(NamedTuple):
     predictor: Predictor
     diagnostics: dict[str, Any]
     """Content of a diagnostics.json"""
+    settings: dict[str, Any]
+    """Those of the fit, with what was chosen"""
 
 
 def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, verbose: bool) -> Fit:
@@ -65,9 +71,22 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
         If the temporary folder is full or cannot be written.
     """
     n_chains = settings["sampler"]["chains"]
+    batches = np.array_split(np.arange(n_chains), min(n_chains, effective_n_jobs(n_jobs)))
+    for_chains = chain_settings(settings)
+    if leaves_open(settings):
+        is_open = settings["sampler"]["draws"] == "auto"
+        minutes = settings["sampler"]["budget_minutes"]
+        with threadpool_limits(limits=1):
+            plan = make_plan(
+                dataset.x_train,
+                dataset.y_train,
+                n_classes=dataset.n_classes,
+                settings=for_chains,
+                budget=Budget(n_chains, len(batches[0]), minutes) if is_open else None,
+            )["settings"]
+        settings, for_chains = with_plan(settings, plan), with_plan(for_chains, plan)
     with tempfile.TemporaryDirectory(prefix="bnn-") as name:
         folder = Path(name)
-        batches = np.array_split(np.arange(n_chains), min(n_chains, effective_n_jobs(n_jobs)))
         jobs = [
             ChainJob(
                 name=dataset.name,
@@ -75,7 +94,7 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
                 y=dataset.y_train,
                 n_classes=dataset.n_classes,
                 chains=tuple(batch.tolist()),
-                settings=build(ChainSettings, settings),
+                settings=build(ChainSettings, for_chains),
                 path=folder / f"chain_{batch[0]}.nc",
                 folder=folder / f"chain_{batch[0]}.state",
                 checkpoint_seconds=_NEVER,
@@ -93,14 +112,14 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
         if settings["sampler"]["keep"] != "both":
             _combine(part, dataset, files, settings, keep=settings["sampler"]["keep"])
             idata = arviz_versions.open_posterior(part)
-        chosen = build(ModelSettings, settings)
+        model = build(ModelSettings, settings)
         predictor = make_predictor(
             dataset,
-            network=chosen.network.in_numpy(idata["posterior"].attrs["precision"]),
-            likelihood=chosen.likelihood,
+            network=model.network.in_numpy(idata["posterior"].attrs["precision"]),
+            likelihood=model.likelihood,
             layout=layout,
         )
-        return Fit(arviz_versions.in_memory(idata), theta, predictor, read_json(judged))
+        return Fit(arviz_versions.in_memory(idata), theta, predictor, read_json(judged), dict(settings))
 
 
 def _sample(job: ChainJob, verbose: bool) -> None:

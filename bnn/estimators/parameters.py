@@ -59,10 +59,11 @@ class Names:
     def translated(self, text: str) -> str:
         """Return a text about keys of the config as one about parameters and places in `settings`."""
         text = text.replace("the scale in prior.weights", "prior_scale")
-        text = text.replace("columns.missing: impute", "missing='impute'")
+        text = re.sub(r"columns\.missing: (\w+)", r"missing='\1'", text)
         # There is no file with names of rows or times: an index stays with its owner.
         text = re.sub(r", keep it as the name of rows \(source\.row_id: .*?\)(?=, or\b)", "", text)
         text = re.sub(r"; if rows are in time, use it: .*", "", text)
+        text = re.sub(r", set source\.features: \[.*?\]", ", rename it", text)
         text = re.sub(r"(set )?source\.drop: \[(\"(\\.|[^\"\\])*\"|.*?)\]", _dropped, text)
 
         def renamed(match: re.Match[str]) -> str:

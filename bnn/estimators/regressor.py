@@ -1,6 +1,6 @@
 """The estimator for real targets."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self, cast
 
 import numpy as np
@@ -19,16 +19,17 @@ class BNNRegressor(RegressorMixin, BNN):
 
     Parameters
     ----------
-    hidden : tuple of int, default=(10,)
-        Units of each hidden layer; () gives a linear model.
+    hidden : tuple of int or "auto", default="auto"
+        Units of each hidden layer, such as (50, 50); () gives a linear model; "auto" chooses on folds of the rows.
     activation : {"tanh", "relu", "sigmoid"}, default="tanh"
         Activation of the hidden units.
-    prior_scale : float, default=1.0
+    prior_scale : float or "auto", default="auto"
         Standard deviation of the normal prior of the weights, before it is divided by the square root of the number of
-        inputs of a layer. (`settings` has other families, and scales that are learned.)
-    likelihood : {"gaussian", "heteroscedastic", "student_t"}, default="gaussian"
+        inputs of a layer; "auto" chooses it together with `hidden`. (`settings` has other families, and
+        scales that are learned.)
+    likelihood : {"auto", "gaussian", "heteroscedastic", "student_t"}, default="auto"
         Noise of the target: normal and the same for all rows; normal with a scale that the network predicts; or with
-        heavy tails.
+        heavy tails; "auto" chooses on folds of the rows.
     kernel : str, default="auto"
         How the sampler moves; see `sampler.kernel` of the config.
     chains : int, default=4
@@ -39,15 +40,15 @@ class BNNRegressor(RegressorMixin, BNN):
         Draws kept per chain.
     thin : int, default=1
         Moves per kept draw.
-    missing : {"error", "impute"}, default="error"
-        What to do with missing values: refuse them; or fill in the median or the most frequent value, with a feature
-        that says so.
+    missing : {"auto", "error", "impute"}, default="auto"
+        What to do with missing values: fill in the median or the most frequent value, with a feature that says so, and
+        warn; refuse them; or fill them in without a warning.
     settings : dict, default=None
         Other keys of the sections columns, network, prior, likelihood, sampler and diagnostics of the config, nested
         as there: `{"sampler": {"explore": 2000}, "network": {"engine": "numpy", "precision": "float64"}}`. For large
         tables, `{"sampler": {"keep": "weights"}}` leaves the predictions of all draws for all rows out of
         `inference_data_`.
-    random_state : int, RandomState instance or None, default=None
+    random_state : int, Generator, RandomState or None, default=None
         Seed of everything random; the same number gives the same draws as `seed` of a workflow's config.
     n_jobs : int, default=None
         Processes that share the chains, as joblib counts them. The draws do not depend on it.
@@ -85,15 +86,15 @@ class BNNRegressor(RegressorMixin, BNN):
 
     def __init__(
         self,
-        hidden: tuple[int, ...] = NETWORK.hidden,
+        hidden: tuple[int, ...] | str = NETWORK.hidden,
         *,
         activation: str = NETWORK.activation,
-        prior_scale: float = PRIOR.scale,
+        prior_scale: float | str = PRIOR.scale,
         likelihood: str = LIKELIHOOD.family,
         kernel: str = SAMPLER.kernel,
-        chains: int = SAMPLER.chains,
+        chains: int = 4,
         warmup: int = SAMPLER.warmup,
-        draws: int = SAMPLER.draws,
+        draws: int = 1000,
         thin: int = SAMPLER.thin,
         missing: str = COLUMNS.missing,
         settings: Mapping[str, Any] | None = None,
@@ -158,29 +159,33 @@ class BNNRegressor(RegressorMixin, BNN):
         summary = cast(TargetSummary, self._predictive(X))
         return (summary.mean, np.sqrt(summary.total)) if return_std else summary.mean
 
-    def predict_interval(self, X: ArrayLike, coverage: float = 0.9) -> np.ndarray:
+    def predict_interval(self, X: ArrayLike, coverage: float | Sequence[float] = 0.9) -> np.ndarray:
         """Return central intervals that hold a new observation with a given probability.
 
         Parameters
         ----------
         X : array-like of shape (n_rows, n_features)
             Rows.
-        coverage : float, default=0.9
-            That probability.
+        coverage : float or sequence of float, default=0.9
+            That probability, or several.
 
         Returns
         -------
-        ndarray of shape (n_rows, 2)
-            Lower and upper ends.
+        ndarray of shape (n_rows, 2) or (n_coverages, n_rows, 2)
+            Lower and upper ends; of several probabilities in their order.
 
         Raises
         ------
         ValueError
-            If the coverage is not between 0 and 1.
+            If a coverage is not between 0 and 1.
         """
-        if not 0 < coverage < 1:
-            raise ValueError(f"coverage={coverage}: choose a probability between 0 and 1, such as 0.9")
+        levels = np.asarray(coverage, dtype=np.float64)
+        if levels.ndim > 1 or not levels.size or not ((levels > 0) & (levels < 1)).all():
+            raise ValueError(
+                f"coverage={coverage}: choose a probability between 0 and 1, such as 0.9, or several"
+            )
         rng = chain_rng(self.seed_, Stream.NEW_ROWS)
         x = self._x(X)
-        grid = predict_grid(self._predictor, self._theta, x, levels=[coverage], rng=rng)
-        return np.stack([grid.lower[0], grid.upper[0]], axis=1)
+        grid = predict_grid(self._predictor, self._theta, x, levels=np.atleast_1d(levels).tolist(), rng=rng)
+        intervals = np.stack([grid.lower, grid.upper], axis=-1)
+        return intervals if levels.ndim else intervals[0]

@@ -20,7 +20,13 @@ def about_columns(dataset: Dataset) -> list[dict[str, Any]]:
     """Return an entry for each column of the table."""
     repeated = _repeated(dataset)
     return [
-        _about(column, repeated if (column.name, column.kind) == (dataset.id_name, "id") else [])
+        _about(
+            column,
+            [
+                *(repeated if (column.name, column.kind) == (dataset.id_name, "id") else []),
+                *(doubt.text for doubt in dataset.doubts if doubt.column == column.name),
+            ],
+        )
         for column in dataset.columns or ()
     ]
 

@@ -32,6 +32,7 @@ from bnn.jobs.checkpoint import (
 from bnn.jobs.identity import stored_identity
 from bnn.jobs.interruption import Interrupted, Interruption
 from bnn.jobs.locks import exclusive_lock
+from bnn.jobs.rounds import can_double, ends_round, have_mixed, kept_records, round_of
 from bnn.mcmc import SAMPLER_VERSION
 from bnn.mcmc.chain import ChainRun, quiet_overflow
 from bnn.mcmc.chain_state import Draw, RunState, RunSummary
@@ -237,20 +238,23 @@ def _sample(
     interruption: Interruption,
 ) -> None:
     """Make the steps that are missing, with a checkpoint now and then and one at the end."""
-    settings = job.sampler
-    if records.mark.n_records >= settings.draws:
+    settings, is_complete = job.sampler, _end(job, run.posterior, records)
+    if is_complete():
         print("nothing is sampled: the draws are there, of the same config, data and sampler version")
         return
     display = progress(settings.n_steps)
     display.begin_at(run.n_done)
     safe = run.stored_state(), records.mark
     looked = saved = time.monotonic()
+    draw: Draw | None = None
     try:
-        while records.mark.n_records < settings.draws:
+        while draw is None or not is_complete():
             n_starts = run.state.n_starts
+            if settings.most_gradients is not None:
+                run.thin = settings.thin * 2 ** round_of(records.mark.n_records, settings)
             draw = run.step()
             if draw is not None:
-                _keep(records, draw)
+                records.append(**draw._asdict())
             if run.state.n_starts > n_starts:
                 display.begin_at(run.n_done)
             display.advance(run.state.phase, run.details)
@@ -271,8 +275,26 @@ def _sample(
     _save(job, records, run.stored_state(), records.mark)
 
 
-def _keep(records: RecordFile, draw: Draw) -> None:
-    records.append(**draw._asdict())
+def _end(job: ChainJob, posterior: Posterior, records: RecordFile) -> Callable[[], bool]:
+    """Return a function that says whether the records are all that are needed."""
+    settings = job.sampler
+
+    def is_complete() -> bool:
+        n_records = records.mark.n_records
+        if settings.most_gradients is None:
+            return n_records >= settings.draws
+        if not ends_round(n_records, settings):
+            return False
+        found = records.read(slice(0, n_records))
+        first, last = (int(found["n_gradients"][place]) for place in (0, -1))
+        if not can_double(settings, at_first_draw=first, so_far=last):
+            print(f"the {settings.most_gradients} gradients that each chain may take are used up")
+            return True
+        kept, _ = kept_records(n_records, settings)
+        theta, log_density = (np.moveaxis(found[name][kept], 0, 1) for name in ("theta", "log_density"))
+        return have_mixed(posterior, theta, log_density)
+
+    return is_complete
 
 
 def _save(job: ChainJob, records: RecordFile, state: RunState, mark: Mark) -> None:
@@ -281,18 +303,28 @@ def _save(job: ChainJob, records: RecordFile, state: RunState, mark: Mark) -> No
 
 
 class _Column:
-    """A field of the records as an array of the file: (chain, draw, ...), read a block of draws at a time."""
+    """A field of the kept records as an array of the file: (chain, draw, ...), read a block of records at a time."""
 
-    def __init__(self, records: RecordFile, field: str, n_draws: int, interruption: Interruption) -> None:
-        self._records, self._field, self._interruption = records, field, interruption
+    def __init__(self, records: RecordFile, field: str, kept: np.ndarray, interruption: Interruption) -> None:
+        self._records, self._field, self._kept, self._interruption = records, field, kept, interruption
         base, own = records.dtype[field].subdtype or (records.dtype[field], ())
         self.dtype = base
-        self.shape = (own[0], n_draws, *own[1:])
+        self.shape = (own[0], len(kept), *own[1:])
 
     def blocks(self) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
-        for draws, block in self._records.blocks(self.shape[1]):
+        for place, block in self._records.blocks(int(self._kept[-1]) + 1):
             self._interruption.check()
-            yield (slice(None), draws), np.moveaxis(block[self._field], 0, 1)
+            first, last = np.searchsorted(self._kept, (place.start, place.stop))
+            if last > first:
+                chosen = block[self._field][self._kept[first:last] - place.start]
+                yield (slice(None), slice(int(first), int(last))), np.moveaxis(chosen, 0, 1)
+
+
+def _between(records: RecordFile, field: str, kept: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return sums of a field, times weights, over the records from one kept one to the next, (chain, draw)."""
+    parts = [block[field] for _, block in records.blocks(int(kept[-1]) + 1)]
+    values = np.concatenate(parts) * weight[: int(kept[-1]) + 1, None]
+    return np.add.reduceat(values, np.append(0, kept[:-1] + 1), axis=0).T
 
 
 def _write_draws(
@@ -308,13 +340,18 @@ def _write_draws(
     `seconds_before` are those of the processes that were at work on these chains before this one.
     """
     settings = job.sampler
-    last = records.read(slice(settings.draws - 1, settings.draws))[0]
+    if settings.most_gradients is None:
+        kept, moves = np.arange(settings.draws), np.full(settings.draws, settings.thin)
+    else:
+        kept, moves = kept_records(records.mark.n_records, settings)
+    last = int(kept[-1])
     shared = ("chain", "draw")
     variables: dict[str, Variable] = {
-        "theta": ((*shared, "param"), _Column(records, "theta", settings.draws, interruption)),
-        "log_density": (shared, _Column(records, "log_density", settings.draws, interruption)),
-        "acceptance_rate": (shared, _Column(records, "acceptance_rate", settings.draws, interruption)),
-        "diverging": (shared, _Column(records, "n_diverging", settings.draws, interruption)),
+        "theta": ((*shared, "param"), _Column(records, "theta", kept, interruption)),
+        "log_density": (shared, _Column(records, "log_density", kept, interruption)),
+        # Of all moves from one draw to the next, whatever records lie between.
+        "acceptance_rate": (shared, _between(records, "acceptance_rate", kept, moves) / moves[kept].max()),
+        "diverging": (shared, _between(records, "n_diverging", kept, np.ones_like(moves))),
         "step_size": (("chain",), run.tuning.step_size),
         "preconditioner": (("chain", "coordinate"), run.tuning.variance),
         "trajectory_length": (("chain",), run.tuning.trajectory),
@@ -340,10 +377,10 @@ def _write_draws(
         # By its own name: nobody should have to look up what auto is.
         "kernel": make_kernel(settings.kernel, langevin=settings.langevin).name,
         "n_warmup": settings.explore + settings.warmup,
-        "n_draws": settings.draws,
-        "thin": settings.thin,
+        "n_draws": len(kept),
+        "thin": int(moves[last]),
         "langevin": json.dumps(asdict(settings.langevin)),
-        "n_gradients": int(last["n_gradients"]),
+        "n_gradients": int(records.read(slice(last, last + 1))["n_gradients"][0]),
         "adjusted": int(run.adjusted),
     }
     attributes |= {f"seconds_{phase}": seconds for phase, seconds in run.seconds.items()}

@@ -144,21 +144,28 @@ def start_adaptation(position: np.ndarray, grad: np.ndarray, step_size: float) -
 
 
 def tuning_for_warmup(
-    state: Adaptation, *, n_warmup: int, trajectory_length: float, cut_short: bool
+    state: Adaptation, *, n_warmup: int, trajectory_length: float, most_steps: int | None
 ) -> Tuning:
-    """Return the tuning for the next warm-up transition, with trajectories cut short in the first windows if asked."""
+    """Return the tuning for the next warm-up transition.
+
+    Trajectories are cut short in the first windows, and to `most_steps` in all; None for a kernel without them.
+    """
     step_size = np.exp(state.search.log_step)
-    if not cut_short:
+    if most_steps is None:
         return Tuning(step_size, state.variance, np.full_like(step_size, trajectory_length))
-    most = _MOST_STEPS[sum(state.iteration >= end for end in window_ends(n_warmup))]
+    most = min(most_steps, _MOST_STEPS[sum(state.iteration >= end for end in window_ends(n_warmup))])
     return Tuning(step_size, state.variance, np.minimum(trajectory_length, most * step_size))
 
 
-def frozen_tuning(state: Adaptation, *, trajectory_length: float) -> Tuning:
-    """Return the tuning for the kept draws: the averaged step size, the last preconditioner, the whole length."""
+def frozen_tuning(state: Adaptation, *, trajectory_length: float, most_steps: int | None) -> Tuning:
+    """Return the tuning for the kept draws: the averaged step size, the last preconditioner, the whole length.
+
+    Trajectories have `most_steps` at most; None for a kernel without them.
+    """
     settled = state.search.log_step_averaged if state.search.n_seen else state.search.log_step
     step_size = np.exp(settled)
-    return Tuning(step_size, state.variance, np.full_like(step_size, trajectory_length))
+    longest = np.inf if most_steps is None else most_steps * step_size
+    return Tuning(step_size, state.variance, np.minimum(np.full_like(step_size, trajectory_length), longest))
 
 
 def window_ends(n_warmup: int) -> tuple[int, ...]:

@@ -104,7 +104,8 @@ class ChainRun:
     Parameters
     ----------
     posterior, chains, seed, settings
-        As for `run_chains`. The number of draws in the settings is not looked at: a run goes on as long as it is asked.
+        As for `run_chains`. The number of draws in the settings is not looked at: a run goes on as long as it is asked,
+        and `thin`, moves from one kept draw to the next, may be changed between steps.
     state
         Where to go on; None to start.
     on_evaluation
@@ -136,6 +137,7 @@ class ChainRun:
         self._target = _CountedTarget(
             Coordinates(density, principal_axes=settings.precondition), on_evaluation
         )
+        self.thin = settings.thin
         self._lengths = settings.lengths
         phase = PHASES[0] if state is None else state.phase
         self._random = ChainRandom.of_chains(seed, _STREAMS[phase], chains)
@@ -325,7 +327,7 @@ class ChainRun:
             state.adapting,
             n_warmup=self._lengths[state.phase],
             trajectory_length=self._trajectory_length,
-            cut_short=self._phase_kernel(state.phase).has_trajectories,
+            most_steps=self.settings.most_steps if self._phase_kernel(state.phase).has_trajectories else None,
         )
 
     def _adapt(self, state: RunState) -> RunState:
@@ -364,7 +366,11 @@ class ChainRun:
         if phase == "explore":
             return self._enter("warmup", state, self.kernel.start(chain.position, self._target))
         self._random = ChainRandom.of_chains(self.seed, Stream.SAMPLE, self.chains)
-        tuning = adaptation.frozen_tuning(adapting, trajectory_length=self._trajectory_length)
+        tuning = adaptation.frozen_tuning(
+            adapting,
+            trajectory_length=self._trajectory_length,
+            most_steps=self.settings.most_steps if kernel.has_trajectories else None,
+        )
         return state._replace(phase="draws", iteration=0, tuning=tuning)
 
     def _draw(self, state: RunState) -> tuple[RunState, Draw | None]:
@@ -373,12 +379,14 @@ class ChainRun:
         acceptance = state.acceptance + info.acceptance_prob
         n_diverging = state.n_diverging + info.diverging
         recent = 0.98 * state.recent + 0.02 * info.acceptance_prob
-        iteration, thin = state.iteration + 1, self.settings.thin
+        iteration, thin = state.iteration + 1, self.thin
         draw = None
         if iteration % thin == 0:
             theta = self._target.coordinates.to_theta(chain.position)
             if self._collapsed is not None:
-                theta = self._collapsed.complete(theta, self._random)
+                # Streams of their own, so that a draw does not depend on which others are kept.
+                random = ChainRandom.of_chains(self.seed, Stream.OUTPUT, self.chains, iteration)
+                theta = self._collapsed.complete(theta, random)
             n_gradients = self._target.n_evaluations
             log_density = self._target.log_density_of_theta(chain)
             draw = Draw(theta, log_density, acceptance / thin, n_diverging, n_gradients)

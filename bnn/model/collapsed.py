@@ -12,7 +12,7 @@ from N(m, A^-1). The gradient by the features is (y - Phi m) m'/s^2 - Phi A^-1/s
 """
 
 import math
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 
@@ -24,6 +24,26 @@ from bnn.model.posterior import Posterior
 from bnn.model.priors import Normal, Prior
 
 _LOG_2PI = math.log(2 * math.pi)
+
+
+class _Conditional(NamedTuple):
+    """The output layer's posterior given the rest, and what the gradient needs of it."""
+
+    mean: np.ndarray
+    """m, (chain, k)"""
+    root: np.ndarray
+    """R with R'R = A^-1, (chain, k, k)"""
+    inverse: np.ndarray
+    """A^-1, (chain, k, k)"""
+    by_rows: np.ndarray
+    """Matrix of [h, 1, y] that gives the gradient by the hidden units, (chain, k - 1, k + 1): by h_i it is the sum
+    over j of -(A^-1 + m m')_ij Phi_j / s^2, plus m_i y / s^2"""
+    evidence: np.ndarray
+    """log p(y | rest), nats, (chain,); minus infinity where a number overflowed"""
+    precision: np.ndarray
+    """Diagonal of L, (chain, k)"""
+    residual: np.ndarray
+    """|y - Phi m|^2 / s^2, (chain,)"""
 
 
 class CollapsedPosterior:
@@ -67,6 +87,12 @@ class CollapsedPosterior:
         weight, bias = (whole.prior.blocks[name] for name in self._output)
         self._scales = np.append(np.full(self._size - 1, weight.scale), bias.scale)
         self._factors = tuple(block.log_factor for block in (weight, bias))
+        self._regressions = _regressions
+        # Its loops make single-precision matrices.
+        if self.network.engine == "numba" and self.x.dtype == np.float32:
+            from bnn.model.compiled_linear import regressions
+
+            self._regressions = regressions
 
     @classmethod
     def of(cls, whole: Posterior) -> Self | None:
@@ -85,7 +111,8 @@ class CollapsedPosterior:
         """Return theta, (chain, param), its output weights drawn from their posterior given the rest, (chain, rest)."""
         theta = np.empty((len(rest), self.whole.layout.n_params))
         theta[:, self._kept] = rest
-        mean, root = self._conditional(rest, self._products(rest))[:2]
+        found = self._conditional(rest, self._products(rest), inverse_too=False)
+        mean, root = found.mean, found.root
         noise = random.standard_normal(self._size)
         weights = mean + np.einsum("cij,ci->cj", root, noise)
         weight, bias = (self.whole.layout.slices[name] for name in self._output)
@@ -95,31 +122,23 @@ class CollapsedPosterior:
     def log_density(self, rest: np.ndarray) -> np.ndarray:
         """Return the log density of the rest with the output layer integrated out, nats, (chain,)."""
         total = self.prior.log_density_and_grad(rest)[0]
-        return total + self._conditional(rest, self._products(rest))[2]
+        return total + self._conditional(rest, self._products(rest), inverse_too=False).evidence
 
     def log_density_and_grad(self, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return that log density (chain,) and its gradient (chain, rest), both float64."""
         total, grad = self.prior.log_density_and_grad(rest)
-        found = self._conditional(rest, self._products(rest))
-        mean, root, evidence, variance, precision, residual = found
-        total = total + evidence
-        inverse = np.matmul(root.swapaxes(-1, -2), root)
-        spread = precision * np.diagonal(inverse, axis1=-2, axis2=-1)
+        found = self._conditional(rest, self._products(rest), inverse_too=True)
+        total = total + found.evidence
+        spread = found.precision * np.diagonal(found.inverse, axis1=-2, axis2=-1)
         if LOG_NOISE_SCALE in self.layout.names:
             part = self.layout.slices[LOG_NOISE_SCALE].start
-            grad[:, part] += residual - self._n_rows + self._size - spread.sum(axis=-1)
-        change = spread + precision * mean * mean - 1.0
+            grad[:, part] += found.residual - self._n_rows + self._size - spread.sum(axis=-1)
+        change = spread + found.precision * found.mean * found.mean - 1.0
         for factor, of_factor in zip(self._factors, (slice(0, -1), slice(-1, None)), strict=True):
             if factor is not None:
                 grad[:, self.layout.slices[factor].start] += change[:, of_factor].sum(axis=-1)
         if self._passes is not None:
-            # By h_i: sum over j of -(A^-1 + m m')_ij Phi_j / s^2 + m_i y / s^2.
-            hidden = mean[:, :-1] / variance[:, None]
-            by_rows = np.empty((len(rest), self._size - 1, self._size + 1), dtype=self.x.dtype)
-            by_rows[..., :-1] = -(
-                inverse[:, :-1] / variance[:, None, None] + hidden[..., None] * mean[:, None]
-            )
-            by_rows[..., -1] = hidden
+            by_rows = found.by_rows.astype(self.x.dtype, copy=False)
             for index in range(len(self._tiles)):
                 if len(self._tiles) > 1:
                     self._load_rows(index)
@@ -152,41 +171,20 @@ class CollapsedPosterior:
             total += np.matmul(self._rows, self._rows.swapaxes(-1, -2))
         return total
 
-    def _conditional(self, rest: np.ndarray, products: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return what follows from the products, each chain by itself.
-
-        Returns
-        -------
-        mean, root
-            m, (chain, k), and R with R'R = A^-1, (chain, k, k).
-        evidence
-            log p(y | rest), nats, (chain,); minus infinity where a number overflowed.
-        variance, precision
-            s^2, (chain,), and the diagonal of L, (chain, k).
-        residual
-            |y - Phi m|^2 / s^2, (chain,).
-        """
+    def _conditional(self, rest: np.ndarray, products: np.ndarray, *, inverse_too: bool) -> "_Conditional":
+        """Return what follows from the products, each chain by itself; the inverse only where it is asked for."""
         variance = self._noise_variance(rest)
         scale = self._output_scales(rest)
         precision = 1.0 / (scale * scale)
-        matrix = products[:, :-1, :-1] / variance[:, None, None]
-        diagonal = np.arange(self._size)
-        matrix[:, diagonal, diagonal] += precision
-        right = products[:, :-1, -1] / variance[:, None]
-        fine = np.isfinite(matrix).all(axis=(1, 2)) & np.isfinite(right).all(axis=1) & (variance > 0)
-        matrix[~fine] = np.eye(self._size)
-        lower, positive = _cholesky(matrix)
-        root = np.linalg.inv(lower)
-        mean = np.einsum("cij,ci->cj", root, np.einsum("cij,cj->ci", root, right))
-        explained = np.einsum("ck,ck->c", mean, right)
-        half_log = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(axis=-1)
+        mean, root, inverse, half_log, by_rows = self._regressions(products, variance, precision, inverse_too)
+        explained = np.einsum("ck,ck->c", mean, products[:, :-1, -1] / variance[:, None])
         evidence = -0.5 * (
             self._n_rows * (_LOG_2PI + np.log(variance)) + self._squares / variance - explained
         )
         evidence = evidence - half_log - np.log(scale).sum(axis=-1)
         residual = self._squares / variance - explained - (precision * mean * mean).sum(axis=-1)
-        evidence = np.where(fine & positive, evidence, -np.inf)
-        return mean, root, evidence, variance, precision, residual
+        evidence = np.where(np.isfinite(evidence), evidence, -np.inf)
+        return _Conditional(mean, root, inverse, by_rows, evidence, precision, residual)
 
     def _noise_variance(self, rest: np.ndarray) -> np.ndarray:
         """Return s^2, (chain,)."""
@@ -213,6 +211,32 @@ def _can_collapse(whole: Posterior) -> bool:
         # One learned scale for a block; of a network without hidden layers it may be one for each input.
         and all(block.log_factor is None or whole.layout.shapes[block.log_factor] == () for block in blocks)
     )
+
+
+def _regressions(
+    products: np.ndarray, variance: np.ndarray, precision: np.ndarray, inverse_too: bool
+) -> tuple[np.ndarray, ...]:
+    """Solve every chain's regression; as `bnn.model.compiled_linear.regressions`, by NumPy."""
+    size = precision.shape[-1]
+    matrix = products[:, :-1, :-1] / variance[:, None, None]
+    diagonal = np.arange(size)
+    matrix[:, diagonal, diagonal] += precision
+    right = products[:, :-1, -1] / variance[:, None]
+    fine = np.isfinite(matrix).all(axis=(1, 2)) & np.isfinite(right).all(axis=1) & (variance > 0)
+    matrix[~fine] = np.eye(size)
+    lower, positive = _cholesky(matrix)
+    root = np.linalg.inv(lower)
+    mean = np.einsum("cij,ci->cj", root, np.einsum("cij,cj->ci", root, right))
+    half_log = np.log(np.diagonal(lower, axis1=-2, axis2=-1)).sum(axis=-1)
+    half_log = np.where(fine & positive, half_log, np.nan)
+    if not inverse_too:
+        return mean, root, root, half_log, root
+    inverse = np.matmul(root.swapaxes(-1, -2), root)
+    hidden = mean[:, :-1] / variance[:, None]
+    by_rows = np.empty((len(mean), size - 1, size + 1))
+    by_rows[..., :-1] = -(inverse[:, :-1] / variance[:, None, None] + hidden[..., None] * mean[:, None])
+    by_rows[..., -1] = hidden
+    return mean, root, inverse, half_log, by_rows
 
 
 def _cholesky(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -44,16 +44,19 @@ class Posterior:
         """Return the log prior in nats, with its normalising constants; theta (chain, param) -> (chain,)."""
         return self.prior.log_density_and_grad(theta)[0]
 
-    def log_likelihood(self, theta: np.ndarray) -> np.ndarray:
-        """Return the log likelihood in nats; theta (chain, param) -> (chain,)."""
+    def pointwise(self, theta: np.ndarray) -> np.ndarray:
+        """Return the log likelihood of every row in nats, float64; theta (chain, param) -> (chain, obs)."""
         parameters = self.layout.unpack(theta, self._own)
-        total = np.zeros(len(theta))
+        found = np.empty((len(theta), len(self.x)))
         self._passes.load(theta)
         for tile, rows in enumerate(self._passes.tiles):
             output = self._passes.forward(tile)
-            pointwise = self.likelihood.pointwise(output, self.target[..., rows], parameters)
-            total += np.add.reduce(pointwise, axis=-1, dtype=np.float64)
-        return total
+            found[:, rows] = self.likelihood.pointwise(output, self.target[..., rows], parameters)
+        return found
+
+    def log_likelihood(self, theta: np.ndarray) -> np.ndarray:
+        """Return the log likelihood of all rows in nats; theta (chain, param) -> (chain,)."""
+        return np.add.reduce(self.pointwise(theta), axis=-1)
 
     def log_density(self, theta: np.ndarray) -> np.ndarray:
         """Return log prior + log likelihood in nats; theta (chain, param) -> (chain,)."""

@@ -112,9 +112,7 @@ def predict_file(
         encoding.kinds,
         ignored=(dataset.target_name, *encoding.unused),
         row_id=dataset.id_name,
-        separator=dataset.separator,
-        decimal=dataset.decimal,
-        missing_words=dataset.missing_words,
+        form=dataset.text_format,
     )
     with naming(str(path)):
         encoded = encoding.transform(features.x, first_row=features.first_row)

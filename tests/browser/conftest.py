@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from tests.made_once import made_once
+from tests.workflow.project import TRAJECTORY_LENGTH
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = Path(__file__).parent / "screenshots"
@@ -35,7 +36,8 @@ EVIL = "<script>alert(1)</script>"
 CONFIG: dict[str, Any] = {
     "network": {"hidden": [3], "engine": "numpy"},
     "baseline": {"max_epochs": 20},
-    "sampler": {"chains": 3, "warmup": 30, "draws": 24, "optimise_steps": 20},
+    "sampler": {"chains": 3, "warmup": 30, "draws": 24, "optimise_steps": 20}
+    | {"trajectory_length": TRAJECTORY_LENGTH},
     "datasets": {
         "iris": {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}},
         "mine": {

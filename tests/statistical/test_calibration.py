@@ -5,12 +5,12 @@ density among draws of the posterior of these data is then uniform, if and only 
 adaptation, coordinates, kernel) samples the posterior. All replications run side by side as the chains of one batch,
 each with targets of its own.
 
-`pytest tests/statistical` runs 200 replications of the kernels that a user gets by default, and of every model with
-the default one; `make calibrate` runs 1,000, of every adjusted kernel.
+`pytest tests/statistical` runs 100 replications of the kernels that a user gets by default, and of every model with
+the default one; `make calibrate` runs 1,000, twice as long, of every adjusted kernel.
 
 The test needs chains that have converged in every replication, for it judges the draws, not the length of the run.
-With a quarter of the moves, or with steps tuned to an acceptance of 0.4, malt and mams come too rarely into the narrow
-region of small noise, and 1,000 replications show that (200 do not).
+With a quarter of the moves of `make calibrate`, or with steps tuned to an acceptance of 0.4, malt and mams come too
+rarely into the narrow region of small noise, and 1,000 replications show that (200 do not).
 """
 
 import os
@@ -41,8 +41,9 @@ from bnn.model.priors import LOG_PRIOR_SCALE, Prior, learned_scale_shapes, netwo
 pytestmark = pytest.mark.slow
 
 FULL = bool(os.environ.get("BNN_CALIBRATE"))
-N_REPLICATIONS = 1000 if FULL else 200
-N_DRAWS = 99
+N_REPLICATIONS = 1000 if FULL else 100
+N_DRAWS = 99 if FULL else 49
+N_WARMUP = 1000 if FULL else 500
 N_BINS = 10
 FALSE_ALARM = 1e-4
 """Probability that a correct sampler fails one of the rank tests of a kernel and model; over all under 1 in 1,000."""
@@ -106,9 +107,11 @@ def check_calibration(kernel, model, n_replications, monkeypatch, *, collapse="n
     posterior.target = output[:, 0] + noise * posterior.likelihood.sample_noise(output[:, 0].shape, rng)
     settings = SamplerSettings(
         kernel=kernel,
-        warmup=1000 if kernel in DEFAULT_KERNELS else 3000,
+        warmup=N_WARMUP if kernel in DEFAULT_KERNELS else 3000,
         draws=N_DRAWS,
         thin=THIN[kernel],
+        most_steps=1024,
+        most_gradients=None,
         init="prior",
         optimise_steps=1,
         optimise_learning_rate=0.01,

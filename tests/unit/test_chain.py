@@ -23,6 +23,8 @@ SETTINGS = SamplerSettings(
     warmup=60,
     draws=20,
     thin=2,
+    most_steps=1024,
+    most_gradients=None,
     init="optimised",
     optimise_steps=15,
     optimise_learning_rate=0.02,
@@ -223,12 +225,14 @@ def test_trajectories_are_counted_in_gradients(posterior):
 def test_trajectories_are_short_before_the_preconditioner_is_known_and_whole_after():
     state = adaptation.start_adaptation(np.zeros((2, 3)), np.zeros((2, 0)), 1e-3)
     tuning = partial(adaptation.tuning_for_warmup, n_warmup=100)
-    first = tuning(state, trajectory_length=2.0, cut_short=True)
+    first = tuning(state, trajectory_length=2.0, most_steps=1024)
     assert np.allclose(first.trajectory, 16 * 1e-3)
-    last = tuning(state._replace(iteration=90), trajectory_length=0.3, cut_short=True)
+    last = tuning(state._replace(iteration=90), trajectory_length=0.3, most_steps=1024)
     assert np.allclose(last.trajectory, 0.3)
-    assert np.allclose(tuning(state, trajectory_length=2.0, cut_short=False).trajectory, 2.0)
-    assert np.allclose(adaptation.frozen_tuning(state, trajectory_length=2.0).trajectory, 2.0)
+    assert np.allclose(tuning(state, trajectory_length=2.0, most_steps=None).trajectory, 2.0)
+    frozen = partial(adaptation.frozen_tuning, state, trajectory_length=2.0)
+    assert np.allclose(frozen(most_steps=10_000).trajectory, 2.0)
+    assert np.allclose(frozen(most_steps=100).trajectory, 100 * 1e-3)
 
 
 class Holes(Posterior):
@@ -284,7 +288,7 @@ def test_a_chain_without_any_finite_start_is_an_error_that_names_it(posterior, i
 
 
 def warmup_tuning(adapting, n_warmup):
-    return adaptation.tuning_for_warmup(adapting, n_warmup=n_warmup, trajectory_length=1.0, cut_short=True)
+    return adaptation.tuning_for_warmup(adapting, n_warmup=n_warmup, trajectory_length=1.0, most_steps=1024)
 
 
 class Normal2:
@@ -316,7 +320,7 @@ def test_adaptation_finds_the_scales_and_the_acceptance_rate():
             precondition=True,
             step_exponent=1.0,
         )
-    tuning = adaptation.frozen_tuning(adapting, trajectory_length=1.0)
+    tuning = adaptation.frozen_tuning(adapting, trajectory_length=1.0, most_steps=1024)
     # 2000 correlated draws a chain: standard deviations are known to about 10 %; 40 % is four of those.
     assert np.allclose(np.sqrt(tuning.variance) / Normal2.widths, 1.0, atol=0.4)
     accepted = 0.0

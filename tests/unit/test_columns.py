@@ -7,13 +7,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import MissingIndicator, SimpleImputer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from bnn.data.cells import as_texts, check, tidy
+from bnn.data.cells import check
 from bnn.data.column_encoding import Column
 from bnn.data.csv_files import read_columns
 from bnn.data.dataset import Dataset
-from bnn.data.encoding import Encoding, fit, make_transformer, plain
+from bnn.data.encoding import Encoding, fit
 from bnn.data.preparation import prepare
+from bnn.data.typed_columns import tidy
+from bnn.data.words import TextFormat
 from tests.refusals import refused
 
 N = 400
@@ -39,17 +45,48 @@ def mixed(n: int = N, seed: int = 0, *, gaps: bool = True) -> pd.DataFrame:
     return tidy(frame)
 
 
+def read_csv(path: Path, kinds: dict[str, Any]) -> pd.DataFrame:
+    return read_columns(str(path), lambda *_: kinds, TextFormat()).frame
+
+
+def column_transformer(frame: pd.DataFrame, *, min_frequency: int) -> Any:
+    """Return what scikit-learn learns of tidy columns, none of them constant, and the names of its features."""
+    number, text = (frame.select_dtypes(kind).columns for kind in ("float64", "category"))
+    boolean = frame.select_dtypes("boolean").columns
+    gaps = [name for name in frame if frame[name].isna().any()]
+    encode = OneHotEncoder(
+        min_frequency=min_frequency, handle_unknown="infrequent_if_exist", sparse_output=False
+    )
+    most_frequent, centre = SimpleImputer(strategy="most_frequent"), StandardScaler(with_std=False)
+    return ColumnTransformer(
+        [
+            ("n", make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), list(number)),
+            ("b", make_pipeline(most_frequent, centre), list(boolean)),
+            ("t", make_pipeline(most_frequent, encode, centre), list(text)),
+            ("i", make_pipeline(MissingIndicator(features="all"), centre), gaps),
+        ]
+    ).fit(plain(frame))
+
+
+def plain(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return tidy columns as scikit-learn takes them."""
+    return pd.DataFrame(
+        {
+            name: column.astype(object).to_numpy()
+            if isinstance(column.dtype, pd.CategoricalDtype)
+            else column.to_numpy(dtype=float, na_value=np.nan)
+            for name, column in frame.items()
+        }
+    )
+
+
 @pytest.mark.parametrize("min_frequency", [1, 10, 60])
-@pytest.mark.parametrize("missing", ["error", "impute"])
-def test_features_are_those_of_the_column_transformer_to_the_last_bit(
-    missing: Any, min_frequency: int
-) -> None:
-    frame, new = (mixed(seed=seed, gaps=missing == "impute") for seed in (0, 1))
-    new["colour"] = as_texts(new["colour"].astype(object).where(np.arange(N) > 20, "pink"))
+@pytest.mark.parametrize("missing", ["auto", "impute", "error"])
+def test_features_are_those_of_a_column_transformer(missing: Any, min_frequency: int) -> None:
+    frame, new = (mixed(seed=seed, gaps=missing != "error").drop(columns="same") for seed in (0, 1))
+    new["colour"] = pd.Categorical(new["colour"].astype(object).where(np.arange(N) > 20, "pink"))
     encoding = fit(frame, missing=missing, min_frequency=min_frequency)
-    transformer = make_transformer(encoding.columns, missing=missing, min_frequency=min_frequency)
-    assert transformer is not None
-    transformer.fit(plain(frame))
+    transformer = column_transformer(frame, min_frequency=min_frequency)
     names = [
         name
         for kind in ("number", "boolean", "text")
@@ -60,7 +97,8 @@ def test_features_are_those_of_the_column_transformer_to_the_last_bit(
     names += [column.features[-1] for column in encoding.columns if column.has_indicator]
     place = [names.index(name) for name in encoding.feature_names]
     for rows in (frame, new):
-        assert np.array_equal(encoding.transform(rows).x, transformer.transform(plain(rows))[:, place])
+        found, expected = encoding.transform(rows).x, transformer.transform(plain(rows))[:, place]
+        np.testing.assert_allclose(found, expected, rtol=1e-13, atol=1e-13)
 
 
 def test_zeros_and_ones_are_centred_and_numbers_standardised() -> None:
@@ -92,18 +130,12 @@ def test_what_is_learned_comes_from_the_rows_named() -> None:
     changed = frame.copy()
     others = np.arange(1, N, 2)
     changed.loc[others, "size"] = 1e9
-    changed["colour"] = as_texts(changed["colour"].astype(object).where(np.isin(np.arange(N), rows), "pink"))
+    changed["colour"] = pd.Categorical(
+        changed["colour"].astype(object).where(np.isin(np.arange(N), rows), "pink")
+    )
     after = fit(changed, rows, missing="impute", min_frequency=5)
     assert after.columns == before.columns
     assert np.array_equal(after.mean, before.mean) and np.array_equal(after.scale, before.scale)
-
-
-def test_blocks_of_columns_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = fit(mixed(), missing="impute", min_frequency=10)
-    monkeypatch.setattr("bnn.data.encoding._BLOCK_CELLS", 2 * N)
-    parts = fit(mixed(), missing="impute", min_frequency=10)
-    assert whole.columns == parts.columns
-    assert np.array_equal(whole.mean, parts.mean) and np.array_equal(whole.scale, parts.scale)
 
 
 def test_texts_that_no_training_row_has_are_counted_and_get_no_level() -> None:
@@ -128,8 +160,8 @@ def test_missing_values_of_new_rows_are_filled_in_or_refused() -> None:
     new = mixed(5, seed=3, gaps=False).copy()
     new.loc[3, "size"] = np.nan
     with refused("value-missing", column="size", row=5):
-        fit(frame).transform(new, first_row=2)
-    encoding = fit(frame, missing="impute")
+        fit(frame, missing="error").transform(new, first_row=2)
+    encoding = fit(frame)
     found = encoding.transform(new)
     assert found.n_missing == {"size": 1} and "size is missing" not in encoding.feature_names
     assert found.x[3, 0] == (np.median(frame["size"]) - encoding.mean[0]) / encoding.scale[0]
@@ -214,7 +246,7 @@ def test_words_of_several_pairs_are_texts(levels: list[str], tmp_path: Path) -> 
     """N and F of one column, never and former say, must not both become false."""
     frame = pd.DataFrame({"a": levels * 5})
     frame.to_csv(tmp_path / "a.csv", index=False)
-    for found in (tidy(frame), read_columns(str(tmp_path / "a.csv"), lambda _: {"a": "any"})):
+    for found in (tidy(frame), read_csv(tmp_path / "a.csv", {"a": "any"})):
         assert found["a"].tolist() == levels * 5
         assert fit(found).feature_names == tuple(f"a={level}" for level in sorted(levels))
 
@@ -225,7 +257,7 @@ def test_words_of_several_pairs_are_texts(levels: list[str], tmp_path: Path) -> 
 def test_words_of_one_pair_are_true_and_false(levels: list[str], tmp_path: Path) -> None:
     frame = pd.DataFrame({"a": [*levels, None], "b": 1.0})
     frame.to_csv(tmp_path / "a.csv", index=False)
-    for found in (tidy(frame), read_columns(str(tmp_path / "a.csv"), lambda _: {"a": "any", "b": "number"})):
+    for found in (tidy(frame), read_csv(tmp_path / "a.csv", {"a": "any", "b": "number"})):
         assert found["a"].dtype == "boolean"
         assert found["a"][:-1].tolist() == [level.lower() in ("yes", "y", "true", "t") for level in levels]
 
@@ -251,7 +283,9 @@ def test_new_rows_without_any_text_are_filled_in() -> None:
     np.testing.assert_allclose(found.x + encoding.mean, [[0, 1, 1]] * 2)
     assert found.n_missing == {"a": 2} and found.unseen == {}
     with refused("value-missing", column="a", row=0):
-        fit(tidy(pd.DataFrame({"a": list("xyy")}))).transform(tidy(pd.DataFrame({"a": [None, None]})))
+        fit(tidy(pd.DataFrame({"a": list("xyy")})), missing="error").transform(
+            tidy(pd.DataFrame({"a": [None, None]}))
+        )
 
 
 def test_gaps_are_counted_in_columns_that_are_left_out() -> None:

@@ -48,7 +48,11 @@ def test_every_key_has_a_description_and_all_but_what_defines_a_dataset_a_defaul
         "DatasetSettings.source",
         "SklearnSource.kind",
         "SklearnSource.name",
-        *(f"{kind}Source.{key}" for kind in ("Csv", "Parquet") for key in ("kind", "path", "target")),
+        *(
+            f"{kind}Source.{key}"
+            for kind in ("Csv", "Parquet", "Feather", "Excel")
+            for key in ("kind", "path", "target")
+        ),
         *(f"UrlSource.{key}" for key in ("kind", "url", "sha256", "target")),
         "OpenmlSource.kind",
         "SyntheticSource.kind",
@@ -153,5 +157,5 @@ def test_the_page_explains_every_key_and_its_examples_load() -> None:
     ]
     kinds = {dataset.source.kind for dataset in datasets}
     assert kinds == {"csv", "openml", "sklearn", "synthetic", "url"}
-    assert "| `prior.weights.scale` | number | `1` | greater than 0 |" in text
+    assert "| `prior.weights.scale` | text or number | `auto` | auto, or greater than 0 |" in text
     assert '| `source.target_unit` | text | `""` | any |' in text

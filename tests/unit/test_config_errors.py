@@ -96,7 +96,7 @@ $OPENML, name: iris} >> which-table x.source
 $OPENML, id: 61, name: iris, version: 1} >> which-table x.source
 $URL, url: "ftp://a.org/b.csv"} >> wrong-address x.source.url
 $URL, url: "https://me:secret@a.org/b.csv"} >> address-with-password x.source.url
-$URL, url: "https://a.org/b.csv.GZ"} >> archive x.source.url
+$URL, url: "https://a.org/b.csv.7Z"} >> archive x.source.url
 $URL, url: "https://a.org/größe.csv"} >> wrong-address x.source.url
 $URL, url: "https://größe.org/b.csv"} >> wrong-address x.source.url
 $URL, url: "https://a.org:99999/b.csv"} >> wrong-address x.source.url
@@ -110,7 +110,7 @@ $GAP, noise: 0} >> wrong-value x.source.noise
 task: regression, $SOURCE >> wrong-task x.task
 task: classification, source: {kind: synthetic, name: gap} >> wrong-task x.task
 $IRIS, likelihood: {noise: 0.1} >> no-effect x.likelihood
-$GAP}, likelihood: {df: 5} >> no-effect x.likelihood.df
+$GAP}, likelihood: {family: gaussian, df: 5} >> no-effect x.likelihood.df
 $GAP}, likelihood: {family: heteroscedastic, noise: 0.1} >> no-effect x.likelihood.noise
 $GAP}, split: {stratify: true} >> no-effect x.split.stratify
 $IRIS, prior: {weights: {df: 3}} >> no-effect x.prior.weights.df

@@ -33,22 +33,22 @@ split: {test_size: 1} >> split.test_size: must be a number greater than 0 and le
 split: {stratify: 1} >> split.stratify: must be true or false, not 1
 split: {stratify: "yes"} >> split.stratify: must be true or false, not 'yes'
 split: {seed: x} >> split.seed: must be a whole number from 0 to 4294967295, or null, not 'x'
-network: {hidden: 16} >> network.hidden: must be a list of whole numbers, at most 10, each from 1 to 10000, such
+network: {hidden: 16} >> network.hidden: must be the word auto, or a list of whole numbers, at most 10, each from 1
 network: {hidden: [8, 0]} >> such as [16] or [32, 16], but entry 2 is 0
 network: {hidden: [8, true]} >> such as [16] or [32, 16], not [8, true]
-network: {hidden: [1,1,1,1,1,1,1,1,1,1,1]} >> network.hidden: must be a list of whole numbers, at most 10,
+network: {hidden: [1,1,1,1,1,1,1,1,1,1,1]} >> network.hidden: must be the word auto, or a list of whole numbers, at most
 network: {activation: tan} >> network.activation: must be one of tanh, relu, sigmoid, not 'tan'
 network: {precision: 64} >> network.precision: must be one of auto, float64, float32, not 64
 prior: 5 >> prior: must be a group of keys (lines indented below it), not 5
 prior: true >> prior: must be a group of keys (lines indented below it), not true
-prior: {weights: {scale: 0}} >> prior.weights.scale: must be a number greater than 0, not 0
+prior: {weights: {scale: 0}} >> prior.weights.scale: must be the word auto, or a number greater than 0, not 0
 prior: {biases: {df: .inf}} >> prior.biases.df: must be a number greater than 0, not Infinity
-prior: {biases: {scale: .nan}} >> prior.biases.scale: must be a number greater than 0, not NaN
+prior: {biases: {scale: .nan}} >> prior.biases.scale: must be the word auto, or a number greater than 0, not NaN
 prior: {weights: {family: {}}} >> must be one of normal, laplace, student_t, not a group of keys
 likelihood: {noise: auto} >> likelihood.noise: must be the word sampled, or a number greater than 0, not 'auto'
 likelihood: {noise: 0} >> likelihood.noise: must be the word sampled, or a number greater than 0, not 0
 likelihood: {noise: true} >> likelihood.noise: must be the word sampled, or a number greater than 0, not true
-likelihood: {family: cauchy} >> likelihood.family: must be one of gaussian, heteroscedastic, student_t, not 'cauchy'
+likelihood: {family: cauchy} >> likelihood.family: must be one of auto, gaussian, heteroscedastic, student_t
 likelihood: {df: 2} >> likelihood.df: must be a number greater than 2, not 2
 prior: {learned_scales: yes} >> prior.learned_scales: must be one of none, layer, ard, not true
 likelihood: {log_noise_mean: } >> likelihood.log_noise_mean: must be a number, not null
@@ -80,8 +80,8 @@ $SOURCE >> x.task: is missing; it must be one of classification, regression
 task: regression >> x.source: is missing; it must be a group of keys (lines indented below it)
 task: regression, source: >> x.source: must be a group of keys (lines indented below it), not null
 task: regression, source: iris >> x.source: must be a group of keys (lines indented below it), not 'iris'
-task: regression, source: {} >> x.source.kind: is missing; it must be one of csv, openml, parquet, sklearn
-task: regression, source: {kind: sql} >> x.source.kind: must be one of csv, openml, parquet, sklearn, synthetic,
+task: regression, source: {} >> x.source.kind: is missing; it must be one of csv, excel, feather, openml, parquet
+task: regression, source: {kind: sql} >> x.source.kind: must be one of csv, excel, feather, openml, parquet, sklearn
 task: regression, source: {kind: tsv, path: a} >> x.source.kind: is no longer tsv: write `kind: csv` and `separator: "
 task: regression, source: {kind: sklearn} >> x.source.name: is missing; it must be one of iris, wine, breast
 task: regression, source: {kind: sklearn, name: irs} >> x.source.name: must be one of iris, wine, breast_cancer,
@@ -93,7 +93,7 @@ $CSV, target: 5} >> x.source.target: must be text that is not empty, not 5 (put 
 $CSV, target: yes} >> x.source.target: must be text that is not empty, not true (put it in quotes if it is
 $CSV, target: y, target_unit: 1} >> x.source.target_unit: must be text, not 1 (put it in quotes
 $CSV, target: [a]} >> x.source.target: must be text that is not empty, not ["a"]
-$CSV, target: y, name: x} >> x.source.name: unknown key. Allowed here: kind, path, test, target, target_unit
+$CSV, target: y, name: x} >> x.source.name: unknown key. Did you mean names? Allowed here: kind, path, test
 $CSV, target: y, taget_unit: x} >> x.source.taget_unit: unknown key. Did you mean target_unit?
 $CSV, target: [a, b]} >> x.source.target: must be one column, not 2: make a dataset for each, here with `target: a` and
 $CSV, target: y, drop: a} >> x.source.drop: must be a list of texts, each not empty, not 'a'
@@ -108,7 +108,7 @@ $OPENML, name: iris} >> x.source: give either id, or name and version: a name al
 $OPENML, id: 61, name: iris, version: 1} >> x.source: give either id, or name and version
 $URL, url: "ftp://a.org/b.csv"} >> x.source.url: must be an address that begins with https:// or http://, not 'ftp://
 $URL, url: "https://me:secret@a.org/b.csv"} >> x.source.url: must hold no user name and no password
-$URL, url: "https://a.org/b.csv.GZ"} >> x.source.url: names an archive (.gz), and only a CSV file itself can be read
+$URL, url: "https://a.org/b.csv.7Z"} >> x.source.url: names an archive (.7z), and only a CSV file can be read
 $URL, url: "https://a.org/größe.csv"} >> x.source.url: must hold no 'ö', which is not ASCII; write it as %C3%B6 (percent
 $URL, url: "https://größe.org/b.csv"} >> x.source.url: must hold no 'ö', which is not ASCII; write the host in its form
 $URL, url: "https://a.org:99999/b.csv"} >> x.source.url: must be an address with a host and a port that exist, not 'ht
@@ -116,13 +116,13 @@ $URL, url: "https://a.org:http/b.csv"} >> x.source.url: must be an address with 
 $URL, url: "https://[::1/b.csv"} >> x.source.url: must be an address with a host and a port that exist, not 'https://[:
 $URL, url: "https://:443/b.csv"} >> x.source.url: must be an address that begins with https:// or http://, not 'https:/
 $URL, url: "https://a.org/b.csv", sha256: abc} >> x.source.sha256: must be text that is 64 hexadecimal digits, not 'abc'
-$IRIS, columns: {missing: ignore} >> x.columns.missing: must be one of error, impute, not 'ignore'
+$IRIS, columns: {missing: ignore} >> x.columns.missing: must be one of auto, error, impute, not 'ignore'
 $GAP, n: true} >> x.source.n: must be a whole number from 10 to 1000000, not true
 $GAP, noise: 0} >> x.source.noise: must be a number greater than 0, not 0
 task: regression, $SOURCE >> x.task: must be classification for the sklearn dataset 'iris'
 task: classification, source: {kind: synthetic, name: gap} >> x.task: must be regression for the synthetic data
 $IRIS, likelihood: {noise: 0.1} >> x.likelihood: has no effect, because only regression has noise; remove it
-$GAP}, likelihood: {df: 5} >> x.likelihood.df: has no effect on the family gaussian; remove it, or set `family: st
+$GAP}, likelihood: {family: gaussian, df: 5} >> x.likelihood.df: has no effect on the family gaussian; remove it, or
 $GAP}, likelihood: {family: heteroscedastic, noise: 0.1} >> x.likelihood.noise: has no effect on the family heter
 $GAP}, split: {stratify: true} >> x.split.stratify: has no effect, because only classes have proportions
 $IRIS, prior: {weights: {df: 3}} >> x.prior.weights.df: has no effect on the family normal; remove it, or set
@@ -239,7 +239,7 @@ OF_A_TABLE = {
     ),
     "id column of numbers": (
         "column 'id' numbers the rows, which says nothing about new ones; drop it (source.drop: "
-        "[id]), keep it as the name of rows (source.row_id: id), or rename it"
+        "[id]), keep it as the name of rows (source.row_id: id), or, if it is a quantity, set source.features"
     ),
     "3 rows": (
         "split.test_size 0.25 of 3 rows gives 2 to train and 1 to test, but at least 5 and 2 are "
@@ -262,7 +262,10 @@ OF_A_TEXT = [
     ("a,b,x\n1,2,3\n", "there is no target column 'y' (the columns are a, b, x)"),
     ("a,Y_,yy\n1,2,3\n", "did you mean 'yy'?"),
     ("a,b,a,y\n1,2,3,4\n", "row 1: column 'a' appears more than once"),
-    (",a,y\n0,1,2\n", "column 1 has no name; name or remove it (pandas"),
+    (
+        ",a,y\n0,1,2\n1,2,3\n",
+        "column 'Unnamed: 0' has no name of its own; pandas and R write names of rows so",
+    ),
     ("y\n1\n2\n", "there is no column beside the target 'y'"),
     ("a,b,y\n1,2,3\n\n4,5,6\n", "row 3 is empty; remove it"),
     ("a,b,y\n1,2,3\n4,5\n", "row 3 has 2 cells, but the header has 3"),

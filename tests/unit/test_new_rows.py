@@ -392,7 +392,7 @@ def test_new_rows_keep_their_names_where_the_file_has_them(tmp_path):
     pd.testing.assert_frame_equal(named.drop(columns="id"), plain)
 
 
-@pytest.mark.parametrize("lost", ["first_row", "missing_words", "row_test"])
+@pytest.mark.parametrize("lost", ["first_row", "text_format", "row_test"])
 def test_a_run_of_another_version_is_to_be_run_again(tmp_path, capsys, lost):
     dataset = make_dataset("regression")
     results, _ = finished_run(tmp_path, dataset)

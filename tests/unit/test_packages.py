@@ -24,8 +24,9 @@ MAY_IMPORT = {
     "checks": "core data model baselines posterior diagnostics evaluation",
     "plots": "core data model posterior evaluation",
     "report": "core diagnostics",
-    "jobs": "core model mcmc",
-    "estimators": "core config data diagnostics posterior jobs",
+    "jobs": "core model mcmc diagnostics",
+    "selection": "core model mcmc",
+    "estimators": "core config data diagnostics posterior selection jobs",
 }
 """Package -> packages that its modules import. What is not here is an error, and so is what no module uses."""
 

@@ -21,6 +21,7 @@ from tests.unit import report_inputs as inputs
 from tests.unit.report_page import dataset_page
 
 CONFIG: dict[str, Any] = {
+    "prior": {"weights": {"scale": 1}},
     "sampler": {"chains": 1, "warmup": 300, "draws": 40, "thin": 2},
     "datasets": {
         "iris": {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}},
@@ -43,7 +44,7 @@ def kinds_of_findings() -> set[str]:
 
 def test_every_kind_of_finding_is_explained_and_has_a_remedy() -> None:
     kinds = {name for name in kinds_of_findings() if name in advice._MEANINGS or name in advice._CHANGES}
-    assert len(kinds) == len(advice._MEANINGS) == len(advice._CHANGES) == 14
+    assert len(kinds) == len(advice._MEANINGS) == len(advice._CHANGES) == 15
     assert set(advice._MEANINGS) == set(advice._CHANGES) == kinds
 
 

@@ -427,7 +427,11 @@ def test_csv_and_parquet_of_one_table_are_one_table(tmp_path: Path) -> None:
         assert np.array_equal(dataset.x_train, found[0].x_train)
         assert np.array_equal(dataset.y_test, found[0].y_test)
         assert dataset.columns == found[0].columns
-    assert (found[1].separator, found[3].separator, found[3].decimal) == ("\t", ";", ",")
+    assert (found[1].text_format.separator, found[3].text_format.separator, found[3].text_format.decimal) == (
+        "\t",
+        ";",
+        ",",
+    )
 
 
 def test_a_class_is_a_class_in_parquet_as_in_csv(tmp_path: Path) -> None:
@@ -465,8 +469,8 @@ def test_a_class_is_a_class_in_parquet_as_in_csv(tmp_path: Path) -> None:
         ),
         (
             lambda path: frame_of().drop(columns="day").assign(y="high").to_parquet(path),
-            "target-not-numbers",
-            {"column": "y"},
+            "not-a-number",
+            {"column": "y", "row": 1, "value": "high"},
         ),
     ],
 )

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bnn.data.sources import read_source
 from bnn.data.splits import Rows, split_rows
-from bnn.data.tables import read_csv
 from bnn.data.times import read_times
 from tests.refusals import refused
 
@@ -123,18 +123,18 @@ def test_times_and_marks_of_test_rows_may_have_a_decimal_comma(tmp_path: Path) -
     """Also with more digits than a group may have; a point would be a mark of thousands."""
     path = tmp_path / "a.csv"
     options: dict[str, Any] = {
+        "kind": "csv",
+        "path": str(path),
         "target": "y",
-        "is_class": False,
         "separator": ";",
         "decimal": ",",
-        "aside": ["t"],
     }
 
     def read(times: list[str]) -> Rows:
         path.write_text(
             "t;y\n" + "".join(f"{time};{i},5\n" for i, time in enumerate(times)), encoding="utf-8"
         )
-        table = read_csv(str(path), **options)
+        table = read_source(options, is_class=False, aside=["t"])
         return Rows(table.y, (), "y", table.aside["t"], table.first_row, table.decimal)
 
     times = [f"{(20 - i) / 10:.1f}".replace(".", ",") for i in range(20)]

@@ -149,18 +149,19 @@ FAULTS = [
         cell("z9", "NA"),
         "value-missing",
         {"column": "z", "row": 9},
+        columns={"missing": "error"},
     ),
     Fault(
         "missing value, imputed",
         cell("z9", "NA"),
-        # Row 9 is one to train on; the median of the others stands in, and a feature says where.
+        # Row 9 is one to train on; the median of the others stands in, a feature says where, and a doubt says so.
         works=lambda found: (
-            found.feature_names == ("x", "z", "z is missing")
+            [(doubt.code, doubt.column, doubt.row) for doubt in found.doubts] == [("value-missing", "z", 9)]
+            and found.feature_names == ("x", "z", "z is missing")
             and found.columns is not None
             and found.columns[1].fill == 6.0
             and 7 in found.row_train
         ),
-        columns={"missing": "impute"},
     ),
     Fault("infinity", cell("x7", "-inf"), "number-too-large", {"column": "x", "row": 7, "value": "-inf"}),
     Fault("1e300", cell("x7", "1e300"), "number-too-large", {"column": "x", "row": 7, "value": "1e300"}),
@@ -369,7 +370,7 @@ def test_all_faults_of_columns_are_told_at_once(tmp_path: Path) -> None:
         ("column-empty", {"column": "empty", "file": "mine.csv"}),
         ("value-missing", {"column": "gap2", "row": 6, "file": "mine.csv"}),
     ) as error:
-        prepare("mine", task="regression", source=source, split=split)
+        prepare("mine", task="regression", source=source, split=split, columns={"missing": "error"})
     assert len(str(error.value).split("\n")) == 7, "a head, five faults, and how many more there are"
     mixed = {name: (lambda i, j=j: "x" if i == j else i % 7) for j, name in enumerate(("a1", "b1"), 3)}
     text(rows(**mixed))(path)

@@ -12,9 +12,10 @@ import yaml
 
 from bnn.config.sources import CsvSource
 from bnn.core.errors import drop_line, listing
-from bnn.data.csv_files import MISSING_WORDS, read_columns
+from bnn.data.csv_files import read_columns
 from bnn.data.dataset import Dataset, Task
 from bnn.data.preparation import prepare
+from bnn.data.words import MISSING_WORDS, TextFormat
 from tests.refusals import refused
 
 SPLIT = {"method": "random", "test_size": 0.2, "stratify": False, "seed": 42}
@@ -22,10 +23,10 @@ STRATIFIED = {**SPLIT, "stratify": True}
 
 
 def read(
-    path: Path, *, task: Task = "regression", target: str = "y", split: dict[str, Any] = SPLIT
+    path: Path, *, task: Task = "regression", target: str = "y", split: dict[str, Any] = SPLIT, **keys: Any
 ) -> Dataset:
     source = {"kind": "csv", "path": str(path), "target": target, "target_unit": "kg"}
-    return prepare("mine", task=task, source=source, split=split)
+    return prepare("mine", task=task, source=source, split=split, **keys)
 
 
 def write(path: Path, text: str) -> Path:
@@ -71,7 +72,7 @@ def test_csv_columns_rows_and_units(tmp_path: Path, csv_rows: list[list[str]]) -
         (["007", "7"], ("007", "7")),
         (["12345678901234567890", "12345678901234567891"], ("12345678901234567890", "12345678901234567891")),
         (["inf", "Infinity"], ("Infinity", "inf")),
-        (["0.5", "0.50", ".5", "1e0", "1"], (".5", "1")),
+        (["0.5", "0.50", ".5", "1e0", "1"], ("0.5", "1")),
     ],
 )
 def test_class_labels_become_sorted_names(
@@ -131,7 +132,7 @@ def test_a_bad_cell_is_named(
 ) -> None:
     path = write(tmp_path / "bad.csv", text_of(fault(csv_rows, **cells)))
     with refused(code, file="bad.csv", **place) as error:
-        read(path)
+        read(path, columns={"missing": "error"})
     assert "\n" not in str(error.value)
 
 
@@ -144,7 +145,7 @@ def test_a_bad_cell_is_named(
         ("a,b,x\n1,2,3\n", "column-missing", {"column": "y", "key": "source.target"}),
         ("a,Y_,yy\n1,2,3\n", "column-missing", {"column": "y", "key": "source.target"}),
         ("a,b,a,y\n1,2,3,4\n", "name-twice", {"column": "a", "row": 1}),
-        (",a,y\n0,1,2\n", "name-missing", {"column": "", "row": 1}),
+        (",a,y\n0,1,2\n1,2,3\n", "name-missing", {"column": "Unnamed: 0"}),
         ("y\n1\n2\n", "no-features", {}),
         ("a,b,y\n1,2,3\n\n4,5,6\n", "row-empty", {"row": 3}),
         ("a,b,y\n1,2,3\n4,5\n", "row-length", {"row": 3}),
@@ -181,7 +182,7 @@ def test_a_bad_cell_is_named(
 def test_a_bad_file_is_explained(tmp_path: Path, text: str, code: str, place: dict[str, Any]) -> None:
     path = write(tmp_path / "bad.csv", text)
     with refused(code, file="bad.csv", **place) as error:
-        read(path)
+        read(path, columns={"missing": "error"})
     assert "\n" not in str(error.value)
 
 
@@ -251,12 +252,12 @@ def test_long_lists_are_cut() -> None:
 
 def read_words(path: Path, text: str, **options: Any) -> pd.DataFrame:
     path.write_text(text, encoding="utf-8")
-    return read_columns(str(path), lambda header: dict.fromkeys(header, "any"), **options)
+    return read_columns(str(path), lambda names, _: dict.fromkeys(names, "any"), TextFormat(**options)).frame
 
 
 def test_the_words_for_a_missing_value_are_those_of_the_guide(tmp_path: Path) -> None:
     text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8").replace("`", "")
-    sentence = re.search(r"in any case, the words (.*?) and (\S+), are an", text, re.DOTALL)
+    sentence = re.search(r"in any case, the words (.*?) and (\S+), become", text, re.DOTALL)
     assert sentence is not None
     assert [*sentence[1].split(", "), sentence[2]] == list(MISSING_WORDS)
     of_config = CsvSource.model_fields["missing_words"].description or ""
@@ -295,7 +296,7 @@ def test_words_for_missing_values_are_kept_for_new_rows(tmp_path: Path) -> None:
     )
     found = Dataset.load(tmp_path / "data.nc")
     assert found.feature_names == ("a", "region=EU", "region=NA", "region is missing")
-    assert found.missing_words == ("?",)
+    assert found.text_format.missing_words == ("?",)
 
 
 @pytest.mark.parametrize(

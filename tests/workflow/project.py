@@ -18,10 +18,19 @@ CODE = ("Snakefile", "bnn", "scripts", "workflow", "profiles", "environment.yml"
 CSV = "width,depth,price\n" + "".join(
     f"{i % 7},{i % 5}.5,{2 * (i % 7) - i % 5 + 0.1 * (i % 3)}\n" for i in range(40)
 )
+# After so short a warm-up steps are tiny, and trajectories of the usual length have a thousand of them.
+TRAJECTORY_LENGTH = 0.2
 TINY: dict[str, Any] = {
     "network": {"hidden": [3], "engine": "numpy"},
     "baseline": {"max_epochs": 20},
-    "sampler": {"chains": 2, "warmup": 60, "draws": 20, "thin": 1, "optimise_steps": 20},
+    "sampler": {
+        "chains": 2,
+        "warmup": 60,
+        "draws": 20,
+        "thin": 1,
+        "optimise_steps": 20,
+        "trajectory_length": TRAJECTORY_LENGTH,
+    },
     "datasets": {
         "iris": {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}},
         "gap": {"task": "regression", "source": {"kind": "synthetic", "name": "gap"}},

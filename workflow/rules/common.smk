@@ -9,7 +9,7 @@ from pathlib import Path
 from snakemake_interface_executor_plugins.settings import ExecMode
 
 import bnn
-from bnn.config.loading import chain_settings, check_files, load, runs
+from bnn.config.loading import chain_settings, check_files, leaves_open, load, runs
 from bnn.core.code_digest import code_digest
 from bnn.jobs.identity import sampled_again, state_folder
 from bnn.jobs.processes import left_locked
@@ -79,6 +79,7 @@ def settings(*sections):
 # MB of its inputs.
 MEMORY = {
     "prepare": (450, 4),
+    "choose": (500, 4),
     "fit_baseline": (450, 4),
     "sample_chain": (480, 4),
     "combine": (340, 1.5),
@@ -110,6 +111,25 @@ def minutes(first):
 def sampler_settings(wildcards):
     """Return what the chains of a dataset depend on."""
     return chain_settings(DATASETS[wildcards.dataset])
+
+
+def plan_file(wildcards):
+    """Return the file with what was chosen for a dataset; nothing if its config leaves nothing open."""
+    return [f"results/{wildcards.dataset}/plan.json"] if leaves_open(DATASETS[wildcards.dataset]) else []
+
+
+def choice_settings(wildcards):
+    """Return what a choice depends on; how to sample only where its length is open."""
+    chosen = sampler_settings(wildcards)
+    return chosen if budget(wildcards) else chosen | {"sampler": None}
+
+
+def budget(wildcards):
+    """Return what the chains of a dataset may cost if their length is open, else None."""
+    sampler = DATASETS[wildcards.dataset]["sampler"]
+    if sampler["draws"] != "auto":
+        return None
+    return {name: sampler[name] for name in ("chains", "chains_per_job", "budget_minutes")}
 
 
 def baseline_settings(wildcards):

@@ -54,6 +54,7 @@ rule evaluate:
 rule check:
     input:
         data="results/{dataset}/data.nc",
+        plan=plan_file,
         baseline="results/{dataset}/baseline.nc",
         posterior=whole_posterior,
     output:
@@ -117,6 +118,7 @@ rule predict:
 rule plot:
     input:
         data="results/{dataset}/data.nc",
+        plan=plan_file,
         baseline="results/{dataset}/baseline.nc",
         posterior=whole_posterior,
         diagnostics="results/{dataset}/diagnostics.nc",

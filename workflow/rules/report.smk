@@ -1,5 +1,6 @@
 rule report:
     input:
+        plan=plan_file,
         metrics="results/{dataset}/metrics.json",
         predictions="results/{dataset}/predictions.csv",
         diagnostics="results/{dataset}/diagnostics.json",

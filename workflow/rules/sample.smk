@@ -1,6 +1,33 @@
+rule choose:
+    input:
+        data="results/{dataset}/data.nc",
+    output:
+        "results/{dataset}/plan.json",
+    log:
+        "results/{dataset}/logs/choose.log",
+    benchmark:
+        "results/{dataset}/benchmarks/choose.tsv"
+    priority: 1
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory("choose"),
+        runtime=minutes(60),
+    params:
+        settings=choice_settings,
+        budget=budget,
+        code=code("choose.py", "selection", "model", "mcmc", "data"),
+    message:
+        "Choosing what the config leaves open for {wildcards.dataset}"
+    script:
+        "../../scripts/choose.py"
+
+
 rule fit_baseline:
     input:
         data="results/{dataset}/data.nc",
+        plan=plan_file,
     output:
         "results/{dataset}/baseline.nc",
     log:
@@ -25,6 +52,7 @@ rule fit_baseline:
 rule sample_chain:
     input:
         data="results/{dataset}/data.nc",
+        plan=plan_file,
     output:
         "results/{dataset}/chains/chain_{chains}.nc",
     log:
@@ -55,6 +83,7 @@ rule sample_chain:
 rule combine:
     input:
         data="results/{dataset}/data.nc",
+        plan=plan_file,
         chains=chain_files,
     output:
         posterior="results/{dataset}/posterior.nc",

@@ -1,0 +1,51 @@
+"""What a run is done with where the config leaves it open: written once for a dataset, read by every job after it."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from bnn.core.storage import read_json
+
+
+def planned(settings: Mapping[str, Any], plans: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
+    """Return settings with the values of a plan in place of the config's, in sections that both have.
+
+    Parameters
+    ----------
+    settings
+        Sections of a dataset's config, as plain values.
+    plans
+        A plan.json; nothing where the config leaves nothing open.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read.
+    """
+    found = dict(settings)
+    for plan in plans:
+        found = with_plan(found, read_json(plan)["settings"])
+    return found
+
+
+def with_plan(settings: Mapping[str, Any], chosen: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Return settings with chosen values over them, in sections that both have."""
+    return {
+        name: {**section, **chosen[name]} if name in chosen else section for name, section in settings.items()
+    }
+
+
+def as_run(settings: Mapping[str, Any], diagnostics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of a config that runs the same again, bit for bit, without anything open.
+
+    Parameters
+    ----------
+    settings
+        Those of the run, its plan over them.
+    diagnostics
+        Content of its diagnostics.json, which knows how long chains of open length became.
+    """
+    sampler = dict(settings["sampler"])
+    if sampler.pop("most_gradients", None) is not None:
+        sampler |= {"draws": diagnostics["n_draws"], "thin": diagnostics["thin"]}
+    return {**settings, "sampler": sampler}

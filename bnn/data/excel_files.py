@@ -1,0 +1,153 @@
+"""Sheets of workbooks, as Excel and LibreOffice write them: cells have types of their own, and no column has one."""
+
+import re
+import zipfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from bnn.core.errors import DataError, cell_error, in_yaml, listing
+from bnn.data.csv_files import Choose, Columns
+from bnn.data.typed_columns import check_typed_names, read_typed
+from bnn.data.words import TextFormat
+
+# A formula without the value that a spreadsheet would have stored beside it: the reader takes it for an empty cell.
+_NEVER_CALCULATED = re.compile(rb'<c r="([A-Z]+)(\d+)"[^>]*><f[^>]*(?:/>|>[^<]*</f>)(?:<v\s*/>|<v></v>)?</c>')
+
+
+def read_sheet(path: Path, sheet: str | None, choose: Choose, form: TextFormat) -> Columns:
+    """Read the columns of a sheet: a row of names, and rows of as many cells below it.
+
+    Parameters
+    ----------
+    path
+        The workbook.
+    sheet
+        Name of the sheet; None: the only one.
+    choose
+        Says what each column is to hold.
+    form
+        How texts in it are written; of the lines to skip only those at the top, or by their number.
+
+    Raises
+    ------
+    DataError
+        If the workbook, the sheet or a column cannot be read; rows are counted from that of the names, which is row 1.
+    """
+    import pandas as pd
+
+    name, cells, merged = _sheet(path, sheet)
+    skip = form.skip_lines
+    numbers = [n for n in range(1, len(cells) + 1) if (n > skip if isinstance(skip, int) else n not in skip)]
+    rows = [(number, cells[number - 1]) for number in numbers]
+    while rows and all(cell == "" for cell in rows[-1][1]):
+        rows.pop()
+    if not rows:
+        raise DataError(
+            "file-empty", f"the sheet '{name}' is empty; it needs a row of names and rows of data"
+        )
+    place = {number: row for row, (number, _) in enumerate(rows, start=1)}
+    for (first, left), (last, right) in merged:
+        if first + 1 in place:
+            raise DataError(
+                "cells-merged",
+                f"row {place[first + 1]}: cells are merged ({_letters(left)}{first + 1}:{_letters(right)}{last + 1}), "
+                "and only the first of them holds the value; split them, and fill each",
+                row=place[first + 1],
+            )
+    header, *body = (row for _, row in rows)
+    names = [str(cell).strip() or f"Unnamed: {column}" for column, cell in enumerate(header)]
+    check_typed_names(names)
+    if not body:
+        raise DataError("no-rows", "there is a row of names but no row of data")
+    for row, line in enumerate(body, start=2):
+        if all(cell == "" for cell in line):
+            raise DataError("row-empty", f"row {row} is empty; remove it", row=row)
+    kinds = choose(names, ())
+    for column, number in _never_calculated(path, name):
+        if number in place and column < len(names) and kinds[names[column]] != "skip":
+            raise cell_error(
+                "never-calculated",
+                names[column],
+                place[number],
+                "the cell holds a formula that no spreadsheet has calculated; open the file in one, and save it",
+            )
+
+    def series(column: int) -> Any:
+        return pd.Series([_value(row[column]) for row in body], dtype=object)
+
+    return Columns(*read_typed(names, series, kinds, form=form, first_row=2), 2)
+
+
+def _value(cell: Any) -> Any:
+    return None if cell == "" else cell
+
+
+def _letters(column: int) -> str:
+    """Return what a spreadsheet calls a column, counted from 0."""
+    return ("" if column < 26 else _letters(column // 26 - 1)) + chr(ord("A") + column % 26)
+
+
+def _sheet(path: Path, sheet: str | None) -> tuple[str, list[list[Any]], Sequence[Any]]:
+    """Return the name of a sheet, its cells by rows, and which of them are merged."""
+    try:
+        import python_calamine
+    except ModuleNotFoundError:
+        raise DataError(
+            "package-missing",
+            "a workbook is read by the package python-calamine: pip install python-calamine",
+        ) from None
+    if not path.is_file():
+        fault = "it is a folder" if path.is_dir() else "there is no such file"
+        code = "file-unreadable" if path.is_dir() else "file-missing"
+        raise DataError(code, f"{fault}; check source.path (it starts from the folder of the run)")
+    try:
+        with python_calamine.CalamineWorkbook.from_path(str(path)) as book:
+            names = list(book.sheet_names)
+            if sheet is None and len(names) > 1:
+                raise DataError(
+                    "sheet-unclear",
+                    f"the workbook has {len(names)} sheets ({listing(names)}); set "
+                    f"source.sheet: {in_yaml(names[0])}, say",
+                    key="source.sheet",
+                )
+            if sheet is not None and sheet not in names:
+                raise DataError(
+                    "sheet-missing",
+                    f"there is no sheet '{sheet}' (the sheets are {listing(names)})",
+                    key="source.sheet",
+                )
+            found = book.get_sheet_by_name(sheet or names[0])
+            return found.name, found.to_python(skip_empty_area=False), found.merged_cell_ranges or ()
+    except (python_calamine.CalamineError, zipfile.BadZipFile, OSError) as error:
+        raise DataError("not-excel", f"this is no workbook that can be read ({error})") from error
+
+
+def _never_calculated(path: Path, sheet: str) -> list[tuple[int, int]]:
+    """Return column, from 0, and row, from 1, of formulas without a value; of xlsx alone."""
+    if not zipfile.is_zipfile(path):
+        return []
+    with zipfile.ZipFile(path) as archive:
+        try:
+            book = archive.read("xl/workbook.xml").decode()
+            links = archive.read("xl/_rels/workbook.xml.rels").decode()
+        except KeyError:
+            return []
+        for tag in re.findall(r"<sheet [^>]*>", book):
+            own = dict(re.findall(r'([\w:]+)="([^"]*)"', tag))
+            if own.get("name") != sheet:
+                continue
+            for link in re.findall(r"<Relationship [^>]*>", links):
+                about = dict(re.findall(r'(\w+)="([^"]*)"', link))
+                if about.get("Id") == own.get("r:id"):
+                    text = archive.read("xl/" + about["Target"].removeprefix("/xl/"))
+                    found = _NEVER_CALCULATED.findall(text)
+                    return [(_column(letters.decode()), int(row)) for letters, row in found]
+    return []
+
+
+def _column(letters: str) -> int:
+    number = 0
+    for letter in letters:
+        number = number * 26 + ord(letter) - ord("A") + 1
+    return number - 1

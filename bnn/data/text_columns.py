@@ -1,0 +1,395 @@
+"""A column of texts as it comes, block by block, and what it turns out to hold: numbers, true and false, levels.
+
+Cells become numbers, or codes of texts, a block of rows at a time, so that a file never lies in memory as text. Arrow
+does what is plain; what is not is looked at text by text.
+"""
+
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bnn.core.errors import DataError, Doubt, cell_error, drop_line, in_yaml, or_missing, shown
+from bnn.data.words import (
+    CODE,
+    LARGEST,
+    LIKE_MISSING,
+    MOST_EXACT,
+    TEXTS,
+    Kind,
+    TextFormat,
+    categories,
+    number_of,
+    truth_of,
+)
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_FEW = 200
+"""Cells of a block that Python reads before Arrow has begun"""
+_DIGITS, _BESIDE_DIGITS = b"0123456789", b"+-.eE"
+_IN_NUMBERS = frozenset((_DIGITS + _BESIDE_DIGITS).decode())
+_THOUSANDS = re.compile(
+    r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?|[+-]?\d{1,3}([ '’\u00a0\u202f]\d{3})+([.,]\d*)?", re.ASCII
+)
+_PERCENT = re.compile(r"[+-]?\d+([.,]\d+)?\s?%", re.ASCII)
+
+
+class TextColumn:
+    """A column of texts.
+
+    Parameters
+    ----------
+    name
+        Its name, for messages.
+    kind
+        What it is to hold.
+    form
+        How its texts are written.
+    is_typed
+        Whether the file could have held numbers as such, and does not.
+    """
+
+    def __init__(self, name: str, kind: Kind, form: TextFormat, *, is_typed: bool = False) -> None:
+        self.name = name
+        self.doubts: list[Doubt] = []
+        self._kind = kind
+        self._form = form
+        self._is_typed = is_typed
+        self._words, self._is_told = form.words_of(name, is_typed=is_typed)
+        self._missing, self._missing_numbers = _meaning(tuple(self._words), form.decimal, form.thousands)
+        # float64 without any text; codes (int32) of texts, -1 for none; or, while all are digits, codes of own texts
+        self._blocks: list[np.ndarray | tuple[np.ndarray, list[str]]] = []
+        self._levels: dict[str, int] = {}
+        self._n_numbers = self._n_texts = 0
+        self._first: dict[str, tuple[int, str]] = {}
+        self._is_digits = kind == "any"
+        self._fault: DataError | None = None
+        self._row: int | None = None
+        """Where the first block begins"""
+
+    def add(self, cells: "pa.Array", row: int) -> None:
+        """Take the cells of a block, texts or null, whose first one stands in the row."""
+        if self._fault is not None:
+            return
+        self._row = row if self._row is None else self._row
+        try:
+            values = None if self._kind in TEXTS else self._fast(cells)
+            if values is None:
+                self._slow(cells, row)
+                return
+        except DataError as error:
+            self._fault = error  # told with those of other columns
+            return
+        present = np.flatnonzero(~np.isnan(values))
+        self._n_numbers += present.size
+        if present.size:
+            place = int(present[0])
+            self._first.setdefault("number", (row + place, str(cells[place]).strip()))
+        self._blocks.append(values)
+
+    def _fast(self, cells: "pa.Array") -> np.ndarray | None:
+        """Return the numbers if there is nothing else, and none that needs a closer look."""
+        if self._form.thousands:
+            return None
+        found = self._few(cells) if len(cells) < _FEW else self._many(cells)
+        if found is None:
+            return None
+        values, is_digits, has_zero = found
+        if (np.abs(values) >= MOST_EXACT).any() or (self._is_digits and is_digits and has_zero):
+            return None
+        if not is_digits:
+            self._not_digits()
+        if self._missing_numbers:
+            values = np.where(np.isin(values, self._missing_numbers), np.nan, values)
+        return values
+
+    def _few(self, cells: "pa.Array") -> tuple[np.ndarray, bool, bool] | None:
+        """Return numbers, whether all are digits alone, and whether one begins with a zero; None: look closer."""
+        texts = cells.to_pylist()
+        if None in texts or self._form.decimal == ",":
+            return None
+        text = "".join(texts)
+        if "" in texts or not _IN_NUMBERS.issuperset(text):
+            return None
+        try:
+            values = np.array([float(cell) for cell in texts])
+        except ValueError:
+            return None
+        is_digits = text.isdigit()
+        return values, is_digits, is_digits and any(cell[0] == "0" and len(cell) > 1 for cell in texts)
+
+    def _many(self, cells: "pa.Array") -> tuple[np.ndarray, bool, bool] | None:
+        """Do the same as `_few` by Arrow, with missing values among the numbers."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        starts, text = _bytes(cells)
+        if self._form.decimal == ",":
+            if b"." in text:
+                return None
+            cells = pc.replace_substring(cells, ",", ".")
+            starts, text = _bytes(cells)
+        others = text.translate(None, _DIGITS)
+        if (starts[1:] == starts[:-1]).any() or others.translate(None, _BESIDE_DIGITS):
+            cells = pc.utf8_trim_whitespace(cells)
+            words = pa.array(sorted(self._missing))
+            cells = pc.if_else(pc.is_in(pc.utf8_lower(cells), value_set=words), None, cells)
+            starts, text = _bytes(cells)
+            others = text.translate(None, _DIGITS)
+            if others.translate(None, _BESIDE_DIGITS):
+                return None
+        try:
+            values = pc.cast(cells, pa.float64()).to_numpy(zero_copy_only=False)
+        except pa.lib.ArrowInvalid:
+            return None
+        return values, not others, not others and bool(text) and _leading_zero(starts, text)
+
+    def _slow(self, cells: "pa.Array", row: int) -> None:
+        import pyarrow.compute as pc
+
+        encoded = pc.dictionary_encode(cells)
+        index = encoded.indices.fill_null(-1).to_numpy().astype(np.int32)
+        texts = [text.strip() for text in encoded.dictionary.to_pylist()]
+        is_missing = [text.lower() in self._missing for text in texts]
+        if self._is_digits and all(
+            missing or (text.isascii() and text.isdigit())
+            for text, missing in zip(texts, is_missing, strict=True)
+        ):
+            self._blocks.append(
+                (index, [("" if gone else text) for text, gone in zip(texts, is_missing, strict=True)])
+            )
+            return
+        self._not_digits()
+        self._blocks.append(self._looked_at(index, texts, is_missing, row))
+
+    def _looked_at(self, index: np.ndarray, texts: list[str], is_missing: list[bool], row: int) -> np.ndarray:
+        """Return numbers, or codes once a text was among them."""
+        values = np.full(len(texts) + 1, np.nan)  # the last entry is that of -1
+        codes = np.full(len(texts) + 1, -1, dtype=np.int32)
+        for place, cell in enumerate(texts):
+            if is_missing[place]:
+                continue
+
+            def where(place: int = place) -> int:
+                return row + int(np.argmax(index == place))
+
+            number = None if self._kind in TEXTS else number_of(cell, self._form)
+            if number is None and self._kind == "number":
+                raise self._not_a_number(where(), cell)
+            if number is None:
+                codes[place] = self._levels.setdefault(cell, len(self._levels))
+                self._first.setdefault("text", (where(), cell))
+            elif number not in self._missing_numbers:
+                if abs(number) > LARGEST:
+                    raise cell_error(
+                        "number-too-large",
+                        self.name,
+                        where(),
+                        f"{shown(cell)} is infinite or too large; correct it",
+                        value=cell,
+                    )
+                if abs(number) >= MOST_EXACT and _loses_digits(cell, number):
+                    self._first.setdefault("inexact", (where(), cell))
+                values[place] = number
+                self._first.setdefault("number", (where(), cell))
+        found, levels = values[index], codes[index]
+        self._n_numbers += int(np.count_nonzero(~np.isnan(found)))
+        self._n_texts += int(np.count_nonzero(levels >= 0))
+        return levels if self._n_texts or self._kind in TEXTS else found
+
+    def _not_digits(self) -> None:
+        """Forget the texts of digits: they are numbers like others."""
+        if not self._is_digits:
+            return
+        self._is_digits = False
+        row = self._row or 0
+        for place, block in enumerate(self._blocks):
+            if isinstance(block, tuple):
+                index, texts = block
+                self._blocks[place] = self._looked_at(index, texts, [not text for text in texts], row)
+                row += len(index)
+            else:
+                row += len(block)
+
+    def values(self) -> Any:
+        """Return the whole column: float64 with NaN, `boolean`, or categories; `doubts` then has what is to be told.
+
+        Raises
+        ------
+        DataError
+            If it holds numbers and texts, or something that cannot be read as what it is to hold.
+        """
+        import pandas as pd
+
+        if self._fault is not None:
+            raise self._fault
+        if self._is_digits and any(isinstance(block, tuple) for block in self._blocks):
+            if (found := self._codes()) is not None:
+                return found
+            self._not_digits()
+            if self._fault is not None:
+                raise self._fault
+        blocks = [block for block in self._blocks if isinstance(block, np.ndarray)]
+        self._blocks = []
+        if "text" not in self._first and self._kind not in TEXTS:
+            if "inexact" in self._first:
+                row, cell = self._first["inexact"]
+                text = f"'{shown(cell)}' has more digits than a number can hold, and the last ones are lost"
+                self._doubt(
+                    "digits-lost", row, f"{text}; if it is a name, set {self._row_id()} or {self._drop()}"
+                )
+            if self._is_typed and self._n_numbers:
+                self._doubt(
+                    "numbers-as-text", None, "the file holds numbers stored as text; they are read as numbers"
+                )
+            return np.concatenate(blocks) if blocks else np.empty(0)
+        if self._kind not in TEXTS:
+            self._check_texts()
+        codes = np.concatenate(
+            [block if block.dtype == np.int32 else np.full(len(block), -1, np.int32) for block in blocks]
+        )
+        levels = list(self._levels)
+        truth = None if self._kind in TEXTS else truth_of(levels)
+        if truth is not None:
+            return pd.arrays.BooleanArray(truth[codes], codes == -1)
+        if self._kind != "name":
+            self._look_at_levels(levels)
+        return categories(levels, codes, kind=self._kind, decimal=self._form.decimal)
+
+    def _codes(self) -> Any:
+        """Return digits as levels, if one of them begins with a zero as no number does; else None."""
+        levels: dict[str, int] = {}
+        parts, row, first = [], self._row or 0, None
+        for block in self._blocks:
+            if isinstance(block, tuple):
+                index, texts = block
+                for place, text in enumerate(texts):
+                    if first is None and CODE.fullmatch(text):
+                        first = (row + int(np.argmax(index == place)), text)
+            else:
+                numbers, index = np.unique(block, return_inverse=True, equal_nan=True)
+                texts = ["" if number != number else str(int(number)) for number in numbers.tolist()]
+            own = [levels.setdefault(text, len(levels)) if text else -1 for text in texts]
+            parts.append(np.array([*own, -1], dtype=np.int32)[index])
+            row += len(index)
+        if first is None:
+            return None
+        self._doubt(
+            "leading-zeros",
+            None,
+            f"'{shown(first[1])}' begins with a zero, so all are taken for codes, a level each; if they are, set "
+            f"source.categorical: [{in_yaml(self.name)}]; if they are numbers, source.numeric: [{in_yaml(self.name)}]",
+        )
+        return categories(list(levels), np.concatenate(parts))
+
+    def _look_at_levels(self, levels: list[str]) -> None:
+        """Doubt levels that hardly are what they seem."""
+        like = [level for level in levels if level.lower() in LIKE_MISSING]
+        if like and not self._is_told and len(like) < len(levels):
+            words = ", ".join(in_yaml(word) for word in like)
+            named = ", ".join(f"'{word}'" for word in like)
+            self._doubt(
+                "like-missing",
+                None,
+                f"{named} {'is a level' if len(like) == 1 else 'are levels'} like others; if a missing value is meant, "
+                f"set source.missing_words: {{{in_yaml(self.name)}: [{words}]}}",
+            )
+        if self._kind == "any" and len(levels) > 1 and all(map(_PERCENT.fullmatch, levels)):
+            self._doubt(
+                "percent",
+                None,
+                f"'{shown(levels[0])}' and the others are numbers with a sign of percent, a level each; write them "
+                f"without it, or, if they are levels, set source.categorical: [{in_yaml(self.name)}]",
+            )
+
+    def _doubt(self, code: str, row: int | None, text: str) -> None:
+        self.doubts.append(Doubt(code, self.name, text, row))
+
+    def _row_id(self) -> str:
+        return f"source.row_id: {in_yaml(self.name)}"
+
+    def _drop(self) -> str:
+        return drop_line(self.name)
+
+    def _not_a_number(self, row: int, cell: str) -> DataError:
+        hint = ""
+        decimal, plain = self._form.decimal, TextFormat()
+        if not self._form.thousands and _THOUSANDS.fullmatch(cell):
+            mark = next(c for c in cell if c not in "+-0123456789")
+            hint = f"; if '{mark}' stands between thousands, set source.thousands: '{mark}'"
+        elif decimal == "." and cell.count(",") == 1 and number_of(cell.replace(",", "."), plain) is not None:
+            hint = (
+                " as long as source.decimal is '.'; if its comma is a decimal comma, set source.decimal: ','"
+            )
+        elif decimal == "," and number_of(cell, plain) is not None:
+            hint = " as long as source.decimal is ','"
+        elif self._form.header and row == 2 and not self._form.skip_lines:
+            hint = "; if row 2 holds units, set source.skip_lines: [2]"
+        return cell_error(
+            "not-a-number", self.name, row, f"'{shown(cell)}' is not a number{hint}", value=cell
+        )
+
+    def _check_texts(self) -> None:
+        """Raise DataError if there are numbers among the texts, or numbers that only look like texts."""
+        row, cell = self._first["text"]
+        fault = self._not_a_number(row, cell)
+        if "number" not in self._first:
+            form = TextFormat(decimal=".", thousands="")
+            if all(
+                number_of(level.replace(",", "."), form) is not None or _THOUSANDS.fullmatch(level)
+                for level in self._levels
+            ):
+                raise fault
+            return
+        if self._n_texts <= self._n_numbers:
+            raise DataError(
+                "text-among-numbers",
+                f"{fault}, but other cells of the column are; correct it (a column of numbers may hold nothing else), "
+                f"{or_missing(self._levels, self._words)}or drop the column ({self._drop()})",
+                column=self.name,
+                row=row,
+                value=cell,
+            )
+        row, cell = self._first["number"]
+        raise cell_error(
+            "number-among-texts",
+            self.name,
+            row,
+            f"'{shown(cell)}' is a number, but most cells of the column are "
+            f"texts; correct it, {or_missing(self._levels, self._words, most=1)}or, if it is a text as well, set "
+            f"source.categorical: [{in_yaml(self.name)}]",
+            value=cell,
+        )
+
+
+@lru_cache
+def _meaning(
+    words: tuple[str, ...], decimal: str, thousands: str
+) -> tuple[frozenset[str], tuple[float, ...]]:
+    """Return words for a missing value as texts to compare, and as numbers, written as in the file or with a point."""
+    texts = frozenset(["", *(word.strip().lower() for word in words)])
+    forms = (TextFormat(decimal=decimal, thousands=thousands), TextFormat())
+    numbers = (number_of(text, form) for form in forms for text in texts)
+    return texts, tuple(number for number in numbers if number is not None)
+
+
+def _bytes(cells: "pa.Array") -> tuple[np.ndarray, bytes]:
+    """Return where each text starts, (row + 1,), and all of them."""
+    _, offsets, data = cells.buffers()
+    starts = np.frombuffer(offsets, dtype=np.int32)[cells.offset : cells.offset + len(cells) + 1]
+    return starts - starts[0], b"" if data is None else data[int(starts[0]) : int(starts[-1])].to_pybytes()
+
+
+def _leading_zero(starts: np.ndarray, text: bytes) -> bool:
+    """Return whether one of the texts, all of digits, has several of which the first is a zero."""
+    long = starts[:-1][np.diff(starts) > 1]
+    return bool((np.frombuffer(text, dtype=np.uint8)[long] == ord("0")).any())
+
+
+def _loses_digits(cell: str, number: float) -> bool:
+    """Return whether a whole number is another one as float64."""
+    digits = cell.lstrip("+-")
+    return digits.isdigit() and int(digits) != abs(int(number))

@@ -1,0 +1,315 @@
+"""Text files as header and blocks of rows: what packs them, what stands around the table, and what cannot be right.
+
+A reader that guesses (pandas takes 1_000 for text, a ragged row for missing values) would let a wrong table pass. Arrow
+splits what is plain; where it meets a quotation mark or a row that is not like the others, the strict reader of the
+standard library begins anew, and its errors name the row.
+"""
+
+import bz2
+import csv
+import gzip
+import io
+import lzma
+import re
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from bnn.core.errors import DataError, listing
+from bnn.data.words import TextFormat
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_BLOCK_CELLS = 100_000
+_BLOCK_BYTES = 2**22
+_LONGEST_LINE = 2**24
+EMPTY = "the file is empty; it needs a header line and rows of data"
+_PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+_OTHER_KINDS = {b"PAR1": "parquet", b"ARROW1": "feather", b"\xd0\xcf\x11\xe0": "excel"}
+"""First bytes of files that are no text -> the kind of source that reads them."""
+
+
+class Block(NamedTuple):
+    """Some rows of a file."""
+
+    columns: list["pa.Array"]
+    """Texts of each column"""
+    row: int
+    """Number of the first of them; the header is row 1"""
+    n_rows: int
+
+
+class _CloserLook(Exception):
+    """The quick reader met something that it must not judge."""
+
+
+def kind_of(path: Path) -> str:
+    """Return the kind of source that reads a file, by its first bytes."""
+    with path.open("rb") as file:
+        start = file.read(8)
+    for magic, kind in _OTHER_KINDS.items():
+        if start.startswith(magic):
+            return kind
+    if start.startswith(b"PK\x03\x04"):
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+        if "[Content_Types].xml" in names or "mimetype" in names:
+            return "excel"
+    return "csv"
+
+
+def opened(path: Path) -> IO[bytes]:
+    """Open a file, unpacked if it is packed.
+
+    Raises
+    ------
+    DataError
+        If it is a file of another kind, or an archive of several.
+    """
+    file: IO[bytes] = path.open("rb")
+    start = file.read(8)
+    file.seek(0)
+    if start.startswith(b"PK\x03\x04"):
+        archive = zipfile.ZipFile(file)
+        names = [
+            name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")
+        ]
+        if "[Content_Types].xml" not in names and "mimetype" not in names:
+            if len(names) == 1:
+                return archive.open(names[0])
+            raise DataError(
+                "archive-of-several",
+                f"the archive holds {len(names)} files ({listing(names)}); unpack it and name one of them",
+            )
+    for magic, unpack in _PACKED.items():
+        if start.startswith(magic):
+            return unpack(file)  # type: ignore[no-any-return, operator]
+    if (kind := kind_of(path)) != "csv":
+        raise DataError("other-kind-of-file", f"this is no text file; set `kind: {kind}`", key="source.kind")
+    return file
+
+
+class TextFile:
+    """A text file: its header, and then its rows.
+
+    Parameters
+    ----------
+    path
+        The file.
+    form
+        How it is written.
+    remedy
+        What to do if there is no such file.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read so; the message names the row.
+    """
+
+    def __init__(self, path: Path, form: TextFormat, remedy: str) -> None:
+        self._path, self._form, self._remedy = path, form, remedy
+        self._is_said = False
+        """Whether the first line says what separates cells, as Excel has it"""
+        rows = self._strict_rows()
+        self.header = next(rows)
+        self.first: list[str] = [] if form.header else self.header
+        """The first row of data"""
+        if form.header:
+            with suppress(DataError):  # it is told with those of other rows
+                self.first = next(rows, [])
+        self.first_row = 2 if form.header else 1
+        if not any(self.header) and not any(self.first) and not any(any(map(str.strip, row)) for row in rows):
+            raise DataError("file-empty", EMPTY)
+
+    def blocks(self, n_cells: int, wanted: Sequence[bool]) -> Iterator[Block]:
+        """Yield blocks of rows; of columns that are not wanted, none.
+
+        Raises
+        ------
+        DataError
+            If a row is not like the others; rows of blanks may only end a file.
+        """
+        done = 0
+        try:
+            for block in self._quick_blocks(n_cells, wanted):
+                yield block
+                done += block.n_rows
+        except _CloserLook:
+            yield from self._strict_blocks(n_cells, wanted, done)
+
+    def _quick_blocks(self, n_cells: int, wanted: Sequence[bool]) -> Iterator[Block]:
+        """Yield blocks as Arrow splits them, or raise _CloserLook before one that is not plain."""
+        import pyarrow as pa
+        import pyarrow.compute as pc
+        import pyarrow.csv
+
+        form = self._form
+        if form.comment or form.separator == " " or not isinstance(form.skip_lines, int) or not any(wanted):
+            raise _CloserLook
+        names = [str(place) for place in range(n_cells)]
+        read = pyarrow.csv.ReadOptions(
+            use_threads=False,
+            block_size=_BLOCK_BYTES,
+            column_names=names,
+            skip_rows=form.skip_lines + self._is_said + form.header,
+        )
+        parse = pyarrow.csv.ParseOptions(
+            delimiter=form.separator, quote_char=False, double_quote=False, ignore_empty_lines=False
+        )
+        convert = pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            strings_can_be_null=False,
+            include_columns=[name for name, keep in zip(names, wanted, strict=True) if keep],
+        )
+        row, is_over = self.first_row, False
+        try:
+            with opened(self._path) as file:
+                if (
+                    form.header and file.readline(_LONGEST_LINE).count(b'"') % 2
+                ):  # a name holds the end of a line
+                    raise _CloserLook
+            with opened(self._path) as file, pyarrow.csv.open_csv(file, read, parse, convert) as batches:
+                for batch in batches:
+                    columns = batch.columns
+                    if any(b'"' in bytes(column.buffers()[2] or b"") for column in columns):
+                        raise _CloserLook
+                    blank = pc.equal(pc.utf8_trim_whitespace(columns[0]), "")
+                    for column in columns[1:] if pc.any(blank).as_py() else ():
+                        blank = pc.and_(blank, pc.equal(pc.utf8_trim_whitespace(column), ""))
+                    n_rows = len(blank) - blank.true_count
+                    if blank.true_count:
+                        # Rows of blanks may only end a file.
+                        if is_over or pc.any(blank.slice(0, n_rows)).as_py():
+                            raise _CloserLook
+                        columns = [column.slice(0, n_rows) for column in columns]
+                    elif is_over:
+                        raise _CloserLook
+                    is_over = bool(blank.true_count)
+                    if n_rows:
+                        yield Block(columns, row, n_rows)
+                    row += n_rows
+        except (pa.ArrowException, OSError, EOFError, zipfile.BadZipFile):
+            raise _CloserLook from None
+
+    def _strict_blocks(self, n_cells: int, wanted: Sequence[bool], done: int) -> Iterator[Block]:
+        """Yield blocks as the standard library splits them, without the rows that are done."""
+        import pyarrow as pa
+
+        rows = self._strict_rows()
+        if self._form.header:
+            next(rows)
+        size = max(1, _BLOCK_CELLS // n_cells)
+        block: list[list[str]] = []
+        first, blank = self.first_row + done, 0
+
+        def columns_of(block: list[list[str]]) -> list[pa.Array]:
+            return [pa.array([row[place] for row in block], pa.string()) for place in np.flatnonzero(wanted)]
+
+        for number, row in enumerate(rows, start=self.first_row):
+            if not (row and row[0].strip()) and not any(cell.strip() for cell in row):
+                blank = blank or number
+                continue
+            if blank:
+                raise DataError("row-empty", f"row {blank} is empty; remove it", row=blank)
+            if len(row) != n_cells:
+                raise DataError(
+                    "row-length",
+                    f"row {number} has {len(row)} cells, but the "
+                    f"{'header' if self._form.header else 'first row'} has {n_cells}; check its separators and "
+                    "quotation marks",
+                    row=number,
+                )
+            if number < first:
+                continue
+            block.append(row)
+            if len(block) == size:
+                yield Block(columns_of(block), first, size)
+                first += size
+                block = []
+        if block:
+            yield Block(columns_of(block), first, len(block))
+
+    def _strict_rows(self) -> Iterator[list[str]]:
+        """Yield the header, without blanks around names, and then the cells of each row as they are."""
+        n_read = 0
+        path, separator = self._path, self._form.separator
+        try:
+            # utf-8-sig: spreadsheets begin a file with a mark that would become part of the first name.
+            with opened(path) as packed, io.TextIOWrapper(packed, encoding="utf-8-sig", newline="") as file:
+                lines = self._lines(file)
+                for row in csv.reader(
+                    lines, delimiter=separator, strict=True, skipinitialspace=separator == " "
+                ):
+                    is_names = n_read == 0 and self._form.header
+                    yield [cell.strip() for cell in row] if is_names else row
+                    n_read += 1
+        except FileNotFoundError:
+            raise DataError("file-missing", f"there is no such file; {self._remedy}") from None
+        except UnicodeDecodeError:
+            place = _first_row_of_another_encoding(path)
+            raise DataError(
+                "not-utf-8", f"the file is not UTF-8 text{place}; save it again as 'CSV UTF-8'"
+            ) from None
+        except csv.Error as error:
+            raise DataError(
+                "not-csv",
+                f"row {n_read + 1} cannot be read as CSV ({error}); check its quotation marks",
+                row=n_read + 1,
+            ) from error
+        except (EOFError, zipfile.BadZipFile, lzma.LZMAError, RuntimeError) as error:
+            raise DataError(
+                "archive-unreadable", f"the packed file cannot be read: {error}; pack it again"
+            ) from error
+        except OSError as error:
+            raise DataError(
+                "file-unreadable", f"the file cannot be read: {error.strerror or error}; {self._remedy}"
+            ) from error
+        if n_read == 0:
+            raise DataError("file-empty", EMPTY)
+
+    def _lines(self, file: io.TextIOWrapper) -> Iterator[str]:
+        """Yield the lines of the table; a line without end, as in a file that is no text, must not fill the memory."""
+        form, skip = self._form, self._form.skip_lines
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), start=1):
+            if len(line) == _LONGEST_LINE:
+                raise DataError(
+                    "line-too-long",
+                    f"line {number} has more than {_LONGEST_LINE} characters: this is no table of lines and columns; "
+                    "check which file is named",
+                    row=number,
+                )
+            if number == 1 and (said := re.fullmatch(r'"?sep=(.)"?\s*', line)):
+                self._check_said(said[1])
+                continue
+            if number <= skip if isinstance(skip, int) else number in skip:
+                continue
+            if form.comment and line.lstrip().startswith(form.comment):
+                continue
+            yield line.strip(" \r\n") + "\n" if form.separator == " " else line
+
+    def _check_said(self, separator: str) -> None:
+        self._is_said = True
+        if separator != self._form.separator:
+            raise DataError(
+                "wrong-separator",
+                f"the first line says that cells are separated by '{separator}'; set source.separator: \"{separator}\"",
+                key="source.separator",
+            )
+
+
+def _first_row_of_another_encoding(path: Path) -> str:
+    with opened(path) as file:
+        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
+            if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
+                return " but UTF-16"
+            try:
+                line.decode("utf-8")
+            except UnicodeDecodeError as error:
+                return f" (line {number}, from byte {error.start + 1} on)"
+    return ""

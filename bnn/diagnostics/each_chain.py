@@ -1,0 +1,105 @@
+"""Whether each chain, alone, has explored where it is, and how far chains differ: what the verdict LOCAL rests on."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from bnn.diagnostics import mixing
+from bnn.posterior.posterior_file import StoredPosterior
+
+MOST_RHAT = 1.05
+"""Largest split R-hat that a chain may have by itself, at any test row and of its log density."""
+LEAST_ESS = 100.0
+"""Smallest bulk effective sample size that it must have there."""
+LEAST_CHAINS = 8
+"""Fewer chains say little about how many modes there are."""
+_BLOCK_NUMBERS = 4_000_000
+"""Numbers judged at a time, which bounds the memory."""
+
+
+def each_chain(idata: StoredPosterior, group: str) -> dict[str, Any]:
+    """Return how each chain mixes by itself and how far chains differ in what they predict.
+
+    Parameters
+    ----------
+    idata
+        The combined posterior.
+    group
+        Name of the group of predictions to judge, such as "predictions".
+
+    Returns
+    -------
+    dict
+        `rhat_max`, `ess_bulk_min`: (chain,) lists, the worst over all rows (means, or probabilities of classes) and the
+        log density of that chain alone. `between_share`: the part of the epistemic variance that lies between the means
+        of chains, mean over rows. `nested_rhat_max`, `nested_rhat_median`: over rows, of two groups of chains
+        (Margossian et al. 2024, definition 2.3); None with fewer than four chains.
+    """
+    values = idata[group]["mean" if "mean" in idata[group] else "probability"]
+    n_chains, n_draws = values.shape[:2]
+    log_density = np.asarray(idata["sample_stats"]["lp"].values)[..., None]
+    step = max(1, _BLOCK_NUMBERS // (n_chains * n_draws * math.prod(values.shape[3:])))
+    figures = [_worst(log_density)]
+    shares, nested = [], []
+    for start in range(0, values.shape[2], step):
+        block = np.asarray(values[:, :, start : start + step], dtype=np.float64).reshape(
+            n_chains, n_draws, -1
+        )
+        # What is not finite must be seen, what never changes says nothing.
+        block = block[..., np.ptp(block, axis=(0, 1)) != 0]
+        if not block.shape[2]:
+            continue
+        figures.append(_worst(block))
+        between = block.mean(axis=1).var(axis=0)
+        shares.append(between / (between + block.var(axis=1).mean(axis=0)))
+        nested.append(nested_rhat(block))
+    found = np.array(figures)
+    all_nested = np.concatenate(nested or [np.array([np.nan])])
+    return {
+        "rhat_max": found[:, 0].max(axis=0).tolist(),
+        "ess_bulk_min": found[:, 1].min(axis=0).tolist(),
+        "between_share": float(np.mean(np.concatenate(shares))) if shares else None,
+        "nested_rhat_max": float(all_nested.max()),
+        "nested_rhat_median": float(np.median(all_nested)),
+    }
+
+
+def nested_rhat(draws: np.ndarray) -> np.ndarray:
+    """Return the nested R-hat of two groups of chains, draws (chain, draw, quantity) -> (quantity,).
+
+    Chains of a group are taken together: their means over chains and draws are compared with how chains and draws vary
+    within a group. NaN with fewer than four chains or two draws.
+    """
+    half = len(draws) // 2
+    if half < 2 or draws.shape[1] < 2:
+        return np.full(draws.shape[2], np.nan)
+    groups = draws[: 2 * half].reshape(2, half, *draws.shape[1:])
+    of_chains = groups.mean(axis=2)
+    between = of_chains.mean(axis=1).var(axis=0, ddof=1)
+    within = (of_chains.var(axis=1, ddof=1) + groups.var(axis=2, ddof=1).mean(axis=1)).mean(axis=0)
+    return np.asarray(np.sqrt(1.0 + between / within))
+
+
+def _worst(draws: np.ndarray) -> np.ndarray:
+    """Return the largest R-hat and the smallest ESS of each chain alone, (2, chain); NaN counts as the worst."""
+    if not np.isfinite(draws).all() or draws.shape[1] < 2 * mixing.MIN_DRAWS:
+        return np.array([np.full(len(draws), np.inf), np.zeros(len(draws))])
+    worst = []
+    with np.errstate(divide="ignore", invalid="ignore"):
+        for chain in draws:
+            rhat, ess = mixing.rhat(chain[None]), mixing.ess_bulk(chain[None])
+            worst.append((np.nan_to_num(rhat, nan=np.inf).max(), np.nan_to_num(ess, nan=0.0).min()))
+    return np.array(worst).T
+
+
+def is_local(summary: Mapping[str, Any]) -> bool:
+    """Return whether every chain has explored its own mode and there are enough of them, by `each_chain`'s figures."""
+    found = summary["each_chain"]
+    return (
+        bool(summary["adjusted"])
+        and len(found["rhat_max"]) >= LEAST_CHAINS
+        and all(value is not None and value <= MOST_RHAT for value in found["rhat_max"])
+        and all(value is not None and value >= LEAST_ESS for value in found["ess_bulk_min"])
+    )

@@ -1,0 +1,85 @@
+"""Chains of open length: rounds that double it until the chains of the job have mixed or their gradients are used up.
+
+A round ends after 1, 2, 4, ... times N = `sampler.draws` moves. In the first one every move is recorded, in the second
+every second, in the third every fourth. Of a chain that stops after 2^k N moves every 2^k-th is among them, so a file
+has N draws whatever the length: those of a run of that length with that thinning, bit for bit.
+"""
+
+import numpy as np
+
+from bnn.core.settings import SamplerSettings
+from bnn.diagnostics import mixing
+from bnn.model.posterior import Posterior
+
+_MOST_ROWS = 200
+"""Training rows whose predictions are looked at, spread evenly."""
+_RHAT, _ESS = 1.01, 400.0
+"""A job goes on while the worst of its figures misses these, the thresholds of PASS."""
+
+
+def round_of(n_records: int, settings: SamplerSettings) -> int:
+    """Return the round, from 0, that the record after these belongs to."""
+    beyond = n_records - settings.draws
+    return 0 if beyond < 0 else 1 + beyond // (settings.draws // 2)
+
+
+def ends_round(n_records: int, settings: SamplerSettings) -> bool:
+    """Return whether a round is complete with that many records."""
+    beyond = n_records - settings.draws
+    return beyond >= 0 and beyond % (settings.draws // 2) == 0
+
+
+def kept_records(n_records: int, settings: SamplerSettings) -> tuple[np.ndarray, np.ndarray]:
+    """Return which records become draws, (draw,), and the moves that each record stands for, (record,).
+
+    Parameters
+    ----------
+    n_records
+        Records of complete rounds.
+    settings
+        Of the chains; their length is open.
+    """
+    each = settings.thin * np.array([2 ** round_of(index, settings) for index in range(n_records)])
+    apart = settings.thin * 2 ** (round_of(n_records, settings) - 1)
+    return np.flatnonzero(np.cumsum(each) % apart == 0), each
+
+
+def have_mixed(posterior: Posterior, theta: np.ndarray, log_density: np.ndarray) -> bool:
+    """Return whether predictions and the log density of the chains of a job pass the thresholds.
+
+    Parameters
+    ----------
+    posterior
+        Their target.
+    theta
+        Draws, shape (chain, draw, param).
+    log_density
+        Shape (chain, draw).
+    """
+    rows = np.unique(np.linspace(0, len(posterior.x) - 1, _MOST_ROWS).astype(np.int64))
+    x = np.asarray(posterior.x[rows], dtype=np.float64)
+    outputs = [
+        posterior.network.forward(posterior.layout.unpack(draws), x).astype(np.float64) for draws in theta
+    ]
+    quantities = np.concatenate(
+        [np.stack(outputs).swapaxes(2, 3).reshape(*log_density.shape, -1), log_density[..., None]], axis=2
+    )
+    if not np.isfinite(quantities).all():
+        return False
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rhat, ess = mixing.rhat(quantities), mixing.ess_bulk(quantities)
+    return bool((rhat <= _RHAT).all() and (ess >= _ESS).all())
+
+
+def can_double(settings: SamplerSettings, *, at_first_draw: int, so_far: int) -> bool:
+    """Return whether another round, as long as all draws so far, fits into what the chains may spend.
+
+    Parameters
+    ----------
+    settings
+        They hold the most gradients.
+    at_first_draw, so_far
+        Gradients when drawing began, and now.
+    """
+    assert settings.most_gradients is not None
+    return 2 * so_far - at_first_draw <= settings.most_gradients

@@ -1,0 +1,206 @@
+"""What `auto` stands for: candidates compared by their log score on training rows left out, fold by fold.
+
+K folds of the training rows, a cheap fit of each candidate on each; after every fold, candidates that are told apart
+from the best are given up (racing; Maron & Moore 1994). Leave-one-out by importance sampling would need one fit only,
+but its estimates fail for flexible networks. First the network and the width of its prior, then the noise.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bnn.core.seeding import Stream, chain_rng
+from bnn.core.settings import ModelSettings, build
+from bnn.selection.cheap_fit import log_scores
+
+AUTO = "auto"
+MOST_ROWS = 1500
+"""Rows that a choice looks at, picked at random where a table has more: the choice is then cheap beside the run."""
+N_FOLDS = 3
+MARGIN = 1.0
+"""Standard errors by which a linear model must beat the best network, and other noise the normal one."""
+HOPELESS = 3.0
+"""Standard errors of the mean difference from the best beyond which a candidate is given up."""
+
+NETWORKS: Mapping[str, Sequence[tuple[tuple[int, ...], float]]] = {
+    "classification": (
+        ((), 4.0),
+        ((), 16.0),
+        ((50,), 1.0),
+        ((50,), 2.0),
+        ((50,), 4.0),
+        ((50,), 8.0),
+        ((50, 50), 4.0),
+    ),
+    "regression": (((), 4.0), ((50,), 1.0), ((50,), 2.0), ((50,), 4.0), ((50, 50), 2.0), ((50, 50), 4.0)),
+}
+"""Hidden units and scale of the weights' prior, by task. Wide layers mix where narrow ones get stuck."""
+BIAS_SCALE = 2.0
+FAMILIES = ("gaussian", "student_t", "heteroscedastic")
+"""With the first the output layer can be integrated out, and chains mix best."""
+
+
+class Candidate(NamedTuple):
+    """One answer to what is left open."""
+
+    hidden: tuple[int, ...]
+    scale: float
+    family: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A candidate beside the one that was chosen.
+
+    Parameters
+    ----------
+    candidate
+        Which.
+    log_score
+        Mean over the rows that were left out while it was in the race, nats.
+    difference, error
+        Mean difference of the chosen one's log score from it over the same rows, and its standard error, nats a row.
+    n_folds
+        Folds it was fitted on; fewer than all where it was given up.
+    """
+
+    candidate: Candidate
+    log_score: float
+    difference: float
+    error: float
+    n_folds: int
+
+
+def choose(
+    x: np.ndarray, y: np.ndarray, *, n_classes: int | None, settings: Mapping[str, Any]
+) -> tuple[dict[str, Any], list[Comparison]]:
+    """Choose what the settings leave open.
+
+    Parameters
+    ----------
+    x
+        Training inputs, shape (obs, input), standardised.
+    y
+        Training targets, shape (obs,): class index, or standardised value.
+    n_classes
+        Classes of the target; None for a real target.
+    settings
+        Sections `seed`, `network`, `prior` and `likelihood` of the dataset's config.
+
+    Returns
+    -------
+    chosen
+        Those sections without anything open.
+    comparisons
+        All candidates that were tried, the chosen one first in each of the two steps; empty if there was no choice.
+    """
+    task = "regression" if n_classes is None else "classification"
+    family = settings["likelihood"]["family"]
+    first = FAMILIES[0] if family == AUTO else family
+    networks = [Candidate(hidden, scale, first) for hidden, scale in _networks(settings, task)]
+    race = _Race(x, y, n_classes, settings)
+    best, comparisons = race.run(networks, prefer=lambda one: len(one.hidden) > 0)
+    if family == AUTO and n_classes is None:
+        noises = [best._replace(family=name) for name in FAMILIES]
+        best, more = race.run(noises, prefer=lambda one: one.family == FAMILIES[0])
+        comparisons += more
+    return filled(settings, best), comparisons
+
+
+def _networks(settings: Mapping[str, Any], task: str) -> Iterator[tuple[tuple[int, ...], float]]:
+    """Yield the networks and scales to compare: the portfolio with what the config fixes put in its place."""
+    hidden, scale = settings["network"]["hidden"], settings["prior"]["weights"]["scale"]
+    seen = set()
+    for units, width in NETWORKS[task]:
+        pair = (units if hidden == AUTO else tuple(hidden), width if scale == AUTO else float(scale))
+        if pair not in seen:
+            seen.add(pair)
+            yield pair
+
+
+def filled(settings: Mapping[str, Any], chosen: Candidate) -> dict[str, Any]:
+    """Return the sections of the model with a candidate's values where they are open."""
+    network, prior, likelihood = (dict(settings[name]) for name in ("network", "prior", "likelihood"))
+    if network["hidden"] == AUTO:
+        network["hidden"] = list(chosen.hidden)
+    for block, scale in (("weights", chosen.scale), ("biases", BIAS_SCALE)):
+        if prior[block]["scale"] == AUTO:
+            prior[block] = {**prior[block], "scale": scale}
+    if likelihood["family"] == AUTO:
+        likelihood["family"] = chosen.family
+    return {"network": network, "prior": prior, "likelihood": likelihood}
+
+
+class _Race:
+    """Folds of the training rows, and the scores of every candidate on them so far."""
+
+    def __init__(
+        self, x: np.ndarray, y: np.ndarray, n_classes: int | None, settings: Mapping[str, Any]
+    ) -> None:
+        self._x, self._y, self._n_classes, self._settings = x, y, n_classes, settings
+        rng = chain_rng(settings["seed"], Stream.SELECTION)
+        rows = rng.permutation(len(y))[:MOST_ROWS]
+        self._folds = np.array_split(rows, min(N_FOLDS, len(rows)))
+        self._scores: dict[Candidate, list[np.ndarray]] = {}
+
+    def run(
+        self, candidates: Sequence[Candidate], *, prefer: Callable[[Candidate], bool]
+    ) -> tuple[Candidate, list[Comparison]]:
+        """Return the best candidate and how the others compare.
+
+        The best of those that are preferred is taken unless another is better by more than `MARGIN` standard errors.
+        """
+        if len(candidates) == 1:
+            return candidates[0], []
+        left = list(candidates)
+        for fold in range(len(self._folds)):
+            for candidate in left:
+                self._fit(candidate, fold)
+            best = max(left, key=lambda one: self._mean(one, fold + 1))
+            left = [one for one in left if one == best or not self._is_hopeless(best, one)]
+        best = max(left, key=lambda one: self._mean(one, len(self._folds)))
+        for preferred in sorted(filter(prefer, left), key=lambda one: -self._mean(one, len(self._folds)))[:1]:
+            gain, error = self._difference(best, preferred)
+            best = best if gain > MARGIN * error else preferred
+        order = sorted(candidates, key=lambda one: (one != best, one not in left, -self._mean(one, 1)))
+        return best, [self._compared(best, one) for one in order]
+
+    def _fit(self, candidate: Candidate, fold: int) -> None:
+        scores = self._scores.setdefault(candidate, [])
+        if len(scores) > fold:
+            return
+        used = np.concatenate([rows for index, rows in enumerate(self._folds) if index != fold])
+        out = self._folds[fold]
+        scores.append(
+            log_scores(
+                self._x[used],
+                self._y[used],
+                (self._x[out], self._y[out]),
+                n_classes=self._n_classes,
+                settings=build(ModelSettings, filled(self._settings, candidate)),
+                seed=self._settings["seed"] + fold,
+            )
+        )
+
+    def _mean(self, candidate: Candidate, n_folds: int) -> float:
+        return float(np.mean(np.concatenate(self._scores[candidate][:n_folds])))
+
+    def _difference(self, best: Candidate, other: Candidate) -> tuple[float, float]:
+        """Return the mean of the best one's log scores minus the other's, and its standard error."""
+        n_folds = min(len(self._scores[best]), len(self._scores[other]))
+        mine, theirs = (np.concatenate(self._scores[one][:n_folds]) for one in (best, other))
+        if not np.isfinite(theirs).all():
+            return math.inf, 0.0
+        difference = mine - theirs
+        return float(difference.mean()), float(difference.std() / math.sqrt(len(difference)))
+
+    def _is_hopeless(self, best: Candidate, other: Candidate) -> bool:
+        difference, error = self._difference(best, other)
+        return difference > HOPELESS * error and difference > 0
+
+    def _compared(self, best: Candidate, other: Candidate) -> Comparison:
+        n_folds = len(self._scores[other])
+        return Comparison(other, self._mean(other, n_folds), *self._difference(best, other), n_folds)

@@ -1,0 +1,70 @@
+"""The plan of a run: everything that a config leaves open, settled once, before anything is sampled."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from bnn.core.settings import OPEN_DRAWS, ChainSettings, build
+from bnn.selection.budget import Budget
+from bnn.selection.choice import choose
+
+_MOST_EXPLORING = 4000
+"""Unadjusted steps before warm-up, in runs of open length; a fifth of the gradients at most."""
+_PER_MOVE = 20
+"""Gradients for each draw that a large table can afford: some eight for it, and as many for a move of warm-up."""
+_FEWEST_DRAWS = 100
+_FEWEST_STEPS = 4
+
+
+def make_plan(
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    n_classes: int | None,
+    settings: Mapping[str, Any],
+    budget: Budget | None,
+) -> dict[str, Any]:
+    """Return the content of a plan.json.
+
+    Parameters
+    ----------
+    x
+        Training inputs, shape (obs, input), standardised.
+    y
+        Training targets, shape (obs,): class index, or standardised value.
+    n_classes
+        Classes of the target; None for a real target.
+    settings
+        Sections `seed`, `network`, `prior`, `likelihood` and `sampler` of the dataset's config.
+    budget
+        What the chains may cost, where their length is open; None where it is given.
+
+    Returns
+    -------
+    dict
+        "settings": sections that go over those of the config; "tried": the candidates, as `Comparison` has them.
+    """
+    chosen, comparisons = choose(x, y, n_classes=n_classes, settings=settings)
+    if budget is not None:
+        sampler = {**settings["sampler"], "draws": OPEN_DRAWS}
+        whole = build(ChainSettings, {**settings, **chosen, "sampler": sampler})
+        most = budget.gradients(x, y, n_classes=n_classes, settings=whole)
+        # Halves are compared, and rounds halve it: an even number.
+        draws = min(OPEN_DRAWS, max(_FEWEST_DRAWS, most // _PER_MOVE // 2 * 2))
+        warmup = min(sampler["warmup"], draws)
+        # Warm-up and a first round take half of the gradients at most.
+        most_steps = max(_FEWEST_STEPS, most // (2 * (warmup + draws * sampler["thin"])))
+        chosen["sampler"] = {
+            "draws": draws,
+            "warmup": warmup,
+            "most_steps": min(sampler["most_steps"], most_steps),
+            "most_gradients": most,
+            "explore": sampler["explore"] or min(_MOST_EXPLORING, most // 5),
+        }
+    tried = [
+        {**asdict(one), "candidate": {**one.candidate._asdict(), "hidden": list(one.candidate.hidden)}}
+        for one in comparisons
+    ]
+    return {"settings": chosen, "tried": tried}
