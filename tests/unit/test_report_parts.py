@@ -541,9 +541,8 @@ def test_lines_of_one_and_two_standard_deviations_part_the_points() -> None:
                 below.append(point.y > y1 + (y2 - y1) * (point.x - x1) / (x2 - x1))
         expected = [(True, True), (False, True), (False, False)][index % 3]
         assert below == list(expected[: len(below)])
-    assert (
-        scatter(inputs.make_predictions("classification"), inputs.make_metrics("classification")).lines == ()
-    )  # type: ignore[union-attr]
+    classes = scatter(inputs.make_predictions("classification"), inputs.make_metrics("classification"))
+    assert classes is not None and classes.lines == ()
 
 
 def test_a_large_table_is_thinned_to_its_uncertain_rows_and_says_so(tmp_path: Path) -> None:

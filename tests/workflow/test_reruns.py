@@ -48,7 +48,7 @@ def test_the_run_ends_with_the_verdicts(own):
     own.result("report.html").unlink()
     done = own.snakemake()
     assert re.search(
-        r"^(WARN|FAIL)  iris  \(results/iris/report.html\)$", done.stdout + done.stderr, re.MULTILINE
+        r"^iris +(WARN|FAIL) +Accuracy .* results/iris/report.html$", done.stdout + done.stderr, re.MULTILINE
     )
 
 
