@@ -56,7 +56,11 @@ wildcard_constraints:
 
 
 # Random streams, settings, and how files are stored: every result depends on them.
-SHARED_CODE = ("core/seeding.py", "core/settings.py", "core/storage.py")
+SHARED_CODE = ("core/plan.py", "core/seeding.py", "core/settings.py", "core/storage.py")
+
+
+# When chains of open length have mixed.
+ROUNDS = ("jobs/rounds.py", "diagnostics/__init__.py", "diagnostics/mixing.py")
 
 
 def code(script, *places):
