@@ -104,8 +104,8 @@ kills: setup ## Kill the workflow thirty times, each time at a random moment, an
 	BNN_KILLS=30 $(BIN)/python -m pytest --timeout=0 tests/workflow/test_reliability.py -k killed_at_random
 
 .PHONY: fuzz
-fuzz: setup ## Try twenty times as many damaged tables and configs as the tests do, each time others
-	BNN_FUZZ=20 $(PYTEST) --timeout=0 tests/fuzz
+fuzz: setup ## Try a hundred times as many damaged tables and configs as the tests do, each time others
+	BNN_FUZZ=100 $(PYTEST) --timeout=0 tests/fuzz
 
 .PHONY: accept
 accept: setup ## Test what the results of the default config show (run `make results` first)

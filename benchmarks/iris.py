@@ -77,6 +77,7 @@ def ours(kernel: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> dict[
         target_acceptance=acceptance,
         trajectory_length=length,
         precondition=True,
+        most_steps=1024,
         most_gradients=None,
         collapse="never",
         langevin={},

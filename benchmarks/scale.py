@@ -79,6 +79,7 @@ def housing(folder: Path) -> str:
         target_acceptance=None,
         trajectory_length=None,
         precondition=True,
+        most_steps=1024,
         most_gradients=None,
         collapse="never",
         langevin={},

@@ -89,6 +89,7 @@ def ours(name: str, x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> tuple[f
         optimise_learning_rate=0.01,
         trajectory_length=None,
         precondition=True,
+        most_steps=1024,
         most_gradients=None,
         collapse="never",
         langevin={},

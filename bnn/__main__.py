@@ -1,9 +1,11 @@
-"""The command line: `python -m bnn predict results/<dataset> new.csv`."""
+"""The command line: `python -m bnn check`, `draft` and `predict`."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
+import bnn
+from bnn import commands as before_runs
 from bnn.core.errors import with_code
 from bnn.posterior.new_rows import check_place, default_out_path, predict_file, write_log
 
@@ -11,9 +13,24 @@ from bnn.posterior.new_rows import check_place, default_out_path, predict_file, 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return the status for the shell: 0, or 1 if the data or the files cannot be used."""
     parser = argparse.ArgumentParser(
-        prog="python -m bnn", description="Use the Bayesian neural network of a finished run."
+        prog="python -m bnn",
+        description="Check a config before it is run, draft one, and use the network of a finished run.",
     )
+    parser.add_argument("--version", action="version", version=f"bnn {bnn.__version__}")
     commands = parser.add_subparsers(dest="command", required=True)
+    check = commands.add_parser(
+        "check",
+        help="check a config, and read every table that it names",
+        description="Check a config as a run would before it samples: its keys, its files, and every table in them.",
+    )
+    check.add_argument("config", help="the config, such as config/config.yaml")
+    draft = commands.add_parser(
+        "draft",
+        help="print a config for a table",
+        description="Print a config for a table, with what was seen in each of its columns.",
+    )
+    draft.add_argument("file", help="the table")
+    draft.add_argument("--target", required=True, help="its column to predict")
     predict = commands.add_parser(
         "predict",
         help="predict the rows of a CSV file",
@@ -29,6 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--replace", action="store_true", help="replace predictions of another file of this name there"
     )
     chosen = parser.parse_args(arguments)
+    if chosen.command == "check":
+        return before_runs.check(chosen.config)
+    if chosen.command == "draft":
+        return before_runs.draft(chosen.file, chosen.target)
     out_path = chosen.out or default_out_path(chosen.results, chosen.file)
     try:
         if chosen.out is None and not chosen.replace:

@@ -44,7 +44,7 @@ def made(predictions_path, source):
     return parts
 
 
-def main(files, out_path, tables_path, settings):
+def main(files, out_path, tables_path, settings, tried):
     """Write report.html and the folder of tables of one dataset.
 
     Parameters
@@ -57,6 +57,8 @@ def main(files, out_path, tables_path, settings):
         Where the tables go, one HTML file each.
     settings
         The dataset's whole config.
+    tried
+        Candidates that were compared, where the config left something open.
     """
     found = {name: read_json(files[name]) for name in ("diagnostics", "metrics", "checks")}
     with open(files["predictions"], encoding="utf-8", newline="") as handle:
@@ -65,6 +67,7 @@ def main(files, out_path, tables_path, settings):
         **found,
         predictions=predictions,
         settings=settings,
+        tried=tried,
         versions=versions(),
         made=made(files["predictions"], settings["source"]),
         figures={path.stem: path for path in Path(files["figures"]).glob("*.svg")},
@@ -77,9 +80,11 @@ def main(files, out_path, tables_path, settings):
 
 if "snakemake" in globals():
     with job_log(snakemake.log[0], label=f"report {snakemake.wildcards.dataset}"):
+        plans = snakemake.input.plan
         main(
             snakemake.input,
             snakemake.output.page,
             snakemake.output.tables,
-            planned(snakemake.params.settings, snakemake.input.plan),
+            planned(snakemake.params.settings, plans),
+            [one for plan in plans for one in read_json(plan)["tried"]],
         )

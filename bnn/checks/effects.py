@@ -121,7 +121,7 @@ def _importance(
         rises = np.zeros(len(x))
         for order in orders:
             shuffled = x.copy()
-            shuffled[:, column.every] = x[np.ix_(order, column.every)]
+            shuffled[:, column.every] = x[order][:, column.every]
             rises += (_nll(predictor, theta, shuffled, y) - before) / n_shuffles
         error = float(rises.std(ddof=1) / np.sqrt(len(x))) if len(x) > 1 else float("nan")
         found.append({"name": column.name, "value": float(rises.mean()), "se": error})
@@ -179,7 +179,8 @@ def _states(column: _Column, dataset: Dataset) -> tuple[list[float], list[str], 
         values = dataset.feature_mean[place] + dataset.feature_scale[place] * dataset.x_train[known, place]
         unique = np.unique(values)
         if len(unique) > _N_POINTS:
-            unique = np.unique(np.linspace(*np.quantile(values, _TAILS), _N_POINTS))
+            low, high = np.quantile(values, _TAILS)
+            unique = np.unique(np.linspace(low, high, _N_POINTS))
         rest = np.zeros(len(column.every) - 1)
         states = [standardised(np.concatenate([[value], rest])) for value in unique]
         return unique.tolist(), [], states

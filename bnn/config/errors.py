@@ -74,8 +74,8 @@ def find_problems(model: type[BaseModel], raw: Mapping[str, Any]) -> list[Proble
     except ValidationError as error:
         schema = model.model_json_schema()
         problems = [_explain(dict(detail), schema) for detail in error.errors(include_url=False)]
-        # Each arm of a union (`sampled`, or a number) reports an error; in these words they are the same.
-        return list(dict.fromkeys(problems))
+        # Each arm of a union (`auto`, or a list) reports an error: the last one looked furthest into the value.
+        return list({(problem.code, problem.path): problem for problem in problems}.values())
     return []
 
 
@@ -181,12 +181,13 @@ def _explain(detail: dict[str, Any], schema: Schema) -> Problem:
     node = schema
     path: list[str] = []
     entry: int | None = None
-    for part in detail["loc"]:
+    for place, part in enumerate(detail["loc"]):
         node = resolve(node, schema)
         if "discriminator" in node:
             node = resolve({"$ref": node["discriminator"]["mapping"][part]}, schema)
         elif "properties" not in node:
-            entry = part if isinstance(part, int) else None
+            # Before the number of an item stands the arm of a union, if it is in one.
+            entry = next((item for item in detail["loc"][place:] if isinstance(item, int)), None)
             break
         else:
             path.append(str(part))

@@ -265,6 +265,13 @@ class Sampler(Section):
         "microcanonical, which moves step by step, forgets its direction over twice as much; null: a quarter "
         "period, 1.57.",
     )
+    most_steps: int = Field(
+        1024,
+        ge=1,
+        le=1024,
+        description="Most steps of a trajectory, for kernels that have them. For `draws: auto` as many as the budget "
+        "allows.",
+    )
     precondition: bool = Field(
         True,
         description="Sample along the principal axes of the inputs, and learn the scale of each parameter in warm-up "

@@ -33,3 +33,19 @@ def with_plan(settings: Mapping[str, Any], chosen: Mapping[str, Mapping[str, Any
     return {
         name: {**section, **chosen[name]} if name in chosen else section for name, section in settings.items()
     }
+
+
+def as_run(settings: Mapping[str, Any], diagnostics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return settings of a config that runs the same again, bit for bit, without anything open.
+
+    Parameters
+    ----------
+    settings
+        Those of the run, its plan over them.
+    diagnostics
+        Content of its diagnostics.json, which knows how long chains of open length became.
+    """
+    sampler = dict(settings["sampler"])
+    if sampler.pop("most_gradients", None) is not None:
+        sampler |= {"draws": diagnostics["n_draws"], "thin": diagnostics["thin"]}
+    return {**settings, "sampler": sampler}

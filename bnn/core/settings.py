@@ -98,6 +98,7 @@ class SamplerSettings:
     warmup: int
     draws: int
     thin: int
+    most_steps: int
     most_gradients: int | None
     init: str
     optimise_steps: int

@@ -8,12 +8,6 @@ import numpy as np
 from bnn.diagnostics import mixing
 from bnn.posterior.posterior_file import StoredPosterior
 
-MOST_RHAT = 1.05
-"""Largest split R-hat that a chain may have by itself, at any test row and of its log density."""
-LEAST_ESS = 100.0
-"""Smallest bulk effective sample size that it must have there."""
-LEAST_CHAINS = 8
-"""Fewer chains say little about how many modes there are."""
 _BLOCK_NUMBERS = 4_000_000
 """Numbers judged at a time, which bounds the memory."""
 
@@ -46,7 +40,8 @@ def each_chain(idata: StoredPosterior, group: str) -> dict[str, Any]:
         block = np.asarray(values[:, :, start : start + step], dtype=np.float64).reshape(
             n_chains, n_draws, -1
         )
-        block = block[..., np.ptp(block, axis=(0, 1)) > 0]
+        # What is not finite must be seen, what never changes says nothing.
+        block = block[..., np.ptp(block, axis=(0, 1)) != 0]
         if not block.shape[2]:
             continue
         figures.append(_worst(block))
@@ -68,10 +63,10 @@ def nested_rhat(draws: np.ndarray) -> np.ndarray:
     """Return the nested R-hat of two groups of chains, draws (chain, draw, quantity) -> (quantity,).
 
     Chains of a group are taken together: their means over chains and draws are compared with how chains and draws vary
-    within a group. NaN with fewer than four chains.
+    within a group. NaN with fewer than four chains or two draws.
     """
     half = len(draws) // 2
-    if half < 2:
+    if half < 2 or draws.shape[1] < 2:
         return np.full(draws.shape[2], np.nan)
     groups = draws[: 2 * half].reshape(2, half, *draws.shape[1:])
     of_chains = groups.mean(axis=2)
@@ -90,14 +85,3 @@ def _worst(draws: np.ndarray) -> np.ndarray:
             rhat, ess = mixing.rhat(chain[None]), mixing.ess_bulk(chain[None])
             worst.append((np.nan_to_num(rhat, nan=np.inf).max(), np.nan_to_num(ess, nan=0.0).min()))
     return np.array(worst).T
-
-
-def is_local(summary: dict[str, Any] | Any) -> bool:
-    """Return whether every chain has explored its own mode and there are enough of them, by `each_chain`'s figures."""
-    found = summary["each_chain"]
-    return (
-        bool(summary["adjusted"])
-        and len(found["rhat_max"]) >= LEAST_CHAINS
-        and all(value is not None and value <= MOST_RHAT for value in found["rhat_max"])
-        and all(value is not None and value >= LEAST_ESS for value in found["ess_bulk_min"])
-    )

@@ -20,6 +20,8 @@ _MEANINGS = {
     "The average over draws gives that network a weight that the posterior does not.",
     "one_chain": "A chain cannot show what it has missed. Only chains that start in different places, and then tell "
     "the same story, are evidence that the whole posterior was visited.",
+    "local": "Several networks fit the rows, and no chain goes from one to another in this time. Each was explored "
+    "well, so the predictions average over them, but with equal weights, which the posterior may not give them.",
     "biased": "The kernel leaves out the step that makes its draws exact. They may agree with one another and still "
     "be too wide or too narrow.",
     "diverging": "The simulated path left the region that it should follow, because its steps were too long where "
@@ -57,8 +59,8 @@ _DRAWS_PER_ESS = 5
 """Kept draws of all chains for each effective one that is asked: correlated draws are never worth their number."""
 
 AGAIN = (
-    "If that fails again, more of the same will not help: start with a simpler model. Set network.hidden: [5], then "
-    "halve prior.weights.scale; look for columns with extreme values in the table; and compare with the linear model, "
+    "If that fails again, more of the same will not help. Take a wider network, network.hidden: [50, 50], then halve "
+    "prior.weights.scale; look for columns with extreme values in the table; and compare with the linear model, "
     "which may be all that these rows support."
 )
 """What to do after a second failure."""
@@ -171,13 +173,16 @@ def _longer(diagnostics: Mapping[str, Any], settings: Settings) -> Change:
 
 def _settle(diagnostics: Mapping[str, Any], settings: Settings) -> Change:
     change = _run_for(2, diagnostics, settings)
-    change["sampler"]["warmup"] = _times(settings, "warmup", 2)
+    if "budget_minutes" not in change["sampler"]:
+        change["sampler"]["warmup"] = _times(settings, "warmup", 2)
     return change
 
 
 def _run_for(factor: int, diagnostics: Mapping[str, Any], settings: Settings) -> Change:
     """Multiply the number of moves by more draws, as far as so few of them cannot be worth what is asked, or thin."""
     sampler = settings["sampler"]
+    if sampler.get("most_gradients"):
+        return {"sampler": {"budget_minutes": factor * sampler["budget_minutes"]}}
     enough = math.ceil(_DRAWS_PER_ESS * diagnostics["thresholds"]["ess_warn"] / sampler["chains"])
     if sampler["draws"] >= enough:
         return {"sampler": {"thin": factor * sampler["thin"]}}
@@ -187,10 +192,11 @@ def _run_for(factor: int, diagnostics: Mapping[str, Any], settings: Settings) ->
 
 def _leave_modes(_: Mapping[str, Any], settings: Settings) -> Change:
     sampler = settings["sampler"]
+    explore = 0 if sampler["explore"] == "auto" else sampler["explore"]
     return {
         "sampler": {
             "optimise_steps": 2 * sampler["optimise_steps"],
-            "explore": 2 * sampler["explore"] or sampler["optimise_steps"],
+            "explore": 2 * explore or sampler["optimise_steps"],
         }
     }
 
@@ -200,6 +206,7 @@ _CHANGES: dict[str, Callable[[Mapping[str, Any], Settings], Change]] = {
     "stuck": _smaller_steps,
     "one_chain": _fixed(chains=4),
     "biased": _fixed(kernel="auto"),
+    "local": _narrower_prior,
     "diverging": _smaller_steps,
     "cut_short": _sampler(warmup=2),
     "worse_mode": _leave_modes,

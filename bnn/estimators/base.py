@@ -86,7 +86,7 @@ class BNN(BaseEstimator):
         self.diagnostics_ = in_own_words(found.diagnostics, self._names)
         self.seed_ = settings["seed"]
         self._theta, self._predictor = found.theta, found.predictor
-        if text := warning(name, self.diagnostics_, settings, self._names):
+        if text := warning(name, self.diagnostics_, found.settings, self._names):
             warnings.warn(text, ConvergenceWarning, stacklevel=3)
         return self
 

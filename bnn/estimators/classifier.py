@@ -19,13 +19,14 @@ class BNNClassifier(ClassifierMixin, BNN):
 
     Parameters
     ----------
-    hidden : tuple of int, default=(10,)
-        Units of each hidden layer; () gives a linear model.
+    hidden : tuple of int or "auto", default="auto"
+        Units of each hidden layer, such as (50, 50); () gives a linear model; "auto" chooses on folds of the rows.
     activation : {"tanh", "relu", "sigmoid"}, default="tanh"
         Activation of the hidden units.
-    prior_scale : float, default=1.0
+    prior_scale : float or "auto", default="auto"
         Standard deviation of the normal prior of the weights, before it is divided by the square root of the number of
-        inputs of a layer. (`settings` has other families, and scales that are learned.)
+        inputs of a layer; "auto" chooses it together with `hidden`. (`settings` has other families, and
+        scales that are learned.)
     kernel : str, default="auto"
         How the sampler moves; see `sampler.kernel` of the config.
     chains : int, default=4
@@ -83,14 +84,14 @@ class BNNClassifier(ClassifierMixin, BNN):
 
     def __init__(
         self,
-        hidden: tuple[int, ...] = NETWORK.hidden,
+        hidden: tuple[int, ...] | str = NETWORK.hidden,
         *,
         activation: str = NETWORK.activation,
-        prior_scale: float = PRIOR.scale,
+        prior_scale: float | str = PRIOR.scale,
         kernel: str = SAMPLER.kernel,
-        chains: int = SAMPLER.chains,
+        chains: int = 4,
         warmup: int = SAMPLER.warmup,
-        draws: int = SAMPLER.draws,
+        draws: int = 1000,
         thin: int = SAMPLER.thin,
         missing: str = COLUMNS.missing,
         settings: Mapping[str, Any] | None = None,

@@ -45,6 +45,8 @@ class Fit(NamedTuple):
     predictor: Predictor
     diagnostics: dict[str, Any]
     """Content of a diagnostics.json"""
+    settings: dict[str, Any]
+    """Those of the fit, with what was chosen"""
 
 
 def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, verbose: bool) -> Fit:
@@ -117,7 +119,7 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
             likelihood=model.likelihood,
             layout=layout,
         )
-        return Fit(arviz_versions.in_memory(idata), theta, predictor, read_json(judged))
+        return Fit(arviz_versions.in_memory(idata), theta, predictor, read_json(judged), dict(settings))
 
 
 def _sample(job: ChainJob, verbose: bool) -> None:

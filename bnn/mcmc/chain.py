@@ -29,7 +29,7 @@ from bnn.mcmc.chain_state import (
 )
 from bnn.mcmc.coordinates import Coordinates
 from bnn.mcmc.kernels import make_kernel, microcanonical
-from bnn.mcmc.kernels.base import MAX_STEPS, ChainState, Kernel, Tuning, steps_of_trajectory
+from bnn.mcmc.kernels.base import ChainState, Kernel, Tuning, steps_of_trajectory
 from bnn.model.adam import adam_step, start_adam
 from bnn.model.collapsed import CollapsedPosterior
 from bnn.model.posterior import Posterior
@@ -42,7 +42,6 @@ quiet_overflow = partial(np.errstate, over="ignore", invalid="ignore", divide="i
 
 _OPTIMISER_RECORDS = 100
 _WARMUP_RECORDS = 500
-_FEWEST_STEPS = 4
 _FIRST_STEP_SIZE = 1e-3
 _FIRST_LEAPFROG_STEP_SIZE = 1e-2
 _STREAMS = {"optimise": Stream.INITIAL, "explore": Stream.EXPLORE} | {
@@ -322,22 +321,13 @@ class ChainRun:
             return asked
         return adaptation.QUARTER_PERIOD if self._collapsed is None else adaptation.COLLAPSED_LENGTH
 
-    @property
-    def _most_steps(self) -> int:
-        """Steps of the longest trajectory: where gradients are limited, warm-up and a first round take half of them."""
-        settings = self.settings
-        if settings.most_gradients is None:
-            return MAX_STEPS
-        n_moves = settings.warmup + settings.draws * settings.thin
-        return min(MAX_STEPS, max(_FEWEST_STEPS, settings.most_gradients // (2 * n_moves)))
-
     def _tuning(self, state: RunState) -> Tuning:
         assert state.adapting is not None
         return adaptation.tuning_for_warmup(
             state.adapting,
             n_warmup=self._lengths[state.phase],
             trajectory_length=self._trajectory_length,
-            most_steps=self._most_steps if self._phase_kernel(state.phase).has_trajectories else None,
+            most_steps=self.settings.most_steps if self._phase_kernel(state.phase).has_trajectories else None,
         )
 
     def _adapt(self, state: RunState) -> RunState:
@@ -379,7 +369,7 @@ class ChainRun:
         tuning = adaptation.frozen_tuning(
             adapting,
             trajectory_length=self._trajectory_length,
-            most_steps=self._most_steps if kernel.has_trajectories else None,
+            most_steps=self.settings.most_steps if kernel.has_trajectories else None,
         )
         return state._replace(phase="draws", iteration=0, tuning=tuning)
 

@@ -112,6 +112,7 @@ def rows_of_test(
         return ClassificationTest(y, {"bnn": own.probability, **probability}, tuple(dataset.class_names))
     group, before = idata["predictions"], idata["posterior_predictive"]["y"]
     summary = posterior_summary(idata, dataset, "test")
+    assert isinstance(summary, TargetSummary)
     lower, upper = central_intervals(group["y"], (0.9,))
     step = max(1, before.shape[0] * before.shape[1] // _N_REPLICATED)
     replicated = np.asarray(before[:, ::step], dtype=np.float64).reshape(-1, before.shape[2])

@@ -121,7 +121,9 @@ def _whiskers(entries: Sequence[Mapping[str, Any] | None]) -> list[Whisker | Non
     ticks = tuple((place(value), formatting.signed(value, digits=1)) for value in (-tick, 0.0, tick))
     return [
         Whisker(
-            *(place(entry[end]) for end in ends),
+            place(entry["lower"]),
+            place(entry["value"]),
+            place(entry["upper"]),
             place(0.0),
             ticks,
             entry["value"],

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bnn.core import formatting
+from bnn.core.plan import as_run
 from bnn.core.row_names import ROW_COUNTING
 from bnn.core.storage import atomic_path
 from bnn.diagnostics import remedies as advice
@@ -45,6 +46,7 @@ def render_dataset(
     checks: Mapping[str, Any],
     predictions: Sequence[Mapping[str, str]],
     settings: Mapping[str, Any],
+    tried: Sequence[Mapping[str, Any]] = (),
     versions: Mapping[str, str],
     made: Sequence[str],
     figures: Mapping[str, Path],
@@ -59,7 +61,10 @@ def render_dataset(
     predictions
         Lines of predictions.csv, column -> text.
     settings
-        The config of this dataset as run, defaults filled in: plain numbers, texts, lists and mappings.
+        The config of this dataset as run, defaults and what was chosen filled in: plain numbers, texts, lists and
+        mappings.
+    tried
+        Candidates that were compared, as plan.json has them.
     versions
         Program or package -> version.
     made
@@ -96,7 +101,7 @@ def render_dataset(
             summary=_summary(metrics, settings),
             made=made,
             marks=sentences.marks(diagnostics, metrics),
-            model=_model(settings),
+            model=_model(settings, tried),
             flags=[flag for flag in (*metrics["flags"], *checks["flags"]) if flag["raised"]],
             advice=advice.explain(diagnostics["findings"]),
             again=advice.AGAIN,
@@ -111,7 +116,7 @@ def render_dataset(
             size=(WIDTH, HEIGHT),
             figures=[(name, texts[name], _data_uri(figures[name])) for name in texts if name in figures],
             timings=_timings(diagnostics, metrics),
-            config=_config(metrics["dataset"], settings),
+            config=_config(metrics["dataset"], as_run(settings, diagnostics)),
             versions=versions,
             files=FILES | ({"predictions": "new rows, predicted"} if settings.get("predict") else {}),
             overview_href=overview_href,
@@ -217,8 +222,8 @@ def _tables(
     }
 
 
-def _model(settings: Mapping[str, Any]) -> str:
-    """Say which model this is, in a line."""
+def _model(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> str:
+    """Say which model this is and why, in a line."""
     network, prior = settings["network"], settings["prior"]["weights"]
     hidden = " and ".join(formatting.count(size) for size in network["hidden"])
     net = f"a network of {hidden} {network['activation']} units" if hidden else "a linear model"
@@ -228,7 +233,23 @@ def _model(settings: Mapping[str, Any]) -> str:
             f", {settings['likelihood']['family'].replace('_t', ' t').replace('student', 'Student')} noise"
         )
     family = prior.get("family", "normal").replace("_", " ")
-    return f"{net}{noise}, {family} prior of scale {prior['scale']:g}, as the config says"
+    model = f"{net}{noise}, {family} prior of scale {prior['scale']:g}"
+    if not tried:
+        return f"{model}, as the config says"
+    # The chosen one has no difference from itself.
+    second = min(
+        (one for one in tried if one["error"]), key=lambda one: float(one["difference"]), default=None
+    )
+    runner_up = ""
+    if second is not None:
+        which = second["candidate"]
+        units = "-".join(str(size) for size in which["hidden"]) or "no hidden"
+        noise = f", {which['family'].replace('_', ' ')} noise" if settings["task"] != "classification" else ""
+        runner_up = (
+            f"; runner-up: {units} units{noise}, scale {which['scale']:g}, whose log score is "
+            f"{-second['difference']:+.3f} ± {second['error']:.3f} nats a row from it"
+        )
+    return f"{model}, chosen among {len(tried)} on training rows left out{runner_up}"
 
 
 def _summary(metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> str:

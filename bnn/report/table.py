@@ -179,10 +179,14 @@ def score(
     if metric.is_share:
         value = entry["value"]
         # A share and its error beyond 0 or 1 would be an impossible range.
-        if None not in (value, uncertainty) and not uncertainty <= value <= 1 - uncertainty:
-            ends = [entry.get(end) for end in ("lower", "upper")]
+        if value is not None and uncertainty is not None and not uncertainty <= value <= 1 - uncertainty:
+            lower, upper = entry.get("lower"), entry.get("upper")
             shown = formatting.percent(value)
-            return shown if None in ends else f"{shown} ({100 * ends[0]:.0f} to {100 * ends[1]:.0f} %)"
+            return (
+                shown
+                if lower is None or upper is None
+                else f"{shown} ({100 * lower:.0f} to {100 * upper:.0f} %)"
+            )
         return formatting.percent(value, uncertainty)
     return formatting.estimate(entry["value"], uncertainty)
 

@@ -17,6 +17,7 @@ SAMPLER = SamplerSettings(
     warmup=500,
     draws=30,
     thin=15,
+    most_steps=1024,
     most_gradients=None,
     init="optimised",
     optimise_steps=250,

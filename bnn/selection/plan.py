@@ -12,9 +12,11 @@ from bnn.selection.choice import choose
 
 _MOST_EXPLORING = 4000
 """Unadjusted steps before warm-up, in runs of open length; a fifth of the gradients at most."""
-_PER_MOVE = 20
-"""Gradients for each draw that a large table can afford: some eight for it, and as many for a move of warm-up."""
+_PER_MOVE = 100
+"""Gradients for each draw where they are few: some 25 for it, as many for a move of warm-up, and a second round. Fewer
+and longer trajectories go farther than many short ones."""
 _FEWEST_DRAWS = 100
+_FEWEST_STEPS = 4
 
 
 def make_plan(
@@ -52,9 +54,13 @@ def make_plan(
         most = budget.gradients(x, y, n_classes=n_classes, settings=whole)
         # Halves are compared, and rounds halve it: an even number.
         draws = min(OPEN_DRAWS, max(_FEWEST_DRAWS, most // _PER_MOVE // 2 * 2))
+        warmup = min(sampler["warmup"], draws)
+        # Warm-up and a first round take half of the gradients at most.
+        most_steps = max(_FEWEST_STEPS, most // (2 * (warmup + draws * sampler["thin"])))
         chosen["sampler"] = {
             "draws": draws,
-            "warmup": min(sampler["warmup"], draws),
+            "warmup": warmup,
+            "most_steps": min(sampler["most_steps"], most_steps),
             "most_gradients": most,
             "explore": sampler["explore"] or min(_MOST_EXPLORING, most // 5),
         }

@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from tests.made_once import made_once
+from tests.workflow.project import FIXED, TRAJECTORY_LENGTH
 
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = Path(__file__).parent / "screenshots"
@@ -32,10 +33,11 @@ FLAGS = (
 )
 EVIL = "<script>alert(1)</script>"
 # Far too few draws for chains to agree.
-CONFIG: dict[str, Any] = {
+CONFIG: dict[str, Any] = FIXED | {
     "network": {"hidden": [3], "engine": "numpy"},
     "baseline": {"max_epochs": 20},
-    "sampler": {"chains": 3, "warmup": 30, "draws": 24, "optimise_steps": 20},
+    "sampler": {"chains": 3, "chains_per_job": 1, "warmup": 30, "draws": 24, "optimise_steps": 20}
+    | {"trajectory_length": TRAJECTORY_LENGTH},
     "datasets": {
         "iris": {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}},
         "mine": {

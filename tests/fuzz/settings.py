@@ -12,7 +12,7 @@ SECONDS = 5
 
 
 def examples(count: int) -> settings:
-    """Return settings for so many cases; BNN_FUZZ=20 (`make fuzz`) tries twenty times as many other ones instead."""
+    """Return settings for so many cases; BNN_FUZZ=100 (`make fuzz`) tries a hundred times as many others instead."""
     asked = os.environ.get("BNN_FUZZ")
     return settings(
         max_examples=count * int(asked or 1),

@@ -11,6 +11,7 @@ import yaml
 from hypothesis import event, given
 from hypothesis import strategies as st
 
+from bnn.config.files import check_syntax
 from bnn.config.loading import Config, ConfigError, load, runs
 from tests.fuzz.configs import configs, damaged, datasets
 from tests.fuzz.settings import examples, within
@@ -41,7 +42,7 @@ def assert_clear(error: ConfigError) -> None:
 
 
 @pytest.mark.slow
-@examples(250)
+@examples(80)
 @given(raw=configs())
 def test_what_the_schema_allows_loads_or_contradicts_itself(raw: dict[str, Any]) -> None:
     try:
@@ -62,7 +63,7 @@ def test_what_the_schema_allows_loads_or_contradicts_itself(raw: dict[str, Any])
 
 
 @pytest.mark.slow
-@examples(400)
+@examples(120)
 @given(raw=damaged())
 def test_a_damaged_config_is_refused_clearly_or_is_none_the_worse(raw: Any) -> None:
     try:
@@ -107,12 +108,12 @@ def is_valid(dataset: dict[str, Any]) -> bool:
 
 
 @pytest.mark.slow
-@examples(4)
-@given(drawn=st.lists(datasets().filter(is_valid), min_size=25, max_size=25))
+@examples(2)
+@given(drawn=st.lists(datasets().filter(is_valid), min_size=20, max_size=20))
 def test_valid_configs_build_a_graph_of_jobs(
     drawn: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Datasets stand for configs, because each may have all settings of its own: a hundred of them in four graphs."""
+    """Datasets stand for configs, because each may have all settings of its own: forty of them in two graphs."""
     config = {"datasets": {f"d{index}": dataset for index, dataset in enumerate(drawn)}}
     done = dry_run(tmp_path_factory.mktemp("valid"), yaml.safe_dump(config, allow_unicode=True).encode())
     assert done.returncode == 0, done.stdout + done.stderr
@@ -144,13 +145,28 @@ BAD_FILES = {
 }
 
 
+OF_SNAKEMAKE = ("a name for the shell", "an object of Python", "nothing", "a list", "itself")
+"""What Snakemake itself reads before our code does, or might execute"""
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("content", BAD_FILES.values(), ids=BAD_FILES.keys())
-def test_a_bad_file_is_refused_before_any_job(content: bytes, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", OF_SNAKEMAKE)
+def test_a_bad_file_is_refused_before_any_job(name: str, tmp_path: Path) -> None:
     """The command as users type it: no traceback, nothing written, nothing executed."""
-    done = dry_run(tmp_path, content)
+    done = dry_run(tmp_path, BAD_FILES[name])
     said = done.stdout + done.stderr
     assert done.returncode == 1
     assert "Traceback" not in said, said
     assert len(said.strip()) > 20
     assert {path.name for path in tmp_path.iterdir()} <= {"config", "mine.csv", ".snakemake"}
+
+
+@pytest.mark.parametrize("name", [name for name in BAD_FILES if name not in OF_SNAKEMAKE])
+def test_a_bad_file_is_refused_clearly(name: str, tmp_path: Path) -> None:
+    """As the workflow does: first the file, then what it says."""
+    path = tmp_path / "config.yaml"
+    path.write_bytes(BAD_FILES[name])
+    with within(), pytest.raises(ConfigError) as error:
+        check_syntax([path])
+        load(yaml.safe_load(path.read_text(encoding="utf-8")))
+    assert_clear(error.value)

@@ -73,6 +73,7 @@ def check_linear_posterior(kernel):
         warmup=600,
         draws=1500,
         thin={"malt": 1, "mams": 1, "mala": 2}.get(kernel, 5),
+        most_steps=1024,
         most_gradients=None,
         init="prior",
         optimise_steps=1,

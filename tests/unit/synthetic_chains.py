@@ -99,8 +99,11 @@ def write_chains(
     chain_ids: Sequence[int] | None = None,
     n_records: int = 3,
     n_steps: Sequence[int] | None = None,
+    apart: bool = False,
 ) -> list[Path]:
-    """Write a chain file for each chain of theta, as `bnn.jobs.chain_job.run_job` does.
+    """Write the chains of theta as `bnn.jobs.chain_job.run_job` does, all by one job or each by a job of its own.
+
+    One job is the default because a file costs time.
 
     Parameters
     ----------
@@ -113,13 +116,15 @@ def write_chains(
     variables
         Name -> (chain, draw) array instead of the usual one.
     changes
-        Number of a file -> attributes to change in it.
+        Number of a file -> attributes to change in it; every chain then has its own.
     chain_ids
         Numbers of the chains; 0, 1, ... if not given.
     n_records
         Records of the warm-up.
     n_steps
         Steps of the trajectories of each chain; None: they have none.
+    apart
+        Whether every chain has a file of its own.
     """
     folder.mkdir(exist_ok=True)
     n_chains, n_draws, _ = theta.shape
@@ -129,24 +134,29 @@ def write_chains(
         "acceptance_rate": np.full(shape, 0.6),
         "diverging": np.zeros(shape, dtype=np.int64),
     } | dict(variables or {})
+    ids = np.array(chain_ids or range(n_chains), dtype=np.int64)
+    all_chains = range(n_chains)
+    files = [[index] for index in all_chains] if apart or changes else [list(all_chains)]
     paths = []
-    for index, chain in enumerate(chain_ids or range(n_chains)):
+    for number, indices in enumerate(files):
+        size = len(indices)
         own: dict[str, tuple[Sequence[str], np.ndarray]] = {
-            name: (("chain", "draw"), array[index : index + 1]) for name, array in values.items()
+            name: (("chain", "draw"), array[indices]) for name, array in values.items()
         }
-        own["theta"] = (("chain", "draw", "param"), theta[index : index + 1])
-        own["step_size"] = (("chain",), np.array([0.1]))
-        own["preconditioner"] = (("chain", "coordinate"), np.ones((1, theta.shape[2])))
-        own["trajectory_length"] = (("chain",), np.array([1.57]))
+        own["theta"] = (("chain", "draw", "param"), theta[indices])
+        own["step_size"] = (("chain",), np.full(size, 0.1))
+        own["preconditioner"] = (("chain", "coordinate"), np.ones((size, theta.shape[2])))
+        own["trajectory_length"] = (("chain",), np.full(size, 1.57))
         if n_steps is not None:
-            own["n_steps"] = (("chain",), np.array([n_steps[index]]))
+            own["n_steps"] = (("chain",), np.array(n_steps)[indices])
         own["optimiser_iteration"] = (("optimiser_record",), np.array([0, 10]))
-        own["optimiser_log_density"] = (("chain", "optimiser_record"), np.array([[-9.0, -4.0]]))
-        own["chain_id"] = (("chain",), np.array([chain], dtype=np.int64))
+        own["optimiser_log_density"] = (("chain", "optimiser_record"), np.tile([-9.0, -4.0], (size, 1)))
+        own["chain_id"] = (("chain",), ids[indices])
         own["warmup_explores"] = (("record",), np.zeros(n_records, dtype=np.int64))
         own["warmup_iteration"] = (("record",), 10 * np.arange(1, n_records + 1))
         for name in ("log_density", "step_size", "acceptance_rate"):
-            own[f"warmup_{name}"] = (("chain", "record"), np.full((1, n_records), float(chain)))
+            of_chain = np.repeat(ids[indices, None].astype(float), n_records, axis=1)
+            own[f"warmup_{name}"] = (("chain", "record"), of_chain)
         attributes = {
             "dataset": "toy",
             "seed": 1,
@@ -160,12 +170,13 @@ def write_chains(
             "engine": "numpy",
             "precision": "float64",
             "n_gradients": 100,
-            "seconds_optimise": 0.5,
+            # Of all chains of the file together.
+            "seconds_optimise": 0.5 * size,
             "seconds_explore": 0.0,
-            "seconds_warmup": 1.0 + chain,
-            "seconds_draws": 2.0,
-        } | dict((changes or {}).get(index, {}))
-        path = folder / f"chain_{chain}.nc"
+            "seconds_warmup": float((1.0 + ids[indices]).sum()),
+            "seconds_draws": 2.0 * size,
+        } | dict((changes or {}).get(number, {}))
+        path = folder / f"chain_{ids[indices[0]]}.nc"
         write_netcdf(path, own, attributes)
         paths.append(path)
     return paths

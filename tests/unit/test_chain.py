@@ -23,6 +23,7 @@ SETTINGS = SamplerSettings(
     warmup=60,
     draws=20,
     thin=2,
+    most_steps=1024,
     most_gradients=None,
     init="optimised",
     optimise_steps=15,

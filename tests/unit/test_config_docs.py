@@ -157,5 +157,5 @@ def test_the_page_explains_every_key_and_its_examples_load() -> None:
     ]
     kinds = {dataset.source.kind for dataset in datasets}
     assert kinds == {"csv", "openml", "sklearn", "synthetic", "url"}
-    assert "| `prior.weights.scale` | number | `1` | greater than 0 |" in text
+    assert "| `prior.weights.scale` | text or number | `auto` | auto, or greater than 0 |" in text
     assert '| `source.target_unit` | text | `""` | any |' in text

@@ -110,7 +110,7 @@ $GAP, noise: 0} >> wrong-value x.source.noise
 task: regression, $SOURCE >> wrong-task x.task
 task: classification, source: {kind: synthetic, name: gap} >> wrong-task x.task
 $IRIS, likelihood: {noise: 0.1} >> no-effect x.likelihood
-$GAP}, likelihood: {df: 5} >> no-effect x.likelihood.df
+$GAP}, likelihood: {family: gaussian, df: 5} >> no-effect x.likelihood.df
 $GAP}, likelihood: {family: heteroscedastic, noise: 0.1} >> no-effect x.likelihood.noise
 $GAP}, split: {stratify: true} >> no-effect x.split.stratify
 $IRIS, prior: {weights: {df: 3}} >> no-effect x.prior.weights.df

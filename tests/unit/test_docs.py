@@ -28,6 +28,7 @@ def name_of(page: Path) -> str:
     return page.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("page", [page for page in HAS_PYTHON if page.name != IN_ORDER], ids=name_of)
 def test_python_of_a_page_runs_and_prints_what_it_says(
     page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -96,7 +97,13 @@ def test_every_page_is_linked_from_the_readme() -> None:
     assert [page.name for page in DOCS.glob("*.md") if f"(docs/{page.name})" not in readme] == []
 
 
-@pytest.mark.parametrize("name", MODULES)
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name.startswith("bnn.estimators.") else name
+        for name in MODULES
+    ],
+)
 def test_examples_in_docstrings_run(name: str) -> None:
     found = doctest.testmod(importlib.import_module(name))
     assert found.attempted > 0

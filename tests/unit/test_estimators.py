@@ -34,13 +34,17 @@ from scripts import combine, diagnose, prepare, sample_chain
 from tests.refusals import refused
 
 ROOT = Path(__file__).parents[2]
+# After so short a warm-up steps are tiny, and trajectories of the usual length have a thousand of them.
+SAMPLER = {"optimise_steps": 60, "optimise_learning_rate": 0.05, "trajectory_length": 0.2}
 SETTINGS: dict[str, Any] = {
-    "sampler": {"optimise_steps": 60, "optimise_learning_rate": 0.05},
+    "sampler": SAMPLER,
     "network": {"engine": "numpy"},
 }
 QUICK: dict[str, Any] = {"hidden": (3,), "chains": 2, "warmup": 20, "draws": 20, "random_state": 7} | {
-    "settings": SETTINGS
+    "settings": SETTINGS,
+    "prior_scale": 1.0,
 }
+NORMAL = QUICK | {"likelihood": "gaussian"}
 # Twenty draws do not converge, and the estimators say so.
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -66,7 +70,7 @@ def mixed(table: tuple[pd.DataFrame, pd.Series]) -> pd.DataFrame:
 def regressor(table: tuple[pd.DataFrame, pd.Series]) -> BNNRegressor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return BNNRegressor(**QUICK).fit(*table)
+        return BNNRegressor(**NORMAL).fit(*table)
 
 
 @pytest.fixture(scope="module")
@@ -137,12 +141,12 @@ def test_a_regressor_draws_what_the_workflow_draws(
     tmp_path: Path, mixed: pd.DataFrame, table: tuple[pd.DataFrame, pd.Series], likelihood: str
 ) -> None:
     """Bit for bit: weights, log densities, predictions of the training rows, and new observations."""
-    sampler = {"chains": 3, "warmup": 20, "draws": 10, "optimise_steps": 60, "optimise_learning_rate": 0.05}
+    sampler = {**SAMPLER, "chains": 3, "warmup": 20, "draws": 10}
     settings = {"seed": 7, "network": {"hidden": [3], "engine": "numpy"}, "sampler": sampler} | {
         "likelihood": {"family": likelihood}
     }
     stored = workflow(tmp_path, mixed, table[1], "regression", settings)
-    model = BNNRegressor(**QUICK | {"chains": 3, "draws": 10}, likelihood=likelihood).fit(mixed, table[1])
+    model = BNNRegressor(**NORMAL | {"chains": 3, "draws": 10, "likelihood": likelihood}).fit(mixed, table[1])
     same(stored, model)
     own = json.loads((tmp_path / "diagnostics.json").read_text())
     assert model.diagnostics_["log_density"] == own["log_density"]
@@ -158,7 +162,7 @@ def test_a_classifier_draws_what_the_workflow_draws(tmp_path: Path) -> None:
     X, y = load_iris(return_X_y=True, as_frame=True)
     y = y.map({0: "setosa", 1: "versicolor", 2: "virginica"})
     prior = {"learned_scales": "ard"}
-    sampler = {"chains": 2, "warmup": 20, "draws": 20, "optimise_steps": 60, "optimise_learning_rate": 0.05}
+    sampler = {**SAMPLER, "chains": 2, "warmup": 20, "draws": 20}
     settings = {"seed": 7, "network": {"hidden": [3], "engine": "numpy"}, "sampler": sampler, "prior": prior}
     stored = workflow(tmp_path, X, y, "classification", settings)
     model = BNNClassifier(**{**QUICK, "settings": {**SETTINGS, "prior": prior}}).fit(X, y)
@@ -177,22 +181,24 @@ def same(stored: PosteriorFile, model: Any) -> None:
             np.testing.assert_array_equal(idata[group][name].values, stored[group][name].values)
 
 
+@pytest.mark.slow
 def test_the_draws_do_not_depend_on_the_number_of_processes(
     table: tuple[pd.DataFrame, pd.Series], regressor: BNNRegressor
 ) -> None:
     for n_jobs in (2, -1):
-        other = BNNRegressor(**QUICK, n_jobs=n_jobs).fit(*table)
+        other = BNNRegressor(**NORMAL, n_jobs=n_jobs).fit(*table)
         np.testing.assert_array_equal(other.predict(table[0]), regressor.predict(table[0]))
 
 
 def test_defaults_are_those_of_the_config() -> None:
-    """Shown in the signature and in the docstring, and stated in the config alone."""
+    """Shown in the signature and in the docstring, and stated in the config, but for how long a fit is."""
     defaults = bnn_config.Config(datasets={}).model_dump(mode="json")
     for estimator in (BNNClassifier, BNNRegressor):
         parameters = inspect.signature(estimator).parameters
         described = inspect.cleandoc(str(estimator.__doc__))
         for name, path in Names(list(parameters)).paths.items():
-            if name == "random_state":  # None, as everywhere in scikit-learn
+            # None, as everywhere in scikit-learn; and a length that a search over many fits can afford.
+            if name in ("random_state", "chains", "draws"):
                 continue
             expected: Any = defaults
             for key in path:
@@ -254,7 +260,7 @@ def test_draws_of_the_posterior(
 
 def test_a_run_without_convergence_says_so_and_what_to_change(table: tuple[pd.DataFrame, pd.Series]) -> None:
     with pytest.warns(ConvergenceWarning) as caught:
-        model = BNNRegressor(**QUICK).fit(*table)
+        model = BNNRegressor(**NORMAL).fit(*table)
     (said,) = [str(item.message) for item in caught if item.category is ConvergenceWarning]
     figures = model.diagnostics_
     assert figures["verdict"] == "FAIL"
@@ -274,6 +280,7 @@ def test_a_run_without_convergence_says_so_and_what_to_change(table: tuple[pd.Da
     assert "test" not in figures["predictions"]
 
 
+@pytest.mark.slow
 def test_a_run_that_converged_is_quiet() -> None:
     x = np.random.default_rng(3).normal(size=(40, 1))
     y = x[:, 0] + np.random.default_rng(4).normal(size=40)
@@ -324,12 +331,13 @@ def test_wrong_settings_are_explained(
 
 def test_settings_reach_the_sampler(table: tuple[pd.DataFrame, pd.Series]) -> None:
     sampler = {**SETTINGS["sampler"], "keep": "weights", "explore": 5}
-    model = BNNRegressor(**{**QUICK, "settings": {"sampler": sampler}}).fit(*table)
+    model = BNNRegressor(**{**NORMAL, "settings": {"sampler": sampler}}).fit(*table)
     assert "posterior_predictive" not in model.inference_data_
     assert model.diagnostics_["n_warmup"] == 25
     assert np.isfinite(model.predict(table[0])).all()
 
 
+@pytest.mark.slow
 def test_parameters_of_numpy_are_taken(
     table: tuple[pd.DataFrame, pd.Series], regressor: BNNRegressor
 ) -> None:
@@ -339,16 +347,18 @@ def test_parameters_of_numpy_are_taken(
     np.testing.assert_array_equal(model.predict(table[0]), regressor.predict(table[0]))
 
 
+@pytest.mark.slow
 def test_a_random_state_gives_a_seed(table: tuple[pd.DataFrame, pd.Series]) -> None:
     states = [np.random.RandomState(0), np.random.RandomState(0), None]
-    first, second, third = (BNNRegressor(**{**QUICK, "random_state": state}).fit(*table) for state in states)
+    first, second, third = (BNNRegressor(**{**NORMAL, "random_state": state}).fit(*table) for state in states)
     assert first.seed_ == second.seed_ != third.seed_
     np.testing.assert_array_equal(first.predict(table[0]), second.predict(table[0]))
 
 
+@pytest.mark.slow
 def test_frames_with_texts_truth_and_gaps(table: tuple[pd.DataFrame, pd.Series], mixed: pd.DataFrame) -> None:
     X = mixed.assign(width=mixed["width"].where(mixed["width"] > 4))
-    model = BNNRegressor(**QUICK, missing="impute").fit(X, table[1])
+    model = BNNRegressor(**NORMAL, missing="impute").fit(X, table[1])
     assert list(model.feature_names_in_) == list(X.columns)
     inputs = list(model.inference_data_["posterior"]["input"].values)
     assert {"colour=red", "size=M", "sold", "width is missing"} <= set(inputs)
@@ -366,7 +376,7 @@ def test_a_prediction_does_not_depend_on_the_other_rows(table: tuple[pd.DataFram
     """F alone looks like false, but the fit knows a column of texts, and rows of gaps alone."""
     X = table[0].assign(sex=np.resize(list("MFI"), 50))
     X.loc[4:6, "sex"] = None
-    model = BNNRegressor(**QUICK, missing="impute").fit(X, table[1])
+    model = BNNRegressor(**NORMAL, missing="impute").fit(X, table[1])
     expected = np.asarray(model.predict(X))
     for rows in ([1, 10, 13], [4, 5]):
         np.testing.assert_allclose(model.predict(X.iloc[rows]), expected[rows])
@@ -398,7 +408,7 @@ def test_columns_that_cannot_be_used_are_named(
     table: tuple[pd.DataFrame, pd.Series], change: Any, faults: list[tuple[str, str | None, int | None]]
 ) -> None:
     with pytest.raises(DataError) as caught:
-        BNNRegressor(**QUICK, missing="error").fit(table[0].assign(**change), table[1])
+        BNNRegressor(**NORMAL, missing="error").fit(table[0].assign(**change), table[1])
     assert [(fault.code, fault.column, fault.row) for fault in caught.value.faults] == faults
 
 
@@ -417,7 +427,7 @@ def test_advice_is_in_code_of_a_frame_and_not_in_keys_of_the_config(
     table: tuple[pd.DataFrame, pd.Series], change: Any, advice: str
 ) -> None:
     with pytest.raises(DataError) as caught:
-        BNNRegressor(**QUICK, missing="error").fit(table[0].assign(**change), table[1])
+        BNNRegressor(**NORMAL, missing="error").fit(table[0].assign(**change), table[1])
     assert advice in str(caught.value)
     assert not re.search(r"(source|split|series|columns)\.[a-z_]+", str(caught.value))
 
@@ -426,7 +436,7 @@ def test_rows_that_cannot_be_predicted_are_named(
     table: tuple[pd.DataFrame, pd.Series], regressor: BNNRegressor
 ) -> None:
     X = table[0][:3]
-    strict = BNNRegressor(**QUICK, missing="error").fit(*table)
+    strict = BNNRegressor(**NORMAL, missing="error").fit(*table)
     with refused("value-missing", column="width", row=1):
         strict.predict(X.assign(width=[1.0, np.nan, 2.0]))
     with pytest.raises(ValueError, match=r"0 sample\(s\)"):
@@ -435,14 +445,15 @@ def test_rows_that_cannot_be_predicted_are_named(
         BNNRegressor().predict(X)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:X (has|does not have) (valid )?feature names:UserWarning")
 def test_columns_without_names_are_told_by_their_place(table: tuple[pd.DataFrame, pd.Series]) -> None:
     """Arrays, and frames whose columns are numbered; scikit-learn warns where only one of both has names."""
     X, y = table
     plain, numbered = X.to_numpy(), X.set_axis([3, 4], axis=1)
-    expected = BNNRegressor(**QUICK).fit(X, y).predict(X)
+    expected = BNNRegressor(**NORMAL).fit(X, y).predict(X)
     for fitted in (plain, numbered):
-        model = BNNRegressor(**QUICK).fit(fitted, y)
+        model = BNNRegressor(**NORMAL).fit(fitted, y)
         assert not hasattr(model, "feature_names_in_")
         for rows in (plain, numbered, X):
             np.testing.assert_array_equal(model.predict(rows), expected)
@@ -472,12 +483,13 @@ def test_copies_are_whole(
         assert fresh.get_params() == model.get_params() and not hasattr(fresh, "diagnostics_")
 
 
+@pytest.mark.slow
 def test_tools_of_scikit_learn_take_it(table: tuple[pd.DataFrame, pd.Series]) -> None:
     pytest.importorskip("matplotlib")
     from sklearn.calibration import CalibrationDisplay
 
     X, y = table
-    pipeline = make_pipeline(PolynomialFeatures(2, include_bias=False), BNNRegressor(**QUICK))
+    pipeline = make_pipeline(PolynomialFeatures(2, include_bias=False), BNNRegressor(**NORMAL))
     assert cross_val_score(pipeline, X, y, cv=2).mean() > 0.5
     search = GridSearchCV(BNNClassifier(**QUICK), {"prior_scale": [0.01, 2.0]}, cv=2, scoring="neg_log_loss")
     is_dear = (y > -5).to_numpy()
@@ -487,22 +499,24 @@ def test_tools_of_scikit_learn_take_it(table: tuple[pd.DataFrame, pd.Series]) ->
     np.testing.assert_array_equal(np.sort(display.y_prob), np.sort(search.predict_proba(X)[:, 1]))
 
 
+@pytest.mark.slow
 def test_a_bar_is_shown_if_asked_for(
     table: tuple[pd.DataFrame, pd.Series], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    BNNRegressor(**QUICK).fit(*table)
+    BNNRegressor(**NORMAL).fit(*table)
     assert capfd.readouterr() == ("", "")
-    BNNRegressor(**QUICK, verbose=True).fit(*table)
+    BNNRegressor(**NORMAL, verbose=True).fit(*table)
     out, err = capfd.readouterr()
     assert out == "" and "BNNRegressor chain 0-1" in err
 
 
+@pytest.mark.slow
 def test_nothing_is_left_in_the_temporary_folder(
     table: tuple[pd.DataFrame, pd.Series], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TMPDIR", str(tmp_path))
     monkeypatch.setattr("tempfile.tempdir", None)
-    BNNRegressor(**QUICK).fit(*table)
+    BNNRegressor(**NORMAL).fit(*table)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -519,7 +533,7 @@ def test_the_guide_lists_every_parameter_with_its_default() -> None:
 
 def test_a_generator_is_a_seed(table: tuple[pd.DataFrame, pd.Series]) -> None:
     one, same = (
-        BNNRegressor(**QUICK | {"random_state": np.random.default_rng(1)}).fit(*table) for _ in range(2)
+        BNNRegressor(**NORMAL | {"random_state": np.random.default_rng(1)}).fit(*table) for _ in range(2)
     )
     generator = np.random.default_rng(1)
     assert one.seed_ == same.seed_ == int(generator.integers(2**31 - 1))
@@ -547,7 +561,7 @@ def test_frames_of_polars_are_as_those_of_pandas(table: tuple[pd.DataFrame, pd.S
     )
     X["n"] = X["n"].astype("Int64")
     other = polars.DataFrame({name: [None if pd.isna(v) else v for v in X[name].tolist()] for name in X})
-    model = BNNRegressor(**QUICK, missing="impute")
+    model = BNNRegressor(**NORMAL, missing="impute")
     expected = model.fit(X, table[1]).predict(X)
     np.testing.assert_array_equal(clone(model).fit(other, table[1].to_numpy()).predict(other), expected)
     assert list(clone(model).fit(other, table[1].to_numpy()).feature_names_in_) == list(X)
@@ -559,7 +573,7 @@ def test_things_in_cells_are_refused_by_column_and_row(
 ) -> None:
     X = table[0].assign(thing=pd.Series([None, *things[1:]], dtype=object))
     with pytest.raises(DataError) as caught:
-        BNNRegressor(**QUICK).fit(X, table[1])
+        BNNRegressor(**NORMAL).fit(X, table[1])
     assert [(fault.code, fault.column, fault.row) for fault in caught.value.faults] == [
         ("type-unusable", "thing", 1)
     ]

@@ -66,12 +66,21 @@ def any_references(dataset):
     return references(means | {"noise_scale": 2.0})
 
 
-@pytest.fixture(params=["classification", "regression"])
-def evaluated(request, tmp_path):
+@pytest.fixture(scope="module", params=["classification", "regression"])
+def evaluated(request, tmp_path_factory):
     dataset = make_dataset(request.param)
-    idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=3, n_draws=40))
+    folder = tmp_path_factory.mktemp("evaluated")
+    idata = posterior_of(folder, dataset, independent_theta(dataset, n_chains=3, n_draws=40))
     baseline = any_references(dataset)
     return dataset, idata, baseline, *evaluate(idata, dataset, baseline)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A posterior of the regression that no test changes."""
+    dataset = make_dataset("regression")
+    theta = independent_theta(dataset, n_chains=2, n_draws=20)
+    return posterior_of(tmp_path_factory.mktemp("plain"), dataset, theta)
 
 
 def test_what_is_in_the_scores(evaluated, tmp_path):
@@ -161,12 +170,11 @@ def test_the_distance_of_zeros_and_ones_is_in_their_standard_deviations(tmp_path
         (0.0, 3600.0, True, "1970-01-01T00:00:00"),
     ],
 )
-def test_rows_of_a_series_go_by_their_time(tmp_path, start, step, is_date, first):
+def test_rows_of_a_series_go_by_their_time(plain, start, step, is_date, first):
     own = make_dataset("regression")
     train, test = (start + step * np.arange(len(rows)) for rows in (own.row_train, own.row_test))
     dataset = dataclasses.replace(own, time_train=train, time_test=test, time_name="t", time_is_date=is_date)
-    idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=20))
-    scores, table = evaluate(idata, dataset, any_references(dataset))
+    scores, table = evaluate(plain, dataset, any_references(dataset))
     assert str(table["time"][0]) == first and scores["time_name"] == "t"
     times = dict(zip(table["row"], map(str, table["time"]), strict=True))
     for entry in scores["rows"]["most_wrong"]:
@@ -177,11 +185,10 @@ def test_rows_of_a_series_go_by_their_time(tmp_path, start, step, is_date, first
     assert row_entries(dataset, "train", [0]) == [{"row": int(own.row_train[0]), "time": first}]
 
 
-def test_the_last_value_of_a_series_is_scored_like_the_other_models(tmp_path):
+def test_the_last_value_of_a_series_is_scored_like_the_other_models(plain):
     own = make_dataset("regression")
     train, test = (np.arange(len(rows), dtype=float) for rows in (own.row_train, own.row_test))
     dataset = dataclasses.replace(own, time_train=train, time_test=test, time_name="row")
-    idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=20))
     given = any_references(dataset)
     for model in ("linear", "naive"):
         given |= {
@@ -189,7 +196,7 @@ def test_the_last_value_of_a_series_is_scored_like_the_other_models(tmp_path):
             for part in ("train", "test")
         }
         given[f"{model}_noise_scale"] = np.array(4.0)
-    scores, table = evaluate(idata, dataset, given)
+    scores, table = evaluate(plain, dataset, given)
     assert list(scores["models"]) == [*MODELS, "naive"] and scores["is_series"]
     # As texts, because a NaN is not equal to itself.
     assert repr(scores["models"]["naive"]) == repr(scores["models"]["linear"])
@@ -446,13 +453,12 @@ def test_one_draw_has_no_monte_carlo_error(tmp_path):
     assert scores["models"]["bnn"]["test"]["nll"]["mcse"] is None
 
 
-def test_rows_in_parts_change_nothing(tmp_path, monkeypatch):
+def test_rows_in_parts_change_nothing(plain, monkeypatch):
     dataset = make_dataset("regression")
-    idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=30))
     baseline = any_references(dataset)
-    whole, _ = evaluate(idata, dataset, baseline)
+    whole, _ = evaluate(plain, dataset, baseline)
     monkeypatch.setattr(scoring, "_ROWS_AT_ONCE", 2)
-    parts, _ = evaluate(idata, dataset, baseline)
+    parts, _ = evaluate(plain, dataset, baseline)
     for name, entry in whole["models"]["bnn"]["train"].items():
         for part in ("value", "mcse"):
             assert parts["models"]["bnn"]["train"][name][part] == pytest.approx(entry[part], rel=1e-9), name
@@ -470,13 +476,12 @@ def test_densities_far_out_do_not_underflow_and_impossible_ones_show(tmp_path):
     assert math.isnan(none["models"]["bnn"]["test"]["nll"]["mcse"])
 
 
-def test_other_rows_are_refused(tmp_path):
+def test_other_rows_are_refused(plain):
     dataset = make_dataset("regression")
-    idata = posterior_of(tmp_path, dataset, independent_theta(dataset, n_chains=2, n_draws=10))
     baseline = any_references(dataset)
     short = baseline | {"linear_test_mean": baseline["linear_test_mean"][:-1]}
     with refused("other-rows", kind=ResultError, value="linear"):
-        evaluate(idata, dataset, short)
+        evaluate(plain, dataset, short)
     other = make_dataset("regression", n_train=9, n_test=5)
     with refused("other-rows", kind=ResultError, value="bnn"):
-        evaluate(idata, other, any_references(other))
+        evaluate(plain, other, any_references(other))

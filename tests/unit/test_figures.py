@@ -41,6 +41,15 @@ def posterior_of(folder, dataset, *, n_records=3):
     return combined(dataset, paths, likelihood=LIKELIHOOD)
 
 
+@pytest.fixture(scope="module")
+def posteriors(tmp_path_factory):
+    """Task -> a posterior that no test changes."""
+    return {
+        task: posterior_of(tmp_path_factory.mktemp(task), make_dataset(task))
+        for task in ("classification", "regression")
+    }
+
+
 @pytest.mark.parametrize("n_records", [3, 0])
 def test_trace_has_the_warm_up_if_there_are_records(tmp_path, n_records):
     trace = figures.log_density_trace(posterior_of(tmp_path, make_dataset("regression"), n_records=n_records))
@@ -54,9 +63,9 @@ def test_trace_has_the_warm_up_if_there_are_records(tmp_path, n_records):
         assert trace.warmup_iteration is None and trace.warmup_log_density is None
 
 
-def test_rows_of_a_classification(tmp_path):
+def test_rows_of_a_classification(posteriors):
     dataset = make_dataset("classification")
-    idata = posterior_of(tmp_path, dataset)
+    idata = posteriors["classification"]
     reference = np.full((5, 3), 1 / 3)
     rows = figures.rows_of_test(
         idata, dataset, {f"{model}_test_probability": reference for model in REFERENCES}
@@ -69,9 +78,9 @@ def test_rows_of_a_classification(tmp_path):
     assert rows.class_names == tuple(dataset.class_names)
 
 
-def test_rows_of_a_regression_are_in_original_units(tmp_path):
+def test_rows_of_a_regression_are_in_original_units(posteriors):
     dataset = make_dataset("regression")
-    idata = posterior_of(tmp_path, dataset)
+    idata = posteriors["regression"]
     reference = {f"{model}_test_mean": np.zeros(5) for model in REFERENCES}
     reference |= {"ensemble_test_mean": np.stack([np.full(5, 1.0), np.full(5, 3.0)])}
     scales = {f"{model}_noise_scale": np.ones(2 if model == "ensemble" else ()) for model in REFERENCES}
@@ -90,8 +99,8 @@ def test_rows_of_a_regression_are_in_original_units(tmp_path):
     assert rows.target_label == "price [EUR]"
 
 
-def test_the_run_of_the_chains(tmp_path):
-    run = figures.chain_run(posterior_of(tmp_path, make_dataset("regression")), 0.6)
+def test_the_run_of_the_chains(posteriors):
+    run = figures.chain_run(posteriors["regression"], 0.6)
     assert run.iteration[[0, -1]].tolist() == [32, 130]
     assert run.acceptance_rate.shape == (2, 50) and run.warmup_step_size.shape == (2, 3)
     assert (run.n_explore, run.n_warmup, run.target_acceptance) == (0, 30, 0.6)
@@ -161,27 +170,24 @@ def test_band_of_noise_that_depends_on_the_input(tmp_path):
     assert np.allclose(band.baseline_mean, expected), "the baseline has one output all the same"
 
 
-def test_no_band_with_classes_or_several_features(tmp_path):
-    for task in ("classification", "regression"):
-        dataset = make_dataset(task)
-        folder = tmp_path / task
-        folder.mkdir()
+def test_no_band_with_classes_or_several_features(posteriors):
+    for task, idata in posteriors.items():
         settings: dict[str, Any] = {
             "network": NETWORK,
             "likelihood": LIKELIHOOD,
             "rng": np.random.default_rng(0),
         }
-        assert figures.band(posterior_of(folder, dataset), dataset, {}, **settings) is None
+        assert figures.band(idata, make_dataset(task), {}, **settings) is None
 
 
-def test_forecasts_along_time_have_the_end_of_the_training_part_before_them(tmp_path):
+def test_forecasts_along_time_have_the_end_of_the_training_part_before_them(posteriors):
     dataset = make_dataset("regression")
     n_train, n_test = len(dataset.y_train), len(dataset.y_test)
     times = 86400.0 * np.arange(n_train + n_test)
     dataset = dataclasses.replace(
         dataset, time_train=times[:n_train], time_test=times[n_train:], time_name="day", time_is_date=True
     )
-    idata = posterior_of(tmp_path, dataset)
+    idata = posteriors["regression"]
     found = figures.along_time(idata, dataset)
     assert found is not None
     assert found.time[0] == np.datetime64("1970-01-01") + n_train

@@ -46,7 +46,7 @@ def theta(dataset):
 def saved(dataset, theta, tmp_path_factory):
     """Return what ArviZ itself reads from the file."""
     folder = tmp_path_factory.mktemp("saved")
-    build(dataset, write_chains(folder, theta, layout_of(dataset)))
+    build(dataset, write_chains(folder, theta, layout_of(dataset), apart=True))
     return open_posterior(folder / "posterior.nc")
 
 
@@ -139,7 +139,7 @@ def test_new_observations_scatter_as_they_should(tmp_path):
 
 @pytest.mark.slow
 def test_order_of_files_does_not_matter_and_chains_keep_their_numbers(dataset, theta, tmp_path):
-    paths = write_chains(tmp_path, theta, layout_of(dataset), chain_ids=[4, 1, 2])
+    paths = write_chains(tmp_path, theta, layout_of(dataset), chain_ids=[4, 1, 2], apart=True)
     straight, reverse = build(dataset, paths), build(dataset, paths[::-1])
     assert straight["posterior"]["chain"].values.tolist() == [1, 2, 4]
     assert np.array_equal(stacked_theta(straight)[0], stacked_theta(reverse)[0])

@@ -33,22 +33,22 @@ split: {test_size: 1} >> split.test_size: must be a number greater than 0 and le
 split: {stratify: 1} >> split.stratify: must be true or false, not 1
 split: {stratify: "yes"} >> split.stratify: must be true or false, not 'yes'
 split: {seed: x} >> split.seed: must be a whole number from 0 to 4294967295, or null, not 'x'
-network: {hidden: 16} >> network.hidden: must be a list of whole numbers, at most 10, each from 1 to 10000, such
+network: {hidden: 16} >> network.hidden: must be the word auto, or a list of whole numbers, at most 10, each from 1
 network: {hidden: [8, 0]} >> such as [16] or [32, 16], but entry 2 is 0
 network: {hidden: [8, true]} >> such as [16] or [32, 16], not [8, true]
-network: {hidden: [1,1,1,1,1,1,1,1,1,1,1]} >> network.hidden: must be a list of whole numbers, at most 10,
+network: {hidden: [1,1,1,1,1,1,1,1,1,1,1]} >> network.hidden: must be the word auto, or a list of whole numbers, at most
 network: {activation: tan} >> network.activation: must be one of tanh, relu, sigmoid, not 'tan'
 network: {precision: 64} >> network.precision: must be one of auto, float64, float32, not 64
 prior: 5 >> prior: must be a group of keys (lines indented below it), not 5
 prior: true >> prior: must be a group of keys (lines indented below it), not true
-prior: {weights: {scale: 0}} >> prior.weights.scale: must be a number greater than 0, not 0
+prior: {weights: {scale: 0}} >> prior.weights.scale: must be the word auto, or a number greater than 0, not 0
 prior: {biases: {df: .inf}} >> prior.biases.df: must be a number greater than 0, not Infinity
-prior: {biases: {scale: .nan}} >> prior.biases.scale: must be a number greater than 0, not NaN
+prior: {biases: {scale: .nan}} >> prior.biases.scale: must be the word auto, or a number greater than 0, not NaN
 prior: {weights: {family: {}}} >> must be one of normal, laplace, student_t, not a group of keys
 likelihood: {noise: auto} >> likelihood.noise: must be the word sampled, or a number greater than 0, not 'auto'
 likelihood: {noise: 0} >> likelihood.noise: must be the word sampled, or a number greater than 0, not 0
 likelihood: {noise: true} >> likelihood.noise: must be the word sampled, or a number greater than 0, not true
-likelihood: {family: cauchy} >> likelihood.family: must be one of gaussian, heteroscedastic, student_t, not 'cauchy'
+likelihood: {family: cauchy} >> likelihood.family: must be one of auto, gaussian, heteroscedastic, student_t
 likelihood: {df: 2} >> likelihood.df: must be a number greater than 2, not 2
 prior: {learned_scales: yes} >> prior.learned_scales: must be one of none, layer, ard, not true
 likelihood: {log_noise_mean: } >> likelihood.log_noise_mean: must be a number, not null
@@ -125,7 +125,7 @@ $GAP, noise: 0} >> x.source.noise: must be a number greater than 0, not 0
 task: regression, $SOURCE >> x.task: must be classification for the sklearn dataset 'iris'
 task: classification, source: {kind: synthetic, name: gap} >> x.task: must be regression for the synthetic data
 $IRIS, likelihood: {noise: 0.1} >> x.likelihood: has no effect, because only regression has noise; remove it
-$GAP}, likelihood: {df: 5} >> x.likelihood.df: has no effect on the family gaussian; remove it, or set `family: st
+$GAP}, likelihood: {family: gaussian, df: 5} >> x.likelihood.df: has no effect on the family gaussian; remove it, or
 $GAP}, likelihood: {family: heteroscedastic, noise: 0.1} >> x.likelihood.noise: has no effect on the family heter
 $GAP}, split: {stratify: true} >> x.split.stratify: has no effect, because only classes have proportions
 $IRIS, prior: {weights: {df: 3}} >> x.prior.weights.df: has no effect on the family normal; remove it, or set

@@ -220,7 +220,7 @@ def write_task(
 def write_all(folder: Path, rng: np.random.Generator, n_rows: int = 40) -> dict[str, Path]:
     """Write every figure of both tasks."""
     test = make_regression(rng, n_rows)
-    written = {}
+    written: dict[str, Path] = {}
     for name, band, along_time in (
         ("plain", None, None),
         ("band", make_band(rng), None),

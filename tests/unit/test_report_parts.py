@@ -21,6 +21,7 @@ from tests.unit import report_inputs as inputs
 from tests.unit.report_page import dataset_page
 
 CONFIG: dict[str, Any] = {
+    "prior": {"weights": {"scale": 1}},
     "sampler": {"chains": 1, "warmup": 300, "draws": 40, "thin": 2},
     "datasets": {
         "iris": {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}},
@@ -43,7 +44,7 @@ def kinds_of_findings() -> set[str]:
 
 def test_every_kind_of_finding_is_explained_and_has_a_remedy() -> None:
     kinds = {name for name in kinds_of_findings() if name in advice._MEANINGS or name in advice._CHANGES}
-    assert len(kinds) == len(advice._MEANINGS) == len(advice._CHANGES) == 14
+    assert len(kinds) == len(advice._MEANINGS) == len(advice._CHANGES) == 15
     assert set(advice._MEANINGS) == set(advice._CHANGES) == kinds
 
 
@@ -540,9 +541,8 @@ def test_lines_of_one_and_two_standard_deviations_part_the_points() -> None:
                 below.append(point.y > y1 + (y2 - y1) * (point.x - x1) / (x2 - x1))
         expected = [(True, True), (False, True), (False, False)][index % 3]
         assert below == list(expected[: len(below)])
-    assert (
-        scatter(inputs.make_predictions("classification"), inputs.make_metrics("classification")).lines == ()
-    )  # type: ignore[union-attr]
+    classes = scatter(inputs.make_predictions("classification"), inputs.make_metrics("classification"))
+    assert classes is not None and classes.lines == ()
 
 
 def test_a_large_table_is_thinned_to_its_uncertain_rows_and_says_so(tmp_path: Path) -> None:

@@ -84,7 +84,12 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
         "no {name}: take",
         NOTHING,
     ),
-    "an error's text in a table's reader": ("data/csv_files.py", "is not a number", "is no number", NOTHING),
+    "an error's text in a table's reader": (
+        "data/text_columns.py",
+        "is not a number",
+        "is no number",
+        NOTHING,
+    ),
     "a text of the log": ("jobs/chain_job.py", "going on from", "continuing from", NOTHING),
     "the sentences of faults": ("core/errors.py", "and {len(faults)", "plus {len(faults)", NOTHING),
     "the display": ("core/progress.py", "self.done += 1", "self.done += 2", NOTHING),
@@ -111,18 +116,32 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
 """What is edited: file, old and new text, and scripts of the rules whose digest changes (others may follow)"""
 
 
-@pytest.mark.parametrize("edit", EDITS)
-def test_an_edit_runs_what_it_changes_and_no_more(tmp_path: Path, edit: str) -> None:
-    name, old, new, expected = EDITS[edit]
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A copy of the code in another place, and its digests."""
+    root = tmp_path_factory.mktemp("copied")
     for folder in ("bnn", "scripts"):
-        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
-    before = digests(ROOT)
-    assert digests(tmp_path) == before, "where the project lies does not matter"
-    path = tmp_path / "bnn" / name
+        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return root, digests(root)
+
+
+def test_where_the_project_lies_does_not_matter(copied: tuple[Path, dict[str, str]]) -> None:
+    assert digests(ROOT) == copied[1]
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edit_runs_what_it_changes_and_no_more(copied: tuple[Path, dict[str, str]], edit: str) -> None:
+    name, old, new, expected = EDITS[edit]
+    root, before = copied
+    path = root / "bnn" / name
     text = path.read_text(encoding="utf-8")
     assert old in text
-    path.write_text(text.replace(old, new, 1), encoding="utf-8")
-    changed = {script for script, digest in digests(tmp_path).items() if digest != before[script]}
+    try:
+        path.write_text(text.replace(old, new, 1), encoding="utf-8")
+        after = digests(root)
+    finally:
+        path.write_text(text, encoding="utf-8")
+    changed = {script for script, digest in after.items() if digest != before[script]}
     if expected == CHAIN and name.startswith(("model", "mcmc")):
         assert changed >= CHAIN and "prepare.py" not in changed and "report.py" not in changed
     else:

@@ -37,6 +37,7 @@ SAMPLER = SamplerSettings(
     warmup=12,
     draws=N_ITERATIONS,
     thin=1,
+    most_steps=1024,
     most_gradients=None,
     init="optimised",
     optimise_steps=5,

@@ -18,10 +18,25 @@ CODE = ("Snakefile", "bnn", "scripts", "workflow", "profiles", "environment.yml"
 CSV = "width,depth,price\n" + "".join(
     f"{i % 7},{i % 5}.5,{2 * (i % 7) - i % 5 + 0.1 * (i % 3)}\n" for i in range(40)
 )
-TINY: dict[str, Any] = {
+# After so short a warm-up steps are tiny, and trajectories of the usual length have a thousand of them.
+TRAJECTORY_LENGTH = 0.2
+FIXED: dict[str, Any] = {
+    "prior": {"weights": {"scale": 1.0}, "biases": {"scale": 1.0}},
+    "likelihood": {"family": "gaussian"},
+}
+"""What leaves nothing to be chosen, together with hidden units and a number of draws."""
+TINY: dict[str, Any] = FIXED | {
     "network": {"hidden": [3], "engine": "numpy"},
     "baseline": {"max_epochs": 20},
-    "sampler": {"chains": 2, "warmup": 60, "draws": 20, "thin": 1, "optimise_steps": 20},
+    "sampler": {
+        "chains": 2,
+        "chains_per_job": 1,
+        "warmup": 60,
+        "draws": 20,
+        "thin": 1,
+        "optimise_steps": 20,
+        "trajectory_length": TRAJECTORY_LENGTH,
+    },
     "datasets": {
         "iris": {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}},
         "gap": {"task": "regression", "source": {"kind": "synthetic", "name": "gap"}},
@@ -53,11 +68,12 @@ SHARED: dict[str, Any] = TINY | {
             "task": "classification",
             "source": {"kind": "csv", "path": HOSTILE, "target": TARGET, "target_unit": "<b>kg</b>"},
             "network": {"hidden": [2]},
-            "sampler": _SHORT,
+            "prior": {"weights": {"scale": "auto"}},
+            "sampler": _SHORT | {"draws": "auto", "budget_minutes": 1e-3},
         },
     }
 }
-"""The config of the run that is made once: beside the datasets of TINY, one with hostile names."""
+"""The config of the run that is made once: beside the datasets of TINY, one of hostile names that leaves much open."""
 
 SPLITS: dict[str, Any] = TINY | {
     "datasets": {

@@ -42,9 +42,12 @@ SAMPLER = {
     "optimise_learning_rate": 0.02,
     "explore": 0,
     "target_acceptance": None,
-    "trajectory_length": None,
+    # After so short a warm-up steps are tiny, and trajectories of the usual length have a thousand of them.
+    "trajectory_length": 0.2,
     "precondition": True,
     "collapse": "never",
+    "most_steps": 1024,
+    "most_gradients": None,
     "langevin": {"learning_rate": 0.01, "noise_scale": 0.05, "langevin_probability": 0.5},
     "keep_precision": "float64",
 }
@@ -256,7 +259,7 @@ def test_a_read_only_folder_is_named(tmp_path, undisturbed):
 
 def test_another_processor_changes_the_last_digits_and_nothing_that_is_concluded(tmp_path):
     """Vector units of another width add in another order. Chaos makes other draws of it, of the same posterior."""
-    own, other = Chain(tmp_path / "own", draws=1500), Chain(tmp_path / "other", draws=1500)
+    own, other = (Chain(tmp_path / name, draws=1500, trajectory_length=None) for name in ("own", "other"))
     own.finish(1500)
     umath = np._core._multiarray_umath  # type: ignore[attr-defined]
     dispatched = [name for name in umath.__cpu_dispatch__ if umath.__cpu_features__[name]]

@@ -11,6 +11,8 @@ from bnn.core.storage import read_json
 from bnn.data.dataset import Dataset
 from tests.workflow.project import CLASSES, FEATURES, HOSTILE, TARGET, Project
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run(finished: Project) -> Path:

@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 import yaml
 
+from tests.workflow.project import FIXED
+
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
@@ -130,6 +132,7 @@ def write_case(case: Case, folder: Path) -> None:
     sampler = {"kernel": "random_walk", "init": "prior", "warmup": 10, "draws": case.draws}
     raw = {
         "network": {"hidden": [case.hidden]},
+        **FIXED,
         "baseline": {"max_epochs": 2},
         "sampler": {**sampler, "chains": case.chains, "chains_per_job": case.chains},
         "datasets": {

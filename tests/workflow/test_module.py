@@ -12,15 +12,18 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.workflow.project import FIXED, TRAJECTORY_LENGTH
+
 ROOT = Path(__file__).parents[2]
 ENTRIES = ("Snakefile", "workflow/Snakefile")
 ROWS = "width,depth,price\n" + "".join(
     f"{i % 7},{i % 5}.5,{2 * (i % 7) - i % 5 + 0.1 * (i % 3)}\n" for i in range(40)
 )
-CONFIG: dict[str, Any] = {
+CONFIG: dict[str, Any] = FIXED | {
     "network": {"hidden": [3], "engine": "numpy"},
     "baseline": {"max_epochs": 20},
-    "sampler": {"chains": 2, "chains_per_job": 2, "warmup": 60, "draws": 20, "optimise_steps": 20},
+    "sampler": {"chains": 2, "chains_per_job": 2, "warmup": 60, "draws": 20, "optimise_steps": 20}
+    | {"trajectory_length": TRAJECTORY_LENGTH},
     "datasets": {
         "houses": {
             "task": "regression",
@@ -128,6 +131,7 @@ def test_a_mistake_in_the_config_of_a_module_is_explained(project: Path, entry: 
     assert re.search(r"- sampler\.chians: .* \[unknown-key\]", done.stdout + done.stderr)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("entry", [*ENTRIES, "module"])
 def test_a_dataset_that_is_named_twice_is_refused(project: Path, entry: str) -> None:
     """Snakemake would take the last one, whichever way the file comes to it."""

@@ -20,11 +20,12 @@ import yaml
 
 from bnn.core.storage import read_netcdf
 from tests.made_once import made_once
+from tests.workflow.project import FIXED, TRAJECTORY_LENGTH
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-N_KILLS = int(os.environ.get("BNN_KILLS") or 4)
+N_KILLS = int(os.environ.get("BNN_KILLS") or 2)
 """`make kills` asks for thirty."""
 STAGES: dict[str, tuple[float, tuple[str, ...]]] = {
     "nothing": (1.0, ("*",)),
@@ -37,10 +38,18 @@ STAGES: dict[str, tuple[float, tuple[str, ...]]] = {
 }
 """What is done before a run that is killed -> about what share of a run's time is left, and what is not there yet."""
 
-CONFIG: dict[str, Any] = {
+CONFIG: dict[str, Any] = FIXED | {
     "network": {"hidden": [3], "engine": "numpy"},
     "baseline": {"max_epochs": 20},
-    "sampler": {"chains": 2, "warmup": 100, "draws": 200, "optimise_steps": 50, "checkpoint_seconds": 0.2},
+    "sampler": {
+        "chains": 2,
+        "chains_per_job": 1,
+        "warmup": 100,
+        "draws": 200,
+        "optimise_steps": 50,
+        "checkpoint_seconds": 0.2,
+    }
+    | {"trajectory_length": TRAJECTORY_LENGTH},
     "datasets": {"gap": {"task": "regression", "source": {"kind": "synthetic", "name": "gap"}}},
 }
 
@@ -103,6 +112,7 @@ class Run:
 
 CHAIN = ("gap", "chains", "chain_0.nc")
 STATE = ("gap", "chains", "chain_0.state")
+TARGET = str(Path("results").joinpath(*CHAIN))
 
 
 def kill_group(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> None:
@@ -202,6 +212,11 @@ def _run_undisturbed(folder: Path) -> None:
     (folder / "seconds").write_text(str(time.monotonic() - began))
 
 
+def assert_same_chain(one: Run, other: Run) -> None:
+    """Compare the chain that was interrupted: nothing but its job had begun."""
+    assert content(one.result(*CHAIN)) == content(other.result(*CHAIN))
+
+
 def begun(folder: Path, undisturbed: Run, missing: tuple[str, ...]) -> Run:
     """Return a run that has come as far as another one had before it made what is missing."""
     run = Run(folder)
@@ -255,15 +270,15 @@ NEVER_DONE = 10_000_000
 
 def test_after_ctrl_c_the_same_command_goes_on(undisturbed, tmp_path):
     run = Run(tmp_path / "run", draws=NEVER_DONE)
-    process = run.start()
+    process = run.start(TARGET)
     run.wait_for_draws()
     os.killpg(process.pid, signal.SIGINT)
     said, _ = process.communicate(timeout=300)
     assert process.returncode != 0
     assert "stopped: it received SIGINT; what was done is kept in results/gap/chains/chain_" in said
     run.configure()
-    run.finish()
-    assert_same_results(run, undisturbed)
+    run.finish(TARGET)
+    assert_same_chain(run, undisturbed)
     assert "going on from" in run.result("gap", "logs", "sample_chain_0.log").read_text()
 
 
@@ -273,23 +288,24 @@ def test_orphans_of_a_killed_snakemake_make_way_for_the_next_one(undisturbed, tm
     No checkpoint is due for long, so what the next run goes on from is what the orphan wrote when it noticed.
     """
     run = Run(tmp_path / "run", draws=NEVER_DONE, checkpoint_seconds=100_000)
-    process = run.start()
+    process = run.start(TARGET)
     run.wait_for_draws()
     process.kill()
     process.wait()
     locks = run.locks()
     assert locks
     run.configure()
-    refused = run.start()
+    refused = run.start(TARGET)
     said_then, _ = refused.communicate(timeout=600)
     assert refused.returncode != 0
     assert "Directory cannot be locked" not in said_then
     (line,) = (line for line in said_then.splitlines() if line.startswith("snakemake "))
-    assert line.startswith("snakemake --unlock ") and line.endswith(f"--directory {run.folder} --cores 2")
+    assert line.startswith("snakemake --unlock ")
+    assert line.endswith(f"--directory {run.folder} --cores 2 {TARGET}")
     assert run.locks() == locks, "nothing but the line unlocks"
     run.unlock()
-    run.finish()
-    assert_same_results(run, undisturbed)
+    run.finish(TARGET)
+    assert_same_chain(run, undisturbed)
     said, _ = process.communicate(timeout=300)  # ends when the last orphan has
     assert "stopped: the Snakemake that started it is gone" in said
     assert "going on from" in run.result("gap", "logs", "sample_chain_0.log").read_text()
@@ -297,9 +313,9 @@ def test_orphans_of_a_killed_snakemake_make_way_for_the_next_one(undisturbed, tm
 
 def test_a_living_snakemake_keeps_its_lock(tmp_path):
     run = Run(tmp_path / "run", draws=NEVER_DONE)
-    process = run.start()
+    process = run.start(TARGET)
     run.wait_for_draws()
-    second = run.start()
+    second = run.start(TARGET)
     said, _ = second.communicate(timeout=600)
     kill_group(process)
     assert second.returncode != 0
@@ -315,7 +331,7 @@ def test_more_draws_extend_the_chains_and_the_time_between_checkpoints_runs_noth
     assert "Nothing to be done" in run.finish()
     before = read_netcdf(run.result(*CHAIN))[0]["theta"]
     run.configure(draws=250)
-    run.finish(str(Path("results").joinpath(*CHAIN)))
+    run.finish(TARGET)
     after = read_netcdf(run.result(*CHAIN))[0]["theta"]
     assert after.shape[1] == 250
     assert np.array_equal(after[:, :200], before)

@@ -13,6 +13,7 @@ from bnn.posterior.arviz_versions import open_posterior
 from tests.workflow.project import CSV, TINY, Project, copy_of_the_config
 
 
+@pytest.mark.slow
 def test_every_dataset_has_its_results(finished):
     for dataset in TINY["datasets"]:
         for name in (
@@ -42,6 +43,7 @@ def test_every_dataset_has_its_results(finished):
     assert not finished.result("mine", "figures", "band.svg").exists()
 
 
+@pytest.mark.slow
 def test_metrics_and_verdict_are_plain_numbers(finished):
     for dataset, settings in TINY["datasets"].items():
         metrics = json.loads(finished.result(dataset, "metrics.json").read_text())
@@ -54,6 +56,7 @@ def test_metrics_and_verdict_are_plain_numbers(finished):
         assert verdict["reasons"]
 
 
+@pytest.mark.slow
 def test_posterior_opens_in_arviz(finished):
     idata = open_posterior(finished.result("iris", "posterior.nc"))
     with warnings.catch_warnings():
@@ -66,6 +69,7 @@ def test_posterior_opens_in_arviz(finished):
     assert np.allclose(idata["predictions"]["probability"].sum("class"), 1, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_pages_link_to_each_other_and_say_that_the_run_failed(finished):
     overview = finished.result("report.html").read_text(encoding="utf-8")
     for dataset in TINY["datasets"]:
@@ -73,6 +77,7 @@ def test_pages_link_to_each_other_and_say_that_the_run_failed(finished):
         assert "not to be trusted" in finished.result(dataset, "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_logs_hold_what_the_scripts_said(finished):
     log = finished.result("iris", "logs", "sample_chain_1.log").read_text()
     assert re.search(r"iris chain 1: draws, step 100/100, acceptance 0\.\d\d, step size \S+, 0 s left", log)
@@ -80,6 +85,7 @@ def test_logs_hold_what_the_scripts_said(finished):
     assert "120 training and 30 test rows" in finished.result("iris", "logs", "prepare.log").read_text()
 
 
+@pytest.mark.slow
 def test_checks_are_plain_numbers(finished):
     for dataset, settings in TINY["datasets"].items():
         checks = json.loads(finished.result(dataset, "checks.json").read_text())
@@ -136,6 +142,7 @@ def test_a_wrong_config_is_one_message_with_every_error_before_any_job(tmp_path)
     assert not project.result().exists()
 
 
+@pytest.mark.slow
 def test_a_missing_table_is_named_before_any_job(tmp_path):
     project = Project.new(tmp_path)
     (project.run_folder / "mine.csv").unlink()
@@ -147,6 +154,7 @@ def test_a_missing_table_is_named_before_any_job(tmp_path):
     assert not project.result().exists()
 
 
+@pytest.mark.slow
 def test_a_bad_table_fails_with_one_line_and_leaves_no_file(tmp_path):
     project = Project.new(tmp_path)
     (project.run_folder / "mine.csv").write_text(CSV.replace("1,1.5", "1,deep", 1), encoding="utf-8")

@@ -1,9 +1,9 @@
 # Checks the config before any job starts, and holds what the rules share. No science here.
-import json
 import os
 import re
 import shlex
 import sys
+import time
 from pathlib import Path
 
 from snakemake_interface_executor_plugins.settings import ExecMode
@@ -35,6 +35,7 @@ except ConfigError as error:
     raise WorkflowError(str(error))
 
 # A dataset that is repeated is several of these: <name>.0, <name>.1 and so on.
+STARTED = time.time()
 DATASETS = {name: run.model_dump(mode="json") for name, run in runs(CONFIG).items()}
 REPEATS = {
     name: [f"{name}.{repeat}" for repeat in range(dataset.repeats)]
@@ -55,7 +56,11 @@ wildcard_constraints:
 
 
 # Random streams, settings, and how files are stored: every result depends on them.
-SHARED_CODE = ("core/seeding.py", "core/settings.py", "core/storage.py")
+SHARED_CODE = ("core/plan.py", "core/seeding.py", "core/settings.py", "core/storage.py")
+
+
+# When chains of open length have mixed.
+ROUNDS = ("jobs/rounds.py", "diagnostics/__init__.py", "diagnostics/mixing.py")
 
 
 def code(script, *places):
@@ -227,10 +232,9 @@ def prediction_files():
     ]
 
 
-def print_verdicts():
-    """Print the verdict of each dataset, so that a run does not end without one."""
-    for name in DATASETS:
-        path = Path("results") / name / "diagnostics.json"
-        if path.is_file():
-            verdict = json.loads(path.read_text(encoding="utf-8"))["verdict"]
-            print(f"{verdict}  {name}  (results/{name}/report.html)")
+def print_ending(ok):
+    """Print a line a dataset, or what the failed jobs said, so that a run does not end without it."""
+    # Here and not above: no job needs it, and it takes a fifth of a second.
+    from bnn.report.ending import failures, summary
+
+    print(summary(Path("results"), DATASETS) if ok else failures(Path("results"), STARTED))

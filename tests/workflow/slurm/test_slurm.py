@@ -16,16 +16,18 @@ import pytest
 import yaml
 
 from bnn.core.storage import read_netcdf
+from tests.workflow.project import FIXED
 from tests.workflow.slurm.cluster import Cluster, reason_to_skip
 
 ROOT = Path(__file__).parents[3]
 SECONDS = 280
 # The chains take some ten seconds, long enough to be caught; the rest is as small as can be.
-CONFIG: dict[str, Any] = {
+CONFIG: dict[str, Any] = FIXED | {
     "network": {"hidden": [4], "engine": "numpy"},
     "baseline": {"max_epochs": 20},
     "sampler": {
         "chains": 2,
+        "chains_per_job": 1,
         "warmup": 200,
         "draws": 500,
         "thin": 1,

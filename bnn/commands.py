@@ -1,0 +1,139 @@
+"""What `python -m bnn` says before anything is sampled: whether a config can be run, and a draft of one."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bnn.config.errors import ConfigError
+from bnn.config.files import check_syntax
+from bnn.config.loading import check_files, load
+from bnn.core.errors import with_code
+from bnn.data.column_encoding import Column
+from bnn.data.dataset import Dataset
+from bnn.data.preparation import prepare
+
+_MAX_CLASSES = 10
+"""Whole numbers of so many values, or fewer, are taken for classes."""
+_MAX_COLUMNS = 100
+"""Columns that a draft names."""
+
+
+def check(path: str) -> int:
+    """Read a config and every table that it names, as a run would; return 0 if all of it can be used.
+
+    What is wrong goes to stderr, with all faults of the config or one of each table; a line a dataset to stdout.
+
+    Parameters
+    ----------
+    path
+        The config.
+    """
+    try:
+        check_syntax([path])
+        text = Path(path).read_text(encoding="utf-8")
+        config = load(yaml.safe_load(text))
+        check_files(config)
+    except (ConfigError, OSError) as error:
+        print(f"{path}: {error}", file=sys.stderr)
+        return 1
+    n_faults = 0
+    for name, dataset in config.datasets.items():
+        settings = dataset.model_dump(mode="json")
+        try:
+            found = prepare(
+                name, **{key: settings[key] for key in ("task", "source", "split", "columns", "series")}
+            )
+        except (OSError, ValueError) as error:
+            n_faults += 1
+            print(with_code(error), file=sys.stderr)
+            continue
+        print(f"{name}: {_about(found)}")
+    if n_faults:
+        print(f"{n_faults} of {len(config.datasets)} datasets cannot be used.", file=sys.stderr)
+    return 1 if n_faults else 0
+
+
+def draft(path: str, target: str) -> int:
+    """Print a config for a table, with what was seen in each column; return 0, or 1 if the table cannot be used.
+
+    Parameters
+    ----------
+    path
+        A file that is a source.
+    target
+        Its column to predict.
+    """
+    source = {"kind": _kind(path), "path": path, "target": target}
+    error: Exception | None = None
+    for task, missing in (
+        ("regression", "error"),
+        ("regression", "impute"),
+        ("classification", "error"),
+        ("classification", "impute"),
+    ):
+        name = "".join(letter if letter.isalnum() else "_" for letter in Path(path).stem) or "table"
+        raw: dict[str, Any] = {"task": task, "source": source}
+        if missing != "error":
+            raw["columns"] = {"missing": missing}
+        try:
+            settings = load({"datasets": {name: raw}}).datasets[name].model_dump(mode="json")
+            found = prepare(
+                name, **{key: settings[key] for key in ("task", "source", "split", "columns", "series")}
+            )
+        except (ConfigError, OSError, ValueError) as fault:
+            error = error or fault
+            continue
+        if task == "regression" and _is_few(found):
+            continue
+        print(_text(name, raw, found))
+        return 0
+    assert error is not None
+    print(f"error: {with_code(error)}", file=sys.stderr)
+    return 1
+
+
+def _kind(path: str) -> str:
+    return "parquet" if Path(path).suffix.lower() in (".parquet", ".pq") else "csv"
+
+
+def _is_few(dataset: Dataset) -> bool:
+    """Whether the target is a few whole numbers, which are rather names than amounts."""
+    original = dataset.target_mean + dataset.target_scale * dataset.y_train
+    values = {round(float(value), 6) for value in original}
+    return len(values) <= _MAX_CLASSES and all(value == round(value) for value in values)
+
+
+def _about(dataset: Dataset) -> str:
+    rows = f"{len(dataset.y_train)} training and {len(dataset.y_test)} test rows"
+    n_features = len(dataset.feature_names)
+    kind = f"{len(dataset.class_names)} classes" if dataset.class_names else "a number"
+    return (
+        f"{rows}, {n_features} feature{'' if n_features == 1 else 's'}, target {dataset.target_name} ({kind})"
+    )
+
+
+def _text(name: str, raw: Mapping[str, Any], dataset: Dataset) -> str:
+    lines = [f"# {_about(dataset)}", "datasets:", f"  {name}:"]
+    body = yaml.safe_dump(dict(raw), sort_keys=False, allow_unicode=True, default_flow_style=None)
+    lines += [f"    {line}" for line in body.splitlines()]
+    lines.append("    # What was seen in each column:")
+    columns = dataset.columns or ()
+    lines += [f"    #   {column.name}: {_seen(column)}" for column in columns[:_MAX_COLUMNS]]
+    if len(columns) > _MAX_COLUMNS:
+        lines.append(f"    #   and {len(columns) - _MAX_COLUMNS} more")
+    return "\n".join(lines)
+
+
+def _seen(column: Column) -> str:
+    n_levels = len(column.levels) + len(column.rare)
+    kind = {"number": "numbers", "boolean": "true or false", "text": f"texts, {n_levels} different ones"}
+    parts = [kind.get(column.kind, "no feature")]
+    n_missing = column.n_missing + column.n_missing_test
+    if n_missing:
+        parts.append(f"{n_missing} missing")
+    if not column.features:
+        parts.append("constant, left out")
+    return ", ".join(parts)

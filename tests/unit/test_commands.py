@@ -1,0 +1,128 @@
+"""The command line before a run: a config is checked with its tables, and drafted for one."""
+
+import time
+from pathlib import Path
+
+import pytest
+import yaml
+
+import bnn
+from bnn.__main__ import main
+from bnn.config.loading import load
+from bnn.core.storage import write_json
+from bnn.report.ending import failures, summary
+from tests.unit import report_inputs as inputs
+
+TABLE = "\n".join(
+    ["city,rooms,price,kind", *(f"c{i % 3},{i % 5},{(i * 7) % 31}.5,{i % 2}" for i in range(60)), ""]
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    (tmp_path / "houses.csv").write_text(TABLE, encoding="utf-8")
+    (tmp_path / "semicolons.csv").write_text(TABLE.replace(",", ";"), encoding="utf-8")
+    (tmp_path / "words.csv").write_text(TABLE.replace("c1,1", "c1,many"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def config(folder: Path, **sources: tuple[str, str]) -> str:
+    datasets = {
+        name: {"task": "regression", "source": {"kind": "csv", "path": path, "target": target}}
+        for name, (path, target) in sources.items()
+    }
+    (folder / "c.yaml").write_text(yaml.safe_dump({"datasets": datasets}), encoding="utf-8")
+    return "c.yaml"
+
+
+def test_a_config_that_can_be_run_has_a_line_a_dataset(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["check", config(folder, a=("houses.csv", "price"), b=("houses.csv", "rooms"))]) == 0
+    said = capsys.readouterr()
+    assert [line.partition(":")[0] for line in said.out.splitlines()] == ["a", "b"] and said.err == ""
+    assert "48 training and 12 test rows, 5 features, target price (a number)" in said.out
+
+
+@pytest.mark.parametrize(
+    ("path", "target", "code"),
+    [
+        ("houses.csv", "nope", "column-missing"),
+        ("semicolons.csv", "price", "wrong-separator"),
+        ("nowhere.csv", "price", "file-missing"),
+    ],
+)
+def test_what_would_stop_a_run_is_said_before_it(
+    folder: Path, capsys: pytest.CaptureFixture[str], path: str, target: str, code: str
+) -> None:
+    assert main(["check", config(folder, good=("houses.csv", "price"), bad=(path, target))]) == 1
+    assert f"[{code}]" in capsys.readouterr().err
+
+
+def test_a_config_that_is_not_there_or_no_yaml_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "bad.yaml").write_text("a: [", encoding="utf-8")
+    for name in ("bad.yaml", "nowhere.yaml"):
+        assert main(["check", name]) == 1
+        assert name in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("target", "task"), [("price", "regression"), ("kind", "classification"), ("city", "classification")]
+)
+def test_a_draft_is_a_config_of_the_right_task(
+    folder: Path, capsys: pytest.CaptureFixture[str], target: str, task: str
+) -> None:
+    assert main(["draft", "houses.csv", "--target", target]) == 0
+    said = capsys.readouterr().out
+    dataset = load(yaml.safe_load(said)).datasets["houses"]
+    assert (dataset.task, dataset.source.path) == (task, "houses.csv")  # type: ignore[union-attr]
+    assert f"#   {'rooms'}: numbers" in said
+    (folder / "draft.yaml").write_text(said, encoding="utf-8")
+    assert main(["check", "draft.yaml"]) == 0
+
+
+def test_a_draft_says_what_is_missing_or_why_there_is_none(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "gaps.csv").write_text(TABLE.replace("c2,2,", ",2,"), encoding="utf-8")
+    assert main(["draft", "gaps.csv", "--target", "price"]) == 0
+    said = capsys.readouterr().out
+    assert "missing" in said.partition("#   city:")[2].splitlines()[0]
+    assert main(["draft", "semicolons.csv", "--target", "price"]) == 1
+    assert "[wrong-separator]" in capsys.readouterr().err
+
+
+def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"bnn {bnn.__version__}\n"
+
+
+def test_a_run_ends_with_a_line_a_dataset(tmp_path: Path) -> None:
+    for name, verdict in (("iris", "PASS"), ("wine", "FAIL")):
+        write_json(
+            tmp_path / name / "diagnostics.json", inputs.make_diagnostics("classification", verdict, name)
+        )
+        write_json(tmp_path / name / "metrics.json", inputs.make_metrics("classification", name))
+    lines = summary(tmp_path, ["wine", "iris", "none"]).splitlines()
+    assert [line.split()[:2] for line in lines[1:]] == [["wine", "FAIL"], ["iris", "PASS"]]
+    assert "not to be trusted" in lines[1] and "not told apart" in lines[2]
+    assert all(line.endswith("report.html") for line in lines[1:])
+
+
+def test_a_run_that_failed_ends_with_the_sentences_of_its_jobs(tmp_path: Path) -> None:
+    logs = tmp_path / "houses" / "logs"
+    logs.mkdir(parents=True)
+    start = time.time() - 10
+    fault = "bnn.core.errors.DataError: houses.csv: column 'a' is empty\n  - and so is b\n"
+    (logs / "prepare.log").write_text(
+        f"Traceback (most recent call last):\n  File x\n{fault}", encoding="utf-8"
+    )
+    (logs / "fit_baseline.log").write_text("all is well\n", encoding="utf-8")
+    said = failures(tmp_path, start)
+    assert said.splitlines()[:2] == ["houses, prepare: houses.csv: column 'a' is empty", "  - and so is b"]
+    assert "fit_baseline" not in said
+    assert failures(tmp_path, time.time() + 10) == ""

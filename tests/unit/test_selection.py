@@ -1,0 +1,193 @@
+"""What `auto` stands for: the race between candidates, the budget, and rounds of chains of open length."""
+
+import itertools
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from bnn.config.loading import chain_settings, leaves_open, load
+from bnn.core.plan import as_run, planned, with_plan
+from bnn.core.settings import ChainSettings, SamplerSettings, build
+from bnn.core.storage import write_json
+from bnn.jobs import rounds
+from bnn.model.posterior import make_posterior
+from bnn.selection import budget, cheap_fit, choice
+from bnn.selection.plan import make_plan
+
+GAP: dict[str, Any] = {"task": "regression", "source": {"kind": "synthetic", "name": "gap"}}
+
+
+def settings_of(**own: Any) -> dict[str, Any]:
+    return load({"datasets": {"gap": {**GAP, **own}}}).datasets["gap"].model_dump(mode="json")
+
+
+def rows(n: int = 90, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    x = rng.normal(size=(n, 2))
+    return x, x[:, 0] + 0.3 * rng.normal(size=n)
+
+
+@pytest.fixture
+def scores(monkeypatch: pytest.MonkeyPatch) -> dict[choice.Candidate, float]:
+    """Mean log scores that cheap fits are made to have, by candidate; each fit is counted."""
+    means: dict[choice.Candidate, float] = {}
+
+    def log_scores(x: Any, y: Any, left_out: Any, *, settings: Any, **_: Any) -> np.ndarray:
+        which = choice.Candidate(
+            settings.network.hidden, settings.prior.weights.scale, settings.likelihood.family
+        )
+        noise = np.random.default_rng(len(left_out[1])).normal(0, 0.5, len(left_out[1]))
+        own = np.random.default_rng([len(which.hidden), int(which.scale), len(which.family)]).normal(
+            0, 0.1, len(noise)
+        )
+        return means.get(which, -2.0) + noise + own
+
+    monkeypatch.setattr(choice, "log_scores", log_scores)
+    return means
+
+
+def test_the_best_candidate_is_chosen_and_hopeless_ones_are_given_up(
+    scores: dict[choice.Candidate, float],
+) -> None:
+    best = choice.Candidate((50,), 2.0, "gaussian")
+    scores[best] = -1.0
+    scores[choice.Candidate((50, 50), 4.0, "gaussian")] = -1.01
+    chosen, tried = choice.choose(*rows(), n_classes=None, settings=settings_of())
+    assert chosen["network"]["hidden"] == [50]
+    assert chosen["prior"]["weights"]["scale"] == 2.0
+    assert chosen["likelihood"]["family"] == "gaussian"
+    assert tried[0].candidate == best
+    assert (tried[0].difference, tried[0].error) == (0.0, 0.0)
+    folds = {one.candidate: one.n_folds for one in tried}
+    assert folds[choice.Candidate((50, 50), 4.0, "gaussian")] == choice.N_FOLDS
+    assert folds[choice.Candidate((), 4.0, "gaussian")] == 1
+
+
+def test_a_linear_model_must_be_better_than_the_best_network(scores: dict[choice.Candidate, float]) -> None:
+    linear = choice.Candidate((), 4.0, "gaussian")
+    scores[choice.Candidate((50,), 1.0, "gaussian")] = -1.0
+    for mean, hidden in ((-1.0, [50]), (-0.5, [])):
+        scores[linear] = mean
+        chosen, _ = choice.choose(*rows(), n_classes=None, settings=settings_of())
+        assert chosen["network"]["hidden"] == hidden
+
+
+def test_what_the_config_says_is_taken_and_not_compared(scores: dict[choice.Candidate, float]) -> None:
+    own = {
+        "network": {"hidden": [7]},
+        "prior": {"weights": {"scale": 3}},
+        "likelihood": {"family": "gaussian"},
+    }
+    settings = settings_of(**own)
+    chosen, tried = choice.choose(*rows(), n_classes=None, settings=settings)
+    assert tried == []
+    assert chosen["network"] == settings["network"]
+    assert chosen["prior"]["weights"] == settings["prior"]["weights"]
+    assert chosen["prior"]["biases"]["scale"] == choice.BIAS_SCALE
+    _, tried = choice.choose(*rows(), n_classes=None, settings=settings_of(network={"hidden": [7]}))
+    assert {one.candidate.hidden for one in tried} == {(7,)}
+
+
+@pytest.mark.slow
+def test_noise_that_varies_and_noise_with_outliers_are_found() -> None:
+    """Ten tables of each kind, 300 rows: the right family in at least nine; of normal noise too."""
+    small = {"network": {"hidden": [8], "engine": "numpy"}, "prior": {"weights": {"scale": 2}}}
+    right = dict.fromkeys(choice.FAMILIES, 0)
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        x = rng.uniform(-2, 2, size=(300, 1))
+        noise = {
+            "gaussian": 0.3 * rng.normal(size=300),
+            "student_t": 0.1 * rng.standard_t(2.5, size=300),
+            "heteroscedastic": np.exp(0.8 * x[:, 0] - 1.5) * rng.normal(size=300),
+        }
+        for family, error in noise.items():
+            chosen, _ = choice.choose(
+                x, np.sin(2 * x[:, 0]) + error, n_classes=None, settings=settings_of(seed=seed, **small)
+            )
+            right[family] += chosen["likelihood"]["family"] == family
+    assert min(right.values()) >= 9, right
+
+
+def test_log_scores_are_those_of_the_mixture_over_draws() -> None:
+    x, y = rows(40)
+    own = {"network": {"hidden": [3], "engine": "numpy"}, "prior": {"weights": {"scale": 1}}}
+    settings = build(ChainSettings, with_plan(chain_settings(settings_of(sampler={"draws": 4}, **own)), PLAN))
+    posterior = make_posterior(
+        x,
+        y,
+        n_classes=None,
+        network=settings.network.in_numpy(),
+        prior=settings.prior,
+        likelihood=settings.likelihood,
+    )
+    theta = np.stack([posterior.prior.sample(np.random.default_rng(seed)) for seed in range(45)])
+    expected = np.log(np.mean([np.exp(posterior.pointwise(one[None])[0]) for one in theta], axis=0))
+    assert np.allclose(cheap_fit._log_mean_density(posterior, theta), expected)
+
+
+PLAN = {
+    "prior": {"biases": {"family": "normal", "scale": 1.0, "df": 4.0}},
+    "likelihood": {"family": "gaussian"},
+}
+
+
+def test_a_budget_is_a_number_of_gradients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Five passes in a millisecond of processor time, ten minutes for two jobs: 1,500,000 for each chain."""
+    clock = itertools.count()
+    monkeypatch.setattr(budget.time, "process_time", lambda: 5e-4 * next(clock))
+    monkeypatch.setattr(budget, "_FEWEST_SECONDS", 0.0)
+    own = {"network": {"hidden": [3], "engine": "numpy"}, "prior": {"weights": {"scale": 1}}}
+    settings = build(ChainSettings, with_plan(chain_settings(settings_of(sampler={"draws": 4}, **own)), PLAN))
+    found = budget.Budget(chains=8, chains_per_job=4, budget_minutes=10).gradients(
+        *rows(40), n_classes=None, settings=settings
+    )
+    # This clock goes on by half a millisecond when it is read: twice after the first time.
+    assert found == pytest.approx(1_500_000)
+
+
+def test_a_plan_goes_over_the_config_and_reproduces_the_run(tmp_path: Any) -> None:
+    settings = settings_of(network={"engine": "numpy"}, sampler={"budget_minutes": 0.001})
+    assert leaves_open(settings)
+    for_chains = chain_settings(settings)
+    fixed = {"network": {**settings["network"], "hidden": [3]}}
+    plan = make_plan(
+        *rows(40),
+        n_classes=None,
+        settings={**for_chains, **fixed, **{k: {**for_chains[k], **PLAN[k]} for k in PLAN}}
+        | {"prior": {**for_chains["prior"], "weights": {"family": "normal", "scale": 2.0, "df": 4.0}}},
+        budget=budget.Budget(2, 2, 0.001),
+    )
+    assert plan["tried"] == []
+    write_json(tmp_path / "plan.json", plan)
+    found = planned(for_chains, [tmp_path / "plan.json"])
+    sampler = build(ChainSettings, found).sampler
+    assert sampler.most_gradients is not None
+    assert sampler.draws % 2 == 0
+    diagnostics = {"n_draws": sampler.draws, "thin": 8}
+    again = as_run({**settings, **found}, diagnostics)["sampler"]
+    assert "most_gradients" not in again
+    assert (again["draws"], again["thin"], again["most_steps"]) == (sampler.draws, 8, sampler.most_steps)
+
+
+SAMPLER = SamplerSettings(**asdict(cheap_fit.SAMPLER) | {"draws": 100, "thin": 3, "most_gradients": 10_000})
+
+
+@pytest.mark.parametrize("n_rounds", [1, 2, 3, 5])
+def test_rounds_keep_the_draws_of_one_run_with_more_thinning(n_rounds: int) -> None:
+    ends = [n for n in range(1, 400) if rounds.ends_round(n, SAMPLER)]
+    n_records = ends[n_rounds - 1]
+    kept, moves = rounds.kept_records(n_records, SAMPLER)
+    at = np.cumsum(moves)
+    apart = 3 * 2 ** (n_rounds - 1)
+    assert len(kept) == 100
+    assert at[kept].tolist() == [apart * (index + 1) for index in range(100)]
+    assert kept[-1] == n_records - 1
+
+
+def test_a_round_is_begun_only_if_it_can_be_paid() -> None:
+    settings = replace(SAMPLER, most_gradients=1000)
+    assert rounds.can_double(settings, at_first_draw=200, so_far=600)
+    assert not rounds.can_double(settings, at_first_draw=200, so_far=601)
