@@ -59,10 +59,6 @@ wildcard_constraints:
 SHARED_CODE = ("core/plan.py", "core/seeding.py", "core/settings.py", "core/storage.py")
 
 
-# When chains of open length have mixed.
-ROUNDS = ("jobs/rounds.py", "diagnostics/__init__.py", "diagnostics/mixing.py")
-
-
 def code(script, *places):
     """Return a digest of what a script and some packages of bnn do: a rule runs again when, and only when, it changes.
 
