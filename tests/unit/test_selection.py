@@ -128,7 +128,7 @@ def test_log_scores_are_those_of_the_mixture_over_draws() -> None:
     assert np.allclose(cheap_fit._log_mean_density(posterior, theta), expected)
 
 
-PLAN = {
+PLAN: dict[str, dict[str, Any]] = {
     "prior": {"biases": {"family": "normal", "scale": 1.0, "df": 4.0}},
     "likelihood": {"family": "gaussian"},
 }
