@@ -26,12 +26,18 @@ def read_yaml_value(cls: type[BaseModel], value: Any, info: ValidationInfo) -> A
     return value
 
 
-def without_dates(value: Any) -> Any:
-    """Return plain values in which what YAML takes for a date is the text that it was: no key holds a date."""
+def without_dates(value: Any, within: tuple[int, ...] = ()) -> Any:
+    """Return plain values in which what YAML takes for a date is the text that it was: no key holds a date.
+
+    What holds itself, by an anchor, is left as it is where it comes again; `within` are the groups around a value.
+    """
+    if id(value) in within:
+        return value
+    within = (*within, id(value))
     if isinstance(value, Mapping):
-        return {key: without_dates(item) for key, item in value.items()}
+        return {key: without_dates(item, within) for key, item in value.items()}
     if isinstance(value, list):
-        return [without_dates(item) for item in value]
+        return [without_dates(item, within) for item in value]
     return str(value) if isinstance(value, date) else value
 
 

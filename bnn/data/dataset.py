@@ -210,10 +210,9 @@ class Dataset:
         for name in ("feature_name", "class_name"):
             fields[f"{name}s"] = tuple(variables[name].tolist()) if name in variables else ()
         fields |= {name: variables.get(name) for name in ("time_train", "time_test", "id_train", "id_test")}
-        form = json.loads(attributes["text_format"])
-        fields["text_format"] = TextFormat(
-            **{key: tuple(value) if isinstance(value, list) else value for key, value in form.items()}
-        )
+        form: dict[str, Any] = json.loads(attributes["text_format"])
+        form |= {key: tuple(value) for key, value in form.items() if isinstance(value, list)}
+        fields["text_format"] = TextFormat(**form)
         fields["doubts"] = tuple(Doubt(**doubt) for doubt in json.loads(attributes["doubts"]))
         fields["time_is_date"] = bool(attributes["time_is_date"])
         fields["columns"] = tuple(Column.from_json(text) for text in variables["column"].tolist())

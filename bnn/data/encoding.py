@@ -199,11 +199,12 @@ def _fit_numbers(
     n_missing = int(is_missing.sum())
     present = values[~is_missing] if n_missing else values
     varies = present.size > 0 and float(np.ptp(present)) > 0
-    fill, stats = None, []
+    fill: float | None = None
+    stats: Scaling = []
     if varies:
         if imputes:
             fill = float(present.mean() > 0.5) if is_boolean else float(np.median(present))
-        filled = np.where(is_missing, fill, values) if n_missing and imputes else present
+        filled = present if fill is None or not n_missing else np.where(is_missing, fill, values)
         stats = [(float(filled.mean()), 1.0 if is_boolean else float(filled.std()) or 1.0)]
     indicator = _indicator(is_missing, imputes)
     column = Column(

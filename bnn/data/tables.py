@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 
@@ -113,9 +113,13 @@ def read_table(read: Callable[[Choose], Columns], wish: Reading, *, decimal: str
         row_names.extend(name for name in of_rows if name not in (*roles, row_id))
         if row_id is None and len(row_names) == 1:
             row_id = row_names[0]
-        kinds |= dict.fromkeys(wish.numeric, "number")
-        kinds |= dict.fromkeys(wish.categorical, "text") | dict.fromkeys(wish.aside, "name")
-        kinds |= dict.fromkeys([*row_names, *wish.drop], "skip")
+        for names_of, kind in (
+            (wish.numeric, "number"),
+            (wish.categorical, "text"),
+            (wish.aside, "name"),
+            ([*row_names, *wish.drop], "skip"),
+        ):
+            kinds.update(dict.fromkeys(names_of, cast(Kind, kind)))
         if row_id is not None:
             kinds[row_id] = "name"
         return {**kinds, wish.target: "text" if wish.is_class else "number"}

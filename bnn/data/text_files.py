@@ -88,7 +88,7 @@ def opened(path: Path) -> IO[bytes]:
             )
     for magic, unpack in _PACKED.items():
         if start.startswith(magic):
-            return unpack(file)  # type: ignore[no-any-return, operator]
+            return unpack(file)  # type: ignore[operator]
     if (kind := kind_of(path)) != "csv":
         raise DataError("other-kind-of-file", f"this is no text file; set `kind: {kind}`", key="source.kind")
     return file

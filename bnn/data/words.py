@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -161,13 +161,14 @@ def number_of(text: str, form: TextFormat) -> float | None:
     return value if value == value else None
 
 
-def level_text(value: object) -> str:
+def level_text(value: Any) -> str:
     """Return a value as the text of its level: numbers by their shortest text, whole ones without a fraction."""
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, float | np.floating):
-        if np.isfinite(value) and float(value).is_integer() and abs(value) < MOST_EXACT:
-            return str(int(value))
+        number = float(value)
+        if number.is_integer() and abs(number) < MOST_EXACT:
+            return str(int(number))
         return str(value)
     return str(value).strip()
 

@@ -1,7 +1,6 @@
 """Whether each chain, alone, has explored where it is, and how far chains differ: what the verdict LOCAL rests on."""
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,12 +8,6 @@ import numpy as np
 from bnn.diagnostics import mixing
 from bnn.posterior.posterior_file import StoredPosterior
 
-MOST_RHAT = 1.05
-"""Largest split R-hat that a chain may have by itself, at any test row and of its log density."""
-LEAST_ESS = 100.0
-"""Smallest bulk effective sample size that it must have there."""
-LEAST_CHAINS = 8
-"""Fewer chains say little about how many modes there are."""
 _BLOCK_NUMBERS = 4_000_000
 """Numbers judged at a time, which bounds the memory."""
 
@@ -92,14 +85,3 @@ def _worst(draws: np.ndarray) -> np.ndarray:
             rhat, ess = mixing.rhat(chain[None]), mixing.ess_bulk(chain[None])
             worst.append((np.nan_to_num(rhat, nan=np.inf).max(), np.nan_to_num(ess, nan=0.0).min()))
     return np.array(worst).T
-
-
-def is_local(summary: Mapping[str, Any]) -> bool:
-    """Return whether every chain has explored its own mode and there are enough of them, by `each_chain`'s figures."""
-    found = summary["each_chain"]
-    return (
-        bool(summary["adjusted"])
-        and len(found["rhat_max"]) >= LEAST_CHAINS
-        and all(value is not None and value <= MOST_RHAT for value in found["rhat_max"])
-        and all(value is not None and value >= LEAST_ESS for value in found["ess_bulk_min"])
-    )

@@ -5,7 +5,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from bnn.core.row_names import ROW_COUNTING
-from bnn.diagnostics.each_chain import is_local
 from bnn.diagnostics.mixing import MIN_DRAWS
 
 _LEVELS = ("FAIL", "WARN")
@@ -15,6 +14,13 @@ _EXTREME = "look for extreme values in the data, or lower the scale in prior.wei
 _MODE_GAP = 3.0
 """Standard deviations of the log density by which the mean of a chain in a worse mode is lower."""
 _MIXING = "raise sampler.warmup, or run for longer with a higher sampler.thin or sampler.draws"
+
+_LOCAL_RHAT = 1.05
+"""Largest split R-hat that a chain may have by itself, at any test row and of its log density."""
+_LOCAL_ESS = 100.0
+"""Smallest bulk effective sample size that it must have there."""
+_LOCAL_CHAINS = 8
+"""Fewer chains say little about how many modes there are."""
 
 
 class Finding(NamedTuple):
@@ -64,6 +70,17 @@ def judge(summary: Mapping[str, Any]) -> tuple[str, list[Finding]]:
         findings = [_local(summary), *(finding for finding in findings if finding.level != "FAIL")]
     findings.sort(key=lambda finding: _GRAVITY.index(finding.level))
     return findings[0].level, findings
+
+
+def is_local(summary: Mapping[str, Any]) -> bool:
+    """Return whether every chain has explored its own mode and there are enough of them, by `each_chain`'s figures."""
+    found = summary["each_chain"]
+    return (
+        bool(summary["adjusted"])
+        and len(found["rhat_max"]) >= _LOCAL_CHAINS
+        and all(value is not None and value <= _LOCAL_RHAT for value in found["rhat_max"])
+        and all(value is not None and value >= _LOCAL_ESS for value in found["ess_bulk_min"])
+    )
 
 
 def _local(summary: Mapping[str, Any]) -> Finding:

@@ -10,7 +10,7 @@ _FAST = {"contract", "reassoc", "nsz"}
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _root_of_inverse(a, root):
+def _root_of_inverse(a: np.ndarray, root: np.ndarray) -> float:
     """Turn the upper half of A, (k, k), into U with U'U = A, set R = U'^-1, and return log|A|/2; NaN if not positive.
 
     By rows, four of the rows before at a time: one load and store of a row for four multiply-adds.
@@ -54,7 +54,7 @@ def _root_of_inverse(a, root):
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
-def _inverse_of_root(root, inverse):
+def _inverse_of_root(root: np.ndarray, inverse: np.ndarray) -> None:
     """Set A^-1 = R'R, (k, k), of a lower triangular R."""
     k = root.shape[0]
     for i in range(k):
@@ -75,7 +75,9 @@ def _inverse_of_root(root, inverse):
 
 
 @numba.njit(cache=True, error_model="numpy", fastmath=_FAST)
-def regressions(products, variance, precision, inverse_too):
+def regressions(
+    products: np.ndarray, variance: np.ndarray, precision: np.ndarray, inverse_too: bool
+) -> tuple[np.ndarray, ...]:
     """Solve every chain's regression.
 
     Parameters

@@ -1,5 +1,7 @@
 """Cheap fits: a short unadjusted run of a few chains, and what it predicts for rows that were left out."""
 
+from typing import Any
+
 import numpy as np
 
 from bnn.core.progress import Silent
@@ -66,7 +68,11 @@ def log_scores(
     ndarray
         Minus infinity everywhere if no chain found a start with a finite density.
     """
-    parts = {"prior": settings.prior, "likelihood": settings.likelihood, "n_classes": n_classes}
+    parts: dict[str, Any] = {
+        "prior": settings.prior,
+        "likelihood": settings.likelihood,
+        "n_classes": n_classes,
+    }
     network = resolve_engine(settings.network)
     posterior = make_posterior(x, y, network=network, **parts)
     try:

@@ -155,10 +155,10 @@ def test_ranks_are_uniform_with_the_output_layer_integrated_out(model, monkeypat
 
 
 def test_calibration_catches_a_collapsed_density_without_its_determinant(monkeypatch):
-    def mutant(self, rest, products):
-        mean, root, evidence, *others = original(self, rest, products)
-        diagonal = np.diagonal(root, axis1=-2, axis2=-1)
-        return mean, root, evidence - np.log(diagonal).sum(axis=-1), *others
+    def mutant(self, rest, products, *, inverse_too):
+        found = original(self, rest, products, inverse_too=inverse_too)
+        diagonal = np.diagonal(found.root, axis1=-2, axis2=-1)
+        return found._replace(evidence=found.evidence - np.log(diagonal).sum(axis=-1))
 
     original = CollapsedPosterior._conditional
     monkeypatch.setattr(CollapsedPosterior, "_conditional", mutant)

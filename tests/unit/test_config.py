@@ -298,8 +298,8 @@ def test_factors_of_the_prior_are_positive_different_and_not_one(factors: list[f
 
 def test_settings_have_the_fields_of_the_models_that_build_them() -> None:
     """One dataclass of `core` for each model of the config; other keys are for the workflow alone."""
-    dataset = load(with_gap(network={"hidden": [4]}, prior={"weights": {"scale": 2}, "biases": {"scale": 1}}))
-    dataset = dataset.datasets["gap"].model_dump(mode="json")
+    config = load(with_gap(network={"hidden": [4]}, prior={"weights": {"scale": 2}, "biases": {"scale": 1}}))
+    dataset = config.datasets["gap"].model_dump(mode="json")
     dataset |= {"sampler": chain_settings(dataset)["sampler"]}
     for section, kind, beside in (
         ("network", settings.NetworkSettings, set()),

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnn.diagnostics.each_chain import each_chain, is_local, nested_rhat
+from bnn.diagnostics.each_chain import each_chain, nested_rhat
+from bnn.diagnostics.verdict import is_local
 
 N_CHAINS, N_DRAWS, N_ROWS = 8, 400, 6
 

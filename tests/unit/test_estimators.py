@@ -27,10 +27,11 @@ from sklearn.preprocessing import PolynomialFeatures
 from bnn import BNNClassifier, BNNRegressor
 from bnn.config import loading as bnn_config
 from bnn.core.errors import DataError, Fault
+from bnn.core.plan import planned
 from bnn.diagnostics.verdict import worst
 from bnn.estimators.parameters import Names
 from bnn.posterior.posterior_file import PosteriorFile
-from scripts import combine, diagnose, prepare, sample_chain
+from scripts import choose, combine, diagnose, prepare, sample_chain
 from tests.refusals import refused
 
 ROOT = Path(__file__).parents[2]
@@ -121,14 +122,16 @@ def workflow(folder: Path, X: pd.DataFrame, y: Any, task: str, settings: dict[st
     resolved = bnn_config.load({"datasets": {"toy": own}}).datasets["toy"].model_dump(mode="json")
     sections = {name: resolved[name] for name in ("task", "source", "split", "columns")}
     prepare.main(folder / "data.nc", "toy", sections)
+    plan = folder / "plan.json"
+    choose.main(folder / "data.nc", plan, bnn_config.chain_settings(resolved), None)
+    chosen = planned(bnn_config.chain_settings(resolved), [plan])
     chains = []
     for chain in range(resolved["sampler"]["chains"]):
         chains.append(folder / f"chain_{chain}.nc")
-        chosen = bnn_config.chain_settings(resolved)
         state = folder / f"chain_{chain}.state"
         sample_chain.main(folder / "data.nc", chains[-1], [chain], chosen, state, 30.0, None)
     posterior = folder / "posterior.nc"
-    combine.main(folder / "data.nc", chains, posterior, None, resolved, "both")
+    combine.main(folder / "data.nc", chains, posterior, None, planned(resolved, [plan]), "both")
     diagnose.main(
         folder / "data.nc", posterior, folder / "diagnostics.json", folder / "d.nc", resolved["diagnostics"]
     )
@@ -547,7 +550,8 @@ def test_intervals_of_several_coverages(
     found = regressor.predict_interval(X, coverage=[0.5, 0.9])
     assert found.shape == (2, 7, 2)
     assert np.array_equal(found[1], regressor.predict_interval(X, coverage=0.9))
-    for wrong in ([0.5, 1.0], [], 0.0, [[0.5]]):
+    wrongs: list[Any] = [[0.5, 1.0], [], 0.0, [[0.5]]]
+    for wrong in wrongs:
         with pytest.raises(ValueError, match="between 0 and 1"):
             regressor.predict_interval(X, coverage=wrong)
 

@@ -27,7 +27,7 @@ TEST_TOOLS = [Requirement(text) for text in PROJECT["optional-dependencies"]["te
 PYTHONS = ("3.11", "3.12", "3.13")
 
 # conda's name where it is another one than that of the Python package
-CONDA_NAMES = {"matplotlib": "matplotlib-base", "snakemake": "snakemake-minimal"}
+CONDA_NAMES = {"duckdb": "python-duckdb", "matplotlib": "matplotlib-base", "snakemake": "snakemake-minimal"}
 # Not for conda users: they check style in the locked environment of `make lint`.
 LINT_TOOLS = {"mypy", "ruff", "snakefmt"}
 # Not at conda-forge; the tests that need them are skipped where they are absent.

@@ -284,13 +284,10 @@ def test_thousands_are_told_and_read(tmp_path: Path, mark: str) -> None:
         read_text(
             tmp_path / "a.csv", text.replace(f"1{mark}041", f"1{mark}04"), separator=";", thousands=mark
         )
-    german = text.replace(".", ",").replace(f"1{mark}041", f"1{mark}041,5")
-    found = (
-        read_text(tmp_path / "a.csv", german, separator=";", decimal=",", thousands=mark)
-        if mark != ","
-        else None
-    )
-    assert found is None or feature(found, "b")[1] == 1041.5
+    if mark != ",":
+        german = text.replace(".", ",").replace(f"1{mark}041", f"1{mark}041,5")
+        found = read_text(tmp_path / "a.csv", german, separator=";", decimal=",", thousands=mark)
+        assert feature(found, "b")[1] == 1041.5
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,12 @@ EDITS: dict[str, tuple[str, str, str, set[str]]] = {
         "no {name}: take",
         NOTHING,
     ),
-    "an error's text in a table's reader": ("data/csv_files.py", "is not a number", "is no number", NOTHING),
+    "an error's text in a table's reader": (
+        "data/text_columns.py",
+        "is not a number",
+        "is no number",
+        NOTHING,
+    ),
     "a text of the log": ("jobs/chain_job.py", "going on from", "continuing from", NOTHING),
     "the sentences of faults": ("core/errors.py", "and {len(faults)", "plus {len(faults)", NOTHING),
     "the display": ("core/progress.py", "self.done += 1", "self.done += 2", NOTHING),

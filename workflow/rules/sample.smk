@@ -73,7 +73,16 @@ rule sample_chain:
         settings=sampler_settings,
         # Not an output: Snakemake deletes the outputs of a job that fails.
         checkpoint=lambda wildcards, output: str(state_folder(output[0])),
-        code=code("sample_chain.py", "model", "mcmc", "jobs/chain_job.py", "jobs/checkpoint.py"),
+        code=code(
+            "sample_chain.py",
+            "model",
+            "mcmc",
+            "jobs/chain_job.py",
+            "jobs/checkpoint.py",
+            "jobs/rounds.py",
+            "diagnostics/__init__.py",
+            "diagnostics/mixing.py",
+        ),
     message:
         "Sampling chain {wildcards.chains} of {wildcards.dataset}"
     script:
