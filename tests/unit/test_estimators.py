@@ -97,7 +97,7 @@ print(json.dumps([(r["check_name"], r["status"], r["expected_to_fail"], str(r["e
 @pytest.mark.parametrize(("name", "n_least"), [("BNNClassifier", 55), ("BNNRegressor", 52)])
 def test_every_check_of_scikit_learn_passes(name: str, n_least: int) -> None:
     """None is skipped (one is, unless SciPy is told of the array API before it is imported), none expected to fail."""
-    parameters = {**QUICK, "hidden": [4]}
+    parameters = {**(NORMAL if name == "BNNRegressor" else QUICK), "hidden": [4]}
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", _CHECKS, name, json.dumps(parameters)],
         cwd=ROOT,
@@ -146,7 +146,8 @@ def test_a_regressor_draws_what_the_workflow_draws(
     """Bit for bit: weights, log densities, predictions of the training rows, and new observations."""
     sampler = {**SAMPLER, "chains": 3, "warmup": 20, "draws": 10}
     settings = {"seed": 7, "network": {"hidden": [3], "engine": "numpy"}, "sampler": sampler} | {
-        "likelihood": {"family": likelihood}
+        "likelihood": {"family": likelihood},
+        "prior": {"weights": {"scale": 1.0}},
     }
     stored = workflow(tmp_path, mixed, table[1], "regression", settings)
     model = BNNRegressor(**NORMAL | {"chains": 3, "draws": 10, "likelihood": likelihood}).fit(mixed, table[1])
@@ -166,7 +167,9 @@ def test_a_classifier_draws_what_the_workflow_draws(tmp_path: Path) -> None:
     y = y.map({0: "setosa", 1: "versicolor", 2: "virginica"})
     prior = {"learned_scales": "ard"}
     sampler = {**SAMPLER, "chains": 2, "warmup": 20, "draws": 20}
-    settings = {"seed": 7, "network": {"hidden": [3], "engine": "numpy"}, "sampler": sampler, "prior": prior}
+    settings = {"seed": 7, "network": {"hidden": [3], "engine": "numpy"}, "sampler": sampler} | {
+        "prior": {**prior, "weights": {"scale": 1.0}}
+    }
     stored = workflow(tmp_path, X, y, "classification", settings)
     model = BNNClassifier(**{**QUICK, "settings": {**SETTINGS, "prior": prior}}).fit(X, y)
     same(stored, model)
