@@ -98,7 +98,7 @@ def load(raw: Any) -> Config:
 
 
 def chain_settings(dataset: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what chains depend on, of the resolved settings of a dataset, as plain values.
+    """Return what chains depend on, of the resolved settings of a dataset, as plain values; a plan goes over them.
 
     That is not how many there are or run side by side, so that more can be added later, not how often they write down
     where they stand, and not what is kept of them in the end.

@@ -102,7 +102,7 @@ class ParameterPrior(Section):
     scale: Literal["auto"] | Annotated[float, Field(gt=0)] = Field(
         "auto",
         description="Standard deviation for normal, scale parameter for laplace and student_t. auto: of the weights "
-        "chosen on the training rows, together with the hidden layers; 1 for the biases.",
+        "chosen on the training rows, together with the hidden layers; 2 for the biases.",
     )
     df: float = Field(4.0, gt=0, description="Degrees of freedom of student_t; the other families ignore it.")
 
@@ -247,7 +247,7 @@ class Sampler(Section):
     explore: Literal["auto"] | Annotated[int, Field(ge=0)] = Field(
         "auto",
         description="Steps of unadjusted microcanonical dynamics between the optimiser and warm-up, a gradient each: "
-        "they are long and leave poor modes, which stiff posteriors of larger networks need. auto: a tenth of the "
+        "they are long and leave poor modes, which stiff posteriors of larger networks need. auto: a fifth of the "
         "gradients, 4000 at most, for `draws: auto`, else none.",
     )
     target_acceptance: float | None = Field(
@@ -303,7 +303,7 @@ class Sampler(Section):
 
 
 class Diagnostics(Section):
-    """Thresholds of the verdict PASS, WARN or FAIL."""
+    """Thresholds of the verdict PASS, WARN, LOCAL or FAIL."""
 
     rhat_warn: float = Field(1.01, ge=1, description="An R-hat above this is a warning.")
     rhat_fail: float = Field(1.05, ge=1, description="An R-hat above this is a failure.")

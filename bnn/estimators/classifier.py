@@ -63,8 +63,8 @@ class BNNClassifier(ClassifierMixin, BNN):
     inference_data_ : arviz.InferenceData (ArviZ 0.23) or xarray.DataTree (ArviZ 1)
         All draws, what they predict for the rows of the fit, and how the sampler went.
     diagnostics_ : dict
-        `verdict` (PASS, WARN or FAIL), `reasons`, and the figures behind them: R-hat and effective sample sizes of the
-        predictions and of the log density, and how each chain went.
+        `verdict` (PASS, WARN, LOCAL or FAIL), `reasons`, and the figures behind them: R-hat and effective sample sizes
+        of the predictions and of the log density, and how each chain went.
     seed_ : int
         The seed of the fit.
 

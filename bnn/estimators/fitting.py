@@ -81,7 +81,10 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
                 dataset.x_train,
                 dataset.y_train,
                 n_classes=dataset.n_classes,
-                settings=for_chains,
+                settings={
+                    **for_chains,
+                    "sampler": {**for_chains["sampler"], "explore": settings["sampler"]["explore"]},
+                },
                 budget=Budget(n_chains, len(batches[0]), minutes) if is_open else None,
             )["settings"]
         settings, for_chains = with_plan(settings, plan), with_plan(for_chains, plan)

@@ -379,6 +379,7 @@ def _write_draws(
         "n_warmup": settings.explore + settings.warmup,
         "n_draws": len(kept),
         "thin": int(moves[last]),
+        "open_length": int(settings.most_gradients is not None),
         "langevin": json.dumps(asdict(settings.langevin)),
         "n_gradients": int(records.read(slice(last, last + 1))["n_gradients"][0]),
         "adjusted": int(run.adjusted),

@@ -7,7 +7,7 @@ every variable says its unit. It is written without ArviZ, whose import takes lo
 
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,31 +16,16 @@ import numpy as np
 
 from bnn import __version__
 from bnn.core.errors import ResultError
-from bnn.core.settings import PHASES, LikelihoodSettings, NetworkSettings
-from bnn.core.storage import atomic_path, check_space, read_netcdf, stored_array, text_type
+from bnn.core.settings import LikelihoodSettings, NetworkSettings
+from bnn.core.storage import atomic_path, check_space, text_type
 from bnn.data.dataset import Dataset
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import StudentT
 from bnn.model.priors import LOG_PRIOR_SCALE
+from bnn.posterior.chain_files import Chains, read_chains
 from bnn.posterior.posterior_file import PREDICTIONS
-from bnn.posterior.predictive import BLOCK_BYTES, Predictor, make_predictor
+from bnn.posterior.predictive import Predictor, make_predictor
 
-_SHARED_ATTRIBUTES = (
-    "dataset",
-    "kernel",
-    "layout",
-    "n_warmup",
-    "n_draws",
-    "thin",
-    "seed",
-    "langevin",
-    "adjusted",
-    "sampler_version",
-    "data_digest",
-    "engine",
-    "precision",
-)
-_PER_DRAW = ("log_density", "acceptance_rate", "diverging")
 _CHAIN_DRAW = ("chain", "draw")
 
 
@@ -53,28 +38,6 @@ class _Group:
     variables: dict[str, tuple[Sequence[str], np.ndarray, Mapping[str, str]]] = field(default_factory=dict)
     """Name -> dimensions, array, attributes"""
     attributes: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class _Chains:
-    """All chains of a run, in the order of their numbers; arrays have the chain axis first. theta stays on the disk."""
-
-    variables: dict[str, np.ndarray]
-    seconds: dict[str, np.ndarray]
-    n_gradients: np.ndarray
-    attributes: dict[str, Any]
-    places: list[tuple[Path, int]]
-    """File of each chain, and its number within it"""
-
-    def theta(self) -> Iterator[tuple[int, slice, np.ndarray]]:
-        """Yield the draws, (draw, param) float64, a block at a time, each with its chain and its place there."""
-        for chain, (path, index) in enumerate(self.places):
-            with stored_array(path, "theta") as stored:
-                n_draws, n_params = stored.shape[1:]
-                step = max(1, BLOCK_BYTES // (8 * n_params))
-                for start in range(0, n_draws, step):
-                    draws = slice(start, min(start + step, n_draws))
-                    yield chain, draws, np.asarray(stored[index, draws], dtype=np.float64)
 
 
 def combine(
@@ -114,7 +77,7 @@ def combine(
     """
     import h5netcdf
 
-    chains = _read_chains([Path(path) for path in chain_files])
+    chains = read_chains([Path(path) for path in chain_files])
     name = chains.attributes["dataset"]
     if name != dataset.name:
         raise ResultError(
@@ -176,7 +139,7 @@ def _store_group(stored: Any, group: _Group) -> None:
         stored.attrs[name] = value
 
 
-def _n_bytes(dataset: Dataset, chains: _Chains, predictor: Predictor, keep: str) -> int:
+def _n_bytes(dataset: Dataset, chains: Chains, predictor: Predictor, keep: str) -> int:
     """Return about how large the arrays are that have a number for each draw and parameter or row."""
     n_draws = chains.variables["log_density"].size
     n_rows = len(dataset.x_train) + len(dataset.x_test)
@@ -187,67 +150,9 @@ def _n_bytes(dataset: Dataset, chains: _Chains, predictor: Predictor, keep: str)
     return n_draws * (of_weights + (n_rows * per_row if keep != "weights" else 0))
 
 
-def _read_chains(paths: Sequence[Path]) -> _Chains:
-    if not paths:
-        raise ResultError("no-chain", "there is no chain file: combine needs one at least")
-    files = [(path, *read_netcdf(path, without=("theta",))) for path in paths]
-    first_path, _, first = files[0]
-    keys = _SHARED_ATTRIBUTES
-    for path, variables, attributes in files:
-        for key in keys:
-            if attributes.get(key) != first.get(key):
-                raise ResultError(
-                    "chains-disagree",
-                    f"chain files disagree on {key}: {attributes.get(key)!r} in {path}, "
-                    f"{first.get(key)!r} in {first_path}; they come from different runs: delete them "
-                    "and the folders .state beside them, and sample again",
-                    file=str(path),
-                    key=key,
-                )
-        found = variables["log_density"].shape[1]
-        if found != attributes["n_draws"]:
-            claimed = attributes["n_draws"]
-            raise ResultError(
-                "wrong-length",
-                f"{path} holds {found} draws, its attribute n_draws says {claimed}",
-                file=str(path),
-            )
-    ids = np.concatenate([variables["chain_id"] for _, variables, _ in files])
-    if len(np.unique(ids)) != len(ids):
-        names_of_files = ", ".join(str(path) for path in paths)
-        raise ResultError("chain-twice", f"a chain is there twice: chains {ids.tolist()} in {names_of_files}")
-    order = np.argsort(ids)
-    names = (
-        *_PER_DRAW,
-        "chain_id",
-        "step_size",
-        "preconditioner",
-        "trajectory_length",
-        "warmup_log_density",
-        "warmup_step_size",
-        "warmup_acceptance_rate",
-        # Only kernels with trajectories have steps, and only optimised chains an optimiser.
-        *(name for name in ("n_steps", "optimiser_log_density") if name in files[0][1]),
-    )
-    merged = {name: np.concatenate([variables[name] for _, variables, _ in files])[order] for name in names}
-    for name in ("warmup_iteration", "warmup_explores", "optimiser_iteration"):
-        if name in files[0][1]:
-            merged[name] = files[0][1][name]
-    sizes = [len(variables["chain_id"]) for _, variables, _ in files]
-    # Chains that ran side by side share their seconds equally, so that sums over chains are right.
-    shares = [attributes | {"size": size} for (_, _, attributes), size in zip(files, sizes, strict=True)]
-    seconds = {
-        phase: np.repeat([share[f"seconds_{phase}"] / share["size"] for share in shares], sizes)[order]
-        for phase in PHASES
-    }
-    gradients = np.repeat([attributes["n_gradients"] for _, _, attributes in files], sizes)
-    places = [(path, index) for path, size in zip(paths, sizes, strict=True) for index in range(size)]
-    return _Chains(merged, seconds, gradients[order], first, [places[index] for index in order])
-
-
 def _posterior(
     dataset: Dataset,
-    chains: _Chains,
+    chains: Chains,
     predictor: Predictor,
     network: NetworkSettings,
     likelihood: LikelihoodSettings,
@@ -283,7 +188,7 @@ def _units(predictor: Predictor) -> list[str]:
 
 
 def _store_parameters(
-    group: Any, dataset: Dataset, chains: _Chains, predictor: Predictor, *, weights: bool
+    group: Any, dataset: Dataset, chains: Chains, predictor: Predictor, *, weights: bool
 ) -> None:
     """Store weights and biases if asked, the noise, and learned scales of the prior; a block of draws at a time."""
     units, layout = _units(predictor), predictor.layout
@@ -326,7 +231,7 @@ def _new_variable(
     return variable
 
 
-def _sample_stats(chains: _Chains, coords: Mapping[str, np.ndarray]) -> _Group:
+def _sample_stats(chains: Chains, coords: Mapping[str, np.ndarray]) -> _Group:
     n_diverging = chains.variables["diverging"].astype(np.int64)
     step_size = np.broadcast_to(chains.variables["step_size"][:, None], n_diverging.shape)
     about = {"lp": {"long_name": "log density", "units": "nats"}}
@@ -354,7 +259,7 @@ def _sample_stats(chains: _Chains, coords: Mapping[str, np.ndarray]) -> _Group:
     return group
 
 
-def _warmup_stats(chains: _Chains, coords: Mapping[str, np.ndarray]) -> _Group:
+def _warmup_stats(chains: Chains, coords: Mapping[str, np.ndarray]) -> _Group:
     """Return the records of the warm-up; `draw` is the iteration of a record."""
     group = _Group({"chain": coords["chain"], "draw": chains.variables["warmup_iteration"]})
     names = {"lp": "log_density", "step_size": "step_size", "acceptance_rate": "acceptance_rate"}
@@ -408,7 +313,7 @@ def _store_predictions(
     file: Any,
     split: str,
     dataset: Dataset,
-    chains: _Chains,
+    chains: Chains,
     predictor: Predictor,
     rng: np.random.Generator,
 ) -> None:

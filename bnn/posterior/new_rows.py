@@ -42,6 +42,7 @@ _ROWS_AT_ONCE = 1000
 _ORIGIN = "of the rows in "
 
 _DOUBTS = {
+    "LOCAL": "verdict LOCAL: each chain has a mode of its own: read the predictions as a mixture over modes",
     "FAIL": "verdict FAIL: the chains did not converge: do not use the uncertainties",
     "WARN": "verdict WARN: a figure of the chains misses its threshold: read the reasons in report.html before you use "
     "the uncertainties",

@@ -38,7 +38,7 @@ def make_plan(
     n_classes
         Classes of the target; None for a real target.
     settings
-        Sections `seed`, `network`, `prior`, `likelihood` and `sampler` of the dataset's config.
+        Sections `seed`, `network`, `prior`, `likelihood` and `sampler` of the dataset's config; `explore` may be open.
     budget
         What the chains may cost, where their length is open; None where it is given.
 
@@ -49,7 +49,8 @@ def make_plan(
     """
     chosen, comparisons = choose(x, y, n_classes=n_classes, settings=settings)
     if budget is not None:
-        sampler = {**settings["sampler"], "draws": OPEN_DRAWS}
+        asked = settings["sampler"]["explore"]
+        sampler = {**settings["sampler"], "draws": OPEN_DRAWS, "explore": 0}
         whole = build(ChainSettings, {**settings, **chosen, "sampler": sampler})
         most = budget.gradients(x, y, n_classes=n_classes, settings=whole)
         # Halves are compared, and rounds halve it: an even number.
@@ -62,7 +63,7 @@ def make_plan(
             "warmup": warmup,
             "most_steps": min(sampler["most_steps"], most_steps),
             "most_gradients": most,
-            "explore": sampler["explore"] or min(_MOST_EXPLORING, most // 5),
+            "explore": min(_MOST_EXPLORING, most // 5) if asked == "auto" else asked,
         }
     tried = [
         {**asdict(one), "candidate": {**one.candidate._asdict(), "hidden": list(one.candidate.hidden)}}

@@ -2,6 +2,7 @@
 
 import itertools
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,10 +10,13 @@ import pytest
 
 from bnn.config.loading import chain_settings, leaves_open, load
 from bnn.core.plan import as_run, planned, with_plan
+from bnn.core.progress import Silent
 from bnn.core.settings import ChainSettings, SamplerSettings, build
-from bnn.core.storage import write_json
-from bnn.jobs import rounds
+from bnn.core.storage import read_netcdf, write_json
+from bnn.jobs import chain_job, rounds
+from bnn.jobs.interruption import Interruption
 from bnn.model.posterior import make_posterior
+from bnn.posterior.chain_files import read_chains
 from bnn.selection import budget, cheap_fit, choice
 from bnn.selection.plan import make_plan
 
@@ -191,3 +195,45 @@ def test_a_round_is_begun_only_if_it_can_be_paid() -> None:
     settings = replace(SAMPLER, most_gradients=1000)
     assert rounds.can_double(settings, at_first_draw=200, so_far=600)
     assert not rounds.can_double(settings, at_first_draw=200, so_far=601)
+
+
+@pytest.mark.parametrize("collapse", ["auto", "never"])
+def test_chains_of_open_length_are_those_of_a_run_of_that_length(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collapse: str
+) -> None:
+    """Bit for bit, with jobs that end after different rounds: of all chains the moves that each has."""
+    monkeypatch.setattr(chain_job, "have_mixed", lambda *_: False)
+    x, y = rows(30)
+    own = {"network": {"hidden": [3], "engine": "numpy"}, "prior": {"weights": {"scale": 1}}}
+    how = {"warmup": 20, "draws": 40, "optimise_steps": 10, "trajectory_length": 0.2, "collapse": collapse}
+    settings = build(ChainSettings, with_plan(chain_settings(settings_of(sampler=how, **own)), PLAN))
+
+    def sampled(chain: int, **sampler: Any) -> Path:
+        name = "-".join([str(chain), *map(str, sampler.values())])
+        job = chain_job.ChainJob(
+            name="gap",
+            x=x,
+            y=y,
+            n_classes=None,
+            chains=(chain,),
+            settings=replace(settings, sampler=replace(settings.sampler, **sampler)),
+            path=tmp_path / f"{name}.nc",
+            folder=tmp_path / f"{name}.state",
+            checkpoint_seconds=1e9,
+        )
+        chain_job.run_job(job, lambda _: Silent(), Interruption())
+        return job.path
+
+    used = int(read_netcdf(sampled(0))[1]["n_gradients"])
+    # One round for chain 0, three for chain 1: 40 moves of the first are 10 of every fourth.
+    found = read_chains([sampled(0, most_gradients=used), sampled(1, most_gradients=20 * used)])
+    apart = found.attributes["thin"]
+    assert apart > 2
+    expected = read_chains([sampled(chain, thin=apart, draws=40 // apart) for chain in (0, 1)])
+    assert found.attributes["n_draws"] == expected.attributes["n_draws"] == 40 // apart
+    for mine, other in zip(found.theta(), expected.theta(), strict=True):
+        assert mine[:2] == other[:2]
+        assert np.array_equal(mine[2], other[2])
+    for name in ("log_density", "diverging"):
+        assert np.array_equal(found.variables[name], expected.variables[name]), name
+    assert np.allclose(found.variables["acceptance_rate"], expected.variables["acceptance_rate"])

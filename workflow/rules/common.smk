@@ -121,7 +121,10 @@ def plan_file(wildcards):
 def choice_settings(wildcards):
     """Return what a choice depends on; how to sample only where its length is open."""
     chosen = sampler_settings(wildcards)
-    return chosen if budget(wildcards) else chosen | {"sampler": None}
+    if not budget(wildcards):
+        return chosen | {"sampler": None}
+    explore = DATASETS[wildcards.dataset]["sampler"]["explore"]
+    return chosen | {"sampler": chosen["sampler"] | {"explore": explore}}
 
 
 def budget(wildcards):
