@@ -26,6 +26,8 @@ from bnn.plots.canvas import (
 LEVEL = 0.9
 """What the bands hold."""
 _COMPARED = ("bnn", "baseline")
+_MOST_POINTS = 500
+"""Points of a curve."""
 
 
 @styled
@@ -55,18 +57,21 @@ def reliability(
     axes, count_axes = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
     lowest = 1.0
     for model in reversed(_COMPARED):
-        confidence = probability[model].max(axis=1).astype(np.float64)
+        confidence = _on_a_grid(probability[model].max(axis=1).astype(np.float64))
         order = np.argsort(confidence, kind="stable")
         x, hit = confidence[order], (probability[model].argmax(axis=1) == y)[order]
         lowest = min(lowest, x[0])
         name, colour, _, line = MODELS[model]
         style: dict[str, Any] = {"color": colour, "linestyle": line, "linewidth": 1.6}
-        axes.plot(x, isotonic(x, hit), label=name, **style)
+        shown = np.unique(x, return_index=True)[1]
+        axes.plot(x[shown], isotonic(x, hit)[shown], label=name, **style)
         count_axes.stairs(*np.histogram(x, np.linspace(1 / probability[model].shape[1], 1, 21)), **style)
         if model == "bnn":
-            band = consistency_band(x, LEVEL, rng)
+            low, high = consistency_band(x, LEVEL, rng)
             label = f"{100 * LEVEL:.0f} % by chance"
-            axes.fill_between(x, *band, color=SKY, alpha=0.35, linewidth=0, label=label)
+            axes.fill_between(
+                x[shown], low[shown], high[shown], color=SKY, alpha=0.35, linewidth=0, label=label
+            )
     reference_line(axes, (lowest, 1.0), "calibrated")
     axes.set(ylabel="Share of right rows", ylim=(-0.03, 1.03))
     count_axes.set(xlabel="Probability of the predicted class", ylabel="Rows")
@@ -74,6 +79,15 @@ def reliability(
     count_axes.locator_params(axis="y", nbins=3, integer=True)
     legend_above(figure, n_columns=2)
     save(figure, path, title)
+
+
+def _on_a_grid(probability: np.ndarray) -> np.ndarray:
+    """Return probabilities, of many rows rounded to what can be told apart in a figure, which then stays small."""
+    return (
+        probability
+        if len(probability) <= _MOST_POINTS
+        else np.round(probability * _MOST_POINTS) / _MOST_POINTS
+    )
 
 
 @styled

@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from bnn.core.errors import ResultError
-from bnn.posterior import inference_data
+from bnn.posterior import chain_files, inference_data
 from bnn.posterior.arviz_versions import open_posterior
 from bnn.posterior.posterior_file import PosteriorFile, stacked_theta
 from bnn.posterior.predictive import make_predictor
@@ -301,7 +301,7 @@ def test_what_is_not_kept_is_left_out_and_the_rest_is_the_same(dataset, theta, t
 @pytest.mark.slow
 def test_blocks_of_draws_do_not_matter(dataset, theta, tmp_path, monkeypatch):
     whole = build(dataset, write_chains(tmp_path / "a", theta, layout_of(dataset)))
-    monkeypatch.setattr(inference_data, "BLOCK_BYTES", 3 * 8 * theta.shape[-1])
+    monkeypatch.setattr(chain_files, "BLOCK_BYTES", 3 * 8 * theta.shape[-1])
     blocks = build(dataset, write_chains(tmp_path / "b", theta, layout_of(dataset)))
     for group in whole:
         assert whole[group].equals(blocks[group]), group
@@ -313,7 +313,7 @@ def test_arviz_is_imported_in_silence_and_without_a_home_folder(tmp_path):
     cache = {"XDG_CACHE_HOME": os.devnull, "MPLCONFIGDIR": str(tmp_path)}
     code = (
         "import platformdirs, sys, numpy as np; before = platformdirs.user_cache_dir\n"
-        "from bnn.posterior import arviz_versions, inference_data\n"
+        "from bnn.posterior import arviz_versions, chain_files, inference_data\n"
         "assert 'arviz' not in sys.modules\n"
         "arviz_versions.ess_bulk(np.random.default_rng(0).normal(size=(2, 9, 1)))\n"
         "assert {'arviz', 'arviz_stats'} & sys.modules.keys()\n"

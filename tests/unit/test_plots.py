@@ -268,7 +268,10 @@ def test_same_data_give_the_same_bytes_whatever_matplotlibrc_says(
         assert matplotlib.rcParams["font.size"] == 20
     for name in first:
         assert first[name].read_bytes() == second[name].read_bytes(), name
-    assert all(first[name].read_bytes() != figures[name].read_bytes() for name in first)
+    same = {name for name in first if first[name].read_bytes() == figures[name].read_bytes()}
+    assert same <= {"differences", "effects", "partial_dependence"}, (
+        "these are of figures that do not change here"
+    )
 
 
 @pytest.mark.slow
