@@ -26,7 +26,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _BLOCK_CELLS = 100_000
-_BLOCK_BYTES = 2**22
+_LEAST_BLOCK, _LARGEST_BLOCK = 2**16, 2**22
+"""Bytes that are read at a time: several blocks are held at once, each in several forms."""
+_BLOCKS = 512
+"""Blocks of a file between those bounds: more take longer, fewer more memory."""
+_BYTES_OF_ROW = 16 * 32
+"""Bytes of a block for each column at least: some sixteen rows, for one must fit."""
 _LONGEST_LINE = 2**24
 EMPTY = "the file is empty; it needs a header line and rows of data"
 _PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
@@ -153,9 +158,10 @@ class TextFile:
         if form.comment or form.separator == " " or not isinstance(form.skip_lines, int) or not any(wanted):
             raise _CloserLook
         names = [str(place) for place in range(n_cells)]
+        size = self._path.stat().st_size
         read = pyarrow.csv.ReadOptions(
             use_threads=False,
-            block_size=_BLOCK_BYTES,
+            block_size=max(_BYTES_OF_ROW * n_cells, min(max(size // _BLOCKS, _LEAST_BLOCK), _LARGEST_BLOCK)),
             column_names=names,
             skip_rows=form.skip_lines + self._is_said + form.header,
         )

@@ -31,7 +31,9 @@ def config_of(folder: Path) -> bytes:
             path.write_text("a,b,y\n" + "".join(f"{i},{i % 3},{i % 5}\n" for i in range(2000)))
             task, source = "regression", {"kind": "csv", "path": str(path), "target": "y"}
         datasets[f"d{index:03d}"] = {"task": task, "source": source}
-    return yaml.safe_dump({"sampler": {"chains": N_CHAINS}, "datasets": datasets}).encode()
+    return yaml.safe_dump(
+        {"sampler": {"chains": N_CHAINS, "chains_per_job": 1}, "datasets": datasets}
+    ).encode()
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bnn.config.loading import load
+from bnn.config.loading import chain_settings, load
 from bnn.data.preparation import prepare
 
 ROOT = Path(__file__).parents[2]
@@ -17,6 +17,7 @@ _PROGRAM = """
 import json, os, sys, time
 from snakemake import script  # what Snakemake puts in front of every script
 from bnn.model.posterior import Posterior
+from tests.workflow.project import FIXED
 
 def first_gradient(*_):
     heavy = ("scipy", "pandas", "sklearn", "xarray", "arviz", "matplotlib", "pydantic", "numba", "jinja2", "tqdm")
@@ -38,13 +39,12 @@ main(f"{folder}/data.nc", f"{folder}/chain.nc", [0], settings, f"{folder}/state"
 def test_a_chain_starts_in_time(tmp_path: Path) -> None:
     """With NumPy; Numba takes a second more to be imported, and some to compile where nothing is cached."""
     iris = {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}}
-    raw = {"network": {"engine": "numpy"}, "datasets": {"iris": iris}}
-    settings = load(raw).datasets["iris"].model_dump(mode="json")
+    raw = FIXED | {"network": {"hidden": [10], "engine": "numpy"}, "sampler": {"draws": 1000}}
+    settings = load(raw | {"datasets": {"iris": iris}}).datasets["iris"].model_dump(mode="json")
     prepare("iris", task="classification", source=settings["source"], split=settings["split"]).save(
         tmp_path / "data.nc"
     )
-    for name in ("chains", "chains_per_job", "checkpoint_seconds", "keep"):
-        del settings["sampler"][name]
+    settings = chain_settings(settings)
     # The clock starts in a shell, just before Python does.
     command = ["sh", "-c", 'exec "$0" -c "$1" "$(date +%s.%N)" "$2" "$3"']
     runs = []

@@ -87,7 +87,7 @@ MEMORY = {
     "evaluate": (340, 0.2),
     "check": (440, 1.2),
     "predict": (430, 1.5),
-    "plot": (320, 0.5),
+    "plot": (400, 0.5),
     "report": (250, 2),
     "repeats": (250, 2),
     "overview": (250, 2),
