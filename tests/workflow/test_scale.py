@@ -31,9 +31,7 @@ def config_of(folder: Path) -> bytes:
             path.write_text("a,b,y\n" + "".join(f"{i},{i % 3},{i % 5}\n" for i in range(2000)))
             task, source = "regression", {"kind": "csv", "path": str(path), "target": "y"}
         datasets[f"d{index:03d}"] = {"task": task, "source": source}
-    return yaml.safe_dump(
-        {"sampler": {"chains": N_CHAINS, "chains_per_job": 1}, "datasets": datasets}
-    ).encode()
+    return yaml.safe_dump({"sampler": {"chains": N_CHAINS}, "datasets": datasets}).encode()
 
 
 @pytest.mark.slow
@@ -55,7 +53,7 @@ def test_the_graph_of_two_hundred_datasets_is_built_in_twenty_seconds(tmp_path: 
     seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     print(f"{seconds:.1f} s")
     assert seconds <= 20
-    assert re.search(rf"^sample_chain +{N_DATASETS * N_CHAINS}$", done.stdout, re.MULTILINE)
+    assert re.search(rf"^sample_chain +{N_DATASETS * N_CHAINS // 4}$", done.stdout, re.MULTILINE)
     assert len(done.stdout) < 20_000, "a summary can be read"
 
 

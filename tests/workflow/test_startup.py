@@ -9,6 +9,7 @@ import pytest
 
 from bnn.config.loading import chain_settings, load
 from bnn.data.preparation import prepare
+from tests.workflow.project import FIXED
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 0.7
@@ -17,7 +18,6 @@ _PROGRAM = """
 import json, os, sys, time
 from snakemake import script  # what Snakemake puts in front of every script
 from bnn.model.posterior import Posterior
-from tests.workflow.project import FIXED
 
 def first_gradient(*_):
     heavy = ("scipy", "pandas", "sklearn", "xarray", "arviz", "matplotlib", "pydantic", "numba", "jinja2", "tqdm")
