@@ -54,8 +54,8 @@ def each_chain(idata: StoredPosterior, group: str) -> dict[str, Any]:
         "rhat_max": found[:, 0].max(axis=0).tolist(),
         "ess_bulk_min": found[:, 1].min(axis=0).tolist(),
         "between_share": float(np.mean(np.concatenate(shares))) if shares else None,
-        "nested_rhat_max": float(all_nested.max()),
-        "nested_rhat_median": float(np.median(all_nested)),
+        "nested_rhat_max": None if np.isnan(all_nested).any() else float(all_nested.max()),
+        "nested_rhat_median": None if np.isnan(all_nested).any() else float(np.median(all_nested)),
     }
 
 

@@ -73,7 +73,7 @@ class BNNClassifier(ClassifierMixin, BNN):
     >>> from sklearn.datasets import load_iris
     >>> from bnn import BNNClassifier
     >>> X, y = load_iris(return_X_y=True, as_frame=True)
-    >>> model = BNNClassifier(hidden=(5,), warmup=500, draws=500, random_state=1).fit(X, y)
+    >>> model = BNNClassifier(hidden=(20,), prior_scale=1.0, random_state=1).fit(X, y)
     >>> print(model.diagnostics_["verdict"])
     PASS
     >>> model.predict_proba(X[:2]).argmax(axis=1)

@@ -75,7 +75,7 @@ class BNNRegressor(RegressorMixin, BNN):
     >>> from bnn import BNNRegressor
     >>> x = np.linspace(-2, 2, 60)
     >>> y = np.sin(2 * x) + 0.3 * np.random.default_rng(0).standard_normal(60)
-    >>> model = BNNRegressor(hidden=(5,), warmup=500, draws=500, random_state=1).fit(x[:, None], y)
+    >>> model = BNNRegressor(hidden=(5,), prior_scale=1.0, warmup=500, draws=500, random_state=1).fit(x[:, None], y)
     >>> mean, sd = model.predict([[0.0], [6.0]], return_std=True)
     >>> print(f"surer at 0 than at 6: {sd[0] < sd[1]}")
     surer at 0 than at 6: True
