@@ -53,6 +53,12 @@ class Progress:
         self.done = self._first = done
         self._start = time.monotonic()
 
+    def expect(self, total: int) -> None:
+        """Take the job to be so many steps long."""
+        self.total = total
+        if self._bar is not None:
+            self._bar.total = total
+
     def advance(self, phase: str, details: Callable[[], str]) -> None:
         """Count one step; `details` is asked for its text only when something is shown."""
         self.done += 1

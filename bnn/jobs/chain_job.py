@@ -251,7 +251,9 @@ def _sample(
         while draw is None or not is_complete():
             n_starts = run.state.n_starts
             if settings.most_gradients is not None:
-                run.thin = settings.thin * 2 ** round_of(records.mark.n_records, settings)
+                longer = 2 ** round_of(records.mark.n_records, settings)
+                run.thin = settings.thin * longer
+                display.expect(settings.n_steps + settings.draws * settings.thin * (longer - 1))
             draw = run.step()
             if draw is not None:
                 records.append(**draw._asdict())

@@ -11,7 +11,7 @@ from bnn.model.network import resolve_engine
 from bnn.model.posterior import Posterior, make_posterior
 
 N_CHAINS = 2
-_ROWS_AT_ONCE = 20
+_DRAWS_AT_ONCE = 20
 """Draws that predict side by side: bounds the memory."""
 
 SAMPLER = SamplerSettings(
@@ -34,9 +34,6 @@ SAMPLER = SamplerSettings(
 )
 """Every step is one gradient and none is rejected: biased, far faster than an exact kernel to a region of good fits,
 and the same for all candidates."""
-
-GRADIENTS = N_CHAINS * SAMPLER.n_steps
-"""Gradients of one fit, all chains together."""
 
 
 def log_scores(
@@ -88,7 +85,7 @@ def _log_mean_density(posterior: Posterior, theta: np.ndarray) -> np.ndarray:
     """Return the log of the mean over draws, theta (draw, param), of the likelihood of each row, (obs,)."""
     total = np.full(len(posterior.x), -np.inf)
     with np.errstate(over="ignore", invalid="ignore"):
-        for block in np.array_split(theta, max(1, len(theta) // _ROWS_AT_ONCE)):
+        for block in np.array_split(theta, max(1, len(theta) // _DRAWS_AT_ONCE)):
             for row in posterior.pointwise(block):
                 total = np.logaddexp(total, np.where(np.isfinite(row), row, -np.inf))
     return total - np.log(len(theta))

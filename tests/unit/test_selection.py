@@ -1,6 +1,8 @@
 """What `auto` stands for: the race between candidates, the budget, and rounds of chains of open length."""
 
+import io
 import itertools
+import re
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 
 from bnn.config.loading import chain_settings, leaves_open, load
 from bnn.core.plan import as_run, planned, with_plan
-from bnn.core.progress import Silent
+from bnn.core.progress import Progress, Silent
 from bnn.core.settings import ChainSettings, SamplerSettings, build
 from bnn.core.storage import read_netcdf, write_json
 from bnn.jobs import chain_job, rounds
@@ -237,3 +239,14 @@ def test_chains_of_open_length_are_those_of_a_run_of_that_length(
     for name in ("log_density", "diverging"):
         assert np.array_equal(found.variables[name], expected.variables[name]), name
     assert np.allclose(found.variables["acceptance_rate"], expected.variables["acceptance_rate"])
+
+
+def test_a_job_that_becomes_longer_never_has_less_than_no_time_left() -> None:
+    log = io.StringIO()
+    progress = Progress("iris chain 0", 16, log=log)
+    for total in (16, 32):
+        progress.expect(total)
+        for _ in range(16):
+            progress.advance("draws", lambda: "well")
+    shown = re.findall(r"step (\d+/\d+), .*?, (-?\d+) s left", log.getvalue())
+    assert shown == [("16/16", "0"), ("32/32", "0")]
