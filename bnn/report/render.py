@@ -247,7 +247,7 @@ def _model(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> s
         noise = f", {which['family'].replace('_', ' ')} noise" if settings["task"] != "classification" else ""
         runner_up = (
             f"; runner-up: {units} units{noise}, scale {which['scale']:g}, whose log score is "
-            f"{-second['difference']:+.3f} ± {second['error']:.3f} nats a row from it"
+            f"{formatting.signed_fixed(-second['difference'], 3)} ± {second['error']:.3f} nats a row from it"
         )
     return f"{model}, chosen among {len(tried)} on training rows left out{runner_up}"
 
