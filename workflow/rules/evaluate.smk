@@ -147,7 +147,16 @@ rule plot:
         runtime=minutes(30),
     params:
         settings=plot_settings,
-        code=code("plot.py", "plots", "evaluation", "posterior", "data", "model", "mcmc/__init__.py", "mcmc/kernels"),
+        code=code(
+            "plot.py",
+            "plots",
+            "evaluation",
+            "posterior",
+            "data",
+            "model",
+            "mcmc/__init__.py",
+            "mcmc/kernels",
+        ),
     message:
         "Drawing the figures of {wildcards.dataset}"
     script:
