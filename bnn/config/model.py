@@ -381,6 +381,12 @@ class Settings(Section):
         "each is a run of its own, results/<dataset>.0, .1 and so on, and results/report.html shows the means over "
         "splits with their standard errors.",
     )
+    conformal: bool = Field(
+        False,
+        description="Conformal calibration of intervals and label sets, by five folds of the training rows: each is "
+        "left out of a short fit in turn, and how far out its rows lie says what level holds 90 % of them. The report "
+        "shows coverage before and after.",
+    )
     split: Split = Field(default_factory=Split, description="Which rows are held out.")
     columns: Columns = Field(default_factory=Columns, description="How columns become features.")
     network: Network = Field(default_factory=Network, description="The network.")

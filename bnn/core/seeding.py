@@ -27,6 +27,7 @@ class Stream(IntEnum):
     SENSITIVITY = 11
     SELECTION = 12
     OUTPUT = 13
+    CONFORMAL = 14
 
 
 def chain_rng(seed: int, stream: Stream, chain: int = 0, *places: int) -> np.random.Generator:

@@ -11,6 +11,7 @@ from bnn.core.storage import write_csv, write_json
 from bnn.data.dataset import Dataset
 from bnn.evaluation import bootstrap, calibration, metrics, scores
 from bnn.evaluation.columns import about_columns
+from bnn.evaluation.conformal import calibrated as calibrated_by_rows
 from bnn.evaluation.forecasts import (
     REFERENCES,
     TargetForecast,
@@ -44,6 +45,7 @@ def evaluate(
     reference_attributes: Mapping[str, Any],
     *,
     rng: np.random.Generator,
+    conformal: Mapping[str, Any] | None = None,
 ) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """Score all models.
 
@@ -57,6 +59,8 @@ def evaluate(
         Variables and attributes of the file of `bnn.baselines.reference.fit_references`.
     rng
         Draws the rows of the bootstrap and the tables of bands.
+    conformal
+        Content of conformal.json; None where it is not asked for.
 
     Returns
     -------
@@ -132,7 +136,11 @@ def evaluate(
             }
             for split, found in forecasts.items()
         }
-    return report, predictions_table(dataset, summaries["test"], forecasts["test"])
+    table = predictions_table(dataset, summaries["test"], forecasts["test"])
+    if conformal is not None:
+        report["conformal"], more = calibrated_by_rows(idata, dataset, summaries["test"], conformal, rng)
+        table |= more
+    return report, table
 
 
 def save(

@@ -58,7 +58,14 @@ class TargetForecast(NamedTuple):
 def observed(dataset: Dataset, split: str) -> np.ndarray:
     """Return the targets of a split, shape (obs,): class indices, or values in original target units."""
     y = dataset.y_train if split == "train" else dataset.y_test
-    return y if dataset.task == "classification" else dataset.target_mean + dataset.target_scale * y
+    if dataset.task == "classification":
+        return y
+    found = dataset.target_mean + dataset.target_scale * y
+    # Standardising rounds, and draws of counts and zeros are compared with these for equality.
+    rounding = (
+        8 * np.finfo(np.float64).eps * (abs(dataset.target_mean) + np.abs(found) + dataset.target_scale)
+    )
+    return np.where(np.abs(found - np.rint(found)) <= rounding, np.rint(found), found)
 
 
 def times_of(values: np.ndarray, dataset: Dataset) -> np.ndarray:

@@ -183,6 +183,15 @@ SUPPORT = {
 }
 """What values a form can have, in words."""
 
+BOUNDS = {
+    "standardised": (-math.inf, math.inf),
+    "log": (0.0, math.inf),
+    "logit": (0.0, 1.0),
+    "count": (0.0, math.inf),
+    "hurdle": (0.0, math.inf),
+}
+"""Smallest and largest value that a form can have."""
+
 
 def wrong_values(family: str, value: np.ndarray) -> np.ndarray:
     """Return which values, in the unit of the column, a family cannot have; (obs,) -> (obs,) bool."""

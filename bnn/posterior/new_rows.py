@@ -6,9 +6,11 @@ hole in their midst (k nearest neighbours, Loftsgaarden & Quesenberry 1965).
 """
 
 import json
+import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -23,6 +25,8 @@ from bnn.data.dataset import Dataset
 from bnn.data.encoding import Encoded
 from bnn.data.new_row_files import read_features
 from bnn.data.tables import naming
+from bnn.model.targets import BOUNDS
+from bnn.posterior.conformal import label_sets
 from bnn.posterior.posterior_file import PosteriorFile, stacked_theta
 from bnn.posterior.predictive import class_summary, predict_draws, predict_grid, predicted_class
 from bnn.posterior.predictor import Predictor, make_predictor
@@ -120,7 +124,9 @@ def predict_file(
         layout=layout,
     )
     rng = chain_rng(int(idata["posterior"].attrs["seed"]), Stream.NEW_ROWS)
-    table = predictions(dataset, predictor, theta, encoded.x, rng, first_row=features.first_row)
+    table = predictions(
+        dataset, predictor, theta, encoded.x, rng, first_row=features.first_row, limits=_limits(folder)
+    )
     if features.ids is not None:
         table.insert(1, "id", features.ids)
     with atomic_path(out_path) as temporary:
@@ -163,6 +169,14 @@ def _verdict(folder: Path) -> Said:
     return Said([], [doubt]) if doubt else Said([f"verdict {verdict}"], [])
 
 
+def _limits(folder: Path) -> dict[float, float]:
+    """Return level -> limit of conformity scores, of a run with conformal calibration; else nothing."""
+    path = folder / "metrics.json"
+    found = read_json(path).get("conformal") if path.is_file() else None
+    levels = found["levels"] if found else []
+    return {one["level"]: math.inf if one["limit"] is None else one["limit"] for one in levels}
+
+
 def predictions(
     dataset: Dataset,
     predictor: Predictor,
@@ -171,6 +185,7 @@ def predictions(
     rng: np.random.Generator,
     *,
     first_row: int = 2,
+    limits: Mapping[float, float] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """Return a line for each row, with the columns that docs/results.md describes.
 
@@ -186,10 +201,12 @@ def predictions(
         Draws the noise of new observations, on which the ends of intervals depend.
     first_row
         Number of the first row.
+    limits
+        Level -> limit of conformity scores; nothing without conformal calibration.
     """
     # As every message about the file counts.
     columns: dict[str, np.ndarray] = {"row": np.arange(first_row, len(x) + first_row)}
-    parts = [_block(dataset, predictor, theta, x[rows], rng) for rows in _blocks(len(x))]
+    parts = [_block(dataset, predictor, theta, x[rows], rng, limits) for rows in _blocks(len(x))]
     columns |= {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     distance = relative_distance(dataset.x_train, x)
     low, high = dataset.x_train.min(axis=0), dataset.x_train.max(axis=0)
@@ -227,7 +244,12 @@ def _blocks(n_rows: int) -> Iterator[slice]:
 
 
 def _block(
-    dataset: Dataset, predictor: Predictor, theta: np.ndarray, x: np.ndarray, rng: np.random.Generator
+    dataset: Dataset,
+    predictor: Predictor,
+    theta: np.ndarray,
+    x: np.ndarray,
+    rng: np.random.Generator,
+    limits: Mapping[float, float],
 ) -> dict[str, np.ndarray]:
     if dataset.task == "classification":
         summary = class_summary(predict_draws(predictor, theta, x))
@@ -237,13 +259,20 @@ def _block(
         columns["entropy_total"] = summary.total
         columns["entropy_aleatoric"] = summary.aleatoric
         columns["mutual_information"] = summary.epistemic
+        for level, limit in limits.items():
+            sets = label_sets(summary.probability, limit).astype(np.int64)
+            columns |= {f"set_{100 * level:.0f}_{name}": sets[:, i] for i, name in enumerate(names)}
         return columns
-    grid = predict_grid(predictor, theta, x, levels=LEVELS, rng=rng)
+    grid = predict_grid(predictor, theta, x, levels=(*LEVELS, *limits.values()), rng=rng)
     columns = {"mean": grid.summary.mean}
     for name, variance in (("sd", "total"), ("sd_epistemic", "epistemic"), ("sd_aleatoric", "aleatoric")):
         columns[name] = np.sqrt(getattr(grid.summary, variance))
-    for level, lower, upper in zip(LEVELS, grid.lower, grid.upper, strict=True):
-        columns |= {f"lower_{100 * level:.0f}": lower, f"upper_{100 * level:.0f}": upper}
+    names_of_levels = [f"{100 * level:.0f}" for level in LEVELS]
+    names_of_levels += [f"{100 * level:.0f}_conformal" for level in limits]
+    for level, *ends in zip(names_of_levels, grid.lower, grid.upper, strict=True):
+        # What lies beyond all draws may lie beyond what there can be.
+        lower, upper = np.clip(ends, *BOUNDS[predictor.target.form])
+        columns |= {f"lower_{level}": lower, f"upper_{level}": upper}
     return columns
 
 

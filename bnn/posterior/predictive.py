@@ -109,7 +109,7 @@ def central_intervals(draws: np.ndarray, levels: Sequence[float]) -> tuple[np.nd
     draws
         Draws of a new observation, shape (chain, draw, obs).
     levels
-        Fractions that the intervals hold.
+        Fractions that the intervals hold; what is above 1 is as in `intervals_of_sorted`.
 
     Returns
     -------
@@ -126,13 +126,21 @@ def central_intervals(draws: np.ndarray, levels: Sequence[float]) -> tuple[np.nd
 def intervals_of_sorted(ordered: np.ndarray, levels: Sequence[float]) -> np.ndarray:
     """Return `central_intervals` of draws in ascending order, (draw, obs), as one array (2, level, obs).
 
-    Quantiles are interpolated between order statistics like those of `np.quantile`.
+    Quantiles are interpolated between order statistics like those of `np.quantile`. A level of 1 is the range of the
+    draws; each end of one above, as of calibrated intervals, lies farther out by (level - 1) times that range.
     """
-    half = np.asarray(levels) / 2
+    levels = np.asarray(levels, dtype=np.float64)
+    half = np.minimum(levels, 1.0) / 2
     position = np.stack([0.5 - half, 0.5 + half]) * (len(ordered) - 1)
     below = np.floor(position).astype(np.int64)
     above = np.minimum(below + 1, len(ordered) - 1)
-    return np.asarray(ordered[below] + (position - below)[..., None] * (ordered[above] - ordered[below]))
+    ends = np.asarray(ordered[below] + (position - below)[..., None] * (ordered[above] - ordered[below]))
+    for index in np.flatnonzero(levels > 1):
+        # Infinity times a range of 0 is no number.
+        farther = np.inf if np.isinf(levels[index]) else (levels[index] - 1) * (ordered[-1] - ordered[0])
+        ends[0, index] -= farther
+        ends[1, index] += farther
+    return ends
 
 
 def mixture_log_density(log_density: Any) -> np.ndarray:

@@ -108,6 +108,7 @@ def certainty(metrics: Mapping[str, Any], *, trusted: bool = True) -> Mark:
         text = f"Its 90 % intervals hold {formatting.percent(held)} of {n_test} test rows{wide}."
         off = any(flag["raised"] for flag in metrics["flags"] if flag["name"] in _OFF)
         too_sure = held is not None and held < 0.9
+    text += calibrated(metrics)
     if not trusted:
         return Mark("Uncertainty", "bad", DOUBTED, text)
     level, word = (
@@ -118,6 +119,27 @@ def certainty(metrics: Mapping[str, Any], *, trusted: bool = True) -> Mark:
         else ("open", "not sure enough")
     )
     return Mark("Uncertainty", level, word, text)
+
+
+def calibrated(metrics: Mapping[str, Any], level: float = 0.9) -> str:
+    """Say what conformal calibration makes of the intervals or label sets; nothing where it is not asked for."""
+    if (found := metrics.get("conformal")) is None:
+        return ""
+    entry = next(one for one in found["levels"] if one["level"] == level)
+    before, after = entry["before"], entry["after"]
+    if metrics["task"] == "classification":
+        return (
+            f" Its {formatting.level(level)} label sets hold the class of {formatting.percent(before['coverage'])} and "
+            f"have {formatting.number(before['size'], 3)} classes on average, after conformal calibration "
+            f"{formatting.percent(after['coverage'])} and {formatting.number(after['size'], 3)}."
+        )
+    if entry["limit"] is None:
+        return f" After conformal calibration they have no end: {found['n_rows']} rows are too few for it."
+    unit = f" {metrics['target_unit']}" if metrics["target_unit"] else ""
+    return (
+        f" After conformal calibration they hold {formatting.percent(after['coverage'])}, and are "
+        f"{formatting.number(after['width'], 3)}{unit} wide."
+    )
 
 
 def mean_confidence(metrics: Mapping[str, Any]) -> float | None:

@@ -1,7 +1,5 @@
 """Cheap fits: a short unadjusted run of a few chains, and what it predicts for rows that were left out."""
 
-from typing import Any
-
 import numpy as np
 
 from bnn.core.progress import Silent
@@ -35,6 +33,35 @@ SAMPLER = SamplerSettings(
 )
 """Every step is one gradient and none is rejected: biased, far faster than an exact kernel to a region of good fits,
 and the same for all candidates."""
+
+
+def fitted(
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    n_classes: int | None,
+    settings: ModelSettings,
+    seed: int,
+    target: Target | None = None,
+) -> np.ndarray | None:
+    """Return draws of theta, (draw, param), given some rows; None if no chain found a start with a finite density.
+
+    Parameters are as of `log_scores`.
+    """
+    posterior = make_posterior(
+        x,
+        y,
+        n_classes=n_classes,
+        network=resolve_engine(settings.network),
+        prior=settings.prior,
+        likelihood=settings.likelihood,
+        target=target,
+    )
+    try:
+        draws = run_chains(posterior, range(N_CHAINS), seed, SAMPLER, Silent())
+    except FloatingPointError:
+        return None
+    return draws.theta.reshape(-1, draws.theta.shape[-1])
 
 
 def log_scores(
@@ -72,20 +99,17 @@ def log_scores(
     ndarray
         Minus infinity everywhere if no chain found a start with a finite density.
     """
-    parts: dict[str, Any] = {
-        "prior": settings.prior,
-        "likelihood": settings.likelihood,
-        "n_classes": n_classes,
-        "target": target,
-    }
-    network = resolve_engine(settings.network)
-    posterior = make_posterior(x, y, network=network, **parts)
-    try:
-        draws = run_chains(posterior, range(N_CHAINS), seed, SAMPLER, Silent())
-    except FloatingPointError:
+    theta = fitted(x, y, n_classes=n_classes, settings=settings, seed=seed, target=target)
+    if theta is None:
         return np.full(len(left_out[1]), -np.inf)
-    theta = draws.theta.reshape(-1, draws.theta.shape[-1])
-    scored = make_posterior(*left_out, network=network.in_numpy("float64"), **parts)
+    scored = make_posterior(
+        *left_out,
+        n_classes=n_classes,
+        network=settings.network.in_numpy("float64"),
+        prior=settings.prior,
+        likelihood=settings.likelihood,
+        target=target,
+    )
     found = _log_mean_density(scored, theta)
     if target is None:
         return found

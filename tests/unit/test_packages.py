@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "plots": "core data model posterior evaluation",
     "report": "core diagnostics",
     "jobs": "core model mcmc diagnostics",
-    "selection": "core model mcmc",
+    "selection": "core model mcmc posterior",
     "estimators": "core config data diagnostics posterior selection jobs",
 }
 """Package -> packages that its modules import. What is not here is an error, and so is what no module uses."""

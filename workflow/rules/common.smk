@@ -80,6 +80,7 @@ def settings(*sections):
 MEMORY = {
     "prepare": (450, 4),
     "choose": (500, 4),
+    "conformal": (500, 4),
     "fit_baseline": (450, 4),
     "sample_chain": (480, 4),
     "combine": (340, 1.5),
@@ -116,6 +117,16 @@ def sampler_settings(wildcards):
 def plan_file(wildcards):
     """Return the file with what was chosen for a dataset; nothing if its config leaves nothing open."""
     return [f"results/{wildcards.dataset}/plan.json"] if leaves_open(DATASETS[wildcards.dataset]) else []
+
+
+def conformal_file(wildcards):
+    """Return the file with conformity scores of a dataset; nothing if its config does not ask for them."""
+    return [f"results/{wildcards.dataset}/conformal.json"] if DATASETS[wildcards.dataset]["conformal"] else []
+
+
+def metrics_of_conformal(wildcards):
+    """Return the file with the limits of calibrated intervals, by which new rows are predicted too; nothing if none."""
+    return [f"results/{wildcards.dataset}/metrics.json"] if DATASETS[wildcards.dataset]["conformal"] else []
 
 
 def choice_settings(wildcards):

@@ -24,11 +24,45 @@ rule diagnose:
         "../../scripts/diagnose.py"
 
 
+rule conformal:
+    input:
+        data="results/{dataset}/data.nc",
+        plan=plan_file,
+    output:
+        "results/{dataset}/conformal.json",
+    log:
+        "results/{dataset}/logs/conformal.log",
+    benchmark:
+        "results/{dataset}/benchmarks/conformal.tsv"
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory("conformal"),
+        runtime=minutes(60),
+    params:
+        settings=settings("seed", "network", "prior", "likelihood"),
+        code=code(
+            "conformal.py",
+            "selection/conformal.py",
+            "selection/cheap_fit.py",
+            "posterior",
+            "data",
+            "model",
+            "mcmc",
+        ),
+    message:
+        "Fitting {wildcards.dataset} without each fold of its training rows"
+    script:
+        "../../scripts/conformal.py"
+
+
 rule evaluate:
     input:
         data="results/{dataset}/data.nc",
         baseline="results/{dataset}/baseline.nc",
         posterior=whole_posterior,
+        conformal=conformal_file,
     output:
         metrics="results/{dataset}/metrics.json",
         predictions="results/{dataset}/predictions.csv",
@@ -94,6 +128,7 @@ rule predict:
         data="results/{dataset}/data.nc",
         posterior=posterior_with_weights,
         diagnostics="results/{dataset}/diagnostics.json",
+        metrics=metrics_of_conformal,
         rows=file_to_predict,
     output:
         "results/{dataset}/predictions/{file}.csv",
