@@ -200,6 +200,20 @@ def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
     return metrics
 
 
+def make_conformal(task: str) -> dict[str, Any]:
+    """Build the entry `conformal` of metrics.json."""
+    of_sets = {"size": 1.317, "share_of_one": 0.741}
+    parts = [
+        {"coverage": coverage} | (of_sets if task == "classification" else {"width": 171.3 + 10 * coverage})
+        for coverage in (0.8611, 0.9044)
+    ]
+    levels = [
+        {"level": level, "limit": level + 0.0123, "before": parts[0], "after": parts[1]}
+        for level in (0.5, 0.9, 0.95)
+    ]
+    return {"n_rows": 120, "n_folds": 5, "levels": levels}
+
+
 def _calibration(task: str, index: int) -> dict[str, Any]:
     if task == "classification":
         return {

@@ -115,6 +115,61 @@ def test_what_is_in_the_scores(evaluated, tmp_path):
     pd.testing.assert_frame_equal(pd.read_csv(csv_path), table)
 
 
+def test_conformal_calibration_is_judged_on_the_test_rows(evaluated):
+    """Limits that are the levels change nothing; one that is too high to be found holds everything."""
+    dataset, idata, baseline, scores, table = evaluated
+    # Of 99 scores the 50th, 90th and 95th are those of the levels.
+    found = {"n_folds": 5, "scores": [0.01 * k for k in range(1, 94)] + [0.94, 0.95] + [None] * 4}
+    after, columns = assemble.evaluate(
+        idata, dataset, baseline, ATTRIBUTES, rng=np.random.default_rng(4), conformal=found
+    )
+    entry = after.pop("conformal")
+    assert json.dumps(after) == json.dumps(scores)
+    assert (entry["n_rows"], entry["n_folds"]) == (99, 5)
+    for one in entry["levels"]:
+        assert one["limit"] == pytest.approx(one["level"])
+        assert one["before"] == pytest.approx(one["after"])
+        name = f"{100 * one['level']:.0f}"
+        if dataset.task == "classification":
+            held = np.stack([columns[f"bnn_set_{name}_{label}"] for label in dataset.class_names], axis=1)
+            assert one["after"]["size"] == held.sum(axis=1).mean()
+            assert one["after"]["coverage"] == held[np.arange(5), dataset.y_test].mean()
+            continue
+        ends = [columns[f"bnn_{end}_{name}_conformal"] for end in ("lower", "upper")]
+        assert np.allclose(ends, [table[f"bnn_{end}_{name}"] for end in ("lower", "upper")])
+        of_model = scores["models"]["bnn"]["test"]
+        assert one["after"]["coverage"] == of_model[f"coverage_{name}"]["value"]
+        assert one["after"]["width"] == pytest.approx(of_model[f"width_{name}"]["value"])
+    few = assemble.evaluate(
+        idata,
+        dataset,
+        baseline,
+        ATTRIBUTES,
+        rng=np.random.default_rng(4),
+        conformal={"n_folds": 5, "scores": [0.1] * 5},
+    )[0]["conformal"]["levels"]
+    assert [math.isinf(one["limit"]) for one in few] == [False, True, True]
+    assert few[1]["after"]["coverage"] == few[2]["after"]["coverage"] == 1.0
+
+
+def test_observed_counts_are_whole_and_zeros_exact():
+    """Standardising rounds, and draws are compared with them for equality."""
+    rng = np.random.default_rng(0)
+    n_off = 0
+    for _ in range(20):
+        count = np.append(rng.poisson(2.0, 5) * rng.integers(1, 1000), [0, 1]).astype(float)
+        mean, scale = count.mean(), count.std()
+        dataset = dataclasses.replace(
+            make_dataset("regression"),
+            y_test=((count - mean) / scale)[:5],
+            target_mean=mean,
+            target_scale=scale,
+        )
+        n_off += (mean + scale * dataset.y_test != count[:5]).sum()
+        assert np.array_equal(forecasts.observed(dataset, "test"), count[:5])
+    assert n_off > 0
+
+
 def test_shares_of_test_rows_have_their_binomial_interval(evaluated):
     _, _, _, found, _ = evaluated
     for model, splits in found["models"].items():

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
+import json
 import os
 import pickle
 import shutil
@@ -511,3 +512,37 @@ def test_draws_of_another_network_than_the_settings_say_are_refused(tmp_path):
     path.write_text("length\n1\n", encoding="utf-8")
     with refused("other-parameters", kind=ResultError):
         predict_file(results, path, tmp_path / "out.csv")
+
+
+def test_calibrated_intervals_and_label_sets_follow_the_limits_of_the_run(run, tmp_path):
+    dataset, results, _ = run
+    path = write_rows(tmp_path / "new.csv", dataset, dataset.x_test)
+    predict_file(results, path, tmp_path / "plain.csv")
+    first = 0.0 if dataset.task == "classification" else 0.9
+    levels = [{"level": 0.5, "limit": first}, {"level": 0.9, "limit": 1.25}, {"level": 0.95, "limit": None}]
+    (results / "metrics.json").write_text(json.dumps({"conformal": {"levels": levels}}), encoding="utf-8")
+    predict_file(results, path, tmp_path / "out.csv")
+    plain, table = pd.read_csv(tmp_path / "plain.csv"), pd.read_csv(tmp_path / "out.csv")
+    pd.testing.assert_frame_equal(table[plain.columns], plain)
+    if dataset.task == "classification":
+        held = [
+            table[[f"set_{level}_{name}" for name in dataset.class_names]].to_numpy() for level in (50, 95)
+        ]
+        probability = table[[f"probability_{name}" for name in dataset.class_names]].to_numpy()
+        assert np.array_equal(held[0].argmax(axis=1), probability.argmax(axis=1))
+        assert held[0].sum() == len(table) and held[1].all()
+        return
+    assert np.array_equal(table["lower_50_conformal"], table["lower_90"])
+    assert np.array_equal(table["upper_50_conformal"], table["upper_90"])
+    assert (table["upper_90_conformal"] > table["upper_95"]).all()
+    assert np.isinf(table["lower_95_conformal"]).all()
+
+
+def test_metrics_without_calibration_change_nothing(plain_results, tmp_path):
+    dataset = make_dataset("regression")
+    path = write_rows(tmp_path / "new.csv", dataset, dataset.x_test)
+    predict_file(plain_results, path, tmp_path / "out.csv")
+    results = shutil.copytree(plain_results, tmp_path / "copied")
+    (results / "metrics.json").write_text("{}", encoding="utf-8")
+    predict_file(results, path, tmp_path / "again.csv")
+    assert (tmp_path / "again.csv").read_bytes() == (tmp_path / "out.csv").read_bytes()

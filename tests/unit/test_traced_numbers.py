@@ -47,6 +47,21 @@ def test_every_number_of_a_page_is_in_a_file(svg: Path, task: str, verdict: str)
         assert untraced(table, forms_of(found)) == [], name
 
 
+@pytest.mark.parametrize("task", TASKS)
+def test_every_number_of_conformal_calibration_is_in_a_file(svg: Path, task: str) -> None:
+    found = files(task, "PASS")
+    found["metrics"]["conformal"] = inputs.make_conformal(task)
+    html = dataset_page(svg, task, **found)
+    assert "90.4" in tokens(text_of(html))
+    assert untraced(html, forms_of(found)) == []
+    found["metrics"]["conformal"]["levels"][1]["limit"] = None
+    html = dataset_page(svg, task, **found)
+    assert ("90.4" in tokens(text_of(html))) == (task == "classification"), (
+        "without a limit intervals have no end"
+    )
+    assert untraced(html, forms_of(found)) == []
+
+
 def test_the_log_density_may_be_what_has_not_converged(svg: Path) -> None:
     found = files("regression", "FAIL")
     found["diagnostics"]["log_density"]["rhat"] = 4.4858

@@ -69,6 +69,7 @@ SHARED: dict[str, Any] = TINY | {
             "source": {"kind": "csv", "path": HOSTILE, "target": TARGET, "target_unit": "<b>kg</b>"},
             "network": {"hidden": [2]},
             "prior": {"weights": {"scale": "auto"}},
+            "conformal": True,
             "sampler": _SHORT | {"draws": "auto", "budget_minutes": 1e-3},
         },
     }
@@ -82,6 +83,7 @@ SPLITS: dict[str, Any] = TINY | {
             "task": "timeseries",
             "source": {"kind": "csv", "path": "wave.csv", "target": "level"},
             "series": {"lags": 4, "horizon": 3, "time": "month"},
+            "conformal": True,
             "sampler": _SHORT,
         },
     }

@@ -72,6 +72,13 @@ def test_a_time_series_is_forecast_and_drawn_along_time(splits: Project) -> None
         lines = list(csv.DictReader(file))
     assert [line["time"][:7] for line in lines] == [MONTHS[int(line["row"]) - 2] for line in lines]
     assert lines[-1]["row"] == "121", "the last line of the file, whose header is line 1"
+    assert all(
+        float(line["bnn_lower_90_conformal"]) < float(line["bnn_upper_90_conformal"]) for line in lines
+    )
+    calibrated = read(splits.result("wave", "metrics.json"))["conformal"]["levels"]
+    assert [one["level"] for one in calibrated] == [0.5, 0.9, 0.95]
+    scores = read(splits.result("wave", "conformal.json"))["scores"]
+    assert len(scores) == len(dataset.y_train) and None not in scores
     assert splits.result("wave", "figures", "along_time.svg").is_file()
     page = splits.result("wave", "report.html").read_text(encoding="utf-8")
     assert 'id="figure-along_time"' in page
