@@ -33,7 +33,9 @@ def main(data_path, json_path, settings):
         in_order=dataset.time_train is not None,
     )
     write_json(json_path, {"n_folds": N_FOLDS, "scores": scores})
-    print(f"{dataset.name}: {len(scores)} rows in {N_FOLDS} folds, {(scores > 1).sum()} of them beyond all draws")
+    print(
+        f"{dataset.name}: {len(scores)} rows in {N_FOLDS} folds, {(scores > 1).sum()} of them beyond all draws"
+    )
 
 
 if "snakemake" in globals():

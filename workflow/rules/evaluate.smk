@@ -44,6 +44,7 @@ rule conformal:
         settings=settings("seed", "network", "prior", "likelihood"),
         code=code(
             "conformal.py",
+            "selection/__init__.py",
             "selection/conformal.py",
             "selection/cheap_fit.py",
             "posterior",
