@@ -47,6 +47,8 @@ TINY: dict[str, Any] = FIXED | {
 MONTHS = [f"{1950 + i // 12}-{1 + i % 12:02d}" for i in range(120)]
 SERIES = "month,level\n" + "".join(f"{month},{math.sin(i / 6):.4f}\n" for i, month in enumerate(MONTHS))
 
+PAIRS = "a,b,kind\n" + "".join(f"{i % 7},{i % 5}.5,{'xy'[i * i % 7 > 2]}\n" for i in range(40))
+
 TARGET = "../../../up"
 FEATURES = [
     "<script>alert(1)</script>",
@@ -77,7 +79,12 @@ SHARED: dict[str, Any] = TINY | {
 
 SPLITS: dict[str, Any] = TINY | {
     "datasets": {
-        "twice": {**TINY["datasets"]["iris"], "repeats": 2, "sampler": _SHORT},
+        "twice": {
+            "task": "classification",
+            "source": {"kind": "csv", "path": "pairs.csv", "target": "kind"},
+            "repeats": 2,
+            "sampler": _SHORT,
+        },
         "wave": {
             "task": "timeseries",
             "source": {"kind": "csv", "path": "wave.csv", "target": "level"},

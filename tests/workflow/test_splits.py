@@ -10,7 +10,7 @@ import pytest
 
 from bnn.data.dataset import Dataset
 from tests.made_once import made_once
-from tests.workflow.project import MONTHS, SERIES, SPLITS, Project, copy_of_the_config
+from tests.workflow.project import MONTHS, PAIRS, SERIES, SPLITS, Project, copy_of_the_config
 
 pytestmark = pytest.mark.slow
 
@@ -24,6 +24,7 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def _run_splits(folder: Path) -> None:
     project = Project.new(folder, SPLITS)
     (folder / "wave.csv").write_text(SERIES, encoding="utf-8")
+    (folder / "pairs.csv").write_text(PAIRS, encoding="utf-8")
     project.finish()
 
 
