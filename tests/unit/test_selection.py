@@ -20,6 +20,7 @@ from bnn.jobs.interruption import Interruption
 from bnn.model.posterior import make_posterior
 from bnn.posterior.chain_files import read_chains
 from bnn.selection import budget, cheap_fit, choice
+from bnn.selection.families import NOISES
 from bnn.selection.plan import make_plan
 from tests.effort import FULL
 
@@ -102,7 +103,7 @@ def test_noise_that_varies_and_noise_with_outliers_are_found() -> None:
     """Tables of each kind, 300 rows: the right family in at least nine of ten; of normal noise too."""
     n_tables = 10 if FULL else 3
     small = {"network": {"hidden": [8], "engine": "numpy"}, "prior": {"weights": {"scale": 2}}}
-    right = dict.fromkeys(choice.FAMILIES, 0)
+    right = dict.fromkeys(NOISES["gaussian"], 0)
     for seed in range(n_tables):
         rng = np.random.default_rng(seed)
         x = rng.uniform(-2, 2, size=(300, 1))
