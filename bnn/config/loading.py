@@ -13,12 +13,7 @@ from typing import Any
 from bnn.config.base import without_dates
 from bnn.config.errors import ConfigError, Problem, find_problems
 from bnn.config.meaning import contradictions, resolve
-from bnn.config.model import (
-    NAME_PATTERN,
-    Config,
-    DatasetSettings,
-    Settings,
-)
+from bnn.config.model import NAME_PATTERN, Config, DatasetSettings, Settings
 from bnn.config.sources import FileSource
 
 __all__ = ["Config", "ConfigError", "chain_settings", "check_files", "leaves_open", "load", "merge", "runs"]

@@ -9,7 +9,8 @@ from typing import Any
 
 from bnn.config.base import MAX_SEED
 from bnn.config.errors import Problem
-from bnn.config.model import DatasetSettings, Langevin, Likelihood, ParameterPrior, Sampler, Split
+from bnn.config.model import DatasetSettings, Split
+from bnn.config.sampling import Langevin, Likelihood, ParameterPrior, Sampler
 from bnn.config.sources import SOURCE_TASKS, FileSource, SklearnSource, SyntheticSource
 from bnn.core.settings import FAMILIES
 
