@@ -153,7 +153,7 @@ def notebooks(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, draws: int = 200
     noise, and needs the same epoch back; the others are a random walk. The settings are theirs: learning rate 0.01,
     noise of standard deviation 0.025, the first half of the moves thrown away.
     """
-    from bnn.model.likelihoods import softmax
+    from bnn.model.categorical import softmax
 
     learning_rate, noise = 0.01, 0.025
     one_hot = np.eye(3)[y]

@@ -7,8 +7,9 @@ import numpy as np
 
 from bnn.core.settings import BaselineSettings
 from bnn.model.adam import AdamState, adam_step, start_adam
+from bnn.model.categorical import Categorical
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import Categorical, Gaussian, Likelihood
+from bnn.model.likelihoods import Gaussian, Likelihood
 from bnn.model.network import Network
 
 
