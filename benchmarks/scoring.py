@@ -1,13 +1,11 @@
-"""Scores of the predictions of any model, row by row, and what they say of models over tables and splits.
+"""Scores of the predictions of any model, row by row.
 
 A row's score comes from the same functions whichever model predicted: those of `bnn.evaluation`, and here those of
 mixtures of normals whose scales differ between rows, and of quantiles.
 """
 
 import math
-from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -30,23 +28,11 @@ LEVEL = 0.9
 """What the intervals hold whose coverage is a score."""
 QUANTILES = tuple(round(0.05 * step, 2) for step in range(1, 20))
 """Levels at which quantile regression predicts; the first and the last are the ends of the interval."""
-MOST_ERRORS = 2.0
-"""Standard errors of a paired difference up to which two models are not told apart."""
-
 _DRAWS = 10_000
 """Draws of a mixture of normals from which its CRPS and its interval are taken, some for each component."""
 
 Rows = dict[str, np.ndarray]
 """Score -> (obs,)"""
-Result = Mapping[str, Any]
-"""What is stored of a model on a split of a table."""
-
-
-class Difference(NamedTuple):
-    """Mean of paired differences, and its standard error."""
-
-    value: float
-    se: float
 
 
 def class_rows(probability: np.ndarray, y: np.ndarray) -> Rows:
@@ -180,90 +166,3 @@ def workflow_rows(folder: Path) -> dict[str, Rows]:
             if not np.isclose(value, math.nan if other is None else other, rtol=1e-6, equal_nan=True):
                 raise ValueError(f"{folder}: {name} of {model} is {value}, but metrics.json says {other}")
     return found
-
-
-def paired(first: Sequence[Result], second: Sequence[Result], score: str) -> Difference:
-    """Return by how much the first model's score exceeds the second's, over the rows of the splits that both have.
-
-    The standard error is the larger of two: that of means over clusters of rows, where rows of one source row in
-    several splits, and neighbours of a time series, are one cluster; and, of several splits, that of Nadeau & Bengio
-    (2003), which allows for the training rows that splits share.
-
-    Parameters
-    ----------
-    first, second
-        Results of each on the splits of one table.
-    score
-        Name of a score of rows.
-
-    Returns
-    -------
-    Difference
-        NaN where they have no split in common.
-    """
-    others = {result["split"]: result for result in second}
-    pairs = [(one, others[one["split"]]) for one in first if one["split"] in others]
-    if not pairs:
-        return Difference(math.nan, math.nan)
-    parts = [values_of(one, score) - values_of(other, score) for one, other in pairs]
-    difference = np.concatenate(parts)
-    mean = float(difference.mean())
-    row = np.concatenate([np.asarray(one["row"]) for one, _ in pairs])
-    if pairs[0][0]["is_series"]:
-        row = np.argsort(np.argsort(row)) // math.isqrt(len(row))
-    _, cluster = np.unique(row, return_inverse=True)
-    sums = np.bincount(cluster, weights=difference - mean)
-    n_clusters = len(sums)
-    if n_clusters < 2:
-        return Difference(mean, math.nan)
-    se = math.sqrt(np.sum(sums**2) * n_clusters / (n_clusters - 1)) / len(difference)
-    if len(parts) > 1:
-        share = pairs[0][0]["n_test"] / pairs[0][0]["n_train"]
-        deviation = np.std([part.mean() for part in parts], ddof=1)
-        se = max(se, float(deviation) * math.sqrt(1 / len(parts) + share))
-    return Difference(mean, se)
-
-
-def values_of(result: Result, score: str) -> np.ndarray:
-    """Return a score of all test rows, (obs,); NaN for what was stored as not a number."""
-    return np.array(result["rows"][score], dtype=np.float64)
-
-
-def standing(by_method: Mapping[str, Sequence[Result]], score: str) -> dict[str, Difference]:
-    """Return for each model by how much its score exceeds that of the best one, smaller being better.
-
-    The best has the smallest mean of paired differences from a model with the most splits, so that a model which ran on
-    fewer is not compared on other rows than they. Its own difference is 0.
-
-    Parameters
-    ----------
-    by_method
-        Model -> its results on the splits of one table, of which none failed.
-    score
-        Name of a score of rows.
-    """
-    anchor = max(by_method, key=lambda method: len(by_method[method]))
-    level = {method: paired(results, by_method[anchor], score).value for method, results in by_method.items()}
-    best = min(level, key=lambda method: (math.isnan(level[method]), level[method]))
-    return {method: paired(results, by_method[best], score) for method, results in by_method.items()}
-
-
-def is_told_apart(behind: Difference) -> bool:
-    """Return whether a model is surely behind the best; what is not a number never passes for as good."""
-    return not behind.value <= MOST_ERRORS * behind.se
-
-
-def ranks(values: Mapping[str, float]) -> dict[str, float]:
-    """Return the rank of each model's score, 1 for the smallest; equal ones share the mean, NaN comes last."""
-    placed = {method: math.inf if math.isnan(value) else value for method, value in values.items()}
-    return {
-        method: 0.5
-        + sum(other < value for other in placed.values())
-        + 0.5 * sum(other == value for other in placed.values())
-        for method, value in placed.items()
-    }
-
-
-def geometric_mean(ratios: Sequence[float]) -> float:
-    """Return the geometric mean of positive numbers; NaN of none."""
-    return math.exp(np.mean(np.log(ratios))) if ratios else math.nan

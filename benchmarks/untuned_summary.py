@@ -6,16 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import common
+import comparison
 import numpy as np
-import scoring
+from comparison import ByMethod
 
 from bnn.core.storage import read_json
 
 MANY_ROWS = 1000
 """Rows of a table from which on its coverage is judged by itself"""
-
-ByMethod = dict[str, list[dict[str, Any]]]
-"""Method -> results on the splits of one table"""
 
 _NOTE = """\
 Of classes CRPS stands for the Brier score (0 to 2) and RMSE for the accuracy; NLL is in nats a row, its density
@@ -24,8 +22,8 @@ best**: mean of paired differences in CRPS or Brier from the best model over row
 error, the larger of that over rows (those that several splits share count once, neighbours of a series
 together) and that over splits (Nadeau & Bengio 2003); `=` marks the best model, and `~` those that are not told
 apart from it, being behind by at most two standard errors. A model that failed on a split is told apart. The
-**rank in NLL** is that among the models with a density that ran on a split, failures last. **Times bde's core-
-seconds**: geometric mean over (table, split) of the ratio within each; core-seconds are CPU time of all
+**rank in NLL** is that among the models with a density that ran on a split, failures last. **Times
+bde's core-seconds**: geometric mean over (table, split) of the ratio within each; core-seconds are CPU time of all
 processes, start and imports included. CatBoost: ten virtual ensembles as a mixture of normals; its trees and
 NGBoost's are counted on a fifth of the training rows, and fitted again on all. Histogram boosting: 19
 quantiles."""
@@ -43,59 +41,13 @@ def read_results(folder: Path, methods: Sequence[str]) -> dict[str, ByMethod]:
     }
 
 
-def proper_score(result: Mapping[str, Any]) -> str:
-    """Return the name of the score by which models of a table are compared."""
-    return "brier" if result["task"] == "classification" else "crps"
-
-
-def standings(by_method: ByMethod) -> dict[str, scoring.Difference]:
-    """Return how far each model is behind the best of those that failed on no split, and NaN for the others."""
-    whole = {
-        method: results
-        for method, results in by_method.items()
-        if not any("failed" in result for result in results)
-    }
-    nothing = scoring.Difference(np.nan, np.nan)
-    found = dict.fromkeys(by_method, nothing)
-    if whole:
-        found |= scoring.standing(whole, proper_score(next(iter(whole.values()))[0]))
-    return found
-
-
-def nll_ranks(by_method: ByMethod) -> dict[str, list[float]]:
-    """Return method -> its rank in NLL on each split."""
-    by_split: dict[int, dict[str, float]] = defaultdict(dict)
-    for method, results in by_method.items():
-        for result in results:
-            if "failed" in result:
-                by_split[result["split"]][method] = np.nan
-            elif "nll" in result["scores"]:
-                by_split[result["split"]][method] = _number(result["scores"]["nll"])
-    found: dict[str, list[float]] = defaultdict(list)
-    for values in by_split.values():
-        for method, rank in scoring.ranks(values).items():
-            found[method].append(rank)
-    return found
-
-
-def cost_ratios(by_method: ByMethod, method: str, other: str) -> list[float]:
-    """Return core-seconds of a method over those of another, of each split at which neither failed."""
-    seconds = {
-        name: {r["split"]: r["core_seconds"] for r in by_method.get(name, ()) if "failed" not in r}
-        for name in (method, other)
-    }
-    return [
-        seconds[method][split] / seconds[other][split] for split in seconds[method] if split in seconds[other]
-    ]
-
-
 def write(folder: Path, methods: Sequence[str]) -> None:
     """Print the summary of all that is stored in a folder, and write it there."""
     tables = read_results(folder, methods)
     if not tables:
         print("Nothing is stored.")
         return
-    behind = {table: standings(by_method) for table, by_method in tables.items()}
+    behind = {table: comparison.standings(by_method) for table, by_method in tables.items()}
     header = ["model", "best, or not told apart, of tables", "mean rank in NLL"]
     header += [
         f"coverage of 90 % intervals: mean; tables of {MANY_ROWS:,} rows or more",
@@ -111,17 +63,21 @@ def write(folder: Path, methods: Sequence[str]) -> None:
 
 
 def _overall(
-    tables: Mapping[str, ByMethod], behind: Mapping[str, Mapping[str, scoring.Difference]], method: str
+    tables: Mapping[str, ByMethod], behind: Mapping[str, Mapping[str, comparison.Difference]], method: str
 ) -> list[str]:
     """Return the cells of a method in the table over all tables."""
     ran = [table for table, by_method in tables.items() if method in by_method]
-    good = [table for table in ran if not scoring.is_told_apart(behind[table][method])]
+    good = [table for table in ran if not comparison.is_told_apart(behind[table][method])]
     # Each table counts once, however many splits it has.
-    placed = [float(np.mean(found[method])) for by in tables.values() if method in (found := nll_ranks(by))]
+    placed = [
+        float(np.mean(found[method]))
+        for by in tables.values()
+        if method in (found := comparison.nll_ranks(by))
+    ]
     shares, large, ratios = [], [], []
     for table in ran:
         results = tables[table][method]
-        ratios += cost_ratios(tables[table], method, "bde")
+        ratios += comparison.cost_ratios(tables[table], method, "bde")
         if (share := _mean(results, "coverage")) is None:
             continue
         shares.append(share)
@@ -133,11 +89,11 @@ def _overall(
         f"{len(good)} of {len(ran)}",
         f"{np.mean(placed):.2f} ({len(placed)} tables)" if placed else "–",
         covered,
-        f"{scoring.geometric_mean(ratios):.3g} ({len(ratios)})" if ratios else "–",
+        f"{comparison.geometric_mean(ratios):.3g} ({len(ratios)})" if ratios else "–",
     ]
 
 
-def _table_of(table: str, by_method: ByMethod, behind: Mapping[str, scoring.Difference]) -> str:
+def _table_of(table: str, by_method: ByMethod, behind: Mapping[str, comparison.Difference]) -> str:
     """Return the section of one table."""
     first = next(iter(by_method.values()))[0]
     is_class = first["task"] == "classification"
@@ -149,13 +105,13 @@ def _table_of(table: str, by_method: ByMethod, behind: Mapping[str, scoring.Diff
         *(("Brier", "accuracy") if is_class else ("CRPS", "RMSE", "90 % cover")),
     ]
     header += ["core-seconds", "behind the best", "mean rank in NLL", "verdicts"]
-    placed, rows = nll_ranks(by_method), []
+    placed, rows = comparison.nll_ranks(by_method), []
     for method, results in by_method.items():
         failed = sum("failed" in result for result in results)
         values = [_mean(results, name) for name in names]
         seconds = [result["core_seconds"] for result in results if "failed" not in result]
         value, error = behind[method]
-        mark = "=" if value == 0 and error == 0 else "" if scoring.is_told_apart(behind[method]) else "~"
+        mark = "=" if value == 0 and error == 0 else "" if comparison.is_told_apart(behind[method]) else "~"
         verdicts = [result["verdict"] for result in results if "verdict" in result]
         rows.append(
             [method, f"{len(results)}" + (f", {failed} failed" if failed else "")]
@@ -171,10 +127,7 @@ def _table_of(table: str, by_method: ByMethod, behind: Mapping[str, scoring.Diff
 
 def _mean(results: Sequence[Mapping[str, Any]], score: str) -> float | None:
     """Return the mean over splits of a score that the model has; None if it has none or failed on all."""
-    values = [_number(r["scores"][score]) for r in results if "failed" not in r and score in r["scores"]]
+    values = [
+        comparison.number(r["scores"][score]) for r in results if "failed" not in r and score in r["scores"]
+    ]
     return float(np.mean(values)) if values else None
-
-
-def _number(value: float | None) -> float:
-    """Return a stored number: null stands for one that is not finite."""
-    return np.nan if value is None else value

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from benchmarks import scoring
+from benchmarks import comparison, scoring
 from bnn.evaluation.forecasts import mixture_forecast
 from bnn.evaluation.metrics import brier, nll
 from bnn.posterior.mixture import GaussianMixture
@@ -18,7 +18,9 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(3)
 
 
-def result(split: int, score: Any, row: Any = None, *, series: bool = False, n_train: int = 80) -> dict[str, Any]:
+def result(
+    split: int, score: Any, row: Any = None, *, series: bool = False, n_train: int = 80
+) -> dict[str, Any]:
     rows = {"crps": np.asarray(score, dtype=float)}
     n_test = len(rows["crps"])
     row = np.arange(n_test) + 1000 * split if row is None else row
@@ -94,7 +96,7 @@ def test_rmse_is_of_the_mean() -> None:
 
 def test_error_of_one_split_is_that_of_a_mean_over_rows(rng: np.random.Generator) -> None:
     a, b = rng.normal(size=(2, 50))
-    found = scoring.paired([result(0, a)], [result(0, b)], "crps")
+    found = comparison.paired([result(0, a)], [result(0, b)], "crps")
     assert found.value == pytest.approx(np.mean(a - b))
     assert found.se == pytest.approx(np.std(a - b, ddof=1) / math.sqrt(50))
 
@@ -102,9 +104,11 @@ def test_error_of_one_split_is_that_of_a_mean_over_rows(rng: np.random.Generator
 def test_rows_that_come_again_count_once(rng: np.random.Generator) -> None:
     a, b = rng.normal(size=(2, 50))
     same = [np.arange(50)] * 3
-    once = scoring.paired([result(0, a)], [result(0, b)], "crps")
-    thrice = scoring.paired(
-        [result(i, a, row) for i, row in enumerate(same)], [result(i, b, row) for i, row in enumerate(same)], "crps"
+    once = comparison.paired([result(0, a)], [result(0, b)], "crps")
+    thrice = comparison.paired(
+        [result(i, a, row) for i, row in enumerate(same)],
+        [result(i, b, row) for i, row in enumerate(same)],
+        "crps",
     )
     assert thrice == pytest.approx(once)
 
@@ -112,7 +116,7 @@ def test_rows_that_come_again_count_once(rng: np.random.Generator) -> None:
 def test_error_grows_with_what_differs_between_splits() -> None:
     a = [result(split, np.full(20, float(split))) for split in range(3)]
     b = [result(split, np.zeros(20)) for split in range(3)]
-    found = scoring.paired(a, b, "crps")
+    found = comparison.paired(a, b, "crps")
     assert found == pytest.approx((1.0, math.sqrt(1 / 3 + 20 / 80)))
 
 
@@ -120,8 +124,8 @@ def test_neighbours_of_a_series_are_no_independent_rows(rng: np.random.Generator
     # A walk in time, its rows stored in another order.
     walk, order = np.cumsum(rng.normal(size=400)), rng.permutation(400)
     zero = np.zeros(400)
-    table = scoring.paired([result(0, walk[order], order)], [result(0, zero, order)], "crps")
-    series = scoring.paired(
+    table = comparison.paired([result(0, walk[order], order)], [result(0, zero, order)], "crps")
+    series = comparison.paired(
         [result(0, walk[order], order, series=True)], [result(0, zero, order, series=True)], "crps"
     )
     assert series.value == pytest.approx(table.value)
@@ -131,8 +135,8 @@ def test_neighbours_of_a_series_are_no_independent_rows(rng: np.random.Generator
 def test_only_splits_of_both_are_compared() -> None:
     a = [result(0, [1.0, 2.0]), result(1, [50.0, 60.0])]
     b = [result(0, [0.0, 0.0]), result(2, [0.0, 0.0])]
-    assert scoring.paired(a, b, "crps").value == pytest.approx(1.5)
-    assert math.isnan(scoring.paired(a[1:], b, "crps").value)
+    assert comparison.paired(a, b, "crps").value == pytest.approx(1.5)
+    assert math.isnan(comparison.paired(a[1:], b, "crps").value)
 
 
 def test_the_best_is_found_on_shared_rows(rng: np.random.Generator) -> None:
@@ -141,10 +145,10 @@ def test_the_best_is_found_on_shared_rows(rng: np.random.Generator) -> None:
     # It ran on the easy split alone, where it is worse; by means of its own splits it would win.
     partly = [result(0, hard - 9 + rng.normal(0.5, 0.1, 200))]
     noisy = [result(split, one["rows"]["crps"] + rng.normal(0.01, 1, 200)) for split, one in enumerate(whole)]
-    found = scoring.standing({"partly": partly, "whole": whole, "noisy": noisy}, "crps")
+    found = comparison.standing({"partly": partly, "whole": whole, "noisy": noisy}, "crps")
     assert found["whole"] == (0, 0)
     assert found["partly"].value == pytest.approx(0.5, abs=0.05)
-    assert {name: scoring.is_told_apart(item) for name, item in found.items()} == {
+    assert {name: comparison.is_told_apart(item) for name, item in found.items()} == {
         "whole": False,
         "partly": True,
         "noisy": False,
@@ -152,20 +156,56 @@ def test_the_best_is_found_on_shared_rows(rng: np.random.Generator) -> None:
 
 
 def test_a_score_that_is_no_number_is_never_as_good() -> None:
-    found = scoring.standing({"good": [result(0, [1.0, 2.0])], "bad": [result(0, [0.0, np.nan])]}, "crps")
-    assert not scoring.is_told_apart(found["good"])
-    assert scoring.is_told_apart(found["bad"])
+    found = comparison.standing({"good": [result(0, [1.0, 2.0])], "bad": [result(0, [0.0, np.nan])]}, "crps")
+    assert not comparison.is_told_apart(found["good"])
+    assert comparison.is_told_apart(found["bad"])
 
 
 def test_a_stored_null_is_no_number() -> None:
-    assert np.isnan(scoring.values_of({"rows": {"nll": [None, 1.0]}}, "nll")).tolist() == [True, False]
+    assert np.isnan(comparison.values_of({"rows": {"nll": [None, 1.0]}}, "nll")).tolist() == [True, False]
 
 
 def test_ranks_share_ties_and_put_failures_last() -> None:
-    found = scoring.ranks({"a": 2.0, "b": 1.0, "c": 2.0, "d": math.nan, "e": 3.0})
+    found = comparison.ranks({"a": 2.0, "b": 1.0, "c": 2.0, "d": math.nan, "e": 3.0})
     assert found == {"b": 1, "a": 2.5, "c": 2.5, "e": 4, "d": 5}
 
 
 def test_geometric_mean_of_ratios() -> None:
-    assert scoring.geometric_mean([0.25, 4.0, 8.0]) == pytest.approx(2.0)
-    assert math.isnan(scoring.geometric_mean([]))
+    assert comparison.geometric_mean([0.25, 4.0, 8.0]) == pytest.approx(2.0)
+    assert math.isnan(comparison.geometric_mean([]))
+
+
+def stored(split: int, nll: float | None, *, seconds: float = 1.0, crps: float = 1.0) -> dict[str, Any]:
+    rows = result(split, [crps, crps + 1])
+    return rows | {"task": "regression", "scores": {"nll": nll}, "core_seconds": seconds}
+
+
+FAILED = {"split": 1, "task": "regression", "failed": "no memory"}
+
+
+def test_ranks_are_among_those_that_ran_on_the_split() -> None:
+    quantiles = stored(0, None) | {"scores": {}}
+    found = comparison.nll_ranks(
+        {
+            "a": [stored(0, 2.0), stored(1, 2.0)],
+            "b": [stored(0, 1.0), FAILED],
+            "c": [stored(0, None)],
+            "d": [quantiles],
+        }
+    )
+    assert found == {"a": [2, 1], "b": [1, 2], "c": [3]}
+
+
+def test_a_model_that_failed_on_a_split_is_not_the_best() -> None:
+    found = comparison.standings(
+        {"a": [stored(0, 0, crps=2), stored(1, 0, crps=2)], "b": [stored(0, 0), FAILED]}
+    )
+    assert found["a"] == (0, 0)
+    assert comparison.is_told_apart(found["b"])
+    assert comparison.is_told_apart(comparison.standings({"b": [FAILED]})["b"])
+
+
+def test_costs_are_compared_within_a_split() -> None:
+    fast, slow = [stored(0, 0, seconds=2), stored(1, 0, seconds=30)], [stored(0, 0, seconds=8), FAILED]
+    assert comparison.cost_ratios({"fast": fast, "slow": slow}, "fast", "slow") == [0.25]
+    assert comparison.cost_ratios({"fast": fast}, "fast", "slow") == []
