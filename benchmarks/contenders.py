@@ -132,11 +132,15 @@ def gaussian_process(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, n_classes
 
 
 def bde(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, n_classes: int, seed: int) -> Answer:
-    """Run bde at the setting of its paper."""
+    """Run bde at the setting of its paper: members at their draws, heteroscedastic for a real target."""
     if not n_classes:
         _, mean, scale = peers.bde(x, y, x_test)
         return mean, scale
-    raise NotImplementedError
+    from bde import BdeClassifier
+
+    model = BdeClassifier(**peers.BDE).fit(x.astype(np.float32), y)
+    probability = np.asarray(model.predict_proba(x_test.astype(np.float32)), dtype=np.float64)
+    return _by_class(probability, model.classes_, n_classes)
 
 
 if __name__ == "__main__":

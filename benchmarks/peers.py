@@ -21,6 +21,20 @@ PEERS = {"numpyro_nuts": "numpyro", "blackjax_mala": "blackjax", "bde": "bde"}
 """Function of this script -> the environment that it needs"""
 N_CHAINS = 4
 N_PARAMS = 83
+BDE: dict[str, Any] = {
+    "n_members": 10,
+    "hidden_layers": [16] * 4,
+    "epochs": 1000,
+    "validation_split": 0.15,
+    "lr": 1e-3,
+    "weight_decay": 1e-4,
+    "warmup_steps": 50_000,
+    "n_samples": 1000,
+    "n_thinning": 10,
+    "patience": 20,
+    "seed": 0,
+}
+"""The setting of bde's paper"""
 Run = tuple[np.ndarray, np.ndarray, dict[str, float]]
 """Class probabilities (chain, draw, quantity), log densities (chain, draw), and seconds of "warmup" and "draws" """
 
@@ -226,20 +240,7 @@ def bde(x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> tuple[np.ndarray, n
     from bde import BdeRegressor
     from bde.loss import GaussianNLL
 
-    model = BdeRegressor(
-        n_members=10,
-        hidden_layers=[16] * 4,
-        loss=GaussianNLL(),
-        epochs=1000,
-        validation_split=0.15,
-        lr=1e-3,
-        weight_decay=1e-4,
-        warmup_steps=50_000,
-        n_samples=1000,
-        n_thinning=10,
-        patience=20,
-        seed=0,
-    )
+    model = BdeRegressor(loss=GaussianNLL(), **BDE)
     start = time.process_time()
     model.fit(x.astype(np.float32), y.astype(np.float32)[:, None])
     seconds = time.process_time() - start
@@ -251,7 +252,7 @@ def bde(x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> tuple[np.ndarray, n
 def main(functions: Mapping[str, Any], name: str, given: str, found: str) -> None:
     """Run a peer on the arrays of one file, and write what it returns to another."""
     with np.load(given) as arrays:
-        answer = functions[name](*arrays.values())
+        answer = functions[name](*(array if array.ndim else array.item() for array in arrays.values()))
     np.savez(found, *(np.array(json.dumps(part)) if isinstance(part, dict) else part for part in answer))
 
 

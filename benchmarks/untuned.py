@@ -234,11 +234,11 @@ def main(arguments: list[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     os.environ["BNN_DATA"] = str(options.tables.resolve())
     options.results.mkdir(parents=True, exist_ok=True)
-    settings = {"budget_minutes": options.budget}
-    kept = options.results / "settings.json"
-    if kept.exists() and (before := read_json(kept)) != settings:
-        parser.error(f"{kept} says {before}: name another folder for the results of {settings}")
-    write_json(kept, settings)
+    if set(OURS) & set(options.methods):
+        settings, kept = {"budget_minutes": options.budget}, options.results / "settings.json"
+        if kept.exists() and (before := read_json(kept)) != settings:
+            parser.error(f"{kept} says {before}: name another folder for the results of {settings}")
+        write_json(kept, settings)
     for name, keys in read_tables(options.config, options.only).items():
         try:
             measure(name, keys, options.methods, options)
