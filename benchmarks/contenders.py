@@ -50,15 +50,16 @@ def _by_class(probability: np.ndarray, classes: np.ndarray, n_classes: int) -> A
 
 
 def catboost(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, n_classes: int, seed: int) -> Answer:
-    """Fit CatBoost: classes, or `RMSEWithUncertainty` with ten virtual ensembles as a mixture of normals.
+    """Fit CatBoost: classes, or `RMSEWithUncertainty` with ten virtual ensembles, as a normal.
 
-    `prediction_type="VirtEnsembles"` gives mean and variance of each of the ten, which are models cut short.
+    `predict` gives mean and variance (of the noise) of all trees. Virtual ensembles are models of fewer trees, whose
+    own means and variances are worse; the variance among their means is what is not known, and is added.
     """
     from catboost import CatBoostClassifier, CatBoostRegressor
 
     own: dict[str, Any] = {"loss_function": "MultiClass"}
     if not n_classes:
-        own = {"loss_function": "RMSEWithUncertainty", "posterior_sampling": True}
+        own = {"loss_function": "RMSEWithUncertainty"}
     own |= {"random_seed": seed, "thread_count": 1, "verbose": False, "allow_writing_files": False}
     kind = CatBoostClassifier if n_classes else CatBoostRegressor
     fitted, held, y_fitted, y_held = _held_out(x, y, n_classes, seed)
@@ -69,10 +70,11 @@ def catboost(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, n_classes: int, s
     model = kind(iterations=trees, learning_rate=first.learning_rate_, **own).fit(x, y)
     if n_classes:
         return _by_class(model.predict_proba(x_test), model.classes_, n_classes)
-    virtual = model.virtual_ensembles_predict(
+    mean, noise = model.predict(x_test, thread_count=1).T
+    of_members = model.virtual_ensembles_predict(
         x_test, prediction_type="VirtEnsembles", virtual_ensembles_count=_VIRTUAL_ENSEMBLES, thread_count=1
-    )
-    return virtual[..., 0].T, np.sqrt(virtual[..., 1].T)
+    )[..., 0]
+    return mean[None], np.sqrt(noise + of_members.var(axis=1))[None]
 
 
 def ngboost(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, n_classes: int, seed: int) -> Answer:

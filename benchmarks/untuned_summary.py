@@ -24,9 +24,9 @@ together) and that over splits (Nadeau & Bengio 2003); `=` marks the best model,
 apart from it, being behind by at most two standard errors. A model that failed on a split is told apart. The
 **rank in NLL** is that among the models with a density that ran on a split, failures last. **Times
 bde's core-seconds**: geometric mean over (table, split) of the ratio within each; core-seconds are CPU time of all
-processes, start and imports included. CatBoost: ten virtual ensembles as a mixture of normals; its trees and
-NGBoost's are counted on a fifth of the training rows, and fitted again on all. Histogram boosting: 19
-quantiles."""
+processes, start and imports included. CatBoost: a normal
+with the mean and the variance of all trees, and the variance among the means of ten virtual ensembles. Its trees and
+NGBoost's are counted on a fifth of the training rows, and fitted again on all. Histogram boosting: 19 quantiles."""
 
 
 def read_results(folder: Path, methods: Sequence[str]) -> dict[str, ByMethod]:
