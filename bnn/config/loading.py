@@ -24,6 +24,7 @@ from bnn.config.model import (
     Split,
 )
 from bnn.config.sources import SOURCE_TASKS, FileSource, SklearnSource, SyntheticSource
+from bnn.core.settings import FAMILIES
 
 __all__ = ["Config", "ConfigError", "chain_settings", "check_files", "leaves_open", "load", "merge", "runs"]
 
@@ -283,9 +284,13 @@ def _idle_noise_keys(likelihood: Likelihood) -> Iterator[tuple[str, str, str]]:
         return
     if family != "student_t":
         yield "df", f"the family {family}", "set `family: student_t`"
-    if family == "heteroscedastic":
+    kind = FAMILIES[family].noise
+    if kind not in ("gaussian", "student_t"):
         yield "noise", f"the family {family}", "set another family"
-    elif likelihood.noise != "sampled":
+    if kind == "poisson":
+        for name in ("log_noise_mean", "log_noise_sd"):
+            yield name, f"the family {family}", "set another family"
+    elif kind in ("gaussian", "student_t") and likelihood.noise != "sampled":
         for name in ("log_noise_mean", "log_noise_sd"):
             yield name, "known noise", "set `noise: sampled`"
 

@@ -128,22 +128,37 @@ class Prior(Section):
 class Likelihood(Section):
     """Noise of a regression target, in standardised units (1 is the standard deviation of the train part)."""
 
-    family: Literal["auto", "gaussian", "heteroscedastic", "student_t"] = Field(
+    family: Literal[
         "auto",
-        description="auto: chosen on the training rows; gaussian: normal noise, the same for all rows; "
-        "heteroscedastic: normal noise whose scale is a second output of the network; student_t: noise with heavy "
-        "tails, for targets with outliers.",
+        "gaussian",
+        "student_t",
+        "heteroscedastic",
+        "log_normal",
+        "heteroscedastic_log_normal",
+        "logit_normal",
+        "heteroscedastic_logit_normal",
+        "poisson",
+        "negative_binomial",
+        "hurdle",
+    ] = Field(
+        "auto",
+        description="auto: chosen on the training rows, among those that can have such a target; gaussian: normal "
+        "noise, the same for all rows; student_t: noise with heavy tails, for targets with outliers; heteroscedastic: "
+        "normal noise whose scale is a second output of the network; log_normal, for positive targets over decades, "
+        "and logit_normal, for shares from 0 to 1: one of these on the log or the logit of the target; poisson and "
+        "negative_binomial: counts; hurdle: amounts that are often 0 and else log-normal.",
     )
     noise: Literal["sampled"] | Annotated[float, Field(gt=0)] = Field(
         "sampled",
         description="`sampled`: inferred along with the weights; a number: the known standard deviation (of student_t "
-        "the known scale). heteroscedastic ignores it.",
+        "the known scale). Families with a second output, and counts, ignore it.",
     )
     df: float = Field(4.0, gt=2, description="Degrees of freedom of student_t; the other families ignore it.")
     log_noise_mean: float = Field(
         -1.0,
         description="Mean of the normal prior of the log of a sampled noise standard deviation (of student_t, scale); "
-        "of heteroscedastic noise its log where the second output is 0.",
+        "of heteroscedastic noise its log where the second output is 0; of negative_binomial of the log of its "
+        "dispersion.",
     )
     log_noise_sd: float = Field(
         1.0,

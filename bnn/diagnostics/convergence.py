@@ -22,10 +22,9 @@ from bnn.diagnostics.mixing import MIN_DRAWS
 from bnn.diagnostics.verdict import judge
 from bnn.mcmc.kernels.base import MAX_STEPS
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import LOG_NOISE_SCALE
 from bnn.model.priors import LOG_PRIOR_SCALE
 from bnn.posterior import arviz_versions
-from bnn.posterior.posterior_file import PREDICTIONS, StoredPosterior
+from bnn.posterior.posterior_file import PREDICTIONS, SCALES, StoredPosterior
 
 _BLOCK_NUMBERS = 2**19
 """Draws of all quantities that are judged at a time, so that copies stay small."""
@@ -183,7 +182,9 @@ def summarise(
         predictions[split] = _prediction_summary(found, rows, thresholds)
         pointwise |= _pointwise(split, found, rows)
     # A known noise scale is not a result of sampling: there is nothing to judge.
-    noise = idata["posterior"]["noise_scale"].values if _noise_is_sampled(about) else None
+    sampled = ParameterLayout.from_json(about["layout"]).names
+    scales = [SCALES[name] for name in sampled if name in SCALES]
+    noise = idata["posterior"][scales[0]].values if scales else None
     chains = _chain_records(idata)
     summary: dict[str, Any] = {
         "dataset": dataset.name,
@@ -226,10 +227,6 @@ def save(
     """Write what `summarise` returned; a number that is not finite becomes null in the JSON file."""
     write_netcdf(netcdf_path, pointwise, {"dataset": summary["dataset"], "verdict": summary["verdict"]})
     write_json(json_path, summary)
-
-
-def _noise_is_sampled(attributes: Mapping[str, Any]) -> bool:
-    return LOG_NOISE_SCALE in ParameterLayout.from_json(attributes["layout"]).names
 
 
 def _weights(idata: StoredPosterior) -> list[str]:

@@ -19,7 +19,7 @@ import numpy as np
 
 from bnn.core.errors import with_code
 from bnn.core.progress import Progress
-from bnn.core.settings import ChainSettings, SamplerSettings
+from bnn.core.settings import FAMILIES, ChainSettings, SamplerSettings
 from bnn.core.storage import Variable, write_netcdf
 from bnn.jobs.checkpoint import (
     CheckpointError,
@@ -39,6 +39,7 @@ from bnn.mcmc.chain_state import Draw, RunState, RunSummary
 from bnn.mcmc.kernels import make_kernel
 from bnn.model.network import resolve_engine
 from bnn.model.posterior import Posterior, make_posterior
+from bnn.model.targets import Target, fit_target
 
 _SECONDS_BETWEEN_LOOKS = 0.1
 """How often the job looks whether it should stop; what was sampled since the last look is sampled again later."""
@@ -60,6 +61,8 @@ class ChainJob:
         Training targets, shape (obs,): class index, or standardised value.
     n_classes
         Classes of the target; None for a real target.
+    target_mean, target_scale
+        Real target in the unit of its column = target_mean + target_scale * standardised.
     chains
         Numbers of the chains, run side by side.
     settings
@@ -81,6 +84,16 @@ class ChainJob:
     path: Path
     folder: Path
     checkpoint_seconds: float
+    target_mean: float = 0.0
+    target_scale: float = 1.0
+
+    @property
+    def target(self) -> Target | None:
+        """How the likelihood describes the target; None where it takes the values as they are."""
+        family = self.settings.likelihood.family
+        if self.n_classes is not None or FAMILIES[family].form == "standardised":
+            return None
+        return fit_target(family, self.y, mean=self.target_mean, scale=self.target_scale)
 
     @property
     def sampler(self) -> SamplerSettings:
@@ -94,9 +107,12 @@ class ChainJob:
         settings = asdict(self.settings)
         del settings["sampler"]["draws"]
         about = {name: str(settings["network"].pop(name)) for name in ("engine", "precision")}
+        data: dict[str, Any] = {"x": self.x, "y": self.y, "n_classes": self.n_classes}
+        if (target := self.target) is not None:
+            data["target"] = asdict(target)
         return {
             "config": content_digest(settings | {"chains": self.chains}),
-            "data": content_digest({"x": self.x, "y": self.y, "n_classes": self.n_classes}),
+            "data": content_digest(data),
             "sampler version": SAMPLER_VERSION,
             **about,
         }
@@ -160,6 +176,7 @@ def run_job(job: ChainJob, progress: Callable[[int], Progress], interruption: In
             network=job.settings.network,
             prior=job.settings.prior,
             likelihood=job.settings.likelihood,
+            target=job.target,
         )
         with quiet_overflow():
             run, records = _start_or_go_on(job, posterior, interruption)

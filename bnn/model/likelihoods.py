@@ -13,6 +13,7 @@ import numpy as np
 from bnn.model.priors import BlockPrior, Normal
 
 LOG_NOISE_SCALE = "log_noise_scale"
+LOG_DISPERSION = "log_dispersion"
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
@@ -62,7 +63,7 @@ class Likelihood(Protocol):
 
 @runtime_checkable
 class RegressionLikelihood(Likelihood, Protocol):
-    """What predictions of a real target ask beyond that: the mean is output 0, and noise is added to it."""
+    """What predictions ask of a real target, once encoded: the mean is output 0, and noise is added to it."""
 
     noise_varies: bool
     """Whether the noise depends on the row, not only on the draw"""
@@ -85,6 +86,26 @@ class RegressionLikelihood(Likelihood, Protocol):
 
     def sample_noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         """Return noise of mean 0 and variance 1."""
+
+
+@runtime_checkable
+class DirectLikelihood(Likelihood, Protocol):
+    """What predictions ask of a likelihood of a number that is not a mean with noise on it, in the column's unit."""
+
+    def moments(
+        self, output: np.ndarray, parameters: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and standard deviation of a new observation, each (chain, obs)."""
+
+    def sample(
+        self, output: np.ndarray, parameters: Mapping[str, np.ndarray], rng: np.random.Generator
+    ) -> np.ndarray:
+        """Return a new observation for each draw and row, (chain, obs)."""
+
+
+def n_outputs_without_noise(likelihood: Likelihood) -> int:
+    """Return the outputs of an ordinary network: the mean alone, where that of a posterior may have noise beside it."""
+    return 1 if isinstance(likelihood, RegressionLikelihood) else likelihood.n_outputs
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
