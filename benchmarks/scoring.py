@@ -18,10 +18,10 @@ from bnn.evaluation.forecasts import (
     observed,
     posterior_forecast,
     posterior_summary,
-    reference_mixture,
 )
+from bnn.evaluation.reference_forecasts import reference_mixture
 from bnn.posterior.mixture import gaussian_log_density, log_mean_exp
-from bnn.posterior.posterior_file import PosteriorFile
+from bnn.posterior.posterior_file import PosteriorFile, likelihood_of
 from bnn.posterior.predictive import ClassSummary, intervals_of_sorted, predicted_class
 
 LEVEL = 0.9
@@ -154,7 +154,8 @@ def workflow_rows(folder: Path) -> dict[str, Rows]:
             "ensemble": class_rows(references["ensemble_test_probability"], y),
         }
     else:
-        ensemble = mixture_forecast(reference_mixture(references, "ensemble", "test"), y)
+        likelihood = likelihood_of(posterior)
+        ensemble = mixture_forecast(reference_mixture(references, "ensemble", "test", dataset, likelihood), y)
         found = {
             "bnn": forecast_rows(posterior_forecast(posterior, dataset, "test"), y),
             "ensemble": forecast_rows(ensemble, y),

@@ -17,7 +17,8 @@ MANY_ROWS = 1000
 
 _NOTE = """\
 Of classes CRPS stands for the Brier score (0 to 2) and RMSE for the accuracy; NLL is in nats a row, its density
-and all else in the unit of the target. Scores are means over the splits at which a model ran. **Behind the
+and all else in the unit of the target; where this package chose counts, its NLL is of probabilities, beside the
+densities of the others. Scores are means over the splits at which a model ran. **Behind the
 best**: mean of paired differences in CRPS or Brier from the best model over rows and splits, with its standard
 error, the larger of that over rows (those that several splits share count once, neighbours of a series
 together) and that over splits (Nadeau & Bengio 2003); `=` marks the best model, and `~` those that are not told
