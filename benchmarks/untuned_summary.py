@@ -18,16 +18,16 @@ MANY_ROWS = 1000
 _NOTE = """\
 Of classes CRPS stands for the Brier score (0 to 2) and RMSE for the accuracy; NLL is in nats a row, its density
 and all else in the unit of the target; where this package chose counts, its NLL is of probabilities, beside the
-densities of the others. Scores are means over the splits at which a model ran. **Behind the
-best**: mean of paired differences in CRPS or Brier from the best model over rows and splits, with its standard
-error, the larger of that over rows (those that several splits share count once, neighbours of a series
-together) and that over splits (Nadeau & Bengio 2003); `=` marks the best model, and `~` those that are not told
-apart from it, being behind by at most two standard errors. A model that failed on a split is told apart. The
-**rank in NLL** is that among the models with a density that ran on a split, failures last. **Times
-bde's core-seconds**: geometric mean over (table, split) of the ratio within each; core-seconds are CPU time of all
-processes, start and imports included. CatBoost: a normal
-with the mean and the variance of all trees, and the variance among the means of ten virtual ensembles. Its trees and
-NGBoost's are counted on a fifth of the training rows, and fitted again on all. Histogram boosting: 19 quantiles."""
+densities of the others. Scores are means over the splits at which a model ran. **Behind the best**: mean of
+paired differences in CRPS or Brier from the best model over rows and splits, with its standard error, the
+larger of that over rows (those that several splits share count once, neighbours of a series together) and that
+over splits (Nadeau & Bengio 2003); `=` marks the best model, and `~` those that are not told apart from it,
+being behind by at most two standard errors. A model that failed on a split is told apart. The **rank in NLL**
+is that among the models with a density that ran on a split, failures last. **Times bde's core-seconds**:
+geometric mean over (table, split) of the ratio within each; core-seconds are CPU time of all processes, start
+and imports included. CatBoost: a normal with the mean and the variance of all trees, and the variance among the
+means of ten virtual ensembles. Its trees and NGBoost's are counted on a fifth of the training rows, and fitted
+again on all. Histogram boosting: 19 quantiles."""
 
 
 def read_results(folder: Path, methods: Sequence[str]) -> dict[str, ByMethod]:

@@ -146,7 +146,7 @@ def test_the_best_is_found_on_shared_rows(rng: np.random.Generator) -> None:
     partly = [result(0, hard - 9 + rng.normal(0.5, 0.1, 200))]
     noisy = [result(split, one["rows"]["crps"] + rng.normal(0.01, 1, 200)) for split, one in enumerate(whole)]
     found = comparison.standing({"partly": partly, "whole": whole, "noisy": noisy}, "crps")
-    assert found["whole"] == (0, 0)
+    assert found["whole"] == comparison.Difference(0, 0)
     assert found["partly"].value == pytest.approx(0.5, abs=0.05)
     assert {name: comparison.is_told_apart(item) for name, item in found.items()} == {
         "whole": False,
@@ -200,7 +200,7 @@ def test_a_model_that_failed_on_a_split_is_not_the_best() -> None:
     found = comparison.standings(
         {"a": [stored(0, 0, crps=2), stored(1, 0, crps=2)], "b": [stored(0, 0), FAILED]}
     )
-    assert found["a"] == (0, 0)
+    assert found["a"] == comparison.Difference(0, 0)
     assert comparison.is_told_apart(found["b"])
     assert comparison.is_told_apart(comparison.standings({"b": [FAILED]})["b"])
 
