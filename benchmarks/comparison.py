@@ -2,7 +2,7 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -145,15 +145,23 @@ def nll_ranks(by_method: ByMethod) -> dict[str, list[float]]:
     return found
 
 
-def cost_ratios(by_method: ByMethod, method: str, other: str) -> list[float]:
-    """Return core-seconds of a method over those of another, of each split at which neither failed."""
-    seconds = {
-        name: {r["split"]: r["core_seconds"] for r in by_method.get(name, ()) if "failed" not in r}
+def ratios(by_method: ByMethod, method: str, other: str, figure: Callable[[Result], float]) -> list[float]:
+    """Return a positive figure of a model over that of another, of each split at which neither failed."""
+    first, second = (
+        {r["split"]: figure(r) for r in by_method.get(name, ()) if "failed" not in r}
         for name in (method, other)
-    }
-    return [
-        seconds[method][split] / seconds[other][split] for split in seconds[method] if split in seconds[other]
-    ]
+    )
+    return [first[split] / second[split] for split in first if first[split] > 0 and second.get(split, 0) > 0]
+
+
+def cost(result: Result) -> float:
+    """Return the core-seconds of a result."""
+    return float(result["core_seconds"])
+
+
+def loss(result: Result) -> float:
+    """Return the CRPS or the Brier score of a result; NaN for what was stored as not a number."""
+    return number(result["scores"][proper_score(result)])
 
 
 def number(value: float | None) -> float:

@@ -23,11 +23,11 @@ paired differences in CRPS or Brier from the best model over rows and splits, wi
 larger of that over rows (those that several splits share count once, neighbours of a series together) and that
 over splits (Nadeau & Bengio 2003); `=` marks the best model, and `~` those that are not told apart from it,
 being behind by at most two standard errors. A model that failed on a split is told apart. The **rank in NLL**
-is that among the models with a density that ran on a split, failures last. **Times bde's core-seconds**:
-geometric mean over (table, split) of the ratio within each; core-seconds are CPU time of all processes, start
-and imports included. CatBoost: a normal with the mean and the variance of all trees, and the variance among the
-means of ten virtual ensembles. Its trees and NGBoost's are counted on a fifth of the training rows, and fitted
-again on all. Histogram boosting: 19 quantiles."""
+is that among the models with a density that ran on a split, failures last. **Times ...**: geometric mean over
+(table, split) of the ratio within each; core-seconds are CPU time of all processes, start and imports included.
+CatBoost: a normal with the mean and the variance of all trees, and the variance among the means of ten virtual
+ensembles. Its trees and NGBoost's are counted on a fifth of the training rows, and fitted again on all.
+Histogram boosting: 19 quantiles."""
 
 
 def read_results(folder: Path, methods: Sequence[str]) -> dict[str, ByMethod]:
@@ -49,9 +49,10 @@ def write(folder: Path, methods: Sequence[str]) -> None:
         print("Nothing is stored.")
         return
     behind = {table: comparison.standings(by_method) for table, by_method in tables.items()}
-    header = ["model", "best, or not told apart, of tables", "mean rank in NLL"]
+    header = ["model", "best, or not told apart, of tables", "mean rank in NLL (tables)"]
     header += [
         f"coverage of 90 % intervals: mean; tables of {MANY_ROWS:,} rows or more",
+        "times bnn's CRPS or Brier",
         "times bde's core-seconds",
     ]
     rows = [[method, *_overall(tables, behind, method)] for method in methods]
@@ -75,10 +76,11 @@ def _overall(
         for by in tables.values()
         if method in (found := comparison.nll_ranks(by))
     ]
-    shares, large, ratios = [], [], []
+    shares, large, losses, costs = [], [], [], []
     for table in ran:
         results = tables[table][method]
-        ratios += comparison.cost_ratios(tables[table], method, "bde")
+        losses += comparison.ratios(tables[table], method, "bnn", comparison.loss)
+        costs += comparison.ratios(tables[table], method, "bde", comparison.cost)
         if (share := _mean(results, "coverage")) is None:
             continue
         shares.append(share)
@@ -88,9 +90,12 @@ def _overall(
     covered += f"; {100 * min(large):.1f} to {100 * max(large):.1f} %" if large else ""
     return [
         f"{len(good)} of {len(ran)}",
-        f"{np.mean(placed):.2f} ({len(placed)} tables)" if placed else "–",
+        f"{np.mean(placed):.2f} ({len(placed)})" if placed else "–",
         covered,
-        f"{comparison.geometric_mean(ratios):.3g} ({len(ratios)})" if ratios else "–",
+        *(
+            f"{comparison.geometric_mean(part):.3g} ({len(part)})" if part else "–"
+            for part in (losses, costs)
+        ),
     ]
 
 

@@ -207,5 +207,5 @@ def test_a_model_that_failed_on_a_split_is_not_the_best() -> None:
 
 def test_costs_are_compared_within_a_split() -> None:
     fast, slow = [stored(0, 0, seconds=2), stored(1, 0, seconds=30)], [stored(0, 0, seconds=8), FAILED]
-    assert comparison.cost_ratios({"fast": fast, "slow": slow}, "fast", "slow") == [0.25]
-    assert comparison.cost_ratios({"fast": fast}, "fast", "slow") == []
+    assert comparison.ratios({"fast": fast, "slow": slow}, "fast", "slow", comparison.cost) == [0.25]
+    assert comparison.ratios({"fast": fast}, "fast", "slow", comparison.cost) == []
