@@ -7,7 +7,7 @@ import numpy as np
 
 from bnn.core.errors import ResultError
 from bnn.data.dataset import Dataset
-from bnn.evaluation.metrics import crps_of_sorted
+from bnn.evaluation.metrics import crps_of_sorted, pit_of_rows
 from bnn.evaluation.reference_forecasts import Mixture
 from bnn.posterior.posterior_file import PREDICTIONS, StoredPosterior
 from bnn.posterior.predictive import (
@@ -93,7 +93,7 @@ def posterior_forecast(idata: StoredPosterior, dataset: Dataset, split: str) -> 
         ordered = np.sort(block.reshape(-1, block.shape[-1]), axis=0)
         crps[rows] = crps_of_sorted(ordered, y[rows])
         ends[:, :, rows] = intervals_of_sorted(ordered, CURVE_LEVELS)
-        pit[rows] = _pit(ordered, y[rows])
+        pit[rows] = pit_of_rows(ordered, y[rows], start)
     nll = -mixture_log_density(log_density)
     return TargetForecast(summary.mean, np.sqrt(summary.total), nll, crps, pit, ends[0], ends[1])
 
@@ -104,15 +104,8 @@ def pit_of_draws(draws: np.ndarray, y: np.ndarray) -> np.ndarray:
     for start in range(0, len(y), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         block = np.asarray(draws[:, :, rows], dtype=np.float64)
-        pit[rows] = _pit(block.reshape(-1, block.shape[-1]), y[rows])
+        pit[rows] = pit_of_rows(block.reshape(-1, block.shape[-1]), y[rows], start)
     return pit
-
-
-def _pit(draws: np.ndarray, y: np.ndarray) -> np.ndarray:
-    # Half a draw on either side: an observation beyond all draws is unlikely, not impossible. Of draws that are the
-    # same, as counts are, half are below.
-    below, same = (draws < y).sum(axis=0), (draws == y).sum(axis=0)
-    return np.asarray((below + 0.5 * same + 0.5) / (len(draws) + 1))
 
 
 def mixture_forecast(mixture: Mixture, y: np.ndarray) -> TargetForecast:

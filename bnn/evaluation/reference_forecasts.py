@@ -9,7 +9,7 @@ import numpy as np
 from bnn.baselines.reference import outputs
 from bnn.core.settings import LikelihoodSettings
 from bnn.data.dataset import Dataset
-from bnn.evaluation.metrics import crps_of_sorted
+from bnn.evaluation.metrics import crps_of_sorted, pit_of_rows
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import Gaussian, Likelihood, RegressionLikelihood
 from bnn.model.network import Network
@@ -38,7 +38,7 @@ class Mixture(Protocol):
         """Return the log density of values in the unit of the target, (obs,), nats."""
 
     def cdf(self, x: np.ndarray) -> np.ndarray:
-        """Return the probability of a value below, of ties a part; (obs,) -> (obs,)."""
+        """Return the probability of a value below, of the same value a part; (obs,) -> (obs,)."""
 
     def intervals(self, levels: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
         """Return lower and upper ends of central intervals, each (level, obs)."""
@@ -96,9 +96,8 @@ class FamilyMixture:
         return log_mean_exp(np.asarray(found), 0)
 
     def cdf(self, x: np.ndarray) -> np.ndarray:
-        """Return the probability of a value below, and half of that of the same; (obs,) -> (obs,)."""
-        below, same = (self._draws < x).mean(axis=0), (self._draws == x).mean(axis=0)
-        return np.asarray(below + 0.5 * same)
+        """Return the randomised probability of a value below, as `pit_of_rows` has it; (obs,) -> (obs,)."""
+        return pit_of_rows(self._draws, x, 0)
 
     def intervals(self, levels: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
         """Return lower and upper ends of central intervals, each (level, obs)."""
