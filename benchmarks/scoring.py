@@ -53,7 +53,11 @@ def class_rows(probability: np.ndarray, y: np.ndarray) -> Rows:
 
 def forecast_rows(forecast: TargetForecast, y: np.ndarray) -> Rows:
     """Return `nll` (nats), `crps`, `error` (mean - y) and `covered` (0 or 1) of the forecasts of `bnn.evaluation`."""
-    return _target_rows(y, forecast.mean, forecast.crps, *forecast.interval(LEVEL)) | {"nll": forecast.nll}
+    lower, upper = forecast.interval(LEVEL)
+    rows = _target_rows(y, forecast.mean, forecast.crps, lower, upper) | {"nll": forecast.nll}
+    # An end of the interval has a probability of its own where values are counts or zeros.
+    inside = metrics.is_inside(lower, upper, y, pit=forecast.pit, level=LEVEL)
+    return rows | {"covered": np.where(np.isnan(rows["covered"]), np.nan, inside)}
 
 
 def normal_rows(means: np.ndarray, scales: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Rows:
