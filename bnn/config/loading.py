@@ -12,17 +12,8 @@ from typing import Any
 
 from bnn.config.base import MAX_SEED, without_dates
 from bnn.config.errors import ConfigError, Problem, find_problems
-from bnn.config.model import (
-    NAME_PATTERN,
-    Config,
-    DatasetSettings,
-    Langevin,
-    Likelihood,
-    ParameterPrior,
-    Sampler,
-    Settings,
-    Split,
-)
+from bnn.config.model import NAME_PATTERN, Config, DatasetSettings, Settings, Split
+from bnn.config.sampling import Langevin, Likelihood, ParameterPrior, Sampler
 from bnn.config.sources import SOURCE_TASKS, FileSource, SklearnSource, SyntheticSource
 from bnn.core.settings import FAMILIES
 

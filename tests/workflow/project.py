@@ -84,9 +84,19 @@ SPLITS: dict[str, Any] = TINY | {
             "series": {"lags": 4, "horizon": 3, "time": "month"},
             "sampler": _SHORT,
         },
+        "amounts": {
+            "task": "regression",
+            "source": {"kind": "csv", "path": "amounts.csv", "target": "amount"},
+            "likelihood": {"family": "hurdle"},
+            "sampler": _SHORT,
+        },
     }
 }
-"""A dataset on two splits, and a time series."""
+"""A dataset on two splits, a time series, and amounts that are often 0."""
+
+AMOUNTS = "x,amount\n" + "".join(
+    f"{0.1 * row:.1f},{0 if row % 3 == 0 else 2 + 0.2 * row + 0.7 * (row % 5):.1f}\n" for row in range(40)
+)
 
 
 def copy_of_the_config(config: dict[str, Any] = TINY) -> dict[str, Any]:
