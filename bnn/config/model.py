@@ -46,6 +46,12 @@ class Split(Section):
         description="Seed of the lot (`random_state` of scikit-learn's `train_test_split` and `GroupShuffleSplit`); "
         "null: `seed`.",
     )
+    repeated_rows: Literal["auto", "keep", "drop"] = Field(
+        "auto",
+        description="Rows whose features are all the same. auto: `method: random` puts them into one part where that "
+        "can be done, and the run and the page tell how many there are; keep: the same without a word; drop: of rows "
+        "whose target is the same, too, the first alone is used. `task: timeseries` ignores it.",
+    )
 
 
 class Columns(Section):

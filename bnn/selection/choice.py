@@ -12,6 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bnn.core.gross_values import gross_errors
+from bnn.core.identical_rows import first_of_each, folds
 from bnn.core.seeding import Stream, chain_rng
 from bnn.core.settings import ModelSettings, build
 from bnn.selection.cheap_fit import log_scores
@@ -99,13 +101,15 @@ def choose(
     """
     task = "regression" if n_classes is None else "classification"
     family = settings["likelihood"]["family"]
-    first = FAMILIES[0] if family == AUTO else family
+    # Normal noise as wide as gross errors would tell no candidates apart.
+    plain = "student_t" if n_classes is None and gross_errors(y).any() else FAMILIES[0]
+    first = plain if family == AUTO else family
     networks = [Candidate(hidden, scale, first) for hidden, scale in _networks(settings, task)]
     race = _Race(x, y, n_classes, settings)
     best, comparisons = race.run(networks, prefer=lambda one: len(one.hidden) > 0)
     if family == AUTO and n_classes is None:
         noises = [best._replace(family=name) for name in FAMILIES]
-        best, more = race.run(noises, prefer=lambda one: one.family == FAMILIES[0])
+        best, more = race.run(noises, prefer=lambda one: one.family == plain)
         comparisons += more
     return filled(settings, best), comparisons
 
@@ -143,7 +147,7 @@ class _Race:
         self._x, self._y, self._n_classes, self._settings = x, y, n_classes, settings
         rng = chain_rng(settings["seed"], Stream.SELECTION)
         rows = rng.permutation(len(y))[:MOST_ROWS]
-        self._folds = np.array_split(rows, min(N_FOLDS, len(rows)))
+        self._folds = folds(rows, first_of_each(x.T, len(y)), min(N_FOLDS, len(rows)))
         self._scores: dict[Candidate, list[np.ndarray]] = {}
 
     def run(
