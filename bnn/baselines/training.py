@@ -40,8 +40,8 @@ def validation_rows(
 ) -> np.ndarray:
     """Return the indices of the rows set aside for validation, sorted; with `stratify`, a share of every class.
 
-    Rows with the same inputs, of which `first` names the first one, (row,), stay together, but for one group (one of each
-    class) at most: networks that are trained side by side have as many validation rows each.
+    Rows with the same inputs, of which `first` names the first one, (row,), stay together, but for one group at most
+    (one of each class): networks that are trained side by side have as many validation rows each.
 
     Raises
     ------

@@ -7,17 +7,17 @@ some fifty times theirs: in such units all rows but one are the same.
 import numpy as np
 
 FAR = 10.0
-"""Scales of the middle of a column beyond which a value is no part of it. Of a normal column none is; of Student's t with
-three degrees of freedom one in 700, but those are too few and too near to count, see `LEAST_RATIO`."""
+"""Scales of the middle of a column beyond which a value is no part of it. Of a normal column none is; of Student's t
+with three degrees of freedom one in 700, but those are too few and too near to count, see `LEAST_RATIO`."""
 FAR_IN_LOGS = 5.0
-"""The same for logs of a column of positive numbers: values over several decades are far from the middle as they are, and
-not in logs."""
+"""The same for logs of a column of positive numbers: values over several decades are far from the middle as they are,
+and not in logs."""
 LARGEST_SHARE = 0.05
 """Of rows that may be gross errors; more are a part of what the column is."""
 LEAST_RATIO = 3.0
-"""By which values that are left out must raise the standard deviation. Below it the units are not ruined: Student's t with
-three degrees of freedom, Laplace and exponential columns stay below, and a model with heavy tails takes them as they
-are."""
+"""By which values that are left out must raise the standard deviation. Below it the units are not ruined: Student's t
+with three degrees of freedom, Laplace and exponential columns stay below, and a model with heavy tails takes them as
+they are."""
 _TENTH = 1.2816
 """Quantile 0.9 of a standard normal"""
 
@@ -36,7 +36,9 @@ def gross_errors(values: np.ndarray) -> np.ndarray:
         Shape (row,), without missing ones.
     """
     none = np.zeros(len(values), dtype=bool)
-    with np.errstate(over="ignore", invalid="ignore"):  # of values near the largest number, whose squares are none
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # of values near the largest number, whose squares are none
         is_far = _is_far(values, FAR)
         if is_far.any() and values.min() > 0:
             is_far &= _is_far(np.log(values), FAR_IN_LOGS)

@@ -139,7 +139,10 @@ def repeated_doubts(
         f"{_share(count, len(first))} of {len(first)} rows {what}"
         for count, what in (
             (np.count_nonzero(is_repeat), "repeat an earlier one"),
-            (np.count_nonzero(is_alike & ~is_repeat), "have the features of an earlier one, but not its target"),
+            (
+                np.count_nonzero(is_alike & ~is_repeat),
+                "have the features of an earlier one, but not its target",
+            ),
         )
         if count
     ]
@@ -193,16 +196,16 @@ def gross_doubts(
         if not gross.size:
             continue
         mean, scale = mean_and_scale(values[rows])
-        distances = np.abs(values[gross] - mean) / scale
+        distance = np.abs(values[gross[0]] - mean) / scale
+        away = f"{distance:,.0f}" if distance < 1e6 else f"{distance:.2g}"
         others = [f"row {number}" for number in numbers[gross[1:]]]
         too = f"; such values are in {listing(others)}, too" if others else ""
         fix = "remove the rows" if is_target else "leave them empty"
         yield Doubt(
             "gross-value",
             name,
-            f"{values[gross[0]]:.6g} lies {distances[0]:.3g} standard deviations of the other values from their "
-            f"mean{too}; the column is standardised without such values, and they are kept; if they are errors, correct "
-            f"them or {fix}",
+            f"{values[gross[0]]:.6g} lies {away} standard deviations of the other values from their mean{too}; the "
+            f"column is standardised without such values, and they are kept; if they are errors, correct them or {fix}",
             int(numbers[gross[0]]),
         )
         return

@@ -1,10 +1,10 @@
 """From the columns of a table to the inputs of a network: what is learned about each column, on training rows alone.
 
-Numbers are standardised, by what they are without gross errors. True and false become 1 and 0. Texts become a 1 in the column of their level and 0
-elsewhere, rare levels sharing one. Missing values take the median or the most frequent value, with a 1 in a column that
-says so, or are an error. Zeros and ones are centred but not scaled: a level of five rows among ten thousand would
-otherwise be forty standard deviations away from all others, and no prior on weights could be right for it and for a
-number.
+Numbers are standardised, by what they are without gross errors. True and false become 1 and 0. Texts become a 1 in the
+column of their level and 0 elsewhere, rare levels sharing one. Missing values take the median or the most frequent
+value, with a 1 in a column that says so, or are an error. Zeros and ones are centred but not scaled: a level of five
+rows among ten thousand would otherwise be forty standard deviations away from all others, and no prior on weights could
+be right for it and for a number.
 
 What is learned is kept as plain numbers and texts, which a file can hold without executable code.
 """

@@ -102,11 +102,15 @@ def prepare(
                     check_size(len(row_test), "test")
                 if split.get("repeated_rows", "auto") == "auto":
                     by_lot = split["method"] == "random" and not source.get("test")
-                    doubts += repeated_doubts(first, is_repeat, (row_train, row_test), by_lot=by_lot, **first_row)
+                    doubts += repeated_doubts(
+                        first, is_repeat, (row_train, row_test), by_lot=by_lot, **first_row
+                    )
             doubts += _gross_doubts(table, row_train, n_rows, doubts, forecasts, is_class=is_class)
             encoding = fit(table.x, row_train, **settings)
             if not is_series:
-                doubts += missing_doubts(table.x, encoding, missing=settings.get("missing", "auto"), **first_row)
+                doubts += missing_doubts(
+                    table.x, encoding, missing=settings.get("missing", "auto"), **first_row
+                )
             train, test = (encoding.transform(table.x, rows) for rows in (row_train, row_test))
             for part in (train, test):
                 _check_finite(part.x, encoding.feature_names)
@@ -187,7 +191,9 @@ def _gross_doubts(
     """Yield gross errors of the file of training rows; of a series those of its values, not of each lag."""
     numbers = table.first_row + (np.arange(n_rows) if forecasts is None else forecasts.target)
     if not is_class:
-        yield from gross_doubts(table.target_name, table.y[: len(numbers)], row_train, numbers, is_target=True)
+        yield from gross_doubts(
+            table.target_name, table.y[: len(numbers)], row_train, numbers, is_target=True
+        )
     # Words for a missing value that were told lie far from the rest, too.
     known = {doubt.column for doubt in told if doubt.code == "far-from-the-rest"}
     for name, column in {} if forecasts is not None else table.x.items():

@@ -13,7 +13,8 @@ from bnn.data.times import read_times
 MIN_TRAIN_ROWS = 5
 MIN_TEST_ROWS = 2
 _MOST_OFF = 0.1
-"""Part of its size by which a test part may differ from what was asked for so that no rows with the same inputs are parted"""
+"""Part of its size by which a test part may differ from what was asked for, so that rows with the same inputs stay
+together"""
 
 
 class Rows(NamedTuple):
@@ -190,7 +191,9 @@ def _together(
         return row_train, row_test
     largest = np.unique(rows.first[new_test], return_counts=True)[1].max()
     has_all = all(
-        np.array_equal(np.unique(rows.y[new]), np.unique(rows.y[old])) if rows.class_names else np.ptp(rows.y[new]) > 0
+        np.array_equal(np.unique(rows.y[new]), np.unique(rows.y[old]))
+        if rows.class_names
+        else np.ptp(rows.y[new]) > 0
         for new, old in ((new_train, row_train), (new_test, row_test))[: 1 + stratify]
     )
     return (new_train, new_test) if has_all and largest <= len(new_test) / 2 else (row_train, row_test)

@@ -102,7 +102,13 @@ def test_keys_that_have_no_effect_on_a_split_do_not_change_it() -> None:
     assert resolved("regression", split={"method": "time"}) == by_lot | in_time | {"column": "c"}
     of_series = {"column": "t", "repeated_rows": "auto"}
     assert resolved("timeseries", series={"time": "t"}) == by_lot | in_time | of_series
-    by_column = {"method": "column", "column": "c", "test_value": "x", "test_size": 0.2}
+    by_column = {
+        "method": "column",
+        "column": "c",
+        "test_value": "x",
+        "test_size": 0.2,
+        "repeated_rows": "drop",
+    }
     assert resolved("regression", split={"method": "column"}) == in_time | by_column
     # A file of test rows needs no split at all; rows may be the same in it, too.
     source["test"] = "b.csv"

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bnn.core.gross_values import gross_errors, mean_and_scale
+from bnn.evaluation.columns import other_doubts
 from bnn.selection import choice
 from tests.unit.test_selection import rows, settings_of
 from tests.unit.test_split_tables import lines, made
@@ -104,6 +105,7 @@ def test_errors_are_named_by_row_and_columns_keep_their_units(tmp_path: Path) ->
         ("gross-value", "b", row + 2),
     ]
     assert clean.doubts == ()
+    assert [place.partition(":")[0] for place in other_doubts(found)] == [f"column 'y', row {row + 2}"]
     others = clean.y_train[1:] * clean.target_scale + clean.target_mean
     assert (found.target_mean, found.target_scale) == pytest.approx((others.mean(), others.std()))
     assert found.feature_scale == pytest.approx(clean.feature_scale, rel=0.05)

@@ -14,7 +14,14 @@ from bnn.selection import choice
 from tests.unit.test_selection import settings_of
 from tests.unit.test_split_tables import lines, made
 
-SPLIT = {"method": "random", "column": None, "test_value": "test", "test_size": 0.2, "stratify": False, "seed": 3}
+SPLIT = {
+    "method": "random",
+    "column": None,
+    "test_value": "test",
+    "test_size": 0.2,
+    "stratify": False,
+    "seed": 3,
+}
 
 
 def firsts(group: np.ndarray) -> np.ndarray:
@@ -51,7 +58,9 @@ def test_columns_are_looked_at_only_until_all_rows_differ() -> None:
 
 def test_whole_groups_are_taken_and_as_many_rows_as_can_be() -> None:
     order, first = np.array([5, 0, 3, 1, 4, 2]), np.array([0, 1, 0, 3, 3, 3])
-    assert order[taken_together(order, first, 1)].tolist() == [1], "two or three would be as far from one as none"
+    assert order[taken_together(order, first, 1)].tolist() == [1], (
+        "two or three would be as far from one as none"
+    )
     assert order[taken_together(order, first, 2)].tolist() == [5, 3, 4]
     assert order[taken_together(order, np.arange(6), 4)].tolist() == [5, 0, 3, 1]
     assert gathered(order, first).tolist() == [5, 3, 4, 0, 2, 1]
@@ -139,7 +148,9 @@ def test_rows_that_are_the_same_are_told_and_may_be_dropped(tmp_path: Path) -> N
 def test_rows_with_another_target_are_no_repetition(tmp_path: Path) -> None:
     text = lines("a,y", [f"{i // 2 * 1.5},{i}" for i in range(60)])
     found = made(tmp_path / "a.csv", text)
-    assert "30 (50 %) of 60 rows have the features of an earlier one, but not its target" in found.doubts[0].text
+    assert (
+        "30 (50 %) of 60 rows have the features of an earlier one, but not its target" in found.doubts[0].text
+    )
     assert not {row // 2 for row in found.row_train} & {row // 2 for row in found.row_test}
     dropped = made(tmp_path / "a.csv", text, repeated_rows="drop")
     assert len(dropped.y_train) + len(dropped.y_test) == 60
@@ -151,7 +162,9 @@ def test_a_test_file_and_other_splits_are_taken_as_they_are(tmp_path: Path) -> N
     found = made(tmp_path / "a.csv", table(1), test=str(tmp_path / "test.csv"))
     assert len(found.y_test) == 4 and "1 (25 %) of 4 test rows" in found.doubts[0].text
     dropped = made(tmp_path / "a.csv", table(1), test=str(tmp_path / "test.csv"), repeated_rows="drop")
-    assert dropped.row_numbers("test").tolist() == [3, 5], "not what the training file has, nor the second of two"
+    assert dropped.row_numbers("test").tolist() == [3, 5], (
+        "not what the training file has, nor the second of two"
+    )
     in_order = made(tmp_path / "a.csv", table(3), method="time")
     assert in_order.row_test.tolist() == list(range(96, 120))
     assert "test rows" not in in_order.doubts[0].text
@@ -180,5 +193,7 @@ def test_validation_rows_part_one_group_at_most() -> None:
         own, others = first[rows], np.delete(first, rows)
         assert len(set(own) & set(others)) <= 1
     plain = validation_rows(y, size=0.2, stratify=False, rng=np.random.default_rng(0))
-    different = validation_rows(y, size=0.2, stratify=False, rng=np.random.default_rng(0), first=np.arange(320))
+    different = validation_rows(
+        y, size=0.2, stratify=False, rng=np.random.default_rng(0), first=np.arange(320)
+    )
     assert plain.tolist() == different.tolist()
