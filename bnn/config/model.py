@@ -48,9 +48,10 @@ class Split(Section):
     )
     repeated_rows: Literal["auto", "keep", "drop"] = Field(
         "auto",
-        description="Rows whose features are all the same. auto: `method: random` puts them into one part where that "
-        "can be done, and the run and the page tell how many there are; keep: the same without a word; drop: of rows "
-        "whose target is the same, too, the first alone is used. `task: timeseries` ignores it.",
+        description="Rows whose features are all the same. keep: `method: random` puts them into one part where that "
+        "can be done; drop: of rows whose target is the same, too, the first alone is used; auto: keep, or drop where "
+        "more than a tenth of the rows repeat a real target that other rows do not share, and the run and the page "
+        "tell it. `task: timeseries` ignores it.",
     )
 
 

@@ -9,6 +9,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+MOST_COPIES = 0.1
+"""Part of the rows that may be copies of others without being left out"""
+
 
 def first_of_each(columns: Iterable[np.ndarray], n_rows: int) -> np.ndarray:
     """Return for each row the index of the first one that is the same in all columns, (row,) int64; often its own.
@@ -34,6 +37,27 @@ def first_of_each(columns: Iterable[np.ndarray], n_rows: int) -> np.ndarray:
         if not left.size:
             break
     return first
+
+
+def are_copies(y: np.ndarray, is_repeat: np.ndarray) -> bool:
+    """Return whether rows that are the same, real target and all, are copies of one measurement.
+
+    Measurements repeated under the same conditions differ by their noise, and agree where the target has few values.
+    So they are copies if most different rows have a target that no other has. Taken for measurements they would say
+    that there is no noise: a network that goes through all of them is then as likely as can be. A few copies
+    (`MOST_COPIES`) hardly say so, and are left alone.
+
+    Parameters
+    ----------
+    y
+        Real target, (row,).
+    is_repeat
+        (row,): whether the row is the same as an earlier one.
+    """
+    if np.mean(is_repeat) <= MOST_COPIES:
+        return False
+    counts = np.unique(y[~is_repeat], return_counts=True)[1]
+    return int(np.sum(counts == 1)) > np.count_nonzero(~is_repeat) / 2
 
 
 def taken_together(order: np.ndarray, first: np.ndarray, size: int) -> np.ndarray:

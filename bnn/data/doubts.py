@@ -115,6 +115,7 @@ def repeated_doubts(
     parts: tuple[np.ndarray, np.ndarray],
     *,
     by_lot: bool,
+    are_copies: bool = False,
     first_row: int = 0,
 ) -> Iterator[Doubt]:
     """Yield that rows are the same, and whether such rows are in both parts.
@@ -129,6 +130,8 @@ def repeated_doubts(
         Indices of the training and of the test rows.
     by_lot
         Whether the parts are whole groups of such rows where that can be.
+    are_copies
+        Whether those that have the target, too, are in neither part.
     first_row
         Number of the first row in messages.
     """
@@ -138,7 +141,11 @@ def repeated_doubts(
     told = [
         f"{_share(count, len(first))} of {len(first)} rows {what}"
         for count, what in (
-            (np.count_nonzero(is_repeat), "repeat an earlier one"),
+            (
+                np.count_nonzero(is_repeat),
+                "repeat an earlier one"
+                + ", and are left out as copies: targets of other rows differ" * are_copies,
+            ),
             (
                 np.count_nonzero(is_alike & ~is_repeat),
                 "have the features of an earlier one, but not its target",

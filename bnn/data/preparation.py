@@ -8,7 +8,7 @@ import numpy as np
 
 from bnn.core.errors import DataError, Doubt
 from bnn.core.gross_values import mean_and_scale
-from bnn.core.identical_rows import first_of_each
+from bnn.core.identical_rows import are_copies, first_of_each
 from bnn.data.cells import check, floats
 from bnn.data.column_encoding import Column
 from bnn.data.dataset import Dataset, Task
@@ -93,17 +93,20 @@ def prepare(
                 row_train, row_test = forecasts.train, forecasts.test
             else:
                 first, is_repeat = _same_rows(table)
-                used = np.flatnonzero(~is_repeat) if split.get("repeated_rows") == "drop" else None
+                how = split.get("repeated_rows", "auto")
+                drop = how == "drop" or (how == "auto" and not is_class and are_copies(table.y, is_repeat))
+                used = np.flatnonzero(~is_repeat) if drop else None
                 if not source.get("test"):
                     row_train, row_test = split_rows(_rows(table, split, first), split, used=used)
                 elif used is not None:
                     row_train, row_test = (rows[np.isin(rows, used)] for rows in (row_train, row_test))
                     check_size(len(row_train), "train")
                     check_size(len(row_test), "test")
-                if split.get("repeated_rows", "auto") == "auto":
+                if how == "auto":
+                    parts = row_train, row_test
                     by_lot = split["method"] == "random" and not source.get("test")
                     doubts += repeated_doubts(
-                        first, is_repeat, (row_train, row_test), by_lot=by_lot, **first_row
+                        first, is_repeat, parts, by_lot=by_lot, are_copies=drop, **first_row
                     )
             doubts += _gross_doubts(table, row_train, n_rows, doubts, forecasts, is_class=is_class)
             encoding = fit(table.x, row_train, **settings)

@@ -127,22 +127,30 @@ def test_groups_too_large_for_a_test_part_are_parted_as_before() -> None:
     assert set(y[test]) == set(y[train]) == {0, 1}
 
 
-def table(n_same: int, **columns: Any) -> str:
-    rows = [f"{i // n_same * 0.5},{i // n_same % 7},{i // n_same}" for i in range(40 * n_same)]
-    return lines("a,b,y", rows)
+def table(n_same: int) -> str:
+    return lines(
+        "a,b,y", [f"{i // n_same * 0.5},{i // n_same % 7},{i // n_same % 9}" for i in range(40 * n_same)]
+    )
 
 
 def test_rows_that_are_the_same_are_told_and_may_be_dropped(tmp_path: Path) -> None:
+    """Whether a target repeats alone tells copies of a measurement from measurements that agree."""
     path = tmp_path / "a.csv"
-    found = made(path, table(8))
-    assert [(doubt.code, doubt.column, doubt.row) for doubt in found.doubts] == [("rows-repeated", "", 3)]
-    assert not set(found.y_train) & set(found.y_test) and len(found.y_test) == 64
-    kept = made(path, table(8), repeated_rows="keep")
-    assert kept.doubts == () and kept.row_test.tolist() == found.row_test.tolist()
-    dropped = made(path, table(8), repeated_rows="drop")
-    assert dropped.doubts == () and sorted([*dropped.row_train, *dropped.row_test]) == list(range(0, 320, 8))
-    assert len(dropped.y_test) == 8
-    assert made(path, table(1)).doubts == ()
+    copies = lines("a,b,y", [f"{i // 8 * 0.5},{i // 8 % 7},{i // 8}" for i in range(320)])
+    counts = lines("a,b,y", [f"{i // 8 * 0.5},{i // 8 % 7},{i // 8 % 5}" for i in range(320)])
+    for text, n_test in ((copies, 8), (counts, 64)):
+        found = made(path, text)
+        assert [(doubt.code, doubt.column, doubt.row) for doubt in found.doubts] == [("rows-repeated", "", 3)]
+        kept = made(path, text, repeated_rows="keep")
+        assert kept.doubts == () and not set(kept.row_train // 8) & set(kept.row_test // 8)
+        assert (len(found.y_test), len(kept.y_test)) == (n_test, 64)
+        dropped = made(path, text, repeated_rows="drop")
+        assert dropped.doubts == () and len(dropped.y_test) == 8
+        assert sorted([*dropped.row_train, *dropped.row_test]) == list(range(0, 320, 8))
+    assert len(made(path, copies, task="classification").y_test) == 64, "classes agree anyhow"
+    few = lines("a,y", [f"{max(i, 3) * 0.5},{max(i, 3)}" for i in range(60)])
+    assert len(made(path, few).y_test) == 12, "a few copies do no harm"
+    assert made(path, lines("a,y", [f"{i * 0.5},{i}" for i in range(60)])).doubts == ()
 
 
 def test_rows_with_another_target_are_no_repetition(tmp_path: Path) -> None:
