@@ -4,6 +4,7 @@ from bnn.core.storage import write_json
 from bnn.data.dataset import Dataset
 from bnn.jobs.interruption import job_log
 from bnn.selection.budget import Budget
+from bnn.selection.choice import Unit
 from bnn.selection.plan import make_plan
 
 
@@ -28,6 +29,11 @@ def main(data_path, plan_path, settings, budget):
         n_classes=dataset.n_classes,
         settings=settings,
         budget=None if budget is None else Budget(**budget),
+        unit=Unit(
+            dataset.target_mean,
+            dataset.target_scale,
+            dataset.target_mean + dataset.target_scale * dataset.y_test,
+        ),
     )
     write_json(plan_path, plan)
     for one in plan["tried"]:

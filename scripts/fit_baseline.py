@@ -2,11 +2,13 @@
 
 from bnn.baselines.reference import fit_references
 from bnn.core.plan import planned
-from bnn.core.settings import BaselineSettings, NetworkSettings, build
+from bnn.core.settings import BaselineSettings, LikelihoodSettings, NetworkSettings, build
 from bnn.core.storage import write_netcdf
 from bnn.data.dataset import Dataset
 from bnn.jobs.interruption import job_log
-from bnn.model.posterior import make_network
+from bnn.model.likelihoods import DirectLikelihood, n_outputs_without_noise
+from bnn.model.posterior import make_likelihood, make_network
+from bnn.posterior.predictor import target_of
 
 
 def main(data_path, out_path, settings):
@@ -19,17 +21,24 @@ def main(data_path, out_path, settings):
     out_path
         Where the predictions of all references go.
     settings
-        Sections `seed`, `network` and `baseline` of the dataset's config, and `n_members` of the ensemble.
+        Sections `seed`, `network`, `likelihood` and `baseline` of the dataset's config, and `n_members`.
     """
     dataset = Dataset.load(data_path)
     chosen = build(NetworkSettings, settings["network"])
-    network = make_network(chosen.in_numpy(), n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs)
+    likelihood = build(LikelihoodSettings, settings["likelihood"])
+    target = target_of(dataset, likelihood)
+    family = make_likelihood(likelihood, n_classes=dataset.n_classes, target=target)
+    network = make_network(
+        chosen.in_numpy(), n_inputs=dataset.n_inputs, n_outputs=n_outputs_without_noise(family)
+    )
     variables, attributes = fit_references(
         dataset,
         network,
         build(BaselineSettings, settings["baseline"]),
         seed=settings["seed"],
         n_members=settings["n_members"],
+        target=target,
+        likelihood=family if isinstance(family, DirectLikelihood) else None,
     )
     write_netcdf(out_path, variables, attributes)
     print(f"{dataset.name}: best epoch {attributes['best_epoch']} of {attributes['epochs']}")

@@ -40,6 +40,8 @@ def main(data_path, out_path, chains, settings, checkpoint_path, checkpoint_seco
             x=dataset.x_train,
             y=dataset.y_train,
             n_classes=dataset.n_classes,
+            target_mean=dataset.target_mean,
+            target_scale=dataset.target_scale,
             chains=tuple(chains),
             settings=build(ChainSettings, settings),
             path=Path(out_path),

@@ -7,7 +7,7 @@ its own order of the rows; what it predicts is the mean of their predictive dist
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,9 +15,11 @@ import numpy as np
 from bnn.baselines.training import BaselineSettings, TrainedNetwork, train
 from bnn.core.seeding import Stream, chain_rng
 from bnn.data.dataset import Dataset
+from bnn.model.categorical import softmax
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import softmax
+from bnn.model.likelihoods import LOG_NOISE_SCALE, Likelihood
 from bnn.model.network import Network
+from bnn.model.targets import Target
 
 RIDGE_PENALTIES = np.logspace(-3, 4, 29)
 LOGISTIC_PENALTIES = np.logspace(-3, 3, 13)
@@ -25,68 +27,121 @@ MAX_FOLDS = 5
 
 
 def network_predictions(
-    dataset: Dataset, network: Network, settings: BaselineSettings, rngs: Sequence[np.random.Generator]
+    dataset: Dataset,
+    network: Network,
+    settings: BaselineSettings,
+    rngs: Sequence[np.random.Generator],
+    target: Target | None = None,
+    likelihood: Likelihood | None = None,
 ) -> tuple[dict[str, np.ndarray], list[TrainedNetwork]]:
-    """Train networks and return the predictive distribution of each on train and test in original target units.
+    """Train networks and return the predictive distribution of each on train and test.
 
     In regression the noise scale is the root mean square of the residuals that the first, stopped network leaves on the
     validation rows: on rows that weights were fitted to, residuals are too small.
-
-    Returns
-    -------
-    predictions
-        `train_probability` and `test_probability` (network, obs, class), or `train_mean` and `test_mean`
-        (network, obs) and `noise_scale` (network,).
-    fits
-        The networks.
-    """
-    n_classes = dataset.n_outputs if dataset.task == "classification" else None
-    fits = train(network, dataset.x_train, dataset.y_train, n_classes=n_classes, settings=settings, rngs=rngs)
-    theta = np.stack([fit.theta for fit in fits])
-    inputs = {"train": dataset.x_train, "test": dataset.x_test}
-    if n_classes is not None:
-        return {
-            f"{split}_probability": predict(dataset, network, theta, x) for split, x in inputs.items()
-        }, fits
-    noise = []
-    for fit in fits:
-        unseen = predict(dataset, network, fit.stopped_theta[None], dataset.x_train[fit.validation_rows])[0]
-        observed = dataset.target_mean + dataset.target_scale * dataset.y_train[fit.validation_rows]
-        noise.append(np.sqrt(np.mean((unseen - observed) ** 2)))
-    predictions = {f"{split}_mean": predict(dataset, network, theta, x) for split, x in inputs.items()}
-    return predictions | {"noise_scale": np.array(noise)}, fits
-
-
-def predict(dataset: Dataset, network: Network, theta: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Return what trained networks predict.
 
     Parameters
     ----------
     dataset
         The table.
     network
-        What `bnn.model.posterior.make_network` makes without a likelihood: one output, or one for each class.
-    theta
-        Shape (network, param).
-    x
-        Standardised inputs, shape (obs, input).
+        The architecture.
+    settings
+        How to train.
+    rngs
+        One for each network.
+    target
+        How the likelihood describes a real target; None: as it is standardised in the table.
+    likelihood
+        Of a target that is no real number with noise on it, which is then trained with it.
 
     Returns
     -------
-    ndarray
-        Probabilities (network, obs, class), or means (network, obs) in original target units.
+    predictions
+        `train_probability` and `test_probability` (network, obs, class); or `train_mean` and `test_mean` (network, obs)
+        and `noise_scale` (network,), in original target units. Of a target that is encoded in another way than by
+        standardising: `train_output` and `test_output` (network, output, obs), and the likelihood's own parameters
+        (network,).
+    fits
+        The networks.
     """
-    output = network.forward(ParameterLayout(network.parameter_shapes).unpack(theta), x).astype(np.float64)
-    if dataset.task == "classification":
-        return softmax(output.swapaxes(1, 2))
-    return np.asarray(dataset.target_mean + dataset.target_scale * output[:, 0])
+    n_classes = dataset.n_outputs if dataset.task == "classification" else None
+    encoded = dataset.y_train if target is None else target.encode(dataset.y_train)
+    fits = train(
+        network,
+        dataset.x_train,
+        encoded,
+        n_classes=n_classes,
+        settings=settings,
+        rngs=rngs,
+        likelihood=likelihood,
+    )
+    theta = np.stack([fit.theta for fit in fits])
+    inputs = {"train": dataset.x_train, "test": dataset.x_test}
+    if n_classes is not None:
+        return {
+            f"{split}_probability": softmax(outputs(network, theta, x).swapaxes(1, 2))
+            for split, x in inputs.items()
+        }, fits
+    found = {split: outputs(network, theta, x) for split, x in inputs.items()}
+    own = {} if likelihood is None else _own_parameters(network, likelihood, theta)
+    if likelihood is None:
+        noise = np.empty(len(fits))
+        for index, fit in enumerate(fits):
+            unseen = outputs(network, fit.stopped_theta[None], dataset.x_train[fit.validation_rows])[0, 0]
+            noise[index] = np.sqrt(np.mean((unseen - encoded[fit.validation_rows]) ** 2))
+        own = {LOG_NOISE_SCALE: np.log(noise)}
+    return _in_units(found, own, target or _as_in(dataset)), fits
 
 
-def linear_predictions(dataset: Dataset, *, class_weight: str) -> dict[str, np.ndarray]:
+def _own_parameters(network: Network, likelihood: Likelihood, theta: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the likelihood's own parameters, (network,) each: they stand behind the network's."""
+    start = ParameterLayout(network.parameter_shapes).n_params
+    return {name: theta[:, start + index] for index, name in enumerate(likelihood.parameter_priors)}
+
+
+def _as_in(dataset: Dataset) -> Target:
+    return Target(dataset.target_mean, dataset.target_scale)
+
+
+def _in_units(
+    found: Mapping[str, np.ndarray], own: Mapping[str, np.ndarray], target: Target
+) -> dict[str, np.ndarray]:
+    """Return means and noise in the unit of the target, or outputs and parameters where the target is transformed."""
+    if target.form != "standardised":
+        return {f"{split}_output": output for split, output in found.items()} | dict(own)
+    means = {
+        f"{split}_mean": target.mean + target.scale * output[..., 0, :] for split, output in found.items()
+    }
+    return means | {"noise_scale": np.asarray(target.scale * np.exp(own[LOG_NOISE_SCALE]))}
+
+
+def outputs(network: Network, theta: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return what trained networks put out, (network, output, obs), float64.
+
+    Parameters
+    ----------
+    network
+        The architecture.
+    theta
+        Shape (network, param), the network's parameters first.
+    x
+        Standardised inputs, shape (obs, input).
+    """
+    layout = ParameterLayout(network.parameter_shapes)
+    return np.asarray(network.forward(layout.unpack(theta[:, : layout.n_params]), x), dtype=np.float64)
+
+
+def linear_predictions(
+    dataset: Dataset,
+    *,
+    class_weight: str,
+    target: Target | None = None,
+) -> dict[str, np.ndarray]:
     """Fit scikit-learn's logistic or ridge regression, its penalty chosen by cross-validation, and predict.
 
     `class_weight` is that of `BaselineSettings`, for logistic regression. The noise scale of ridge regression is the
-    residual standard deviation on train with as many degrees of freedom taken off as there are coefficients.
+    residual standard deviation on train with as many degrees of freedom taken off as there are coefficients. Returns
+    what `network_predictions` does, without its first axis.
     """
     x, y = dataset.x_train, dataset.y_train
     if dataset.task == "classification":
@@ -97,15 +152,14 @@ def linear_predictions(dataset: Dataset, *, class_weight: str) -> dict[str, np.n
         }
     from sklearn.linear_model import RidgeCV
 
-    ridge = RidgeCV(alphas=RIDGE_PENALTIES).fit(x, y)
+    target = target or _as_in(dataset)
+    encoded = target.encode(y)
+    ridge = RidgeCV(alphas=RIDGE_PENALTIES).fit(x, encoded)
     fitted = ridge.predict(x)
     freedom = max(1, len(y) - x.shape[1] - 1)
-    noise = np.sqrt(np.sum((fitted - y) ** 2) / freedom)
-    return {
-        "train_mean": dataset.target_mean + dataset.target_scale * fitted,
-        "test_mean": dataset.target_mean + dataset.target_scale * ridge.predict(dataset.x_test),
-        "noise_scale": np.asarray(dataset.target_scale * noise),
-    }
+    noise = np.sqrt(np.sum((fitted - encoded) ** 2) / freedom)
+    found = {"train": fitted[None], "test": ridge.predict(dataset.x_test)[None]}
+    return _in_units(found, {LOG_NOISE_SCALE: np.log(noise)}, target)
 
 
 def _fit_logistic(x: np.ndarray, y: np.ndarray, *, class_weight: str) -> Any:
@@ -158,7 +212,14 @@ def naive_predictions(dataset: Dataset) -> dict[str, np.ndarray]:
 
 
 def fit_references(
-    dataset: Dataset, network: Network, settings: BaselineSettings, *, seed: int, n_members: int
+    dataset: Dataset,
+    network: Network,
+    settings: BaselineSettings,
+    *,
+    seed: int,
+    n_members: int,
+    target: Target | None = None,
+    likelihood: Likelihood | None = None,
 ) -> tuple[dict[str, tuple[tuple[str, ...], np.ndarray]], dict[str, Any]]:
     """Fit all references; return the variables and attributes of their file.
 
@@ -174,14 +235,26 @@ def fit_references(
         Seed of the run.
     n_members
         Networks of the ensemble, none of which is the baseline.
+    target, likelihood
+        As of `network_predictions`. Where there is such a likelihood, the linear model is a network without hidden
+        layers, trained with it.
     """
     # First, because the import of scikit-learn is no training.
-    linear = linear_predictions(dataset, class_weight=settings.class_weight)
+    if likelihood is None:
+        linear = linear_predictions(dataset, class_weight=settings.class_weight, target=target)
+    else:
+        plain = Network(
+            (network.sizes[0], network.sizes[-1]), activation=network.activation_name, dtype="float64"
+        )
+        rng = chain_rng(seed, Stream.BASELINE)
+        found, _ = network_predictions(dataset, plain, settings, [rng], target, likelihood)
+        linear = {name: values[0] for name, values in found.items()}
     times = [time.perf_counter()]
-    single, (fit,) = network_predictions(dataset, network, settings, [chain_rng(seed, Stream.BASELINE)])
+    rngs = [chain_rng(seed, Stream.BASELINE)]
+    single, (fit,) = network_predictions(dataset, network, settings, rngs, target, likelihood)
     times.append(time.perf_counter())
     rngs = [chain_rng(seed, Stream.ENSEMBLE, member) for member in range(n_members)]
-    members, fits = network_predictions(dataset, network, settings, rngs)
+    members, fits = network_predictions(dataset, network, settings, rngs, target, likelihood)
     times.append(time.perf_counter())
     predictions = {f"baseline_{name}": values[0] for name, values in single.items()}
     predictions |= {f"linear_{name}": values for name, values in linear.items()}
@@ -198,11 +271,13 @@ def fit_references(
         "history_validation_loss": (("epoch",), fit.validation_loss),
     }
     for name, values in predictions.items():
-        split = name.split("_")[1]
-        dims: tuple[str, ...] = () if name.endswith("noise_scale") else (f"obs_{split}",)
+        _, split, *_ = name.split("_")
+        dims: tuple[str, ...] = (f"obs_{split}",) if split in ("train", "test") else ()
         if name.endswith("probability"):
             dims = (*dims, "class")
-        elif name.startswith("ensemble"):
+        elif name.endswith("output"):
+            dims = ("output", *dims)
+        if name.startswith("ensemble") and not name.endswith("probability"):
             dims = ("member", *dims)
         variables[name] = (dims, values)
     attributes = {

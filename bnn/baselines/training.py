@@ -8,8 +8,9 @@ import numpy as np
 from bnn.core.identical_rows import first_of_each, gathered
 from bnn.core.settings import BaselineSettings
 from bnn.model.adam import AdamState, adam_step, start_adam
+from bnn.model.categorical import Categorical
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import Categorical, Gaussian, Likelihood
+from bnn.model.likelihoods import Gaussian, Likelihood
 from bnn.model.network import Network
 
 
@@ -66,11 +67,11 @@ def balanced_weights(y: np.ndarray) -> np.ndarray:
     return np.asarray(len(y) / (len(classes) * count[index]))
 
 
-def _starting_weights(network: Network, layout: ParameterLayout, rng: np.random.Generator) -> np.ndarray:
+def _starting_weights(layout: ParameterLayout, rng: np.random.Generator) -> np.ndarray:
     """Return weights of variance 1/inputs and zero biases (LeCun et al. 1998), shape (param,)."""
     blocks = {
         name: rng.standard_normal(shape) / np.sqrt(shape[0]) if len(shape) == 2 else np.zeros(shape)
-        for name, shape in network.parameter_shapes.items()
+        for name, shape in layout.shapes.items()
     }
     return layout.pack(blocks)
 
@@ -85,17 +86,22 @@ class _Training:
         y: np.ndarray,
         n_classes: int | None,
         settings: BaselineSettings,
+        likelihood: Likelihood | None,
     ) -> None:
         self._network, self._settings = network, settings
         self._likelihood: Likelihood
-        if n_classes is None:
+        if likelihood is not None:
+            self._likelihood = likelihood
+        elif n_classes is None:
             self._likelihood = Gaussian(noise_scale=1.0, log_noise_mean=0.0, log_noise_sd=1.0)
         else:
             self._likelihood = Categorical(n_classes)
         self._columns, self._target = network.columns(x), self._likelihood.encode(y)
         is_weighted = n_classes is not None and settings.class_weight == "balanced"
         self._weight = balanced_weights(y) if is_weighted else None
-        self.layout = ParameterLayout(network.parameter_shapes)
+        self.layout = ParameterLayout(
+            network.parameter_shapes | dict.fromkeys(self._likelihood.parameter_priors, ())
+        )
         shapes = self.layout.shapes.values()
         decays = np.concatenate(
             [np.full(np.prod(shape, dtype=int), float(len(shape) == 2)) for shape in shapes]
@@ -124,11 +130,11 @@ class _Training:
     def _loss_grad(self, theta: np.ndarray, rows: np.ndarray) -> np.ndarray:
         parameters = self.layout.unpack(theta)
         outputs = self._network.forward_layers(parameters, self._inputs(rows))
-        _, output_grad, _ = self._likelihood.total_and_grad(outputs[-1], self._targets(rows), parameters)
+        _, output_grad, own = self._likelihood.total_and_grad(outputs[-1], self._targets(rows), parameters)
         if self._weight is not None:
             output_grad *= self._weight[rows][:, None]
         grad = np.zeros_like(theta)
-        self.layout.add_to(grad, self._network.backward(parameters, outputs, output_grad))
+        self.layout.add_to(grad, {**self._network.backward(parameters, outputs, output_grad), **own})
         return -grad / rows.shape[1]
 
     def _inputs(self, rows: np.ndarray) -> np.ndarray:
@@ -146,6 +152,7 @@ def train(
     n_classes: int | None,
     settings: BaselineSettings,
     rngs: Sequence[np.random.Generator],
+    likelihood: Likelihood | None = None,
 ) -> list[TrainedNetwork]:
     """Train networks by mini-batch Adam with weight decay, stopped early, then again on all training rows.
 
@@ -166,15 +173,18 @@ def train(
         How to train.
     rngs
         One for each network: used for its validation part, first weights and order of the rows.
+    likelihood
+        Of a target that is no real number with noise on it; its own parameters, from 0 on, are trained too, and stand
+        behind the network's in theta.
     """
-    run = _Training(network, x, y, n_classes, settings)
+    run = _Training(network, x, y, n_classes, settings, likelihood)
     size, stratify = settings.validation_size, n_classes is not None
     first = first_of_each(x.T, len(y))
     held_out = np.stack(
         [validation_rows(y, size=size, stratify=stratify, rng=rng, first=first) for rng in rngs]
     )
     rows = np.stack([np.setdiff1d(np.arange(len(y)), own) for own in held_out])
-    start = np.stack([_starting_weights(network, run.layout, rng) for rng in rngs])
+    start = np.stack([_starting_weights(run.layout, rng) for rng in rngs])
     best, best_epoch, losses = _stop_early(run, start, rows, held_out, rngs, settings)
     final = _train_for(run, start, np.tile(np.arange(len(y)), (len(rngs), 1)), best_epoch, rngs)
     return [

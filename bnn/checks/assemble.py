@@ -18,9 +18,11 @@ from bnn.core.storage import Variable, write_json, write_netcdf
 from bnn.data.dataset import Dataset
 from bnn.evaluation.forecasts import check_rows
 from bnn.evaluation.naming import row_entries
+from bnn.model.likelihoods import n_outputs_without_noise
 from bnn.model.posterior import make_network, make_prior
 from bnn.posterior.posterior_file import StoredPosterior, stacked_theta
-from bnn.posterior.predictive import make_predictor, mixture_log_density
+from bnn.posterior.predictive import mixture_log_density
+from bnn.posterior.predictor import make_predictor
 
 _N_WORST = 10
 P_VALUES = (0.01, 0.99)
@@ -81,9 +83,13 @@ def check(
     posterior = posterior_checks(idata, dataset)
     before = prior_checks(prior, predictor, dataset, rngs[0])
     ordinary = make_network(
-        settings.network.in_numpy(), n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs
+        settings.network.in_numpy(),
+        n_inputs=dataset.n_inputs,
+        n_outputs=n_outputs_without_noise(predictor.likelihood),
     )
-    novelty, scores = out_of_distribution(dataset, predictor, theta, ordinary, references, rngs[1])
+    novelty, scores = out_of_distribution(
+        dataset, predictor, theta, ordinary, references, settings.likelihood, rngs[1]
+    )
     loo_summary = _loo_summary(loo, dataset.row_numbers("train"), held_out, threshold)
     after = [summarise(item) | _largest_row(item, dataset) for item in posterior]
     summary = {
@@ -102,7 +108,7 @@ def check(
         ),
         "out_of_distribution": novelty,
         "effects": effects(dataset, predictor, theta, rngs[3]),
-        "hole": hole(dataset, predictor, theta, ordinary, references, rngs[2]),
+        "hole": hole(dataset, predictor, theta, ordinary, references, settings.likelihood, rngs[2]),
     }
     return summary, {
         **_check_variables("posterior", posterior),

@@ -12,7 +12,7 @@ import numpy as np
 
 from bnn.data.dataset import Dataset
 from bnn.posterior.mixture import log_mean_exp
-from bnn.posterior.predictive import Predictor
+from bnn.posterior.predictor import Predictor
 
 LEVEL = 0.9
 """What the bands of the partial dependence hold."""

@@ -10,20 +10,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bnn.baselines.reference import predict
+from bnn.baselines.reference import outputs
+from bnn.core.settings import LikelihoodSettings
 from bnn.data.dataset import Dataset
 from bnn.evaluation.bootstrap import LEVEL, difference, row_weights
 from bnn.evaluation.ranking import auroc
+from bnn.evaluation.reference_forecasts import network_mixture, network_theta
+from bnn.model.categorical import softmax
 from bnn.model.network import Network
-from bnn.posterior.mixture import GaussianMixture
-from bnn.posterior.predictive import (
-    Predictor,
-    class_summary,
-    entropy,
-    mixture_log_density,
-    predict_grid,
-    target_summary,
-)
+from bnn.posterior.predictive import class_summary, entropy, mixture_log_density, predict_grid, target_summary
+from bnn.posterior.predictor import Predictor
 
 NOISE_SD = 2.0
 SHIFT = 3.0
@@ -121,6 +117,7 @@ def out_of_distribution(
     theta: np.ndarray,
     network: Network,
     references: Mapping[str, np.ndarray],
+    likelihood: LikelihoodSettings,
     rng: np.random.Generator,
 ) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]]]:
     """Score how well each model tells strange inputs from test rows.
@@ -135,6 +132,8 @@ def out_of_distribution(
         Of the ordinary networks.
     references
         Variables of the file of `bnn.baselines.reference.fit_references`.
+    likelihood
+        Settings of the run.
     rng
         Draws inputs, and rows of the bootstrap.
 
@@ -149,12 +148,10 @@ def out_of_distribution(
     found = {
         kind.name: {
             "bnn": _posterior_uncertainty(dataset, predictor, theta, kind),
-            "baseline": _network_uncertainty(
-                dataset, network, references["theta"][None], references.get("baseline_noise_scale"), kind
-            ),
-            "ensemble": _network_uncertainty(
-                dataset, network, references["ensemble_theta"], references.get("ensemble_noise_scale"), kind
-            ),
+            **{
+                model: _network_uncertainty(dataset, network, references, model, likelihood, kind)
+                for model in ("baseline", "ensemble")
+            },
         }
         for kind in (inside, *strange)
     }
@@ -262,17 +259,22 @@ def _posterior_uncertainty(
 
 
 def _network_uncertainty(
-    dataset: Dataset, network: Network, theta: np.ndarray, noise: np.ndarray | None, kind: Inputs
+    dataset: Dataset,
+    network: Network,
+    references: Mapping[str, np.ndarray],
+    model: str,
+    likelihood: LikelihoodSettings,
+    kind: Inputs,
 ) -> Uncertainty:
-    predicted = predict(dataset, network, theta, kind.x)
-    if noise is None:
-        probability = predicted.mean(axis=0)
+    if dataset.task == "classification":
+        found = outputs(network, network_theta(references, model), kind.x)
+        probability = softmax(found.swapaxes(1, 2)).mean(axis=0)
         nll = None
         if kind.y is not None:
             with np.errstate(divide="ignore"):
                 nll = -float(np.log(probability[np.arange(len(kind.y)), kind.y]).mean())
         return Uncertainty(entropy(probability), nll)
-    mixture = GaussianMixture(predicted, np.atleast_1d(noise))
+    mixture = network_mixture(references, model, network, kind.x, dataset, likelihood)
     nll = None
     if kind.y is not None:
         nll = -float(mixture.log_density(dataset.target_mean + dataset.target_scale * kind.y).mean())
@@ -285,6 +287,7 @@ def hole(
     theta: np.ndarray,
     network: Network,
     references: Mapping[str, np.ndarray],
+    likelihood: LikelihoodSettings,
     rng: np.random.Generator,
 ) -> dict[str, Any] | None:
     """Return how wide the 90 % intervals are in the widest gap of the only feature, and at the training rows.
@@ -302,14 +305,9 @@ def hole(
     def widths(x: np.ndarray) -> dict[str, float]:
         grid = predict_grid(predictor, theta, x, levels=(_HOLE_LEVEL,), rng=rng)
         found = {"bnn": float((grid.upper - grid.lower).mean())}
-        for model, own in (
-            ("baseline", references["theta"][None]),
-            ("ensemble", references["ensemble_theta"]),
-        ):
-            scales = np.atleast_1d(references[f"{model}_noise_scale"])
-            lower, upper = GaussianMixture(predict(dataset, network, own, x), scales).intervals(
-                (_HOLE_LEVEL,)
-            )
+        for model in ("baseline", "ensemble"):
+            mixture = network_mixture(references, model, network, x, dataset, likelihood)
+            lower, upper = mixture.intervals((_HOLE_LEVEL,))
             found[model] = float((upper - lower).mean())
         return found
 

@@ -22,7 +22,7 @@ from bnn.evaluation.scores import jackknife_blocks, jackknife_mcse
 from bnn.model.layout import ParameterLayout
 from bnn.model.posterior import make_prior
 from bnn.posterior.posterior_file import StoredPosterior, stacked_theta
-from bnn.posterior.predictive import Predictor
+from bnn.posterior.predictor import Predictor
 
 _BLOCK_BYTES = 2**25
 """Rough size of the draws that are read at a time."""

@@ -15,7 +15,7 @@ from bnn.evaluation.forecasts import observed
 from bnn.evaluation.scores import block_means, jackknife_blocks, jackknife_mcse
 from bnn.model.priors import Prior
 from bnn.posterior.posterior_file import StoredPosterior
-from bnn.posterior.predictive import Predictor
+from bnn.posterior.predictor import Predictor
 
 LEVEL = 0.9
 """What the intervals of replicated statistics hold."""

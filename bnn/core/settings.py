@@ -1,12 +1,12 @@
 """Settings as frozen dataclasses: what each part of the package is told, checked by the models of `bnn.config`.
 
 They have no defaults, which live in the config alone, and a job needs nothing but the standard library to read them.
-What each field means, and which values it may have, stands in `bnn/config/model.py` and config/README.md.
+What each field means, and which values it may have, stands in `bnn/config/` and config/README.md.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 Settings = TypeVar("Settings")
 
@@ -56,6 +56,30 @@ class PriorSettings:
             replace(block, scale=factor * block.scale) for block in (self.weights, self.biases)
         )
         return replace(self, weights=weights, biases=biases)
+
+
+class Family(NamedTuple):
+    """What a name of `likelihood.family` stands for."""
+
+    noise: str
+    """gaussian, student_t, heteroscedastic, poisson, negative_binomial or hurdle"""
+    form: str
+    """standardised; log or logit, standardised in their turn; count; or hurdle, the log where it is positive"""
+
+
+FAMILIES = {
+    "gaussian": Family("gaussian", "standardised"),
+    "student_t": Family("student_t", "standardised"),
+    "heteroscedastic": Family("heteroscedastic", "standardised"),
+    "log_normal": Family("gaussian", "log"),
+    "heteroscedastic_log_normal": Family("heteroscedastic", "log"),
+    "logit_normal": Family("gaussian", "logit"),
+    "heteroscedastic_logit_normal": Family("heteroscedastic", "logit"),
+    "poisson": Family("poisson", "count"),
+    "negative_binomial": Family("negative_binomial", "count"),
+    "hurdle": Family("hurdle", "hurdle"),
+}
+"""Names of `likelihood.family`."""
 
 
 @dataclass(frozen=True)

@@ -22,13 +22,14 @@ from bnn.core.seeding import Stream, chain_rng
 from bnn.core.settings import ChainSettings, ModelSettings, build
 from bnn.core.storage import read_json, write_json
 from bnn.data.dataset import Dataset
-from bnn.diagnostics import convergence as diagnostics
+from bnn.diagnostics import summary as diagnostics
 from bnn.jobs.chain_job import ChainJob, run_job
 from bnn.jobs.interruption import Interruption
 from bnn.posterior import arviz_versions, inference_data
 from bnn.posterior.posterior_file import StoredPosterior, stacked_theta
-from bnn.posterior.predictive import Predictor, make_predictor
+from bnn.posterior.predictor import Predictor, make_predictor
 from bnn.selection.budget import Budget
+from bnn.selection.choice import Unit
 from bnn.selection.plan import make_plan
 
 _NEVER = 1e9
@@ -86,6 +87,7 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
                     "sampler": {**for_chains["sampler"], "explore": settings["sampler"]["explore"]},
                 },
                 budget=Budget(n_chains, len(batches[0]), minutes) if is_open else None,
+                unit=Unit(dataset.target_mean, dataset.target_scale),
             )["settings"]
         settings, for_chains = with_plan(settings, plan), with_plan(for_chains, plan)
     with tempfile.TemporaryDirectory(prefix="bnn-") as name:
@@ -96,6 +98,8 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
                 x=dataset.x_train,
                 y=dataset.y_train,
                 n_classes=dataset.n_classes,
+                target_mean=dataset.target_mean,
+                target_scale=dataset.target_scale,
                 chains=tuple(batch.tolist()),
                 settings=build(ChainSettings, for_chains),
                 path=folder / f"chain_{batch[0]}.nc",

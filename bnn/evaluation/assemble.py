@@ -21,11 +21,11 @@ from bnn.evaluation.forecasts import (
     positive_class,
     posterior_forecast,
     posterior_summary,
-    reference_mixture,
 )
 from bnn.evaluation.naming import has_own_times, written_times
+from bnn.evaluation.reference_forecasts import reference_mixture
 from bnn.evaluation.standout import standout_rows
-from bnn.posterior.posterior_file import StoredPosterior
+from bnn.posterior.posterior_file import StoredPosterior, likelihood_of
 from bnn.posterior.predictive import ClassSummary, TargetSummary
 
 SPLITS = ("train", "test")
@@ -230,8 +230,9 @@ def _forecasts(
         return {"bnn": summary.probability} | probability
     y = observed(dataset, split)
     own = {"bnn": posterior_forecast(idata, dataset, split)}
+    likelihood = likelihood_of(idata)
     return own | {
-        model: mixture_forecast(reference_mixture(references, model, split), y)
+        model: mixture_forecast(reference_mixture(references, model, split, dataset, likelihood), y)
         for model in models_in(references)
     }
 

@@ -94,7 +94,9 @@ def target_replicates(forecast: TargetForecast, y: np.ndarray, weights: np.ndarr
     }
     for level in LEVELS:
         lower, upper = forecast.interval(level)
-        found[f"coverage_{100 * level:.0f}"] = weights @ ((lower <= y) & (y <= upper)).astype(float)
+        found[f"coverage_{100 * level:.0f}"] = weights @ metrics.is_inside(
+            lower, upper, y, pit=forecast.pit, level=level
+        ).astype(float)
         found[f"width_{100 * level:.0f}"] = weights @ (upper - lower)
     return found
 

@@ -117,7 +117,9 @@ def target_calibration(forecast: TargetForecast, y: np.ndarray) -> dict[str, Any
         "coverage": [
             {
                 "level": level,
-                "coverage": coverage(forecast.lower[index], forecast.upper[index], y),
+                "coverage": coverage(
+                    forecast.lower[index], forecast.upper[index], y, pit=forecast.pit, level=level
+                ),
                 "band_lower": float(low[index]),
                 "band_upper": float(high[index]),
                 "width": mean_width(forecast.lower[index], forecast.upper[index]),

@@ -7,8 +7,8 @@ import numpy as np
 
 from bnn.core.errors import ResultError
 from bnn.data.dataset import Dataset
-from bnn.evaluation.metrics import crps_of_sorted
-from bnn.posterior.mixture import GaussianMixture
+from bnn.evaluation.metrics import crps_of_sorted, pit_of_rows
+from bnn.evaluation.reference_forecasts import Mixture
 from bnn.posterior.posterior_file import PREDICTIONS, StoredPosterior
 from bnn.posterior.predictive import (
     ClassSummary,
@@ -93,7 +93,7 @@ def posterior_forecast(idata: StoredPosterior, dataset: Dataset, split: str) -> 
         ordered = np.sort(block.reshape(-1, block.shape[-1]), axis=0)
         crps[rows] = crps_of_sorted(ordered, y[rows])
         ends[:, :, rows] = intervals_of_sorted(ordered, CURVE_LEVELS)
-        pit[rows] = _pit(ordered, y[rows])
+        pit[rows] = pit_of_rows(ordered, y[rows], start)
     nll = -mixture_log_density(log_density)
     return TargetForecast(summary.mean, np.sqrt(summary.total), nll, crps, pit, ends[0], ends[1])
 
@@ -104,17 +104,12 @@ def pit_of_draws(draws: np.ndarray, y: np.ndarray) -> np.ndarray:
     for start in range(0, len(y), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         block = np.asarray(draws[:, :, rows], dtype=np.float64)
-        pit[rows] = _pit(block.reshape(-1, block.shape[-1]), y[rows])
+        pit[rows] = pit_of_rows(block.reshape(-1, block.shape[-1]), y[rows], start)
     return pit
 
 
-def _pit(draws: np.ndarray, y: np.ndarray) -> np.ndarray:
-    # Half a draw on either side: an observation beyond all draws is unlikely, not impossible.
-    return np.asarray(((draws < y).sum(axis=0) + 0.5) / (len(draws) + 1))
-
-
-def mixture_forecast(mixture: GaussianMixture, y: np.ndarray) -> TargetForecast:
-    """Return the predictive distributions of a mixture of normals, judged by the observed values (obs,)."""
+def mixture_forecast(mixture: Mixture, y: np.ndarray) -> TargetForecast:
+    """Return the predictive distributions of a reference, judged by the observed values (obs,)."""
     lower, upper = mixture.intervals(CURVE_LEVELS)
     nll, crps, pit = -mixture.log_density(y), mixture.crps(y), mixture.cdf(y)
     return TargetForecast(mixture.mean, mixture.sd, nll, crps, pit, lower, upper)
@@ -123,22 +118,6 @@ def mixture_forecast(mixture: GaussianMixture, y: np.ndarray) -> TargetForecast:
 def models_in(references: Mapping[str, np.ndarray]) -> tuple[str, ...]:
     """Return the names of the models in the file that `bnn.baselines.reference.fit_references` made."""
     return (*REFERENCES, NAIVE) if f"{NAIVE}_test_mean" in references else REFERENCES
-
-
-def reference_mixture(references: Mapping[str, np.ndarray], model: str, split: str) -> GaussianMixture:
-    """Return what a reference predicts for a real target; one component unless it is the ensemble.
-
-    Parameters
-    ----------
-    references
-        Variables of the file that `bnn.baselines.reference.fit_references` made.
-    model
-        One of `models_in` it.
-    split
-        "train" or "test".
-    """
-    means, scales = references[f"{model}_{split}_mean"], references[f"{model}_noise_scale"]
-    return GaussianMixture(np.atleast_2d(means), np.atleast_1d(scales))
 
 
 def check_rows(idata: StoredPosterior, dataset: Dataset, references: Mapping[str, np.ndarray]) -> None:
@@ -153,7 +132,8 @@ def check_rows(idata: StoredPosterior, dataset: Dataset, references: Mapping[str
                 value="bnn",
             )
         for model in models_in(references):
-            predicted = references[f"{model}_{split}_{kind}"]
+            own = f"{model}_{split}_output"
+            predicted = references[own if own in references else f"{model}_{split}_{kind}"]
             found = predicted.shape[-2 if kind == "probability" else -1]
             if found != len(rows):
                 raise ResultError(

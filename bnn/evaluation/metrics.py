@@ -248,15 +248,49 @@ def crps_of_sorted(ordered: np.ndarray, y: np.ndarray) -> np.ndarray:
     return np.asarray(np.abs(centred).mean(axis=0) - weight @ centred)
 
 
-def coverage(lower: np.ndarray, upper: np.ndarray, y: np.ndarray) -> float:
-    """Return the fraction of y inside its interval, ends included; all shape (obs,)."""
+def is_inside(
+    lower: np.ndarray, upper: np.ndarray, y: np.ndarray, *, pit: np.ndarray | None = None, level: float = 0.0
+) -> np.ndarray:
+    """Return whether each y is inside its interval, ends included; all shape (obs,), bool.
+
+    A value that is exactly an end, as zeros and counts often are, has a probability of its own, and an interval that
+    holds all of it holds more than its share. Where its `pit` is given, that of a randomised probability integral
+    transform, it counts as inside if that is within `level`: right predictions then cover what they say.
+    """
     _check_same_shape(lower=lower, upper=upper, y=y)
+    inside = (lower <= y) & (y <= upper)
+    if pit is None:
+        return inside
+    return np.where((y == lower) | (y == upper), np.abs(pit - 0.5) <= level / 2, inside)
+
+
+def coverage(
+    lower: np.ndarray, upper: np.ndarray, y: np.ndarray, *, pit: np.ndarray | None = None, level: float = 0.0
+) -> float:
+    """Return the fraction of y inside its interval; parameters as of `is_inside`."""
     if not (np.isfinite(lower).all() and np.isfinite(upper).all()):
         return math.nan
-    return float(np.mean((lower <= y) & (y <= upper)))
+    return float(np.mean(is_inside(lower, upper, y, pit=pit, level=level)))
 
 
 def mean_width(lower: np.ndarray, upper: np.ndarray) -> float:
     """Return the mean of upper - lower, in their unit; both shape (obs,)."""
     _check_same_shape(lower=lower, upper=upper)
     return float(np.mean(upper - lower))
+
+
+def pit_of_rows(draws: np.ndarray, y: np.ndarray, first: int) -> np.ndarray:
+    """Return the randomised probability integral transform of some rows, draws (draw, obs), y (obs,) -> (obs,).
+
+    Where draws are the same as y, as counts and zeros are, a part of them counts as below that is uniform over the
+    rows: that of right predictions is then uniform (Czado, Gneiting & Held 2009). `first` is the number of the first
+    row, by which the part is the same in every call.
+    """
+    below, same = (draws < y).sum(axis=0), (draws == y).sum(axis=0)
+    # Half a draw on either side: an observation beyond all draws is unlikely, not impossible.
+    return np.asarray((below + _parts(len(y), first) * same + 0.5) / (len(draws) + 1))
+
+
+def _parts(n_rows: int, first: int) -> np.ndarray:
+    """Return numbers in [0, 1) that any rows are spread evenly by: multiples of the golden ratio (Weyl 1916)."""
+    return np.asarray((np.arange(first + 1, first + n_rows + 1) * (math.sqrt(5) - 1) / 2) % 1.0)

@@ -107,6 +107,7 @@ def target_scores(
     crps: float,
     lower: np.ndarray,
     upper: np.ndarray,
+    pit: np.ndarray | None = None,
 ) -> Scores:
     """Return all scores of a regression.
 
@@ -123,6 +124,8 @@ def target_scores(
         Of the predictive distribution, means over the rows.
     lower, upper
         Ends of the intervals of `LEVELS`, (level, obs).
+    pit
+        Randomised probability integral transform, (obs,): see `metrics.is_inside`.
     """
     scores = {
         "rmse": metrics.rmse(mean, y),
@@ -133,7 +136,7 @@ def target_scores(
         "crps": crps,
     }
     for level, low, high in zip(LEVELS, lower, upper, strict=True):
-        scores[f"coverage_{100 * level:.0f}"] = metrics.coverage(low, high, y)
+        scores[f"coverage_{100 * level:.0f}"] = metrics.coverage(low, high, y, pit=pit, level=level)
         scores[f"width_{100 * level:.0f}"] = metrics.mean_width(low, high)
     return scores
 
@@ -149,6 +152,7 @@ def forecast_scores(forecast: TargetForecast, y: np.ndarray) -> Scores:
         crps=float(forecast.crps.mean()),
         lower=np.stack([lower for lower, _ in ends]),
         upper=np.stack([upper for _, upper in ends]),
+        pit=forecast.pit,
     )
 
 
@@ -176,6 +180,7 @@ def posterior_target_scores(idata: StoredPosterior, split: str, y: np.ndarray) -
     if noise_sd.ndim == 2:
         noise_sd = np.broadcast_to(np.asarray(noise_sd)[..., None], (*noise_sd.shape, len(y)))
     ends = np.empty((n_variants, 2, len(LEVELS), len(y)))
+    pit = np.empty(len(y))
     for start in range(0, len(y), _ROWS_AT_ONCE):
         rows = slice(start, start + _ROWS_AT_ONCE)
         mean, density_of_draws = np.asarray(group["mean"][:, :, rows]), np.asarray(log_density[:, :, rows])
@@ -185,7 +190,9 @@ def posterior_target_scores(idata: StoredPosterior, split: str, y: np.ndarray) -
         noise = np.square(np.asarray(noise_sd[:, :, rows]), dtype=np.float64)
         variance[:, rows] = block_means(deviation**2 + noise, blocks) - block_means(deviation, blocks) ** 2
         density[:, rows] = log_mean_exp(density_of_draws, (0, 1), mean=partial(block_means, blocks=blocks))
-        for variant, ordered in enumerate(_sorted_draws(np.asarray(drawn[:, :, rows]), blocks)):
+        new = np.asarray(drawn[:, :, rows])
+        pit[rows] = metrics.pit_of_rows(new.reshape(-1, new.shape[-1]), y[rows], start)
+        for variant, ordered in enumerate(_sorted_draws(new, blocks)):
             crps[variant, rows] = metrics.crps_of_sorted(ordered, y[rows])
             ends[variant, :, :, rows] = intervals_of_sorted(ordered, LEVELS)
     return _with_mcse(
@@ -198,6 +205,7 @@ def posterior_target_scores(idata: StoredPosterior, split: str, y: np.ndarray) -
                 crps=float(crps[variant].mean()),
                 lower=ends[variant, 0],
                 upper=ends[variant, 1],
+                pit=pit,
             )
             for variant in range(n_variants)
         ]

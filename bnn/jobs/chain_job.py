@@ -10,7 +10,7 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from bnn.core.settings import ChainSettings, SamplerSettings
 from bnn.core.storage import Variable, write_netcdf
 from bnn.jobs.checkpoint import (
     CheckpointError,
+    KeptColumn,
     Mark,
     RecordFile,
     content_digest,
@@ -39,6 +40,7 @@ from bnn.mcmc.chain_state import Draw, RunState, RunSummary
 from bnn.mcmc.kernels import make_kernel
 from bnn.model.network import resolve_engine
 from bnn.model.posterior import Posterior, make_posterior
+from bnn.model.targets import Target, fit_target
 
 _SECONDS_BETWEEN_LOOKS = 0.1
 """How often the job looks whether it should stop; what was sampled since the last look is sampled again later."""
@@ -60,6 +62,8 @@ class ChainJob:
         Training targets, shape (obs,): class index, or standardised value.
     n_classes
         Classes of the target; None for a real target.
+    target_mean, target_scale
+        Real target in the unit of its column = target_mean + target_scale * standardised.
     chains
         Numbers of the chains, run side by side.
     settings
@@ -81,6 +85,16 @@ class ChainJob:
     path: Path
     folder: Path
     checkpoint_seconds: float
+    target_mean: float = 0.0
+    target_scale: float = 1.0
+
+    @property
+    def target(self) -> Target | None:
+        """How the likelihood describes the target; None for classes."""
+        if self.n_classes is not None:
+            return None
+        family = self.settings.likelihood.family
+        return fit_target(family, self.y, mean=self.target_mean, scale=self.target_scale)
 
     @property
     def sampler(self) -> SamplerSettings:
@@ -94,9 +108,12 @@ class ChainJob:
         settings = asdict(self.settings)
         del settings["sampler"]["draws"]
         about = {name: str(settings["network"].pop(name)) for name in ("engine", "precision")}
+        data: dict[str, Any] = {"x": self.x, "y": self.y, "n_classes": self.n_classes}
+        if (target := self.target) is not None and target.form != "standardised":
+            data["target"] = asdict(target)
         return {
             "config": content_digest(settings | {"chains": self.chains}),
-            "data": content_digest({"x": self.x, "y": self.y, "n_classes": self.n_classes}),
+            "data": content_digest(data),
             "sampler version": SAMPLER_VERSION,
             **about,
         }
@@ -160,6 +177,7 @@ def run_job(job: ChainJob, progress: Callable[[int], Progress], interruption: In
             network=job.settings.network,
             prior=job.settings.prior,
             likelihood=job.settings.likelihood,
+            target=job.target,
         )
         with quiet_overflow():
             run, records = _start_or_go_on(job, posterior, interruption)
@@ -304,24 +322,6 @@ def _save(job: ChainJob, records: RecordFile, state: RunState, mark: Mark) -> No
     write_checkpoint(job.folder / "checkpoint", state, mark, job.identity)
 
 
-class _Column:
-    """A field of the kept records as an array of the file: (chain, draw, ...), read a block of records at a time."""
-
-    def __init__(self, records: RecordFile, field: str, kept: np.ndarray, interruption: Interruption) -> None:
-        self._records, self._field, self._kept, self._interruption = records, field, kept, interruption
-        base, own = records.dtype[field].subdtype or (records.dtype[field], ())
-        self.dtype = base
-        self.shape = (own[0], len(kept), *own[1:])
-
-    def blocks(self) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
-        for place, block in self._records.blocks(int(self._kept[-1]) + 1):
-            self._interruption.check()
-            first, last = np.searchsorted(self._kept, (place.start, place.stop))
-            if last > first:
-                chosen = block[self._field][self._kept[first:last] - place.start]
-                yield (slice(None), slice(int(first), int(last))), np.moveaxis(chosen, 0, 1)
-
-
 def _between(records: RecordFile, field: str, kept: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return sums of a field, times weights, over the records from one kept one to the next, (chain, draw)."""
     parts = [block[field] for _, block in records.blocks(int(kept[-1]) + 1)]
@@ -349,8 +349,8 @@ def _write_draws(
     last = int(kept[-1])
     shared = ("chain", "draw")
     variables: dict[str, Variable] = {
-        "theta": ((*shared, "param"), _Column(records, "theta", kept, interruption)),
-        "log_density": (shared, _Column(records, "log_density", kept, interruption)),
+        "theta": ((*shared, "param"), KeptColumn(records, "theta", kept, interruption.check)),
+        "log_density": (shared, KeptColumn(records, "log_density", kept, interruption.check)),
         # Of all moves from one draw to the next, whatever records lie between.
         "acceptance_rate": (shared, _between(records, "acceptance_rate", kept, moves) / moves[kept].max()),
         "diverging": (shared, _between(records, "n_diverging", kept, np.ones_like(moves))),

@@ -13,6 +13,7 @@ import numpy as np
 from bnn.model.priors import BlockPrior, Normal
 
 LOG_NOISE_SCALE = "log_noise_scale"
+LOG_DISPERSION = "log_dispersion"
 _HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
 
 
@@ -62,7 +63,7 @@ class Likelihood(Protocol):
 
 @runtime_checkable
 class RegressionLikelihood(Likelihood, Protocol):
-    """What predictions of a real target ask beyond that: the mean is output 0, and noise is added to it."""
+    """What predictions ask of a real target, once encoded: the mean is output 0, and noise is added to it."""
 
     noise_varies: bool
     """Whether the noise depends on the row, not only on the draw"""
@@ -87,75 +88,24 @@ class RegressionLikelihood(Likelihood, Protocol):
         """Return noise of mean 0 and variance 1."""
 
 
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Return log probabilities over the last axis; exact for logits of any size."""
-    shifted = logits - logits.max(axis=-1, keepdims=True)
-    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+@runtime_checkable
+class DirectLikelihood(Likelihood, Protocol):
+    """What predictions ask of a likelihood of a number that is not a mean with noise on it, in the column's unit."""
 
+    def moments(
+        self, output: np.ndarray, parameters: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and standard deviation of a new observation, each (chain, obs)."""
 
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Return probabilities over the last axis."""
-    return np.exp(log_softmax(logits))
-
-
-class Categorical:
-    """Class labels with probabilities softmax(output).
-
-    Parameters
-    ----------
-    n_classes
-        Number of classes; the network has as many outputs.
-    """
-
-    def __init__(self, n_classes: int) -> None:
-        self.n_classes = n_classes
-
-    @property
-    def parameter_priors(self) -> dict[str, BlockPrior]:
-        """Return no parameters."""
-        return {}
-
-    @property
-    def n_outputs(self) -> int:
-        """A logit for each class."""
-        return self.n_classes
-
-    def encode(self, y: np.ndarray) -> np.ndarray:
-        """Return one-hot columns, shape (class, obs), of class indices.
-
-        Raises
-        ------
-        ValueError
-            If an index is outside 0 .. n_classes - 1.
-        """
-        if y.size and not (y.min() >= 0 and y.max() < self.n_classes):
-            raise ValueError(
-                f"class indices run from {y.min()} to {y.max()}; there are {self.n_classes} classes"
-            )
-        return np.ascontiguousarray(np.eye(self.n_classes)[:, y.astype(np.int64)])
-
-    def pointwise(
-        self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
+    def sample(
+        self, output: np.ndarray, parameters: Mapping[str, np.ndarray], rng: np.random.Generator
     ) -> np.ndarray:
-        """Return the log probability of each row's class, nats, shape (chain, obs)."""
-        log_probability = log_softmax(output.swapaxes(-1, -2).astype(np.float64, copy=False))
-        return np.einsum("cnk,ckn->cn" if target.ndim == 3 else "cnk,kn->cn", log_probability, target)
+        """Return a new observation for each draw and row, (chain, obs)."""
 
-    def total_and_grad(
-        self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
-    ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
-        """Return the sum of `pointwise` and its gradient by the logits, one-hot minus probabilities."""
-        # As in log_softmax, but with one exponential for the density and the gradient together.
-        target = target.astype(output.dtype, copy=False)
-        shifted = output - np.maximum.reduce(output, axis=1, keepdims=True)
-        # One class of each row is picked, so this sum rounds nothing.
-        pointwise = np.einsum("ckn,ckn->cn" if target.ndim == 3 else "ckn,kn->cn", shifted, target)
-        weight = np.exp(shifted, out=shifted)
-        spread = np.add.reduce(weight, axis=1, keepdims=True)
-        pointwise -= np.log(spread[:, 0])
-        weight /= spread
-        total = np.add.reduce(pointwise, axis=-1, dtype=np.float64)
-        return total, np.subtract(target, weight, out=weight), {}
+
+def n_outputs_without_noise(likelihood: Likelihood) -> int:
+    """Return the outputs of an ordinary network: the mean alone, where that of a posterior may have noise beside it."""
+    return 1 if isinstance(likelihood, RegressionLikelihood) else likelihood.n_outputs
 
 
 def _sum_of_squares(z: np.ndarray) -> np.ndarray:

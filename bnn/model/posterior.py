@@ -2,11 +2,13 @@
 
 import numpy as np
 
-from bnn.core.settings import LikelihoodSettings, NetworkSettings, PriorSettings
+from bnn.core.settings import FAMILIES, LikelihoodSettings, NetworkSettings, PriorSettings
+from bnn.model.categorical import Categorical
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import Categorical, Gaussian, HeteroscedasticGaussian, Likelihood, StudentT
+from bnn.model.likelihoods import Gaussian, HeteroscedasticGaussian, Likelihood, StudentT
 from bnn.model.network import Network, Passes
 from bnn.model.priors import Prior, learned_scale_shapes, network_prior
+from bnn.model.targets import Target
 
 
 class Posterior:
@@ -96,7 +98,9 @@ def make_network(network: NetworkSettings, *, n_inputs: int, n_outputs: int) -> 
     )
 
 
-def make_likelihood(likelihood: LikelihoodSettings, *, n_classes: int | None) -> Likelihood:
+def make_likelihood(
+    likelihood: LikelihoodSettings, *, n_classes: int | None, target: Target | None = None
+) -> Likelihood:
     """Return the likelihood of a target that the settings ask for.
 
     Parameters
@@ -105,6 +109,8 @@ def make_likelihood(likelihood: LikelihoodSettings, *, n_classes: int | None) ->
         The settings.
     n_classes
         Classes of the target; None for a real target.
+    target
+        What `fit_target` made of the training rows; counts and amounts with zeros need it.
 
     Raises
     ------
@@ -113,18 +119,28 @@ def make_likelihood(likelihood: LikelihoodSettings, *, n_classes: int | None) ->
     """
     if n_classes is not None:
         return Categorical(n_classes)
-    family, noise = likelihood.family, likelihood.noise
+    if likelihood.family not in FAMILIES:
+        raise ValueError(
+            f"unknown likelihood family {likelihood.family!r}: choose one of {', '.join(sorted(FAMILIES))}"
+        )
+    kind, noise = FAMILIES[likelihood.family].noise, likelihood.noise
     known = None if noise == "sampled" else float(noise)
     mean, sd = likelihood.log_noise_mean, likelihood.log_noise_sd
-    if family == "gaussian":
+    if kind == "gaussian":
         return Gaussian(noise_scale=known, log_noise_mean=mean, log_noise_sd=sd)
-    if family == "student_t":
+    if kind == "student_t":
         return StudentT(df=likelihood.df, noise_scale=known, log_noise_mean=mean, log_noise_sd=sd)
-    if family == "heteroscedastic":
+    if kind == "heteroscedastic":
         return HeteroscedasticGaussian(log_noise_mean=mean, log_noise_sd=sd)
-    raise ValueError(
-        f"unknown likelihood family {family!r}: choose one of gaussian, heteroscedastic, student_t"
-    )
+    # Special functions are slow to import, and the chains of other families do without them.
+    from bnn.model import counts
+
+    target = target or Target()
+    if kind == "poisson":
+        return counts.Poisson(target)
+    if kind == "negative_binomial":
+        return counts.NegativeBinomial(target, log_dispersion_mean=mean, log_dispersion_sd=sd)
+    return counts.Hurdle(target, log_noise_mean=mean, log_noise_sd=sd)
 
 
 def make_prior(network: Network, likelihood: Likelihood, prior: PriorSettings) -> Prior:
@@ -144,6 +160,7 @@ def make_posterior(
     network: NetworkSettings,
     prior: PriorSettings,
     likelihood: LikelihoodSettings,
+    target: Target | None = None,
 ) -> Posterior:
     """Return the posterior given training rows.
 
@@ -157,7 +174,11 @@ def make_posterior(
         Classes of the target; None for a real target.
     network, prior, likelihood
         The settings.
+    target
+        What `fit_target` made of all training rows: how the likelihood describes the values of y; None where it
+        takes them as they are.
     """
-    like = make_likelihood(likelihood, n_classes=n_classes)
+    like = make_likelihood(likelihood, n_classes=n_classes, target=target)
     net = make_network(network, n_inputs=x.shape[1], n_outputs=like.n_outputs)
-    return Posterior(net, like, make_prior(net, like, prior), x=x, y=y)
+    encoded = y if target is None else target.encode(y)
+    return Posterior(net, like, make_prior(net, like, prior), x=x, y=encoded)

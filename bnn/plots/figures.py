@@ -12,10 +12,10 @@ from bnn.evaluation.forecasts import (
     observed,
     pit_of_draws,
     posterior_summary,
-    reference_mixture,
     times_of,
 )
-from bnn.model.layout import ParameterLayout
+from bnn.evaluation.reference_forecasts import network_mixture, reference_mixture
+from bnn.model.likelihoods import n_outputs_without_noise
 from bnn.model.posterior import make_network
 from bnn.plots import (
     AlongTime,
@@ -27,14 +27,9 @@ from bnn.plots import (
     RegressionTest,
     axis_label,
 )
-from bnn.posterior.posterior_file import StoredPosterior, stacked_theta
-from bnn.posterior.predictive import (
-    ClassSummary,
-    TargetSummary,
-    central_intervals,
-    make_predictor,
-    predict_grid,
-)
+from bnn.posterior.posterior_file import StoredPosterior, likelihood_of, stacked_theta
+from bnn.posterior.predictive import ClassSummary, TargetSummary, central_intervals, predict_grid
+from bnn.posterior.predictor import make_predictor
 
 _GRID = np.linspace(-0.25, 1.25, 241)
 """Points of the band, in units of the range of the training data, which lies from 0 to 1."""
@@ -123,7 +118,7 @@ def rows_of_test(
         upper_90=upper[0],
         pit={
             "bnn": pit_of_draws(group["y"], y),
-            "baseline": reference_mixture(baseline, "baseline", "test").cdf(y),
+            "baseline": reference_mixture(baseline, "baseline", "test", dataset, likelihood_of(idata)).cdf(y),
         },
         target_label=axis_label(dataset.target_name, dataset.target_unit),
         y_train=observed(dataset, "train"),
@@ -184,9 +179,9 @@ def band(
     predictor = make_predictor(dataset, network=sampled, likelihood=likelihood, layout=layout)
     grid = predict_grid(predictor, theta, x, levels=(0.5, 0.9), rng=rng)
     # Whatever the noise of the posterior, the baseline's network has one output, the mean.
-    net = make_network(network.in_numpy(), n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs)
-    weights = ParameterLayout(net.parameter_shapes).unpack(baseline["theta"][None])
-    baseline_mean = net.forward(weights, x)[0, 0].astype(np.float64)
+    n_outputs = n_outputs_without_noise(predictor.likelihood)
+    net = make_network(network.in_numpy(), n_inputs=dataset.n_inputs, n_outputs=n_outputs)
+    baseline_mean = network_mixture(baseline, "baseline", net, x, dataset, likelihood).mean
     mean, scale = dataset.feature_mean[0], dataset.feature_scale[0]
     return Band(
         x_grid=mean + scale * x[:, 0],
@@ -195,7 +190,7 @@ def band(
         upper_50=grid.upper[0],
         lower_90=grid.lower[1],
         upper_90=grid.upper[1],
-        baseline_mean=dataset.target_mean + dataset.target_scale * baseline_mean,
+        baseline_mean=baseline_mean,
         x_train=mean + scale * dataset.x_train[:, 0],
         y_train=observed(dataset, "train"),
         feature_label=axis_label(dataset.feature_names[0], ""),

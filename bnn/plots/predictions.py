@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from matplotlib.ticker import NullLocator
+from matplotlib.axis import Axis
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from bnn.plots.canvas import (
     BLUE,
@@ -24,6 +25,9 @@ from bnn.plots.canvas import (
     save_message,
     styled,
 )
+
+_DECADES = 100.0
+"""Ratio of the largest to the smallest of positive values beyond which axes are logarithmic."""
 
 
 @dataclass(frozen=True)
@@ -168,7 +172,8 @@ def observed_predicted(path: PathLike, test: RegressionTest) -> None:
     width = float(np.clip(150 / len(y), 0.5, 3))
     (bars,) = axes.plot(x_bars, y_bars, color=SKY, linewidth=width, alpha=0.45, label="90 % interval")
     bars.set(solid_capstyle="butt", rasterized=len(y) > MAX_MARKERS)
-    reference_line(axes, padded(mean, 0.05), "observed = predicted")
+    is_log = over_decades(y) and min(mean.min(), test.lower_90.min()) > 0
+    reference_line(axes, (mean.min(), mean.max()) if is_log else padded(mean, 0.05), "observed = predicted")
     inside = (y >= test.lower_90) & (y <= test.upper_90)
     for chosen, name, colour, marker, size in (
         (inside, "inside", INK, "o", 2.5),
@@ -177,21 +182,40 @@ def observed_predicted(path: PathLike, test: RegressionTest) -> None:
         label = f"{name} ({np.count_nonzero(chosen)} rows)"
         points(axes, mean[chosen], y[chosen], color=colour, marker=marker, markersize=size, label=label)
     axes.set(xlabel=f"Predicted {test.target_label}", ylabel=f"Observed {test.target_label}")
+    if is_log:
+        axes.set(xscale="log", yscale="log")
+        plain_decades(axes.xaxis)
+        plain_decades(axes.yaxis)
     legend_above(figure, n_columns=2)
     save(figure, path, title)
+
+
+def over_decades(values: np.ndarray) -> bool:
+    """Return whether values are positive and so far apart that only their logs can be seen side by side."""
+    return bool(values.min() > 0 and values.max() > _DECADES * values.min())
+
+
+def plain_decades(axis: Axis) -> None:
+    """Write plain numbers at the decades of a logarithmic axis."""
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 @styled
 def density(path: PathLike, test: RegressionTest) -> None:
     """Draw the density of the observed training targets over those of targets that the fitted model makes."""
     title = "Observed and replicated targets"
-    known = np.concatenate([test.y_train, *np.quantile(test.replicated, [0.001, 0.999], axis=1)])
+    is_log = over_decades(test.y_train) and test.replicated.min() > 0
+    y_train, replicated = (
+        (np.log10(test.y_train), np.log10(test.replicated)) if is_log else (test.y_train, test.replicated)
+    )
+    known = np.concatenate([y_train, *np.quantile(replicated, [0.001, 0.999], axis=1)])
     low, high = padded(known, 0.05)
     edges = np.linspace(low, high, 201)
     middle = 0.5 * (edges[1:] + edges[:-1])
     # Silverman's rule, of the observed values: all curves are smoothed alike.
-    spread = float(test.y_train.std()) or 1.0
-    width = max(0.9 * spread * len(test.y_train) ** -0.2, middle[1] - middle[0])
+    spread = float(y_train.std()) or 1.0
+    width = max(0.9 * spread * len(y_train) ** -0.2, middle[1] - middle[0])
     kernel = np.exp(-0.5 * ((middle[:, None] - middle) / width) ** 2)
     kernel /= kernel.sum(axis=1, keepdims=True)
 
@@ -200,11 +224,16 @@ def density(path: PathLike, test: RegressionTest) -> None:
         return np.asarray(kernel @ (counts / len(values) / (edges[1] - edges[0])))
 
     figure, axes = new_figure()
-    for index, values in enumerate(test.replicated):
+    at = 10**middle if is_log else middle
+    for index, values in enumerate(replicated):
         label = "made by the model" if index == 0 else None
-        axes.plot(middle, smooth(values), color=SKY, linewidth=0.7, alpha=0.5, label=label)
-    axes.plot(middle, smooth(test.y_train), color=INK, linewidth=1.8, label="observed")
-    axes.set(xlim=(low, high), ylim=(0, None), xlabel=test.target_label, ylabel="Density")
+        axes.plot(at, smooth(values), color=SKY, linewidth=0.7, alpha=0.5, label=label)
+    axes.plot(at, smooth(y_train), color=INK, linewidth=1.8, label="observed")
+    axes.set(ylim=(0, None), xlabel=test.target_label, ylabel="Density")
+    if is_log:
+        axes.set(xscale="log")
+        plain_decades(axes.xaxis)
+    axes.set(xlim=(at[0], at[-1]))
     axes.yaxis.set_major_locator(NullLocator())
     legend_above(figure, n_columns=2)
     save(figure, path, title)

@@ -10,7 +10,7 @@ import numpy as np
 from bnn.core.errors import ResultError
 from bnn.core.settings import PHASES
 from bnn.core.storage import read_netcdf, stored_array
-from bnn.posterior.predictive import BLOCK_BYTES
+from bnn.posterior.predictor import BLOCK_BYTES
 
 _SHARED_ATTRIBUTES = (
     "dataset",

@@ -20,11 +20,11 @@ from bnn.core.settings import LikelihoodSettings, NetworkSettings
 from bnn.core.storage import atomic_path, check_space, text_type
 from bnn.data.dataset import Dataset
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import StudentT
+from bnn.model.likelihoods import LOG_DISPERSION, LOG_NOISE_SCALE, Gaussian, RegressionLikelihood, StudentT
 from bnn.model.priors import LOG_PRIOR_SCALE
 from bnn.posterior.chain_files import Chains, read_chains
-from bnn.posterior.posterior_file import PREDICTIONS
-from bnn.posterior.predictive import Predictor, make_predictor
+from bnn.posterior.posterior_file import PREDICTIONS, SCALES
+from bnn.posterior.predictor import Predictor, make_predictor
 
 _CHAIN_DRAW = ("chain", "draw")
 
@@ -159,8 +159,9 @@ def _posterior(
     coords: Mapping[str, np.ndarray],
 ) -> _Group:
     names = np.array(dataset.class_names or (dataset.target_name,), dtype=str)
-    if predictor.noise_varies:
-        names = np.array([dataset.target_name, "log noise scale"], dtype=str)
+    if dataset.task == "regression" and predictor.likelihood.n_outputs == 2:
+        second = "log noise scale" if isinstance(predictor.likelihood, RegressionLikelihood) else "log odds"
+        names = np.array([dataset.target_name, second], dtype=str)
     own = {"chain": coords["chain"], "draw": coords["draw"], "input": coords["feature"], "output": names}
     for unit, size in zip(_units(predictor)[1:-1], predictor.network.sizes[1:-1], strict=True):
         own[unit] = np.arange(size)
@@ -199,15 +200,18 @@ def _store_parameters(
                 group, weight, (*_CHAIN_DRAW, units[index], units[index + 1]), np.float64
             )
             stored[bias] = _new_variable(group, bias, (*_CHAIN_DRAW, units[index + 1]), np.float64)
-    noise = None
-    if predictor.is_regression and not predictor.noise_varies:
+    scales: dict[str, Any] = {}
+    if LOG_NOISE_SCALE in layout.names or isinstance(predictor.likelihood, Gaussian | StudentT):
         about = {"long_name": "standard deviation of the noise"}
         if isinstance(predictor.likelihood, StudentT):
             about["long_name"] = (
                 f"scale of the noise, Student-t with {predictor.likelihood.df:g} degrees of freedom"
             )
         about["units"] = "standardised target units"
-        noise = _new_variable(group, "noise_scale", _CHAIN_DRAW, np.float64, about)
+        scales[LOG_NOISE_SCALE] = _new_variable(group, "noise_scale", _CHAIN_DRAW, np.float64, about)
+    if LOG_DISPERSION in layout.names:
+        about = {"long_name": "dispersion: variance = mean + dispersion * mean^2"}
+        scales[LOG_DISPERSION] = _new_variable(group, SCALES[LOG_DISPERSION], _CHAIN_DRAW, np.float64, about)
     for name in layout.names:
         if name.startswith(LOG_PRIOR_SCALE):
             about = {"long_name": f"log of the scale of the prior of {name.removeprefix(LOG_PRIOR_SCALE)}"}
@@ -217,8 +221,9 @@ def _store_parameters(
         blocks = layout.unpack(theta)
         for name, variable in stored.items():
             variable[chain, draws] = blocks[name]
-        if noise is not None:
-            noise[chain, draws] = predictor.noise_scale(theta)
+        for name, variable in scales.items():
+            # A known scale of the noise is no parameter.
+            variable[chain, draws] = np.exp(blocks[name]) if name in blocks else predictor.noise_scale(theta)
 
 
 def _new_variable(

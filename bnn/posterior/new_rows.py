@@ -24,14 +24,8 @@ from bnn.data.encoding import Encoded
 from bnn.data.new_row_files import read_features
 from bnn.data.tables import naming
 from bnn.posterior.posterior_file import PosteriorFile, stacked_theta
-from bnn.posterior.predictive import (
-    Predictor,
-    class_summary,
-    make_predictor,
-    predict_draws,
-    predict_grid,
-    predicted_class,
-)
+from bnn.posterior.predictive import class_summary, predict_draws, predict_grid, predicted_class
+from bnn.posterior.predictor import Predictor, make_predictor
 
 LEVELS = (0.5, 0.9, 0.95)
 """What the central intervals of a real target hold."""

@@ -4,6 +4,7 @@
 used wherever a `StoredPosterior` can.
 """
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from functools import cached_property
@@ -12,11 +13,15 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from bnn.core.errors import ResultError
+from bnn.core.settings import LikelihoodSettings, build
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import LOG_NOISE_SCALE
+from bnn.model.likelihoods import LOG_DISPERSION, LOG_NOISE_SCALE
 
 PREDICTIONS = {"train": "posterior_predictive", "test": "predictions"}
 """Split -> group that holds its predictions."""
+
+SCALES = {LOG_NOISE_SCALE: "noise_scale", LOG_DISPERSION: "dispersion"}
+"""Parameter of a likelihood -> variable of the file that holds its exponential."""
 
 
 StoredPosterior: TypeAlias = Mapping[str, Any]
@@ -123,10 +128,17 @@ def stacked_theta(posterior: StoredPosterior) -> tuple[np.ndarray, ParameterLayo
         )
     group = posterior["posterior"]
     layout = ParameterLayout.from_json(group.attrs["layout"])
-    blocks = {name: group[name].values for name in layout.names if name != LOG_NOISE_SCALE}
-    if LOG_NOISE_SCALE in layout.names:
-        blocks[LOG_NOISE_SCALE] = np.log(group["noise_scale"].values)
+    # Scales of the likelihood are stored as such, theta holds their logs.
+    blocks = {
+        name: np.log(group[SCALES[name]].values) if name in SCALES else group[name].values
+        for name in layout.names
+    }
     return layout.pack(blocks), layout
+
+
+def likelihood_of(posterior: StoredPosterior) -> LikelihoodSettings:
+    """Return the settings of the likelihood that the draws were made with."""
+    return build(LikelihoodSettings, json.loads(posterior["posterior"].attrs["settings"])["likelihood"])
 
 
 def _plain(value: Any) -> Any:

@@ -222,16 +222,28 @@ def _tables(
     }
 
 
+FAMILY_WORDS = {
+    "gaussian": "normal noise",
+    "student_t": "Student-t noise",
+    "heteroscedastic": "normal noise that depends on the inputs",
+    "log_normal": "log-normal",
+    "heteroscedastic_log_normal": "log-normal with a spread that depends on the inputs",
+    "logit_normal": "logit-normal",
+    "heteroscedastic_logit_normal": "logit-normal with a spread that depends on the inputs",
+    "poisson": "Poisson counts",
+    "negative_binomial": "negative binomial counts",
+    "hurdle": "zero or log-normal (hurdle)",
+}
+"""What the target is drawn from, by `likelihood.family`."""
+
+
 def _model(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> str:
     """Say which model this is and why, in a line."""
     network, prior = settings["network"], settings["prior"]["weights"]
     hidden = " and ".join(formatting.count(size) for size in network["hidden"])
     net = f"a network of {hidden} {network['activation']} units" if hidden else "a linear model"
-    noise = ""
-    if settings["task"] != "classification":
-        noise = (
-            f", {settings['likelihood']['family'].replace('_t', ' t').replace('student', 'Student')} noise"
-        )
+    is_class = settings["task"] == "classification"
+    noise = "" if is_class else f", {FAMILY_WORDS[settings['likelihood']['family']]}"
     family = prior.get("family", "normal").replace("_", " ")
     model = f"{net}{noise}, {family} prior of scale {prior['scale']:g}"
     if not tried:
@@ -244,12 +256,13 @@ def _model(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> s
     if second is not None:
         which = second["candidate"]
         units = "-".join(str(size) for size in which["hidden"]) or "no hidden"
-        noise = f", {which['family'].replace('_', ' ')} noise" if settings["task"] != "classification" else ""
+        noise = "" if is_class else f", {FAMILY_WORDS[which['family']]}"
         runner_up = (
             f"; runner-up: {units} units{noise}, scale {which['scale']:g}, whose log score is "
             f"{formatting.signed_fixed(-second['difference'], 3)} ± {second['error']:.3f} nats a row from it"
         )
-    return f"{model}, chosen among {len(tried)} on training rows left out{runner_up}"
+    n_tried = len({str(one["candidate"]) for one in tried})
+    return f"{model}, chosen among {n_tried} on training rows left out{runner_up}"
 
 
 def _summary(metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> str:

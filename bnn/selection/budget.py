@@ -9,6 +9,7 @@ from bnn.core.settings import ChainSettings
 from bnn.mcmc.chain import ChainRun, quiet_overflow
 from bnn.model.network import resolve_engine
 from bnn.model.posterior import make_posterior
+from bnn.model.targets import Target
 
 _FEWEST_PASSES, _FEWEST_SECONDS = 5, 0.3
 """A measurement takes at least both."""
@@ -33,7 +34,13 @@ class Budget:
     budget_minutes: float
 
     def gradients(
-        self, x: np.ndarray, y: np.ndarray, *, n_classes: int | None, settings: ChainSettings
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        *,
+        n_classes: int | None,
+        settings: ChainSettings,
+        target: Target | None = None,
     ) -> int:
         """Return how many gradients each chain may take.
 
@@ -45,6 +52,8 @@ class Budget:
             Classes of the target; None for a real one.
         settings
             Of the chains, nothing open.
+        target
+            How the likelihood describes a real target.
         """
         side_by_side = min(self.chains, self.chains_per_job)
         n_jobs = -(-self.chains // side_by_side)
@@ -55,6 +64,7 @@ class Budget:
             network=resolve_engine(settings.network),
             prior=settings.prior,
             likelihood=settings.likelihood,
+            target=target,
         )
         sampler = replace(settings.sampler, init="optimised", optimise_steps=10**9, explore=0)
         with quiet_overflow():

@@ -9,6 +9,7 @@ from bnn.core.settings import LangevinSettings, ModelSettings, SamplerSettings
 from bnn.mcmc.chain import run_chains
 from bnn.model.network import resolve_engine
 from bnn.model.posterior import Posterior, make_posterior
+from bnn.model.targets import Target
 
 N_CHAINS = 2
 _DRAWS_AT_ONCE = 20
@@ -44,8 +45,12 @@ def log_scores(
     n_classes: int | None,
     settings: ModelSettings,
     seed: int,
+    target: Target | None = None,
 ) -> np.ndarray:
     """Return the log score of each row that was left out, (obs,), in nats: the density of the mixture over draws.
+
+    Of a real target it is per unit of its column, and where all values are whole numbers it is at most 0, as the log of
+    a probability is: else noise that is narrower than the step from one to the next would win.
 
     Parameters
     ----------
@@ -59,6 +64,8 @@ def log_scores(
         The candidate.
     seed
         Seed of the chains.
+    target
+        How the likelihood describes a real target, from all training rows.
 
     Returns
     -------
@@ -69,6 +76,7 @@ def log_scores(
         "prior": settings.prior,
         "likelihood": settings.likelihood,
         "n_classes": n_classes,
+        "target": target,
     }
     network = resolve_engine(settings.network)
     posterior = make_posterior(x, y, network=network, **parts)
@@ -78,7 +86,13 @@ def log_scores(
         return np.full(len(left_out[1]), -np.inf)
     theta = draws.theta.reshape(-1, draws.theta.shape[-1])
     scored = make_posterior(*left_out, network=network.in_numpy("float64"), **parts)
-    return _log_mean_density(scored, theta)
+    found = _log_mean_density(scored, theta)
+    if target is None:
+        return found
+    found = found + target.log_jacobian(left_out[1])
+    values = target.original(np.concatenate([y, left_out[1]]))
+    is_whole = np.abs(values - np.rint(values)).max() <= 1e-9 * max(1.0, np.abs(values).max())
+    return np.minimum(found, 0.0) if is_whole else found
 
 
 def _log_mean_density(posterior: Posterior, theta: np.ndarray) -> np.ndarray:

@@ -2,12 +2,13 @@
 
 K folds of the training rows, a cheap fit of each candidate on each; after every fold, candidates that are told apart
 from the best are given up (racing; Maron & Moore 1994). Leave-one-out by importance sampling would need one fit only,
-but its estimates fail for flexible networks. First the network and the width of its prior, then the noise.
+but its estimates fail for flexible networks. First the kind of target, then the network and the width of its prior,
+then the noise.
 """
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,7 +17,9 @@ from bnn.core.gross_values import gross_errors
 from bnn.core.identical_rows import first_of_each, folds
 from bnn.core.seeding import Stream, chain_rng
 from bnn.core.settings import ModelSettings, build
+from bnn.model.targets import Target, fit_target
 from bnn.selection.cheap_fit import log_scores
+from bnn.selection.families import NOISES, families_of
 
 AUTO = "auto"
 MOST_ROWS = 1500
@@ -41,8 +44,37 @@ NETWORKS: Mapping[str, Sequence[tuple[tuple[int, ...], float]]] = {
 }
 """Hidden units and scale of the weights' prior, by task. Wide layers mix where narrow ones get stuck."""
 BIAS_SCALE = 2.0
-FAMILIES = ("gaussian", "student_t", "heteroscedastic")
-"""With the first the output layer can be integrated out, and chains mix best."""
+TRIAL = ((50,), 2.0)
+"""Network and scale with which kinds of targets are compared."""
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Of a real target in its table.
+
+    Parameters
+    ----------
+    mean, scale
+        Value in the unit of the column = mean + scale * standardised value.
+    beside
+        Values of the column, in its unit, beyond the training rows', which a family must be able to have.
+    """
+
+    mean: float = 0.0
+    scale: float = 1.0
+    beside: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    def original(self, y: np.ndarray) -> np.ndarray:
+        """Return standardised values in the unit of the column."""
+        return self.mean + self.scale * np.asarray(y, dtype=np.float64)
+
+    def target(self, family: str, y: np.ndarray) -> Target:
+        """Return how a family describes the standardised training targets."""
+        return fit_target(family, y, mean=self.mean, scale=self.scale)
+
+
+STANDARDISED = Unit()
+"""Of values that are taken as they are."""
 
 
 class Candidate(NamedTuple):
@@ -77,7 +109,12 @@ class Comparison:
 
 
 def choose(
-    x: np.ndarray, y: np.ndarray, *, n_classes: int | None, settings: Mapping[str, Any]
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    n_classes: int | None,
+    settings: Mapping[str, Any],
+    unit: Unit = STANDARDISED,
 ) -> tuple[dict[str, Any], list[Comparison]]:
     """Choose what the settings leave open.
 
@@ -91,32 +128,54 @@ def choose(
         Classes of the target; None for a real target.
     settings
         Sections `seed`, `network`, `prior` and `likelihood` of the dataset's config.
+    unit
+        Of a real target.
 
     Returns
     -------
     chosen
         Those sections without anything open.
     comparisons
-        All candidates that were tried, the chosen one first in each of the two steps; empty if there was no choice.
+        All candidates that were tried, the chosen one first in each step; empty if there was no choice.
     """
     task = "regression" if n_classes is None else "classification"
     family = settings["likelihood"]["family"]
+    race = _Race(x, y, n_classes, settings, unit)
+    comparisons: list[Comparison] = []
+    kind = family
     # Normal noise as wide as gross errors would tell no candidates apart.
-    plain = "student_t" if n_classes is None and gross_errors(y).any() else FAMILIES[0]
-    first = plain if family == AUTO else family
-    networks = [Candidate(hidden, scale, first) for hidden, scale in _networks(settings, task)]
-    race = _Race(x, y, n_classes, settings)
-    best, comparisons = race.run(networks, prefer=lambda one: len(one.hidden) > 0)
-    if family == AUTO and n_classes is None:
-        noises = [best._replace(family=name) for name in FAMILIES]
-        best, more = race.run(noises, prefer=lambda one: one.family == plain)
+    has_errors = family == AUTO and n_classes is None and bool(gross_errors(y).any())
+    if n_classes is not None:
+        kind = "gaussian"  # which classes ignore
+    elif family == AUTO:
+        hidden, scale = _asked(settings)
+        trial = Candidate(
+            TRIAL[0] if hidden == AUTO else tuple(hidden), TRIAL[1] if scale == AUTO else float(scale), ""
+        )
+        kinds = families_of(unit.original(y), unit.beside)
+        if has_errors:
+            kinds = ["student_t" if name == "gaussian" else name for name in kinds]
+        candidates = [trial._replace(family=name) for name in kinds]
+        first, more = race.run(candidates, prefer=lambda one: kinds.index(one.family))
+        kind, comparisons = first.family, [*more]
+    networks = [Candidate(hidden, scale, kind) for hidden, scale in _networks(settings, task)]
+    best, more = race.run(networks, prefer=lambda one: 0 if one.hidden else None)
+    comparisons += more
+    noise_kind = "gaussian" if has_errors and kind == "student_t" else kind
+    if family == AUTO and n_classes is None and noise_kind in NOISES:
+        noises = [best._replace(family=name) for name in NOISES[noise_kind]]
+        best, more = race.run(noises, prefer=lambda one: 0 if one.family == kind else None)
         comparisons += more
     return filled(settings, best), comparisons
 
 
+def _asked(settings: Mapping[str, Any]) -> tuple[Any, Any]:
+    return settings["network"]["hidden"], settings["prior"]["weights"]["scale"]
+
+
 def _networks(settings: Mapping[str, Any], task: str) -> Iterator[tuple[tuple[int, ...], float]]:
     """Yield the networks and scales to compare: the portfolio with what the config fixes put in its place."""
-    hidden, scale = settings["network"]["hidden"], settings["prior"]["weights"]["scale"]
+    hidden, scale = _asked(settings)
     seen = set()
     for units, width in NETWORKS[task]:
         pair = (units if hidden == AUTO else tuple(hidden), width if scale == AUTO else float(scale))
@@ -142,20 +201,26 @@ class _Race:
     """Folds of the training rows, and the scores of every candidate on them so far."""
 
     def __init__(
-        self, x: np.ndarray, y: np.ndarray, n_classes: int | None, settings: Mapping[str, Any]
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        n_classes: int | None,
+        settings: Mapping[str, Any],
+        unit: Unit,
     ) -> None:
-        self._x, self._y, self._n_classes, self._settings = x, y, n_classes, settings
+        self._x, self._y, self._n_classes, self._settings, self._unit = x, y, n_classes, settings, unit
         rng = chain_rng(settings["seed"], Stream.SELECTION)
         rows = rng.permutation(len(y))[:MOST_ROWS]
         self._folds = folds(rows, first_of_each(x.T, len(y)), min(N_FOLDS, len(rows)))
         self._scores: dict[Candidate, list[np.ndarray]] = {}
 
     def run(
-        self, candidates: Sequence[Candidate], *, prefer: Callable[[Candidate], bool]
+        self, candidates: Sequence[Candidate], *, prefer: Callable[[Candidate], int | None]
     ) -> tuple[Candidate, list[Comparison]]:
         """Return the best candidate and how the others compare.
 
-        The best of those that are preferred is taken unless another is better by more than `MARGIN` standard errors.
+        Candidates that are preferred have a rank, the lowest first: the first one is taken that the best is not better
+        than by more than `MARGIN` standard errors; of one rank, that of the best score.
         """
         if len(candidates) == 1:
             return candidates[0], []
@@ -166,9 +231,12 @@ class _Race:
             best = max(left, key=lambda one: self._mean(one, fold + 1))
             left = [one for one in left if one == best or not self._is_hopeless(best, one)]
         best = max(left, key=lambda one: self._mean(one, len(self._folds)))
-        for preferred in sorted(filter(prefer, left), key=lambda one: -self._mean(one, len(self._folds)))[:1]:
+        ranks = {one: rank for one in left if (rank := prefer(one)) is not None}
+        for preferred in sorted(ranks, key=lambda one: (ranks[one], -self._mean(one, len(self._folds)))):
             gain, error = self._difference(best, preferred)
-            best = best if gain > MARGIN * error else preferred
+            if gain <= MARGIN * error:
+                best = preferred
+                break
         order = sorted(candidates, key=lambda one: (one != best, one not in left, -self._mean(one, 1)))
         return best, [self._compared(best, one) for one in order]
 
@@ -186,6 +254,7 @@ class _Race:
                 n_classes=self._n_classes,
                 settings=build(ModelSettings, filled(self._settings, candidate)),
                 seed=self._settings["seed"] + fold,
+                target=None if self._n_classes is not None else self._unit.target(candidate.family, self._y),
             )
         )
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from bnn.core.settings import OPEN_DRAWS, ChainSettings, build
 from bnn.selection.budget import Budget
-from bnn.selection.choice import choose
+from bnn.selection.choice import STANDARDISED, Unit, choose
 
 _MOST_EXPLORING = 4000
 """Unadjusted steps before warm-up, in runs of open length; a fifth of the gradients at most."""
@@ -26,6 +26,7 @@ def make_plan(
     n_classes: int | None,
     settings: Mapping[str, Any],
     budget: Budget | None,
+    unit: Unit = STANDARDISED,
 ) -> dict[str, Any]:
     """Return the content of a plan.json.
 
@@ -41,18 +42,21 @@ def make_plan(
         Sections `seed`, `network`, `prior`, `likelihood` and `sampler` of the dataset's config; `explore` may be open.
     budget
         What the chains may cost, where their length is open; None where it is given.
+    unit
+        Of a real target.
 
     Returns
     -------
     dict
         "settings": sections that go over those of the config; "tried": the candidates, as `Comparison` has them.
     """
-    chosen, comparisons = choose(x, y, n_classes=n_classes, settings=settings)
+    chosen, comparisons = choose(x, y, n_classes=n_classes, settings=settings, unit=unit)
     if budget is not None:
         asked = settings["sampler"]["explore"]
         sampler = {**settings["sampler"], "draws": OPEN_DRAWS, "explore": 0}
         whole = build(ChainSettings, {**settings, **chosen, "sampler": sampler})
-        most = budget.gradients(x, y, n_classes=n_classes, settings=whole)
+        target = None if n_classes is not None else unit.target(whole.likelihood.family, y)
+        most = budget.gradients(x, y, n_classes=n_classes, settings=whole, target=target)
         # Halves are compared, and rounds halve it: an even number.
         draws = min(OPEN_DRAWS, max(_FEWEST_DRAWS, most // _PER_MOVE // 2 * 2))
         warmup = min(sampler["warmup"], draws)

@@ -5,15 +5,16 @@ density among draws of the posterior of these data is then uniform, if and only 
 adaptation, coordinates, kernel) samples the posterior. All replications run side by side as the chains of one batch,
 each with targets of its own.
 
-`pytest tests/statistical` runs 200 replications of the default kernel on two models; `make calibrate` runs 1,000, of
-every adjusted kernel and every model, and shows that it catches one without correction.
+`pytest tests/statistical` runs 200 replications of the default kernel on the model with the most parts, and on one
+whose output layer is integrated out; `make calibrate` runs 1,000, of every adjusted kernel and every model, and shows
+that it catches mutants.
 
 The test needs chains that have converged in every replication, for it judges the draws, not the length of the run.
 With a quarter of the moves, or with steps tuned to an acceptance of 0.4, malt and mams come too rarely into the narrow
 region of small noise, and 1,000 replications show that (200 do not).
 """
 
-import os
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,8 +27,10 @@ from bnn.mcmc.chain import run_chains
 from bnn.mcmc.coordinates import Coordinates
 from bnn.mcmc.kernels import base, langevin_gradient, mala, malt, mams, random_walk
 from bnn.model.collapsed import CollapsedPosterior
+from bnn.model.counts import Hurdle, NegativeBinomial, Poisson
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import (
+    LOG_DISPERSION,
     LOG_NOISE_SCALE,
     Gaussian,
     HeteroscedasticGaussian,
@@ -37,12 +40,14 @@ from bnn.model.likelihoods import (
 from bnn.model.network import Network
 from bnn.model.posterior import Posterior
 from bnn.model.priors import LOG_PRIOR_SCALE, Prior, learned_scale_shapes, network_prior
+from bnn.model.targets import Target
+from tests.effort import FULL
 
 pytestmark = pytest.mark.slow
 
-FULL = bool(os.environ.get("BNN_CALIBRATE"))
 N_REPLICATIONS = 1000 if FULL else 200
-N_DRAWS = 99
+N_DRAWS = 99 if FULL else 49
+"""One less than a multiple of the bins, so that the ranks of a right sampler fall into each alike."""
 N_BINS = 10
 FALSE_ALARM = 1e-4
 """Probability that a correct sampler fails one of the rank tests of a kernel and model; over all under 1 in 1,000."""
@@ -57,12 +62,20 @@ ACCEPTANCE = {"malt": 0.65, "mams": 0.5, "mala": 0.4, "langevin_gradient": 0.4, 
 
 NOISE = {"log_noise_mean": -0.5, "log_noise_sd": 0.5}
 # Name -> likelihood, and which scales of the prior are learned.
-MODELS: dict[str, tuple[RegressionLikelihood, str]] = {
+MODELS: dict[str, tuple[Any, str]] = {
     "gaussian": (Gaussian(noise_scale=None, **NOISE), "none"),
     "student_t": (StudentT(df=4.0, noise_scale=None, **NOISE), "none"),
     "heteroscedastic": (HeteroscedasticGaussian(**NOISE), "none"),
     "learned scales": (Gaussian(noise_scale=None, **NOISE), "ard"),
+    "poisson": (Poisson(Target(form="count", location=0.5)), "none"),
+    "negative_binomial": (
+        NegativeBinomial(Target(form="count", location=0.5), log_dispersion_mean=-0.5, log_dispersion_sd=0.5),
+        "none",
+    ),
+    "hurdle": (Hurdle(Target(form="hurdle", location=1.0, spread=0.5), **NOISE), "none"),
 }
+OF_RANGE = ("poisson", "negative_binomial", "hurdle")
+"""Models whose targets are no real number with noise on it."""
 
 
 def make_posterior(model):
@@ -89,9 +102,18 @@ def quantities(posterior, theta):
     own = [
         parameters[name].reshape(len(flat), -1)
         for name in posterior.layout.names
-        if name == LOG_NOISE_SCALE or name.startswith(LOG_PRIOR_SCALE)
+        if name in (LOG_NOISE_SCALE, LOG_DISPERSION) or name.startswith(LOG_PRIOR_SCALE)
     ]
     return np.concatenate([outputs, *own], axis=1).reshape(*theta.shape[:-1], -1)
+
+
+def targets(likelihood, output, parameters, rng):
+    """Return new targets of each chain as the likelihood takes them, the chain first."""
+    if isinstance(likelihood, RegressionLikelihood):
+        noise = likelihood.noise_sd(output, parameters)
+        return output[:, 0] + noise * likelihood.sample_noise(output[:, 0].shape, rng)
+    drawn = likelihood.sample(output, parameters, rng)
+    return np.moveaxis(likelihood.encode(likelihood.target.encode(drawn)), 0, 1)
 
 
 def check_calibration(kernel, model, n_replications, monkeypatch, *, collapse="never"):
@@ -102,8 +124,7 @@ def check_calibration(kernel, model, n_replications, monkeypatch, *, collapse="n
     truth = np.stack([posterior.prior.sample(rng) for _ in range(n_replications)])
     parameters = posterior.layout.unpack(truth)
     output = posterior.network.forward(parameters, posterior.x)
-    noise = posterior.likelihood.noise_sd(output, parameters)
-    posterior.target = output[:, 0] + noise * posterior.likelihood.sample_noise(output[:, 0].shape, rng)
+    posterior.target = targets(posterior.likelihood, output, parameters, rng)
     settings = SamplerSettings(
         kernel=kernel,
         warmup=1000 if kernel in DEFAULT_KERNELS else 3000,
@@ -138,7 +159,8 @@ def _log_density(posterior, theta):
     return np.stack([posterior.log_density(theta[:, draw]) for draw in range(theta.shape[1])], axis=1)
 
 
-@pytest.mark.parametrize("kernel", list(THIN) if FULL else ["malt"])
+@pytest.mark.skipif(not FULL, reason="learned scales, below, are this model and more")
+@pytest.mark.parametrize("kernel", THIN)
 def test_ranks_are_uniform(kernel, monkeypatch):
     check_calibration(kernel, "gaussian", N_REPLICATIONS, monkeypatch)
 
@@ -155,6 +177,7 @@ def test_ranks_are_uniform_with_the_output_layer_integrated_out(model, monkeypat
     check_calibration("malt", model, N_REPLICATIONS, monkeypatch, collapse="auto")
 
 
+@pytest.mark.skipif(not FULL, reason="tests/unit/test_collapsed.py catches it in less time")
 def test_calibration_catches_a_collapsed_density_without_its_determinant(monkeypatch):
     def mutant(self, rest, products, *, inverse_too):
         found = original(self, rest, products, inverse_too=inverse_too)
@@ -167,6 +190,7 @@ def test_calibration_catches_a_collapsed_density_without_its_determinant(monkeyp
         check_calibration("malt", "gaussian", N_REPLICATIONS, monkeypatch, collapse="auto")
 
 
+@pytest.mark.skipif(not FULL, reason="tests/unit/test_coordinates.py catches it in less time")
 def test_calibration_catches_learned_scales_without_their_jacobian(monkeypatch):
     def mutant(self, position):
         return self.posterior.log_density(self.to_theta(position))
@@ -183,6 +207,20 @@ def test_calibration_catches_learned_scales_without_their_jacobian(monkeypatch):
         check_calibration("malt", "learned scales", N_REPLICATIONS, monkeypatch)
 
 
+@pytest.mark.skipif(not FULL, reason="test_families.py holds densities against scipy's in less time")
+@pytest.mark.parametrize("model", OF_RANGE)
+def test_calibration_catches_rows_that_count_twice(model, monkeypatch):
+    def mutant(self, output, target, parameters):
+        total, grad, own = original(self, output, target, parameters)
+        return 2 * total, 2 * grad, {name: 2 * value for name, value in own.items()}
+
+    kind = type(MODELS[model][0])
+    original = kind.total_and_grad
+    monkeypatch.setattr(kind, "total_and_grad", mutant)
+    with pytest.raises(AssertionError, match="not uniform"):
+        check_calibration("malt", model, 200, monkeypatch)
+
+
 def uncorrected(random: ChainRandom, current, proposed, *, log_q_forth, log_q_back):
     """Mutant: every finite proposal is taken; the acceptance that it reports tunes the step size as before."""
     _, info = base.metropolis_hastings(
@@ -192,7 +230,7 @@ def uncorrected(random: ChainRandom, current, proposed, *, log_q_forth, log_q_ba
     return base._choose(finite, proposed, current), info
 
 
-@pytest.mark.skipif(not FULL, reason="test_exactness.py catches the same mutants in less time")
+@pytest.mark.skipif(not FULL, reason="test_exactness.py catches them in less time")
 @pytest.mark.parametrize("kernel", THIN)
 def test_calibration_catches_a_sampler_without_correction(kernel, monkeypatch):
     for module in (langevin_gradient, mala, malt, mams, random_walk):

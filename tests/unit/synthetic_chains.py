@@ -13,7 +13,7 @@ from bnn.model.layout import ParameterLayout
 from bnn.model.priors import learned_scale_shapes
 from bnn.posterior import inference_data
 from bnn.posterior.arviz_versions import open_posterior
-from bnn.posterior.predictive import make_predictor
+from bnn.posterior.predictor import make_predictor
 
 NETWORK = NetworkSettings((3,), "tanh", "float64", "numpy")
 LIKELIHOOD = LikelihoodSettings("gaussian", "sampled", 4.0, -1.0, 1.0)

@@ -13,7 +13,7 @@ from bnn.baselines.reference import (
     fit_references,
     linear_predictions,
     network_predictions,
-    predict,
+    outputs,
     stratified_folds,
 )
 from bnn.baselines.training import balanced_weights, validation_rows
@@ -22,6 +22,7 @@ from bnn.config.loading import load
 from bnn.core.seeding import Stream, chain_rng
 from bnn.core.settings import BaselineSettings, NetworkSettings, build
 from bnn.data.preparation import prepare
+from bnn.model.categorical import softmax
 from bnn.model.layout import ParameterLayout
 from bnn.model.network import Network
 from bnn.model.posterior import make_network
@@ -180,7 +181,7 @@ def test_the_gradient_of_weighted_classes_is_that_of_their_weighted_loss():
     y = np.array([0, 0, 0, 0, 0, 1])
     x = rng.normal(size=(6, 2))
     network = Network((2, 3, 2), activation="tanh", dtype="float64")
-    run = training._Training(network, x, y, 2, changed(class_weight="balanced"))
+    run = training._Training(network, x, y, 2, changed(class_weight="balanced"), None)
     theta, rows = rng.normal(size=(1, run.layout.n_params)), np.arange(6)[None]
     grad = run._loss_grad(theta, rows)[0]
     step = 1e-6 * np.eye(run.layout.n_params)
@@ -317,7 +318,7 @@ def test_a_network_trained_beside_others_is_what_it_would_be_alone(request, name
 def test_the_ensemble_averages_distributions_of_networks_that_differ(iris):
     network = make_network(NETWORK, n_inputs=iris.n_inputs, n_outputs=iris.n_outputs)
     variables, _ = fit_references(iris, network, changed(max_epochs=20), seed=1, n_members=4)
-    members = predict(iris, network, variables["ensemble_theta"][1], iris.x_test)
+    members = softmax(outputs(network, variables["ensemble_theta"][1], iris.x_test).swapaxes(1, 2))
     assert np.ptp(members, axis=0).max() > 0.01
     assert np.allclose(variables["ensemble_test_probability"][1], members.mean(axis=0))
     assert not np.array_equal(variables["ensemble_theta"][1][0], variables["theta"][1])

@@ -21,7 +21,7 @@ from bnn.core.settings import BaselineSettings, BlockPriorSettings, ModelSetting
 from bnn.core.storage import read_json, read_netcdf
 from bnn.model.network import Network
 from bnn.model.posterior import make_network, make_prior
-from bnn.posterior.predictive import make_predictor
+from bnn.posterior.predictor import make_predictor
 from tests.refusals import refused
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
@@ -418,7 +418,7 @@ def toy_networks():
 def test_models_whose_draws_disagree_outside_know_it_and_one_of_constant_noise_does_not(toy_networks):
     dataset, predictor, theta, network, references = toy_networks
     summary, scores = out_of_distribution.out_of_distribution(
-        dataset, predictor, theta, network, references, np.random.default_rng(0)
+        dataset, predictor, theta, network, references, KNOWN_NOISE, np.random.default_rng(0)
     )
     assert summary["score"] == "predictive standard deviation"
     for kind in summary["kinds"]:
@@ -442,7 +442,9 @@ def test_models_whose_draws_disagree_outside_know_it_and_one_of_constant_noise_d
 
 def test_hole_is_the_middle_of_the_widest_gap_in_original_units(toy_networks):
     dataset, predictor, theta, network, references = toy_networks
-    found = out_of_distribution.hole(dataset, predictor, theta, network, references, np.random.default_rng(0))
+    found = out_of_distribution.hole(
+        dataset, predictor, theta, network, references, KNOWN_NOISE, np.random.default_rng(0)
+    )
     assert found is not None
     x = np.sort(dataset.x_train[:, 0])
     gap = int(np.argmax(np.diff(x)))
@@ -457,7 +459,7 @@ def test_hole_is_the_middle_of_the_widest_gap_in_original_units(toy_networks):
     for task in ("classification", "regression"):
         assert (
             out_of_distribution.hole(
-                make_dataset(task), predictor, theta, network, {}, np.random.default_rng(0)
+                make_dataset(task), predictor, theta, network, {}, KNOWN_NOISE, np.random.default_rng(0)
             )
             is None
         )

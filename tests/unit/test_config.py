@@ -13,7 +13,8 @@ import yaml
 from pydantic import ValidationError
 
 from bnn.config.loading import RESERVED_NAMES, ConfigError, chain_settings, check_files, load, merge, runs
-from bnn.config.model import Sampler, Settings, Split
+from bnn.config.model import Settings, Split
+from bnn.config.sampling import Sampler
 from bnn.core import settings
 from bnn.mcmc.kernels import make_kernel
 from tests.refusals import config_refused

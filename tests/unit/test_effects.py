@@ -11,7 +11,7 @@ from bnn.checks import effects
 from bnn.core.settings import LikelihoodSettings
 from bnn.data.column_encoding import Column
 from bnn.data.dataset import Dataset, Task
-from bnn.posterior.predictive import Predictor, make_predictor
+from bnn.posterior.predictor import Predictor, make_predictor
 from tests.unit.synthetic_chains import LIKELIHOOD, NETWORK, independent_theta, make_dataset
 
 LINEAR = dataclasses.replace(NETWORK, hidden=())

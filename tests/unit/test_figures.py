@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from bnn.evaluation.forecasts import REFERENCES, observed, reference_mixture
+from bnn.evaluation.forecasts import REFERENCES, observed
+from bnn.evaluation.reference_forecasts import reference_mixture
 from bnn.model.layout import ParameterLayout
 from bnn.model.network import Network
 from bnn.plots import ClassificationTest, RegressionTest, figures
@@ -92,7 +93,8 @@ def test_rows_of_a_regression_are_in_original_units(posteriors):
     below = (idata.predictions["y"].values < rows.y).mean(axis=(0, 1))
     assert np.allclose(rows.pit["bnn"], below, atol=0.01)
     assert np.allclose(
-        rows.pit["baseline"], reference_mixture(reference | scales, "baseline", "test").cdf(rows.y)
+        rows.pit["baseline"],
+        reference_mixture(reference | scales, "baseline", "test", dataset, LIKELIHOOD).cdf(rows.y),
     )
     assert rows.replicated.shape == (50, len(dataset.y_train))
     assert rows.replicated[1].tolist() == idata.posterior_predictive["y"].values[0, 2].tolist()
@@ -125,7 +127,7 @@ def test_band_runs_beyond_the_data_in_original_units(tmp_path):
     band = figures.band(
         idata,
         dataset,
-        {"theta": theta},
+        {"theta": theta, "baseline_noise_scale": np.array(1.0)},
         network=NETWORK,
         likelihood=LIKELIHOOD,
         rng=np.random.default_rng(0),
@@ -159,7 +161,7 @@ def test_band_of_noise_that_depends_on_the_input(tmp_path):
     plain = ParameterLayout(network.parameter_shapes)
     weights = np.random.default_rng(1).standard_normal(plain.n_params)
     settings: dict[str, Any] = {"network": NETWORK, "likelihood": likelihood, "rng": np.random.default_rng(0)}
-    band = figures.band(idata, dataset, {"theta": weights}, **settings)
+    band = figures.band(idata, dataset, {"theta": weights, "baseline_noise_scale": np.array(1.0)}, **settings)
     assert band is not None
     x = (band.x_grid - dataset.feature_mean[0]) / dataset.feature_scale[0]
     assert np.allclose(band.bnn_mean, 20)

@@ -14,7 +14,7 @@ from bnn.core.errors import ResultError
 from bnn.posterior import chain_files, inference_data
 from bnn.posterior.arviz_versions import open_posterior
 from bnn.posterior.posterior_file import PosteriorFile, stacked_theta
-from bnn.posterior.predictive import make_predictor
+from bnn.posterior.predictor import make_predictor
 from tests.refusals import refused
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,

@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "baselines": "core data model",
     "posterior": "core data model",
     "diagnostics": "core data model mcmc posterior",
-    "evaluation": "core data posterior",
+    "evaluation": "core data model baselines posterior",
     "checks": "core data model baselines posterior diagnostics evaluation",
     "plots": "core data model posterior evaluation",
     "report": "core diagnostics",

@@ -8,6 +8,8 @@ from scipy import special, stats
 
 from bnn.core.errors import ResultError
 from bnn.posterior import predictive
+from bnn.posterior import predictor as predictor_module
+from bnn.posterior.predictor import make_predictor, sample_classes
 from tests.refusals import refused
 from tests.unit.synthetic_chains import LIKELIHOOD, NETWORK, independent_theta, layout_of, make_dataset
 
@@ -19,7 +21,7 @@ def rng():
 
 @pytest.fixture(params=["one block", "many blocks"])
 def block_bytes(request, monkeypatch):
-    monkeypatch.setattr(predictive, "BLOCK_BYTES", 2**25 if request.param == "one block" else 2**11)
+    monkeypatch.setattr(predictor_module, "BLOCK_BYTES", 2**25 if request.param == "one block" else 2**11)
 
 
 @pytest.mark.usefixtures("block_bytes")
@@ -95,7 +97,7 @@ def test_mixture_density_is_a_log_of_a_mean_even_far_out(rng):
 
 def test_classes_are_drawn_as_often_as_they_should(rng):
     probability = np.array([[0.2, 0.0, 0.5, 0.3], [1.0, 0.0, 0.0, 0.0]])
-    drawn = predictive.sample_classes(np.broadcast_to(probability, (20_000, 2, 4)), rng)
+    drawn = sample_classes(np.broadcast_to(probability, (20_000, 2, 4)), rng)
     counts = np.bincount(drawn[:, 0], minlength=4)
     assert counts[1] == 0
     expected = 20_000 * probability[0, [0, 2, 3]]
@@ -108,9 +110,7 @@ def test_classes_are_drawn_as_often_as_they_should(rng):
 @pytest.mark.parametrize("precision", ["float64", "float32"])
 def test_stream_is_the_network_in_original_units(task, precision):
     dataset = make_dataset(task)
-    predictor = predictive.make_predictor(
-        dataset, network=replace(NETWORK, precision=precision), likelihood=LIKELIHOOD
-    )
+    predictor = make_predictor(dataset, network=replace(NETWORK, precision=precision), likelihood=LIKELIHOOD)
     theta = independent_theta(dataset, n_chains=1, n_draws=5)[0]
     (block,) = predictor.stream(theta, dataset.x_test, dataset.y_test)
     assert block.draws == slice(0, 5)
@@ -134,11 +134,11 @@ def test_stream_is_the_network_in_original_units(task, precision):
 @pytest.mark.parametrize("task", ["classification", "regression"])
 def test_blocks_change_nothing(task, monkeypatch):
     dataset = make_dataset(task)
-    predictor = predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
+    predictor = make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
     theta = independent_theta(dataset, n_chains=1, n_draws=33)[0]
 
     def collect(block_bytes):
-        monkeypatch.setattr(predictive, "BLOCK_BYTES", block_bytes)
+        monkeypatch.setattr(predictor_module, "BLOCK_BYTES", block_bytes)
         rng = np.random.default_rng(5)
         blocks = list(predictor.stream(theta, dataset.x_train))
         assert all(block.log_density is None for block in blocks)
@@ -155,20 +155,20 @@ def test_blocks_change_nothing(task, monkeypatch):
 def test_noise_is_the_sampled_one_or_a_known_constant():
     dataset = make_dataset("regression")
     theta = independent_theta(dataset, n_chains=2, n_draws=4)
-    sampled = predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
+    sampled = make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
     assert np.allclose(sampled.noise_scale(theta), np.exp(theta[..., -1]), rtol=1e-12)
-    known = predictive.make_predictor(dataset, network=NETWORK, likelihood=replace(LIKELIHOOD, noise=0.25))
+    known = make_predictor(dataset, network=NETWORK, likelihood=replace(LIKELIHOOD, noise=0.25))
     assert known.layout.n_params == theta.shape[-1] - 1
     assert np.allclose(known.noise_scale(theta[..., :-1]), np.full((2, 4), 0.25), rtol=1e-12)
     with pytest.raises(ValueError, match="noise scale"):
         table = make_dataset("classification")
-        predictive.make_predictor(table, network=NETWORK, likelihood=LIKELIHOOD).noise_scale(theta)
+        make_predictor(table, network=NETWORK, likelihood=LIKELIHOOD).noise_scale(theta)
 
 
 @pytest.mark.usefixtures("block_bytes")
 def test_grid_has_the_moments_and_quantiles_of_the_mixture(rng):
     dataset = make_dataset("regression")
-    predictor = predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
+    predictor = make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
     theta = independent_theta(dataset, n_chains=2, n_draws=2000)
     x = np.stack([np.linspace(-3, 3, 5), np.zeros(5)], axis=1)
     found = predictive.predict_grid(predictor, theta, x, levels=(0.5, 0.9), rng=rng)
@@ -193,7 +193,7 @@ def test_each_family_predicts_its_own_noise(family, rng):
     dataset = make_dataset("regression")
     likelihood = replace(LIKELIHOOD, family=family, df=6.0)
     layout = layout_of(dataset, likelihood)
-    predictor = predictive.make_predictor(dataset, network=NETWORK, likelihood=likelihood)
+    predictor = make_predictor(dataset, network=NETWORK, likelihood=likelihood)
     theta = independent_theta(dataset, n_chains=1, n_draws=8000, layout=layout)
     blocks = list(predictor.stream(theta[0], dataset.x_test, dataset.y_test))
     mean = np.concatenate([block.value for block in blocks])
@@ -231,14 +231,14 @@ def test_each_family_predicts_its_own_noise(family, rng):
 
 def test_noise_of_a_row_has_no_single_scale_and_classes_have_no_grid(rng):
     dataset = make_dataset("regression")
-    predictor = predictive.make_predictor(
+    predictor = make_predictor(
         dataset, network=NETWORK, likelihood=replace(LIKELIHOOD, family="heteroscedastic")
     )
     assert predictor.network.sizes == (2, 3, 2)
     with pytest.raises(ValueError, match="scale"):
         predictor.noise_scale(np.zeros((1, predictor.layout.n_params)))
     table = make_dataset("classification")
-    classes = predictive.make_predictor(table, network=NETWORK, likelihood=LIKELIHOOD)
+    classes = make_predictor(table, network=NETWORK, likelihood=LIKELIHOOD)
     with pytest.raises(ValueError, match="mean"):
         predictive.predict_grid(
             classes, np.zeros((1, 1, classes.layout.n_params)), table.x_test, levels=(0.9,), rng=rng
@@ -250,18 +250,18 @@ def test_scales_of_the_prior_do_not_change_predictions():
     layout = layout_of(dataset, learned_scales="ard")
     assert layout.shapes["log_prior_scale_weight_0"] == (2,)
     theta = independent_theta(dataset, n_chains=1, n_draws=4, layout=layout)
-    plain = predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
-    learned = predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD, layout=layout)
+    plain = make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
+    learned = make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD, layout=layout)
     expected = predictive.predict_draws(plain, theta[..., : plain.layout.n_params], dataset.x_test)
     assert np.array_equal(predictive.predict_draws(learned, theta, dataset.x_test), expected)
     other = layout_of(dataset, replace(LIKELIHOOD, noise=0.5), "ard")
     with refused("other-parameters", kind=ResultError):
-        predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD, layout=other)
+        make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD, layout=other)
 
 
 def test_draws_of_probabilities_keep_chains_apart():
     dataset = make_dataset("classification")
-    predictor = predictive.make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
+    predictor = make_predictor(dataset, network=NETWORK, likelihood=LIKELIHOOD)
     theta = independent_theta(dataset, n_chains=3, n_draws=6)
     together = predictive.predict_draws(predictor, theta, dataset.x_test)
     assert together.shape == (3, 6, 5, 3)

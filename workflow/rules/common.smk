@@ -138,7 +138,7 @@ def budget(wildcards):
 def baseline_settings(wildcards):
     """Return what the references depend on; the ensemble has as many members as there are chains."""
     n_members = DATASETS[wildcards.dataset]["sampler"]["chains"]
-    return settings("seed", "network", "baseline")(wildcards) | {"n_members": n_members}
+    return settings("seed", "network", "likelihood", "baseline")(wildcards) | {"n_members": n_members}
 
 
 def plot_settings(wildcards):

@@ -1,0 +1,63 @@
+"""Which families of `likelihood.family` a real target could have, by the values that it takes."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+SMALL_COUNT = 10.0
+"""Whole numbers of which a tenth are at most so large are looked at as counts: of larger ones a normal distribution
+says the same."""
+DECADE = 10.0
+"""Ratio of the largest to the smallest of positive values from which on their logs are looked at."""
+SHARE_OF_ZEROS, FEWEST_ZEROS = 0.02, 5
+"""Zeros among other amounts, as a share and in number, from which on they have a probability of their own."""
+
+NOISES = {
+    "gaussian": ("gaussian", "student_t", "heteroscedastic"),
+    "log_normal": ("log_normal", "heteroscedastic_log_normal"),
+    "logit_normal": ("logit_normal", "heteroscedastic_logit_normal"),
+}
+"""Family -> those that differ from it by their noise alone, the simplest first. With that one the output layer can be
+integrated out, and chains mix best."""
+
+
+def families_of(train: np.ndarray, beside: np.ndarray) -> Sequence[str]:
+    """Return the families to compare for a target, those first that keep to the values it can have.
+
+    Parameters
+    ----------
+    train
+        Training targets in the unit of their column, shape (obs,).
+    beside
+        Other values of the column, which a family must be able to have too.
+
+    Returns
+    -------
+    sequence of str
+        One of them where the others are out of the question.
+    """
+    values = np.concatenate([train, beside])
+    slack = 1e-9 * max(1.0, float(np.abs(values).max(initial=0.0)))
+    lowest, highest = float(values.min()), float(values.max())
+    if lowest < -slack or highest <= slack:
+        return ("gaussian",)
+    zero = np.abs(train) <= slack
+    if np.abs(values - np.rint(values)).max() <= slack:
+        return ("poisson", "negative_binomial", "gaussian") if _are_small_counts(train) else _positive(values)
+    if highest <= 1.0:
+        return ("logit_normal", "gaussian")
+    if zero.sum() >= max(FEWEST_ZEROS, SHARE_OF_ZEROS * len(train)):
+        return ("hurdle",)
+    return _positive(values)
+
+
+def _are_small_counts(train: np.ndarray) -> bool:
+    # Two values are classes with a number for a name, and so may three be.
+    return float(np.quantile(train, 0.1)) <= SMALL_COUNT and len(np.unique(train)) > 3
+
+
+def _positive(values: np.ndarray) -> Sequence[str]:
+    smallest = float(values.min())
+    if smallest > 0 and float(values.max()) >= DECADE * smallest:
+        return ("log_normal", "gaussian")
+    return ("gaussian",)
