@@ -57,7 +57,7 @@ def are_copies(y: np.ndarray, is_repeat: np.ndarray) -> bool:
     if np.mean(is_repeat) <= MOST_COPIES:
         return False
     counts = np.unique(y[~is_repeat], return_counts=True)[1]
-    return int(np.sum(counts == 1)) > np.count_nonzero(~is_repeat) / 2
+    return bool(np.sum(counts == 1) > np.count_nonzero(~is_repeat) / 2)
 
 
 def taken_together(order: np.ndarray, first: np.ndarray, size: int) -> np.ndarray:
