@@ -58,9 +58,10 @@ def resolve(dataset: DatasetSettings) -> DatasetSettings:
 def _resolve_split(dataset: DatasetSettings) -> Split:
     split = dataset.split
     if isinstance(dataset.source, FileSource) and dataset.source.test is not None:
-        return Split()
+        return Split(repeated_rows=split.repeated_rows)
     if dataset.task == "timeseries":
-        split = split.model_copy(update={"method": "time", "column": dataset.series.time})
+        of_series = {"method": "time", "column": dataset.series.time, "repeated_rows": "auto"}
+        split = split.model_copy(update=of_series)
     elif split.method == "random":
         split = split.model_copy(update={"column": None})
     by_lot = split.method in _BY_LOT
@@ -173,7 +174,7 @@ def _split_contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> I
         if is_series:
             reason = "cannot be read as the end of a series; put all rows into source.path, and set split.test_size"
             yield Problem("not-for-series", ("source", "test"), reason)
-        for name in written:
+        for name in written.keys() - {"repeated_rows"}:
             reason = "has no effect, because source.test names the test rows; remove one of the two"
             yield Problem("no-effect", ("split", name), reason)
     elif is_series:

@@ -47,6 +47,13 @@ class Split(Section):
         description="Seed of the lot (`random_state` of scikit-learn's `train_test_split` and `GroupShuffleSplit`); "
         "null: `seed`.",
     )
+    repeated_rows: Literal["auto", "keep", "drop"] = Field(
+        "auto",
+        description="Rows whose features are all the same. keep: `method: random` puts them into one part where that "
+        "can be done; drop: of rows whose target is the same, too, the first alone is used; auto: keep, or drop where "
+        "more than a tenth of the rows repeat a real target that other rows do not share, and the run and the page "
+        "tell it. `task: timeseries` ignores it.",
+    )
 
 
 class Columns(Section):
