@@ -11,6 +11,8 @@ import numpy as np
 
 MOST_COPIES = 0.1
 """Part of the rows that may be copies of others without being left out"""
+FEWEST_DIFFERENT = 20
+"""Rows that must be left without copies; fewer are hardly a table to learn from, and all are kept"""
 
 
 def first_of_each(columns: Iterable[np.ndarray], n_rows: int) -> np.ndarray:
@@ -54,10 +56,11 @@ def are_copies(y: np.ndarray, is_repeat: np.ndarray) -> bool:
     is_repeat
         (row,): whether the row is the same as an earlier one.
     """
-    if np.mean(is_repeat) <= MOST_COPIES:
+    n_different = np.count_nonzero(~is_repeat)
+    if n_different < FEWEST_DIFFERENT or np.mean(is_repeat) <= MOST_COPIES:
         return False
     counts = np.unique(y[~is_repeat], return_counts=True)[1]
-    return bool(np.sum(counts == 1) > np.count_nonzero(~is_repeat) / 2)
+    return bool(np.sum(counts == 1) > n_different / 2)
 
 
 def taken_together(order: np.ndarray, first: np.ndarray, size: int) -> np.ndarray:

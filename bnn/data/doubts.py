@@ -131,7 +131,7 @@ def repeated_doubts(
     by_lot
         Whether the parts are whole groups of such rows where that can be.
     are_copies
-        Whether those that have the target, too, are in neither part.
+        Whether those that have the target, too, are not trained on.
     first_row
         Number of the first row in messages.
     """
@@ -144,7 +144,7 @@ def repeated_doubts(
             (
                 np.count_nonzero(is_repeat),
                 "repeat an earlier one"
-                + ", and are left out as copies: targets of other rows differ" * are_copies,
+                + ", and are not trained on, as copies: targets of other rows differ" * are_copies,
             ),
             (
                 np.count_nonzero(is_alike & ~is_repeat),
@@ -171,7 +171,7 @@ def repeated_doubts(
     )
 
 
-def _share(count: int, n_all: int) -> str:
+def _share(count: "int | np.signedinteger", n_all: int) -> str:
     """Return a count with its share: `8 (0.53 %)`."""
     percentage = 100 * count / n_all
     return f"{count} ({percentage:{'.0f' if percentage >= 10 else '.2g'}} %)"

@@ -15,7 +15,7 @@ from bnn.data.dataset import Dataset, Task
 from bnn.data.doubts import gross_doubts, missing_doubts, number_doubts, repeated_doubts
 from bnn.data.encoding import Encoded, Encoding, fit
 from bnn.data.sources import place_of, read_source, read_test_file, text_format
-from bnn.data.splits import Rows, check_size, split_rows
+from bnn.data.splits import MIN_TRAIN_ROWS, Rows, check_size, split_rows
 from bnn.data.tables import Table, join, naming
 from bnn.data.time_series import Forecasts, as_forecasts
 from bnn.data.words import Kind
@@ -94,8 +94,9 @@ def prepare(
             else:
                 first, is_repeat = _same_rows(table)
                 how = split.get("repeated_rows", "auto")
-                drop = how == "drop" or (how == "auto" and not is_class and are_copies(table.y, is_repeat))
-                used = np.flatnonzero(~is_repeat) if drop else None
+                by_lot = split["method"] == "random" and not source.get("test")
+                copied = how == "auto" and not is_class and are_copies(table.y[:n_rows], is_repeat[:n_rows])
+                used = np.flatnonzero(~is_repeat) if how == "drop" or (copied and by_lot) else None
                 if not source.get("test"):
                     row_train, row_test = split_rows(_rows(table, split, first), split, used=used)
                 elif used is not None:
@@ -103,10 +104,12 @@ def prepare(
                     check_size(len(row_train), "train")
                     check_size(len(row_test), "test")
                 if how == "auto":
+                    if copied and not by_lot and np.count_nonzero(~is_repeat[row_train]) >= MIN_TRAIN_ROWS:
+                        # Test rows that somebody named stay what they are.
+                        row_train = row_train[~is_repeat[row_train]]
                     parts = row_train, row_test
-                    by_lot = split["method"] == "random" and not source.get("test")
                     doubts += repeated_doubts(
-                        first, is_repeat, parts, by_lot=by_lot, are_copies=drop, **first_row
+                        first, is_repeat, parts, by_lot=by_lot, are_copies=copied, **first_row
                     )
             doubts += _gross_doubts(table, row_train, n_rows, doubts, forecasts, is_class=is_class)
             encoding = fit(table.x, row_train, **settings)

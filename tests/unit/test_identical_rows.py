@@ -148,6 +148,9 @@ def test_rows_that_are_the_same_are_told_and_may_be_dropped(tmp_path: Path) -> N
         assert dropped.doubts == () and len(dropped.y_test) == 8
         assert sorted([*dropped.row_train, *dropped.row_test]) == list(range(0, 320, 8))
     assert len(made(path, copies, task="classification").y_test) == 64, "classes agree anyhow"
+    in_order = made(path, copies, method="time")
+    assert (len(in_order.y_train), len(in_order.y_test)) == (32, 64), "named test rows stay what they are"
+    assert len(made(path, copies.partition("\n9.5,")[0] + "\n").y_train) >= 100, "too few different rows"
     few = lines("a,y", [f"{max(i, 3) * 0.5},{max(i, 3)}" for i in range(60)])
     assert len(made(path, few).y_test) == 12, "a few copies do no harm"
     assert made(path, lines("a,y", [f"{i * 0.5},{i}" for i in range(60)])).doubts == ()

@@ -366,8 +366,8 @@ OF_DOUBTS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
     (
         {"a": [i // 2 for i in range(60)], "y": [i // 2 * 1.5 for i in range(60)]},
         {},
-        "row 3: 30 (50 %) of 60 rows repeat an earlier one, and are left out as copies: targets of other rows differ; "
-        "rows with the same features are in one part "
+        "row 3: 30 (50 %) of 60 rows repeat an earlier one, and are not trained on, as copies: targets of other rows "
+        "differ; rows with the same features are in one part "
         "(split.repeated_rows: drop uses the first of those that are the same in all columns; keep says that they are",
     ),
     (
