@@ -55,20 +55,20 @@ profile: setup ## Print where the time of the last run went, from the benchmark 
 # The quick tests need none of these; see [tool.pytest.ini_options] in pyproject.toml for what each one marks.
 MARKED := slow or cluster or browser
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
-# `make test COVERAGE=1` begins the record of lines that ran, and `make test-rest COVERAGE=1` completes and judges it.
-MEASURED = $(if $(COVERAGE),--cov=bnn)
+# Coverage is judged by the quick tests alone, which run nearly every line: the others take twice as long with it.
+MEASURED = $(if $(COVERAGE),--cov=bnn --cov-fail-under=95)
 
 .PHONY: test
 test: setup ## Run the quick tests (at most four minutes on two cores)
-	$(PYTEST) -m "not ($(MARKED))" $(MEASURED) $(if $(COVERAGE),--cov-report=)
+	$(PYTEST) -m "not ($(MARKED))" $(MEASURED)
 
 .PHONY: test-rest
 test-rest: setup ## Run the tests that `make test` leaves out: slow ones, a cluster, a browser
-	$(PYTEST) -m "$(MARKED)" $(MEASURED) $(if $(COVERAGE),--cov-append --cov-fail-under=95)
+	$(PYTEST) -m "$(MARKED)"
 
 .PHONY: test-all
-test-all: setup ## Run all tests, each once, with coverage
-	$(PYTEST) --cov=bnn --cov-fail-under=95
+test-all: COVERAGE := 1
+test-all: test test-rest ## Run all tests, each once, with coverage
 
 # Python 3.11 has ArviZ 0.23 in the lock, the others have 1: a second Python brings the other version.
 OTHER := .venv-arviz
@@ -96,8 +96,9 @@ $(OTHER)/.installed: $(LOCKED)
 	touch $@
 
 .PHONY: calibrate
-calibrate: setup ## Run simulation-based calibration of every adjusted kernel in full (some five minutes)
-	BNN_CALIBRATE=1 $(PYTEST) tests/statistical/test_calibration.py
+calibrate: setup ## Run every case of the tests of calibration, choices and memory (some ten minutes)
+	BNN_CALIBRATE=1 $(PYTEST) tests/statistical/test_calibration.py tests/unit/test_estimators.py tests/unit/test_evaluation.py \
+		tests/unit/test_selection.py tests/workflow/test_memory.py tests/workflow/test_workflow.py
 
 .PHONY: kills
 kills: setup ## Kill the workflow thirty times, each time at a random moment, and run it to the end
@@ -113,7 +114,7 @@ accept: setup ## Test what the results of the default config show (run `make res
 	BNN_RESULTS=results $(BIN)/python -m pytest -q tests/acceptance
 
 # Each peer has an environment of its own, with nothing else: bde, say, wants another BlackJAX than the newest.
-PEERS := numpyro blackjax bde
+PEERS := numpyro blackjax bde boosting
 .PHONY: benchmark
 benchmark: $(foreach name,bnn $(PEERS),.venv-benchmark/$(name)/.installed) ## Measure speed against other samplers on one core (needs a connection to a package index)
 	set -e; for script in gradient iris scale; do .venv-benchmark/bnn/bin/python benchmarks/$$script.py; done

@@ -20,7 +20,14 @@ if hasattr(os, "sched_setaffinity"):
 
 RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("numpy", "numba", "jax")
-PEERS = {"numpyro": "numpyro", "blackjax": "blackjax", "sklearn-contrib-bde": "bde"}
+PEERS = {
+    "numpyro": "numpyro",
+    "blackjax": "blackjax",
+    "sklearn-contrib-bde": "bde",
+    "catboost": "boosting",
+    "ngboost": "boosting",
+    "scikit-learn": "boosting",
+}
 """Package of a peer -> its environment"""
 
 
@@ -70,13 +77,23 @@ def facts() -> str:
     return f"{cpu}, one core; Python {platform.python_version()}, {', '.join(found)}; {date.today()}"
 
 
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a Markdown table."""
+    lines = [f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
+    return "\n".join([*lines, *(f"| {' | '.join(row)} |" for row in rows)])
+
+
 def write_table(
-    name: str, title: str, header: Sequence[str], rows: Sequence[Sequence[str]], note: str
+    name: str,
+    title: str,
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    note: str,
+    *,
+    folder: Path = RESULTS,
 ) -> None:
-    """Print a Markdown table and write it to results/<name>.md."""
-    lines = [f"# {title}", "", facts(), "", f"| {' | '.join(header)} |", f"|{' --- |' * len(header)}"]
-    lines += [f"| {' | '.join(row)} |" for row in rows]
-    text = "\n".join([*lines, "", note, ""])
+    """Print a Markdown table and write it to <folder>/<name>.md."""
+    text = "\n".join([f"# {title}", "", facts(), "", table(header, rows), "", note, ""])
     print(text)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / f"{name}.md").write_text(text, encoding="utf-8")
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.md").write_text(text, encoding="utf-8")

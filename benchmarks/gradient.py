@@ -15,8 +15,9 @@ import common
 import numpy as np
 
 from bnn.core.settings import BlockPriorSettings, PriorSettings
+from bnn.model.categorical import Categorical
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import Categorical, Gaussian, Likelihood
+from bnn.model.likelihoods import Gaussian, Likelihood
 from bnn.model.network import Network
 from bnn.model.posterior import Posterior
 from bnn.model.priors import Prior, network_prior

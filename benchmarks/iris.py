@@ -13,8 +13,8 @@ from gradient import SIDE
 from bnn.core.progress import Silent
 from bnn.core.settings import PriorSettings, SamplerSettings
 from bnn.mcmc.chain import run_chains
+from bnn.model.categorical import Categorical, softmax
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import Categorical, softmax
 from bnn.model.network import Network
 from bnn.model.posterior import Posterior
 from bnn.model.priors import Prior, network_prior

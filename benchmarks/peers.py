@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,38 @@ PEERS = {"numpyro_nuts": "numpyro", "blackjax_mala": "blackjax", "bde": "bde"}
 """Function of this script -> the environment that it needs"""
 N_CHAINS = 4
 N_PARAMS = 83
+BDE: dict[str, Any] = {
+    "n_members": 10,
+    "hidden_layers": [16] * 4,
+    "epochs": 1000,
+    "validation_split": 0.15,
+    "lr": 1e-3,
+    "weight_decay": 1e-4,
+    "warmup_steps": 50_000,
+    "n_samples": 1000,
+    "n_thinning": 10,
+    "patience": 20,
+    "seed": 0,
+}
+"""The setting of bde's paper"""
 Run = tuple[np.ndarray, np.ndarray, dict[str, float]]
 """Class probabilities (chain, draw, quantity), log densities (chain, draw), and seconds of "warmup" and "draws" """
 
 
-def run(name: str, *arrays: np.ndarray) -> Any:
-    """Return what the function of that name says of the arrays, computed in the environment of its peer."""
-    python = common.environment(PEERS[name]) / "bin" / "python"
+def run(name: str, *arrays: np.ndarray | int) -> Any:
+    """Return what the function of that name of this script says of the arrays, computed in its peer's environment."""
+    return run_in(PEERS[name], __file__, name, *arrays)
+
+
+def run_in(environment: str, script: str | Path, name: str, *arrays: np.ndarray | int) -> Any:
+    """Return what a function of a script, which ends as this one does, says of arrays, computed in an environment."""
+    python = common.environment(environment) / "bin" / "python"
     if not python.exists():
         raise FileNotFoundError(f"there is no {python}: make benchmark makes it")
     with tempfile.TemporaryDirectory() as folder:
         given, found = Path(folder, "given.npz"), Path(folder, "found.npz")
         np.savez(given, *arrays)
-        subprocess.run([python, __file__, name, given, found], check=True)
+        subprocess.run([python, script, name, given, found], check=True)
         with np.load(found) as answer:
             return tuple(
                 json.loads(value.item()) if value.dtype.kind == "U" else value for value in answer.values()
@@ -153,7 +173,7 @@ def notebooks(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, draws: int = 200
     noise, and needs the same epoch back; the others are a random walk. The settings are theirs: learning rate 0.01,
     noise of standard deviation 0.025, the first half of the moves thrown away.
     """
-    from bnn.model.likelihoods import softmax
+    from bnn.model.categorical import softmax
 
     learning_rate, noise = 0.01, 0.025
     one_hot = np.eye(3)[y]
@@ -220,20 +240,7 @@ def bde(x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> tuple[np.ndarray, n
     from bde import BdeRegressor
     from bde.loss import GaussianNLL
 
-    model = BdeRegressor(
-        n_members=10,
-        hidden_layers=[16] * 4,
-        loss=GaussianNLL(),
-        epochs=1000,
-        validation_split=0.15,
-        lr=1e-3,
-        weight_decay=1e-4,
-        warmup_steps=50_000,
-        n_samples=1000,
-        n_thinning=10,
-        patience=20,
-        seed=0,
-    )
+    model = BdeRegressor(loss=GaussianNLL(), **BDE)
     start = time.process_time()
     model.fit(x.astype(np.float32), y.astype(np.float32)[:, None])
     seconds = time.process_time() - start
@@ -242,12 +249,12 @@ def bde(x: np.ndarray, y: np.ndarray, x_test: np.ndarray) -> tuple[np.ndarray, n
     return np.array(seconds), raw[..., 0], np.logaddexp(0.0, raw[..., 1]) + 1e-6
 
 
-def main(name: str, given: str, found: str) -> None:
+def main(functions: Mapping[str, Any], name: str, given: str, found: str) -> None:
     """Run a peer on the arrays of one file, and write what it returns to another."""
     with np.load(given) as arrays:
-        answer = globals()[name](*arrays.values())
+        answer = functions[name](*(array if array.ndim else array.item() for array in arrays.values()))
     np.savez(found, *(np.array(json.dumps(part)) if isinstance(part, dict) else part for part in answer))
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(globals(), *sys.argv[1:])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import bnn
 from bnn import commands as before_runs
 from bnn.core.errors import with_code
-from bnn.posterior.new_rows import check_place, default_out_path, predict_file, write_log
+from bnn.posterior.new_rows import check_place, default_out_path, draws_path, predict_file, write_log
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,6 +45,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     predict.add_argument(
         "--replace", action="store_true", help="replace predictions of another file of this name there"
     )
+    predict.add_argument(
+        "--quantiles", nargs="+", type=float, default=[], metavar="P", help="a column for each quantile"
+    )
+    predict.add_argument(
+        "--draws", type=int, default=0, metavar="N", help="write N new observations of each row, too"
+    )
     chosen = parser.parse_args(arguments)
     if chosen.command == "check":
         return before_runs.check(chosen.config)
@@ -54,13 +60,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if chosen.out is None and not chosen.replace:
             check_place(chosen.results, chosen.file)
-        said = predict_file(chosen.results, chosen.file, out_path)
+        said = predict_file(
+            chosen.results, chosen.file, out_path, quantiles=chosen.quantiles, n_draws=chosen.draws
+        )
         if chosen.out is None:
             write_log(chosen.results, chosen.file, said)
     except (OSError, ValueError) as error:
         print(f"error: {with_code(error)}", file=sys.stderr)
         return 1
     print(f"{out_path}: {'; '.join(said.notes)}")
+    if chosen.draws:
+        print(f"{draws_path(out_path)}: {chosen.draws} new observations of each row")
     for doubt in said.doubts:
         print(f"warning: {doubt}", file=sys.stderr)
     return 0

@@ -1,7 +1,7 @@
 """Judge whether the chains converged, in function space."""
 
 from bnn.data.dataset import Dataset
-from bnn.diagnostics import convergence as diagnostics
+from bnn.diagnostics import summary as diagnostics
 from bnn.jobs.interruption import job_log
 from bnn.posterior.posterior_file import PosteriorFile
 

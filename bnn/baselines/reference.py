@@ -15,8 +15,9 @@ import numpy as np
 from bnn.baselines.training import BaselineSettings, TrainedNetwork, train
 from bnn.core.seeding import Stream, chain_rng
 from bnn.data.dataset import Dataset
+from bnn.model.categorical import softmax
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import LOG_NOISE_SCALE, Likelihood, softmax
+from bnn.model.likelihoods import LOG_NOISE_SCALE, Likelihood
 from bnn.model.network import Network
 from bnn.model.targets import Target
 

@@ -5,10 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnn.core.identical_rows import first_of_each, gathered
 from bnn.core.settings import BaselineSettings
 from bnn.model.adam import AdamState, adam_step, start_adam
+from bnn.model.categorical import Categorical
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import Categorical, Gaussian, Likelihood
+from bnn.model.likelihoods import Gaussian, Likelihood
 from bnn.model.network import Network
 
 
@@ -29,8 +31,18 @@ class TrainedNetwork:
     """Indices of the training rows that were set aside"""
 
 
-def validation_rows(y: np.ndarray, *, size: float, stratify: bool, rng: np.random.Generator) -> np.ndarray:
+def validation_rows(
+    y: np.ndarray,
+    *,
+    size: float,
+    stratify: bool,
+    rng: np.random.Generator,
+    first: np.ndarray | None = None,
+) -> np.ndarray:
     """Return the indices of the rows set aside for validation, sorted; with `stratify`, a share of every class.
+
+    Rows with the same inputs, of which `first` names the first one, (row,), stay together, but for one group at most
+    (one of each class): networks that are trained side by side have as many validation rows each.
 
     Raises
     ------
@@ -38,7 +50,8 @@ def validation_rows(y: np.ndarray, *, size: float, stratify: bool, rng: np.rando
         If that leaves no row to train on, or none to validate on.
     """
     groups = [np.flatnonzero(y == value) for value in np.unique(y)] if stratify else [np.arange(len(y))]
-    chosen = [rng.permutation(group)[: round(size * len(group))] for group in groups]
+    same = np.arange(len(y)) if first is None else first
+    chosen = [gathered(rng.permutation(group), same)[: round(size * len(group))] for group in groups]
     rows = np.sort(np.concatenate(chosen))
     if not 0 < len(rows) < len(y):
         raise ValueError(
@@ -166,11 +179,14 @@ def train(
     """
     run = _Training(network, x, y, n_classes, settings, likelihood)
     size, stratify = settings.validation_size, n_classes is not None
-    held_out = np.stack([validation_rows(y, size=size, stratify=stratify, rng=rng) for rng in rngs])
+    first = first_of_each(x.T, len(y))
+    held_out = np.stack(
+        [validation_rows(y, size=size, stratify=stratify, rng=rng, first=first) for rng in rngs]
+    )
     rows = np.stack([np.setdiff1d(np.arange(len(y)), own) for own in held_out])
-    first = np.stack([_starting_weights(run.layout, rng) for rng in rngs])
-    best, best_epoch, losses = _stop_early(run, first, rows, held_out, rngs, settings)
-    final = _train_for(run, first, np.tile(np.arange(len(y)), (len(rngs), 1)), best_epoch, rngs)
+    start = np.stack([_starting_weights(run.layout, rng) for rng in rngs])
+    best, best_epoch, losses = _stop_early(run, start, rows, held_out, rngs, settings)
+    final = _train_for(run, start, np.tile(np.arange(len(y)), (len(rngs), 1)), best_epoch, rngs)
     return [
         TrainedNetwork(
             theta=final[i],

@@ -98,7 +98,7 @@ class Doubt:
     code
         Kind of the doubt, such as "value-missing": programs and tests go by it.
     column
-        Name of the column.
+        Name of the column; "" if whole rows are meant.
     text
         For people: what was seen, and the line of the config that says what is meant.
     row
@@ -110,9 +110,15 @@ class Doubt:
     text: str
     row: int | None = None
 
+    @property
+    def with_place(self) -> str:
+        """The text with the place before it."""
+        places = [f"column '{self.column}'"] if self.column else []
+        places += [] if self.row is None else [f"row {self.row}"]
+        return f"{', '.join(places)}: {self.text}" if places else self.text
+
     def __str__(self) -> str:
-        place = f"column '{self.column}'" + ("" if self.row is None else f", row {self.row}")
-        return f"{place}: {self.text} [{self.code}]"
+        return f"{self.with_place} [{self.code}]"
 
 
 def with_code(error: BaseException) -> str:

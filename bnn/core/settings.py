@@ -1,7 +1,7 @@
 """Settings as frozen dataclasses: what each part of the package is told, checked by the models of `bnn.config`.
 
 They have no defaults, which live in the config alone, and a job needs nothing but the standard library to read them.
-What each field means, and which values it may have, stands in `bnn/config/model.py` and config/README.md.
+What each field means, and which values it may have, stands in `bnn/config/` and config/README.md.
 """
 
 from collections.abc import Mapping

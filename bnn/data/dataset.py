@@ -50,14 +50,14 @@ class Dataset:
     feature_names
         One per feature.
     feature_mean, feature_scale
-        Mean and standard deviation (divisor n) of the train part in original units; the scale of zeros and ones that
-        stand for texts, truth or missing values is 1.
+        Mean and standard deviation (divisor n) of the train part in original units, without gross errors
+        (`bnn.core.gross_values`); the scale of zeros and ones that stand for texts, truth or missing values is 1.
     target_name, target_unit
         For labels; the unit is "" where unknown.
     class_names
         Name of each class index; () for regression.
     target_mean, target_scale
-        Regression: original = target_mean + target_scale * standardised. Classification: 0 and 1.
+        Regression: original = target_mean + target_scale * standardised, likewise. Classification: 0 and 1.
     columns
         What became of each column of the table; None: every feature is a column of numbers.
     text_format

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bnn.core.errors import Doubt, drop_line, in_yaml
+from bnn.core.errors import Doubt, drop_line, in_yaml, listing
+from bnn.core.gross_values import gross_errors, mean_and_scale
 from bnn.data.cells import in_order, where_missing
 
 if TYPE_CHECKING:
@@ -106,6 +107,115 @@ def number_doubts(
                 f"source.missing_words: {{{in_yaml(name)}: ['{word:.0f}']}}; {kept}",
                 int(rows[0]) + first_row,
             )
+
+
+def repeated_doubts(
+    first: np.ndarray,
+    is_repeat: np.ndarray,
+    parts: tuple[np.ndarray, np.ndarray],
+    *,
+    by_lot: bool,
+    are_copies: bool = False,
+    first_row: int = 0,
+) -> Iterator[Doubt]:
+    """Yield that rows are the same, and whether such rows are in both parts.
+
+    Parameters
+    ----------
+    first
+        (row,): index of the first row with the same inputs.
+    is_repeat
+        (row,): whether it has the target of an earlier one with the same inputs, too.
+    parts
+        Indices of the training and of the test rows.
+    by_lot
+        Whether the parts are whole groups of such rows where that can be.
+    are_copies
+        Whether those that have the target, too, are not trained on.
+    first_row
+        Number of the first row in messages.
+    """
+    is_alike = first != np.arange(len(first))
+    if not is_alike.any():
+        return
+    told = [
+        f"{_share(count, len(first))} of {len(first)} rows {what}"
+        for count, what in (
+            (
+                np.count_nonzero(is_repeat),
+                "repeat an earlier one"
+                + ", and are not trained on, as copies: targets of other rows differ" * are_copies,
+            ),
+            (
+                np.count_nonzero(is_alike & ~is_repeat),
+                "have the features of an earlier one, but not its target",
+            ),
+        )
+        if count
+    ]
+    train, test = parts
+    if parted := np.count_nonzero(np.isin(first[test], first[train])):
+        why = ", because too few groups of such rows make a test part" if by_lot else ""
+        told.append(
+            f"{_share(parted, len(test))} of {len(test)} test rows have the features of a training row{why}, and say "
+            "little about new ones"
+        )
+    elif by_lot:
+        told.append("rows with the same features are in one part")
+    yield Doubt(
+        "rows-repeated",
+        "",
+        f"{'; '.join(told)} (split.repeated_rows: drop uses the first of those that are the same in all columns; keep "
+        "says that they are meant)",
+        int(np.flatnonzero(is_alike)[0]) + first_row,
+    )
+
+
+def _share(count: "int | np.signedinteger", n_all: int) -> str:
+    """Return a count with its share: `8 (0.53 %)`."""
+    percentage = 100 * count / n_all
+    return f"{count} ({percentage:{'.0f' if percentage >= 10 else '.2g'}} %)"
+
+
+def gross_doubts(
+    name: str, values: np.ndarray, train: np.ndarray, numbers: np.ndarray, *, is_target: bool = False
+) -> Iterator[Doubt]:
+    """Yield that a column of numbers holds gross errors, as `bnn.core.gross_values` tells them.
+
+    Parameters
+    ----------
+    name
+        Name of the column.
+    values
+        (row,): all of it, NaN where missing.
+    train
+        Indices of the training rows.
+    numbers
+        (row,): what messages call each row.
+    is_target
+        Whether it is the target.
+    """
+    present = np.flatnonzero(~np.isnan(values))
+    trained = train[~np.isnan(values[train])]
+    # Errors among test rows alone are told as well, and of a few more rows it may be another matter than of some.
+    for rows in (present, trained):
+        gross = np.sort(rows[gross_errors(values[rows])]) if rows.size else rows
+        if not gross.size:
+            continue
+        mean, scale = mean_and_scale(values[rows])
+        distance = np.abs(values[gross[0]] - mean) / scale
+        away = f"{distance:,.0f}" if distance < 1e6 else f"{distance:.2g}"
+        others = [f"row {number}" for number in numbers[gross[1:]]]
+        too = f"; such values are in {listing(others)}, too" if others else ""
+        fix = "remove the rows" if is_target else "leave them empty"
+        yield Doubt(
+            "gross-value",
+            name,
+            f"{values[gross[0]]:.6g} lies {away} standard deviations of the other values from their mean{too}; the "
+            f"column is standardised without such values, and they are kept; if they are errors, correct them or {fix}",
+            int(numbers[gross[0]]),
+        )
+        return
 
 
 def _are_dates(name: str, values: np.ndarray) -> bool:

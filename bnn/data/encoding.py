@@ -1,10 +1,10 @@
 """From the columns of a table to the inputs of a network: what is learned about each column, on training rows alone.
 
-Numbers are standardised. True and false become 1 and 0. Texts become a 1 in the column of their level and 0
-elsewhere, rare levels sharing one. Missing values take the median or the most frequent value, with a 1 in a column that
-says so, or are an error. Zeros and ones are centred but not scaled: a level of five rows among ten thousand would
-otherwise be forty standard deviations away from all others, and no prior on weights could be right for it and for a
-number.
+Numbers are standardised, by what they are without gross errors. True and false become 1 and 0. Texts become a 1 in the
+column of their level and 0 elsewhere, rare levels sharing one. Missing values take the median or the most frequent
+value, with a 1 in a column that says so, or are an error. Zeros and ones are centred but not scaled: a level of five
+rows among ten thousand would otherwise be forty standard deviations away from all others, and no prior on weights could
+be right for it and for a number.
 
 What is learned is kept as plain numbers and texts, which a file can hold without executable code.
 """
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bnn.core.errors import DataError, drop_line, shown
+from bnn.core.gross_values import gross_errors, mean_and_scale
 from bnn.data.cells import Missing, floats, where_missing
 from bnn.data.column_encoding import Column, level_features, number_features
 from bnn.data.words import Kind
@@ -48,7 +49,8 @@ class Encoding:
         All columns of the table.
     mean, scale
         Of each feature on the training rows, (feature,): a network takes (feature - mean) / scale. The scale is the
-        standard deviation (divisor n) of a number, 1 of zeros and ones.
+        standard deviation (divisor n) of a number, 1 of zeros and ones; gross errors count in neither, see
+        `bnn.core.gross_values`.
     """
 
     columns: tuple[Column, ...]
@@ -205,7 +207,16 @@ def _fit_numbers(
         if imputes:
             fill = float(present.mean() > 0.5) if is_boolean else float(np.median(present))
         filled = present if fill is None or not n_missing else np.where(is_missing, fill, values)
-        stats = [(float(filled.mean()), 1.0 if is_boolean else float(filled.std()) or 1.0)]
+        if is_boolean:
+            stats = [(float(filled.mean()), 1.0)]
+        elif fill is None or not n_missing:
+            stats = [mean_and_scale(filled)]
+        else:
+            # What stands for missing values must not make the others look far away.
+            is_gross = np.zeros(len(values), dtype=bool)
+            is_gross[~is_missing] = gross_errors(present)
+            kept = filled[~is_gross]
+            stats = [(float(kept.mean()), float(kept.std()) or 1.0)]
     indicator = _indicator(is_missing, imputes)
     column = Column(
         name,

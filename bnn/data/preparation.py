@@ -1,19 +1,21 @@
 """From a source to a dataset: read, split, and made what a network takes by the train rows alone."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bnn.core.errors import DataError
-from bnn.data.cells import check
+from bnn.core.errors import DataError, Doubt
+from bnn.core.gross_values import mean_and_scale
+from bnn.core.identical_rows import are_copies, first_of_each
+from bnn.data.cells import check, floats
 from bnn.data.column_encoding import Column
 from bnn.data.dataset import Dataset, Task
-from bnn.data.doubts import missing_doubts, number_doubts
+from bnn.data.doubts import gross_doubts, missing_doubts, number_doubts, repeated_doubts
 from bnn.data.encoding import Encoded, Encoding, fit
 from bnn.data.sources import place_of, read_source, read_test_file, text_format
-from bnn.data.splits import Rows, check_size, split_rows
+from bnn.data.splits import MIN_TRAIN_ROWS, Rows, check_size, split_rows
 from bnn.data.tables import Table, join, naming
 from bnn.data.time_series import Forecasts, as_forecasts
 from bnn.data.words import Kind
@@ -73,7 +75,7 @@ def prepare(
             check(table.x, first_row=table.first_row, features=features, **missing)
             doubts = [*table.doubts, *number_doubts(table.x, features=features, first_row=table.first_row)]
         n_rows = len(table.y)
-        first = {"first_row": table.first_row}
+        first_row = {"first_row": table.first_row}
         if source.get("test"):
             with naming(*places):
                 check_size(n_rows, "train")
@@ -89,18 +91,39 @@ def prepare(
                 assert series is not None, "a time series has lags and a horizon"
                 table, forecasts = as_forecasts(table, series, split)
                 row_train, row_test = forecasts.train, forecasts.test
-            elif not source.get("test"):
-                row_train, row_test = split_rows(_rows(table, split), split)
+            else:
+                first, is_repeat = _same_rows(table)
+                how = split.get("repeated_rows", "auto")
+                by_lot = split["method"] == "random" and not source.get("test")
+                copied = how == "auto" and not is_class and are_copies(table.y[:n_rows], is_repeat[:n_rows])
+                used = np.flatnonzero(~is_repeat) if how == "drop" or (copied and by_lot) else None
+                if not source.get("test"):
+                    row_train, row_test = split_rows(_rows(table, split, first), split, used=used)
+                elif used is not None:
+                    row_train, row_test = (rows[np.isin(rows, used)] for rows in (row_train, row_test))
+                    check_size(len(row_train), "train")
+                    check_size(len(row_test), "test")
+                if how == "auto":
+                    if copied and not by_lot and np.count_nonzero(~is_repeat[row_train]) >= MIN_TRAIN_ROWS:
+                        # Test rows that somebody named stay what they are.
+                        row_train = row_train[~is_repeat[row_train]]
+                    parts = row_train, row_test
+                    doubts += repeated_doubts(
+                        first, is_repeat, parts, by_lot=by_lot, are_copies=copied, **first_row
+                    )
+            doubts += _gross_doubts(table, row_train, n_rows, doubts, forecasts, is_class=is_class)
             encoding = fit(table.x, row_train, **settings)
             if not is_series:
-                doubts += missing_doubts(table.x, encoding, missing=settings.get("missing", "auto"), **first)
+                doubts += missing_doubts(
+                    table.x, encoding, missing=settings.get("missing", "auto"), **first_row
+                )
             train, test = (encoding.transform(table.x, rows) for rows in (row_train, row_test))
             for part in (train, test):
                 _check_finite(part.x, encoding.feature_names)
             y_train, y_test = table.y[row_train], table.y[row_test]
             target_mean, target_scale = 0.0, 1.0
             if not is_class:
-                target_mean, target_scale = _mean_and_scale(y_train)
+                target_mean, target_scale = mean_and_scale(y_train)
                 with np.errstate(over="ignore"):
                     y_train, y_test = ((y - target_mean) / target_scale for y in (y_train, y_test))
                 for y in (y_train, y_test):
@@ -152,7 +175,39 @@ def _kinds(frame: "pd.DataFrame") -> dict[str, Kind]:
     return {str(name): kinds[str(column.dtype)] for name, column in frame.items()}
 
 
-def _rows(table: Table, split: Mapping[str, Any]) -> Rows:
+def _same_rows(table: Table) -> tuple[np.ndarray, np.ndarray]:
+    """Return the first row with the same features as each, and whether each has the target of such a one, too."""
+    columns = (
+        column.cat.codes.to_numpy() if column.dtype == "category" else floats(column)
+        for column in (table.x[name] for name in table.feature_names)
+    )
+    first = first_of_each(columns, len(table.y))
+    return first, first_of_each((first, table.y), len(table.y)) != np.arange(len(table.y))
+
+
+def _gross_doubts(
+    table: Table,
+    row_train: np.ndarray,
+    n_rows: int,
+    told: Sequence[Doubt],
+    forecasts: Forecasts | None,
+    *,
+    is_class: bool,
+) -> Iterator[Doubt]:
+    """Yield gross errors of the file of training rows; of a series those of its values, not of each lag."""
+    numbers = table.first_row + (np.arange(n_rows) if forecasts is None else forecasts.target)
+    if not is_class:
+        yield from gross_doubts(
+            table.target_name, table.y[: len(numbers)], row_train, numbers, is_target=True
+        )
+    # Words for a missing value that were told lie far from the rest, too.
+    known = {doubt.column for doubt in told if doubt.code == "far-from-the-rest"}
+    for name, column in {} if forecasts is not None else table.x.items():
+        if column.dtype == np.float64 and name not in known:
+            yield from gross_doubts(str(name), column.to_numpy()[: len(numbers)], row_train, numbers)
+
+
+def _rows(table: Table, split: Mapping[str, Any], first: np.ndarray) -> Rows:
     """Return what a split needs to know of a table."""
     column = None
     if (name := split.get("column")) is not None:
@@ -164,7 +219,7 @@ def _rows(table: Table, split: Mapping[str, Any]) -> Rows:
                 key="split.column",
             )
         column = table.aside[name]
-    return Rows(table.y, table.class_names, table.target_name, column, table.first_row, table.decimal)
+    return Rows(table.y, table.class_names, table.target_name, column, table.first_row, table.decimal, first)
 
 
 def _times(forecasts: Forecasts) -> dict[str, Any]:
@@ -213,7 +268,7 @@ def without_test_rows(
     _check_finite(x, encoding.feature_names)
     target_mean, target_scale = 0.0, 1.0
     if task == "regression":
-        target_mean, target_scale = _mean_and_scale(y)
+        target_mean, target_scale = mean_and_scale(y)
         y = (y - target_mean) / target_scale
     return Dataset(
         name=name,
@@ -258,8 +313,3 @@ def _check_finite(values: np.ndarray, names: Sequence[str]) -> None:
             "remove it",
             column=names[far[0]],
         )
-
-
-def _mean_and_scale(y: np.ndarray) -> tuple[float, float]:
-    """Return mean and standard deviation of a target, 1 where that is too small to be a number."""
-    return float(y.mean()), float(y.std()) or 1.0

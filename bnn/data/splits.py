@@ -2,15 +2,19 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
 from bnn.core.errors import DataError, listing, shown
+from bnn.core.identical_rows import taken_together
 from bnn.data.times import read_times
 
 MIN_TRAIN_ROWS = 5
 MIN_TEST_ROWS = 2
+_MOST_OFF = 0.1
+"""Part of its size by which a test part may differ from what was asked for, so that rows with the same inputs stay
+together"""
 
 
 class Rows(NamedTuple):
@@ -27,9 +31,18 @@ class Rows(NamedTuple):
     """Number of the first row in messages"""
     decimal: str = "."
     """What stands before the fraction of a number in the table"""
+    first: np.ndarray | None = None
+    """(row,): index of the first row with the same inputs, see `bnn.core.identical_rows`; None: all are different"""
+
+    def of(self, used: np.ndarray) -> Self:
+        """Return some of the rows, by their indices; the first of those with the same inputs are among them."""
+        first = None if self.first is None else np.searchsorted(used, self.first[used])
+        return self._replace(y=self.y[used], first=first)
 
 
-def split_rows(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+def split_rows(
+    rows: Rows, split: Mapping[str, Any], *, used: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """Deal the rows out.
 
     Parameters
@@ -38,7 +51,10 @@ def split_rows(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.nda
         The table.
     split
         The section `split` of the config. `method: random` is scikit-learn's `train_test_split` with
-        `random_state=seed`, `group` its `GroupShuffleSplit`.
+        `random_state=seed`, `group` its `GroupShuffleSplit`. Rows with the same inputs are then put on one side where
+        that can be done, see `_together`.
+    used
+        Indices of the rows to deal out, increasing; None: all.
 
     Returns
     -------
@@ -50,8 +66,15 @@ def split_rows(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.nda
     DataError
         If a part would be too small to learn from or to be judged by; the message says what to change.
     """
-    dealt = {"random": _random, "time": _time, "group": _group, "column": _column}[split["method"]]
-    row_train, row_test = dealt(rows, split)
+    if split["method"] == "random":
+        row_train, row_test = _random(rows if used is None else rows.of(used), split)
+        if used is not None:
+            row_train, row_test = used[row_train], used[row_test]
+    else:
+        dealt = {"time": _time, "group": _group, "column": _column}[split["method"]]
+        row_train, row_test = dealt(rows, split)
+        if used is not None:
+            row_train, row_test = (part[np.isin(part, used)] for part in (row_train, row_test))
     _check_sizes(len(row_train), len(row_test), _what(split, len(rows.y)))
     check_target(rows, row_train)
     return row_train, row_test
@@ -139,7 +162,46 @@ def _random(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarra
         random_state=split["seed"],
         stratify=rows.y if stratify else None,
     )
-    return row_train, row_test
+    return _together(rows, row_train, row_test, stratify)
+
+
+def _together(
+    rows: Rows, row_train: np.ndarray, row_test: np.ndarray, stratify: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Put rows with the same inputs on one side, and move as few others as that needs.
+
+    Test rows stay test rows in the order of the lot, each now with all that are the same, until there are as many as
+    before; of classes, if they are to keep their proportions, one after the other. The split stays as it is if no rows
+    are the same, and if whole groups are too large for a test part of that size (`_MOST_OFF`), leave a part without a
+    class or a target with one value alone, or if one of them would be most of the test part.
+    """
+    if rows.first is None or not is_parted(rows.first, row_train, row_test):
+        return row_train, row_test
+    order, n_test = np.concatenate([row_test, row_train]), len(row_test)
+    label = rows.y[rows.first] if stratify else np.zeros(len(rows.y), dtype=np.int64)
+    is_test, left = np.zeros(len(rows.y), dtype=bool), 0
+    for value, size in zip(*np.unique(label[row_test], return_counts=True), strict=True):
+        own = order[label[order] == value]
+        taken = own[taken_together(own, rows.first, left + size)]
+        is_test[taken] = True
+        # What one class has too few or too many of, the next makes good.
+        left += int(size) - len(taken)
+    new_train, new_test = order[~is_test[order]], order[is_test[order]]
+    if abs(len(new_test) - n_test) > max(1, _MOST_OFF * n_test):
+        return row_train, row_test
+    largest = np.unique(rows.first[new_test], return_counts=True)[1].max()
+    has_all = all(
+        np.array_equal(np.unique(rows.y[new]), np.unique(rows.y[old]))
+        if rows.class_names
+        else np.ptp(rows.y[new]) > 0
+        for new, old in ((new_train, row_train), (new_test, row_test))[: 1 + stratify]
+    )
+    return (new_train, new_test) if has_all and largest <= len(new_test) / 2 else (row_train, row_test)
+
+
+def is_parted(first: np.ndarray, row_train: np.ndarray, row_test: np.ndarray) -> bool:
+    """Return whether a row of one part has the inputs of a row of the other."""
+    return bool(np.isin(first[row_test], first[row_train]).any())
 
 
 def _time(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:

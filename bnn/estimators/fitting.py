@@ -22,7 +22,7 @@ from bnn.core.seeding import Stream, chain_rng
 from bnn.core.settings import ChainSettings, ModelSettings, build
 from bnn.core.storage import read_json, write_json
 from bnn.data.dataset import Dataset
-from bnn.diagnostics import convergence as diagnostics
+from bnn.diagnostics import summary as diagnostics
 from bnn.jobs.chain_job import ChainJob, run_job
 from bnn.jobs.interruption import Interruption
 from bnn.posterior import arviz_versions, inference_data

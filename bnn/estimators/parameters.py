@@ -9,7 +9,8 @@ import numpy as np
 
 from bnn.config import loading as config
 from bnn.config.errors import ConfigError
-from bnn.config.model import Columns, Likelihood, Network, ParameterPrior, Sampler
+from bnn.config.model import Columns
+from bnn.config.sampling import Likelihood, Network, ParameterPrior, Sampler
 from bnn.core import formatting
 from bnn.core.errors import Fault
 from bnn.diagnostics.remedies import changes

@@ -27,9 +27,11 @@ class BNNRegressor(RegressorMixin, BNN):
         Standard deviation of the normal prior of the weights, before it is divided by the square root of the number of
         inputs of a layer; "auto" chooses it together with `hidden`. (`settings` has other families, and
         scales that are learned.)
-    likelihood : {"auto", "gaussian", "heteroscedastic", "student_t"}, default="auto"
-        Noise of the target: normal and the same for all rows; normal with a scale that the network predicts; or with
-        heavy tails; "auto" chooses on folds of the rows.
+    likelihood : str, default="auto"
+        Family of the target, as `likelihood.family` of the config: "gaussian", noise that is the same for all rows;
+        "heteroscedastic", a scale that the network predicts; "student_t", heavy tails; "log_normal" and "logit_normal",
+        for positive targets and for shares; "poisson" and "negative_binomial", counts; "hurdle", amounts that are often
+        0; "auto" chooses on folds of the rows.
     kernel : str, default="auto"
         How the sampler moves; see `sampler.kernel` of the config.
     chains : int, default=4

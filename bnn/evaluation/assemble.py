@@ -10,7 +10,7 @@ from bnn.core.settings import PHASES
 from bnn.core.storage import write_csv, write_json
 from bnn.data.dataset import Dataset
 from bnn.evaluation import bootstrap, calibration, metrics, scores
-from bnn.evaluation.columns import about_columns
+from bnn.evaluation.columns import about_columns, other_doubts
 from bnn.evaluation.conformal import calibrated as calibrated_by_rows
 from bnn.evaluation.forecasts import (
     REFERENCES,
@@ -99,6 +99,7 @@ def evaluate(
         "id_name": dataset.id_name,
         "time_name": dataset.time_name if has_own_times(dataset) else "",
         "columns": about_columns(dataset),
+        "doubts": other_doubts(dataset),
         "target_name": dataset.target_name,
         "target_unit": dataset.target_unit,
         "class_names": list(dataset.class_names),

@@ -31,6 +31,12 @@ def about_columns(dataset: Dataset) -> list[dict[str, Any]]:
     ]
 
 
+def other_doubts(dataset: Dataset) -> list[str]:
+    """Return the doubts about whole rows, and about the target, which is none of the columns."""
+    names = {column.name for column in dataset.columns or ()}
+    return [doubt.with_place for doubt in dataset.doubts if doubt.column not in names]
+
+
 def _about(column: Column, doubts: Sequence[str]) -> dict[str, Any]:
     about = ("name", "kind", "fill", "n_missing", "n_missing_test", "n_unseen_test")
     return {

@@ -10,7 +10,7 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,11 @@ import numpy as np
 
 from bnn.core.errors import with_code
 from bnn.core.progress import Progress
-from bnn.core.settings import FAMILIES, ChainSettings, SamplerSettings
+from bnn.core.settings import ChainSettings, SamplerSettings
 from bnn.core.storage import Variable, write_netcdf
 from bnn.jobs.checkpoint import (
     CheckpointError,
+    KeptColumn,
     Mark,
     RecordFile,
     content_digest,
@@ -89,10 +90,10 @@ class ChainJob:
 
     @property
     def target(self) -> Target | None:
-        """How the likelihood describes the target; None where it takes the values as they are."""
-        family = self.settings.likelihood.family
-        if self.n_classes is not None or FAMILIES[family].form == "standardised":
+        """How the likelihood describes the target; None for classes."""
+        if self.n_classes is not None:
             return None
+        family = self.settings.likelihood.family
         return fit_target(family, self.y, mean=self.target_mean, scale=self.target_scale)
 
     @property
@@ -108,7 +109,7 @@ class ChainJob:
         del settings["sampler"]["draws"]
         about = {name: str(settings["network"].pop(name)) for name in ("engine", "precision")}
         data: dict[str, Any] = {"x": self.x, "y": self.y, "n_classes": self.n_classes}
-        if (target := self.target) is not None:
+        if (target := self.target) is not None and target.form != "standardised":
             data["target"] = asdict(target)
         return {
             "config": content_digest(settings | {"chains": self.chains}),
@@ -321,24 +322,6 @@ def _save(job: ChainJob, records: RecordFile, state: RunState, mark: Mark) -> No
     write_checkpoint(job.folder / "checkpoint", state, mark, job.identity)
 
 
-class _Column:
-    """A field of the kept records as an array of the file: (chain, draw, ...), read a block of records at a time."""
-
-    def __init__(self, records: RecordFile, field: str, kept: np.ndarray, interruption: Interruption) -> None:
-        self._records, self._field, self._kept, self._interruption = records, field, kept, interruption
-        base, own = records.dtype[field].subdtype or (records.dtype[field], ())
-        self.dtype = base
-        self.shape = (own[0], len(kept), *own[1:])
-
-    def blocks(self) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
-        for place, block in self._records.blocks(int(self._kept[-1]) + 1):
-            self._interruption.check()
-            first, last = np.searchsorted(self._kept, (place.start, place.stop))
-            if last > first:
-                chosen = block[self._field][self._kept[first:last] - place.start]
-                yield (slice(None), slice(int(first), int(last))), np.moveaxis(chosen, 0, 1)
-
-
 def _between(records: RecordFile, field: str, kept: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """Return sums of a field, times weights, over the records from one kept one to the next, (chain, draw)."""
     parts = [block[field] for _, block in records.blocks(int(kept[-1]) + 1)]
@@ -366,8 +349,8 @@ def _write_draws(
     last = int(kept[-1])
     shared = ("chain", "draw")
     variables: dict[str, Variable] = {
-        "theta": ((*shared, "param"), _Column(records, "theta", kept, interruption)),
-        "log_density": (shared, _Column(records, "log_density", kept, interruption)),
+        "theta": ((*shared, "param"), KeptColumn(records, "theta", kept, interruption.check)),
+        "log_density": (shared, KeptColumn(records, "log_density", kept, interruption.check)),
         # Of all moves from one draw to the next, whatever records lie between.
         "acceptance_rate": (shared, _between(records, "acceptance_rate", kept, moves) / moves[kept].max()),
         "diverging": (shared, _between(records, "n_diverging", kept, np.ones_like(moves))),

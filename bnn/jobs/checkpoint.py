@@ -15,7 +15,7 @@ import types
 import typing
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -265,3 +265,32 @@ class RecordFile:
         """Close the file; what was not synced may not have reached the disk."""
         with named_errors(self.path):
             self._file.close()
+
+
+class KeptColumn:
+    """A field of the kept records as an array of the file: (chain, draw, ...), read a block of records at a time.
+
+    Parameters
+    ----------
+    records, field
+        The file, and the name of the field.
+    kept
+        Numbers of the records that are kept, ascending.
+    check
+        Called before each block: it raises an exception to stop.
+    """
+
+    def __init__(self, records: RecordFile, field: str, kept: np.ndarray, check: Callable[[], None]) -> None:
+        self._records, self._field, self._kept, self._check = records, field, kept, check
+        base, own = records.dtype[field].subdtype or (records.dtype[field], ())
+        self.dtype = base
+        self.shape = (own[0], len(kept), *own[1:])
+
+    def blocks(self) -> Iterator[tuple[tuple[slice, ...], np.ndarray]]:
+        """Yield places in the array and what belongs there."""
+        for place, block in self._records.blocks(int(self._kept[-1]) + 1):
+            self._check()
+            first, last = np.searchsorted(self._kept, (place.start, place.stop))
+            if last > first:
+                chosen = block[self._field][self._kept[first:last] - place.start]
+                yield (slice(None), slice(int(first), int(last))), np.moveaxis(chosen, 0, 1)

@@ -26,10 +26,12 @@ from bnn.mcmc.chain_state import (
     RunState,
     RunSummary,
     WarmupRecord,
+    columns_of,
 )
 from bnn.mcmc.coordinates import Coordinates
 from bnn.mcmc.kernels import make_kernel, microcanonical
 from bnn.mcmc.kernels.base import ChainState, Kernel, Tuning, steps_of_trajectory
+from bnn.mcmc.target import CountedTarget
 from bnn.model.adam import adam_step, start_adam
 from bnn.model.collapsed import CollapsedPosterior
 from bnn.model.posterior import Posterior
@@ -134,7 +136,7 @@ class ChainRun:
         can_collapse = settings.collapse == "auto" and posterior.network.trunk is not None
         self._collapsed = CollapsedPosterior.of(posterior) if can_collapse else None
         density = posterior if self._collapsed is None else self._collapsed
-        self._target = _CountedTarget(
+        self._target = CountedTarget(
             Coordinates(density, principal_axes=settings.precondition), on_evaluation
         )
         self.thin = settings.thin
@@ -191,28 +193,17 @@ class ChainRun:
         assert tuning is not None
         with quiet_overflow():  # of a search for a step size that has failed
             n_steps = steps_of_trajectory(tuning) if self.kernel.has_trajectories else None
-        columns = ("log_density", "step_size", "acceptance_rate")
+        columns, n_chains = ("log_density", "step_size", "acceptance_rate"), len(self.chains)
         return RunSummary(
             chains=self.chains,
             tuning=tuning,
             n_steps=n_steps,
-            optimiser=self._columns(self.state.optimiser_records, ("log_density",)),
-            warmup=self._columns(records, columns)
+            optimiser=columns_of(self.state.optimiser_records, ("log_density",), n_chains),
+            warmup=columns_of(records, columns, n_chains)
             | {"explores": np.array([record.explores for record in records], dtype=bool)},
             seconds=dict(zip(PHASES, self.state.seconds, strict=True)),
             adjusted=self.kernel.adjusted,
         )
-
-    def _columns(
-        self, records: Sequence[OptimiserRecord | WarmupRecord], names: Sequence[str]
-    ) -> dict[str, np.ndarray]:
-        """Return the iterations of records, (record,), and each named field, (chain, record)."""
-        shape = (len(records), len(self.chains))
-        columns = {
-            name: np.array([getattr(record, name) for record in records]).reshape(shape).T.copy()
-            for name in names
-        }
-        return {"iteration": np.array([record.iteration for record in records], dtype=np.int64)} | columns
 
     def _first_state(self) -> RunState:
         position = self._prior_draws()
@@ -395,32 +386,3 @@ class ChainRun:
             iteration=iteration, chain=chain, recent=recent, acceptance=acceptance, n_diverging=n_diverging
         )
         return state, draw
-
-
-class _CountedTarget:
-    """The posterior in the coordinates that are sampled, and how often it was evaluated."""
-
-    def __init__(self, coordinates: Coordinates, on_evaluation: Callable[[], None] | None) -> None:
-        self.coordinates = coordinates
-        self._on_evaluation = on_evaluation
-        self.n_evaluations = 0
-
-    def log_density(self, position: np.ndarray) -> np.ndarray:
-        self._count()
-        return self.coordinates.log_density(position)
-
-    def log_density_and_grad(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        self._count()
-        return self.coordinates.log_density_and_grad(position)
-
-    def log_density_of_theta(self, state: ChainState) -> np.ndarray:
-        """Return what is recorded: the log density of theta, (chain,), not that of the position.
-
-        Where the output layer is integrated out, it is that of the other parameters.
-        """
-        return state.log_density - self.coordinates.log_jacobian(state.position)
-
-    def _count(self) -> None:
-        if self._on_evaluation is not None:
-            self._on_evaluation()
-        self.n_evaluations += 1

@@ -1,6 +1,6 @@
 """What a batch of chains is told, where it stands between two steps, and what it hands out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -46,6 +46,18 @@ class WarmupRecord(NamedTuple):
     step_size: np.ndarray
     acceptance_rate: np.ndarray
     """Over about the last fifty transitions"""
+
+
+def columns_of(
+    records: Sequence[OptimiserRecord | WarmupRecord], names: Sequence[str], n_chains: int
+) -> dict[str, np.ndarray]:
+    """Return the iterations of records, (record,), and each named field, (chain, record)."""
+    shape = (len(records), n_chains)
+    columns = {
+        name: np.array([getattr(record, name) for record in records]).reshape(shape).T.copy()
+        for name in names
+    }
+    return {"iteration": np.array([record.iteration for record in records], dtype=np.int64)} | columns
 
 
 class RunState(NamedTuple):

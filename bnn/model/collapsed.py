@@ -23,6 +23,8 @@ from bnn.model.network import Network
 from bnn.model.posterior import Posterior
 from bnn.model.priors import Normal, Prior
 
+_MOST_ROUNDING = 0.01
+"""Nats by which rounding may change a log density; where it could be more, products are summed in float64."""
 _LOG_2PI = math.log(2 * math.pi)
 
 
@@ -161,14 +163,21 @@ class CollapsedPosterior:
         self._rows[:, -1] = self._y[..., part]
 
     def _products(self, rest: np.ndarray) -> np.ndarray:
-        """Return sums over rows of the products of [Phi, y] with themselves, (chain, k + 1, k + 1), in float64."""
+        """Return sums over rows of the products of [Phi, y] with themselves, (chain, k + 1, k + 1)."""
         self._n_chains = len(rest)
         if self._passes is not None:
             self._passes.load(rest)
         total = np.zeros((len(rest), self._size + 1, self._size + 1))
+        # Of the evidence nothing but the residuals is left of sums that are 1/variance times as large.
+        rounding = self._n_rows * np.finfo(self.x.dtype).eps / self._noise_variance(rest)
+        is_exact = rounding > _MOST_ROUNDING
         for index in range(len(self._tiles)):
             self._load_rows(index)
-            total += np.matmul(self._rows, self._rows.swapaxes(-1, -2))
+            for chains, dtype in ((~is_exact, self.x.dtype), (is_exact, np.float64)):
+                if chains.any():
+                    rows = self._rows if chains.all() else self._rows[chains]
+                    rows = rows.astype(dtype, copy=False)
+                    total[chains] += np.matmul(rows, rows.swapaxes(-1, -2))
         return total
 
     def _conditional(self, rest: np.ndarray, products: np.ndarray, *, inverse_too: bool) -> "_Conditional":

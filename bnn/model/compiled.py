@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from bnn.model.categorical import Categorical
 from bnn.model.compiled_loops import (
     ACTIVATION_CODES,
     CATEGORICAL,
@@ -21,14 +22,7 @@ from bnn.model.compiled_loops import (
     evaluate,
     run_tile,
 )
-from bnn.model.likelihoods import (
-    LOG_NOISE_SCALE,
-    Categorical,
-    Gaussian,
-    HeteroscedasticGaussian,
-    Likelihood,
-    StudentT,
-)
+from bnn.model.likelihoods import LOG_NOISE_SCALE, Gaussian, HeteroscedasticGaussian, Likelihood, StudentT
 from bnn.model.priors import Prior
 
 LogDensityAndGrad = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]

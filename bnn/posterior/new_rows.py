@@ -28,7 +28,13 @@ from bnn.data.tables import naming
 from bnn.model.targets import BOUNDS
 from bnn.posterior.conformal import label_sets
 from bnn.posterior.posterior_file import PosteriorFile, stacked_theta
-from bnn.posterior.predictive import class_summary, predict_draws, predict_grid, predicted_class
+from bnn.posterior.predictive import (
+    class_summary,
+    new_observations,
+    predict_draws,
+    predict_grid,
+    predicted_class,
+)
 from bnn.posterior.predictor import Predictor, make_predictor
 
 LEVELS = (0.5, 0.9, 0.95)
@@ -57,7 +63,12 @@ class Said(NamedTuple):
 
 
 def predict_file(
-    results: str | os.PathLike[str], path: str | os.PathLike[str], out_path: str | os.PathLike[str]
+    results: str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    out_path: str | os.PathLike[str],
+    *,
+    quantiles: Sequence[float] = (),
+    n_draws: int = 0,
 ) -> Said:
     """Predict the rows of a CSV file with the network of a finished run, and write the predictions as CSV.
 
@@ -71,6 +82,11 @@ def predict_file(
         and are ignored.
     out_path
         Where the predictions go; the file appears whole or not at all.
+    quantiles
+        Of a new observation, each more than 0 and less than 1: a column each, beside the others; real targets only.
+    n_draws
+        New observations of each row, which go into another file beside that one, with `_draws` behind its name; as many
+        as there are posterior draws at most.
 
     Returns
     -------
@@ -80,8 +96,8 @@ def predict_file(
     Raises
     ------
     DataError
-        If the file cannot be used, the message names file, column and row; if the predictions would replace it; or if
-        the folder is that of a dataset with repeats.
+        If the file cannot be used, the message names file, column and row; if the predictions would replace it; if
+        the folder is that of a dataset with repeats; or if quantiles or draws are asked for that there cannot be.
     FileNotFoundError
         If the folder holds no finished run.
     """
@@ -116,6 +132,8 @@ def predict_file(
     with naming(str(path)):
         encoded = encoding.transform(features.x, first_row=features.first_row)
     theta, layout = stacked_theta(idata)
+    flat = theta.reshape(-1, theta.shape[-1])
+    _check_asked(dataset, quantiles, n_draws, len(flat))
     stored = json.loads(idata["posterior"].attrs["settings"])
     predictor = make_predictor(
         dataset,
@@ -127,15 +145,59 @@ def predict_file(
     table = predictions(
         dataset, predictor, theta, encoded.x, rng, first_row=features.first_row, limits=_limits(folder)
     )
-    if features.ids is not None:
-        table.insert(1, "id", features.ids)
-    with atomic_path(out_path) as temporary:
-        table.to_csv(temporary, index=False)
+    if quantiles:
+        parts = [
+            np.quantile(block, quantiles, axis=0)
+            for block in new_observations(predictor, flat, encoded.x, rng)
+        ]
+        for probability, values in zip(quantiles, np.concatenate(parts, axis=1), strict=True):
+            table[f"quantile_{probability:g}"] = values
+    tables = {Path(out_path): table}
+    if n_draws:
+        chosen = flat[np.linspace(0, len(flat) - 1, n_draws).round().astype(np.int64)]
+        drawn = np.concatenate(list(new_observations(predictor, chosen, encoded.x, rng)), axis=1)
+        if dataset.task == "classification":
+            drawn = np.array(dataset.class_names, dtype=object)[drawn]
+        columns = {f"draw_{index + 1}": values for index, values in enumerate(drawn)}
+        tables[draws_path(out_path)] = pd.DataFrame({"row": table["row"], **columns})
+    for place, content in tables.items():
+        if features.ids is not None:
+            content.insert(1, "id", features.ids)
+        with atomic_path(place) as temporary:
+            content.to_csv(temporary, index=False)
     n_far = int(table["far"].sum())
     notes = [f"{_rows(len(table))} predicted, {n_far} of them far from the training rows"]
     notes += _notes(dataset, encoded, features.ignored)
     verdict, doubts = _verdict(folder)
     return Said(notes + verdict, doubts)
+
+
+def draws_path(out_path: str | os.PathLike[str]) -> Path:
+    """Return where new observations go, beside the predictions."""
+    path = Path(out_path)
+    return path.with_name(f"{path.stem}_draws{path.suffix}")
+
+
+def _check_asked(dataset: Dataset, quantiles: Sequence[float], n_draws: int, most_draws: int) -> None:
+    if quantiles and dataset.task == "classification":
+        raise DataError(
+            "no-quantiles",
+            f"'{dataset.target_name}' has classes, and quantiles are of numbers: leave --quantiles out; the columns "
+            "probability_... say how sure each class is",
+        )
+    for probability in quantiles:
+        if not 0 < probability < 1:
+            raise DataError(
+                "wrong-quantile",
+                f"--quantiles {probability:g}: give numbers between 0 and 1, such as 0.05 0.5 0.95",
+                value=str(probability),
+            )
+    if not 0 <= n_draws <= most_draws:
+        raise DataError(
+            "wrong-draws",
+            f"--draws {n_draws}: give 1 to {most_draws}, the draws of the posterior that there are",
+            value=str(n_draws),
+        )
 
 
 def _notes(dataset: Dataset, encoded: Encoded, ignored: Sequence[str]) -> list[str]:

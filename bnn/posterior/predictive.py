@@ -241,6 +241,26 @@ def predict_rows(predictor: Predictor, theta: np.ndarray, x: np.ndarray) -> Clas
     return type(parts[0])(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
+def new_observations(
+    predictor: Predictor, theta: np.ndarray, x: np.ndarray, rng: np.random.Generator
+) -> Iterator[np.ndarray]:
+    """Yield new observations (draw, obs) of some rows after others: class indices, or in original target units.
+
+    Parameters
+    ----------
+    predictor
+        Network, likelihood and units.
+    theta
+        Shape (draw, param); each draw makes one observation of each row.
+    x
+        Standardised inputs, shape (obs, input).
+    rng
+        Source of the noise.
+    """
+    for rows in row_blocks(len(x), 8 * len(theta)):
+        yield np.concatenate([predictor.sample(block, rng) for block in predictor.stream(theta, x[rows])])
+
+
 def _target_blocks(
     predictor: Predictor, theta: np.ndarray, x: np.ndarray, start: np.random.Generator | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

@@ -9,16 +9,9 @@ import numpy as np
 from bnn.core.errors import ResultError
 from bnn.core.settings import LikelihoodSettings, NetworkSettings
 from bnn.data.dataset import Dataset
+from bnn.model.categorical import Categorical, softmax
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import (
-    Categorical,
-    DirectLikelihood,
-    Gaussian,
-    Likelihood,
-    RegressionLikelihood,
-    StudentT,
-    softmax,
-)
+from bnn.model.likelihoods import DirectLikelihood, Gaussian, Likelihood, RegressionLikelihood, StudentT
 from bnn.model.network import Network
 from bnn.model.posterior import make_likelihood, make_network
 from bnn.model.priors import LOG_PRIOR_SCALE

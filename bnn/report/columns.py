@@ -32,7 +32,7 @@ def columns(metrics: Mapping[str, Any]) -> Table:
     found = metrics["columns"]
     order = sorted(range(len(found)), key=lambda index: _is_plain(found[index]))
     n_left = len(found) - _MAX_COLUMNS
-    notes = []
+    notes = list(metrics["doubts"])
     if n_left > 0:
         notes.append("Numbers without missing values beyond these are left out; metrics.json has all.")
     if any(column["n_unseen_test"] for column in found):

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bnn.core.gross_values import gross_errors
+from bnn.core.identical_rows import first_of_each, folds
 from bnn.core.seeding import Stream, chain_rng
 from bnn.core.settings import ModelSettings, build
 from bnn.model.targets import Target, fit_target
@@ -141,6 +143,8 @@ def choose(
     race = _Race(x, y, n_classes, settings, unit)
     comparisons: list[Comparison] = []
     kind = family
+    # Normal noise as wide as gross errors would tell no candidates apart.
+    has_errors = family == AUTO and n_classes is None and bool(gross_errors(y).any())
     if n_classes is not None:
         kind = "gaussian"  # which classes ignore
     elif family == AUTO:
@@ -149,14 +153,17 @@ def choose(
             TRIAL[0] if hidden == AUTO else tuple(hidden), TRIAL[1] if scale == AUTO else float(scale), ""
         )
         kinds = families_of(unit.original(y), unit.beside)
+        if has_errors:
+            kinds = ["student_t" if name == "gaussian" else name for name in kinds]
         candidates = [trial._replace(family=name) for name in kinds]
         first, more = race.run(candidates, prefer=lambda one: kinds.index(one.family))
         kind, comparisons = first.family, [*more]
     networks = [Candidate(hidden, scale, kind) for hidden, scale in _networks(settings, task)]
     best, more = race.run(networks, prefer=lambda one: 0 if one.hidden else None)
     comparisons += more
-    if family == AUTO and n_classes is None and kind in NOISES:
-        noises = [best._replace(family=name) for name in NOISES[kind]]
+    noise_kind = "gaussian" if has_errors and kind == "student_t" else kind
+    if family == AUTO and n_classes is None and noise_kind in NOISES:
+        noises = [best._replace(family=name) for name in NOISES[noise_kind]]
         best, more = race.run(noises, prefer=lambda one: 0 if one.family == kind else None)
         comparisons += more
     return filled(settings, best), comparisons
@@ -204,7 +211,7 @@ class _Race:
         self._x, self._y, self._n_classes, self._settings, self._unit = x, y, n_classes, settings, unit
         rng = chain_rng(settings["seed"], Stream.SELECTION)
         rows = rng.permutation(len(y))[:MOST_ROWS]
-        self._folds = np.array_split(rows, min(N_FOLDS, len(rows)))
+        self._folds = folds(rows, first_of_each(x.T, len(y)), min(N_FOLDS, len(rows)))
         self._scores: dict[Candidate, list[np.ndarray]] = {}
 
     def run(

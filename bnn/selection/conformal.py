@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from bnn.core.identical_rows import first_of_each, folds
 from bnn.core.seeding import Stream, chain_rng
 from bnn.core.settings import ModelSettings
 from bnn.model.posterior import make_likelihood, make_network, make_prior
@@ -52,17 +53,19 @@ def conformity_scores(
     """
     rng = chain_rng(seed, Stream.CONFORMAL)
     scores = np.full(len(y), np.inf)
-    fold_of = np.arange(len(y)) * N_FOLDS // len(y) if in_order else _folds(x, rng)
-    for fold in np.unique(fold_of):
-        used, out = np.flatnonzero(fold_of != fold), np.flatnonzero(fold_of == fold)
-        if not len(used):
-            continue
+    n_folds = min(N_FOLDS, len(y))
+    if in_order:
+        parts = np.array_split(np.arange(len(y)), n_folds)
+    else:
+        parts = folds(rng.permutation(len(y)), first_of_each(x.T, len(y)), n_folds)
+    for fold, out in enumerate(parts):
+        used = np.setdiff1d(np.arange(len(y)), out)
         theta = fitted(
             x[used],
             y[used],
             n_classes=n_classes,
             settings=settings,
-            seed=seed + int(fold),
+            seed=seed + fold,
             target=target,
         )
         if theta is None:
@@ -71,13 +74,6 @@ def conformity_scores(
         for rows in np.array_split(out, -(-len(out) // _ROWS_AT_ONCE)):
             scores[rows] = _scores(predictor, theta, x[rows], y[rows], rng)
     return scores
-
-
-def _folds(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Deal the rows to folds at random, (obs,) int; rows of the same inputs go together, else they would tell."""
-    which = np.unique(x, axis=0, return_inverse=True)[1].reshape(-1)
-    n_different = which.max() + 1
-    return np.asarray((rng.permutation(n_different) * N_FOLDS // n_different)[which])
 
 
 def _predictor(

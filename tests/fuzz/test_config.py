@@ -42,7 +42,7 @@ def assert_clear(error: ConfigError) -> None:
 
 
 @pytest.mark.slow
-@examples(80)
+@examples(40)
 @given(raw=configs())
 def test_what_the_schema_allows_loads_or_contradicts_itself(raw: dict[str, Any]) -> None:
     try:
@@ -63,7 +63,7 @@ def test_what_the_schema_allows_loads_or_contradicts_itself(raw: dict[str, Any])
 
 
 @pytest.mark.slow
-@examples(120)
+@examples(60)
 @given(raw=damaged())
 def test_a_damaged_config_is_refused_clearly_or_is_none_the_worse(raw: Any) -> None:
     try:

@@ -249,7 +249,7 @@ def assert_classes(names: list[str], cells: list[str]) -> None:
 
 
 @pytest.mark.slow
-@examples(400)
+@examples(200)
 @given(file=files())
 def test_a_file_is_read_right_or_refused(
     file: tuple[bytes, str, Task], tmp_path_factory: pytest.TempPathFactory

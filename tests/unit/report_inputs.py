@@ -155,6 +155,7 @@ def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
         "n_features": 4,
         "feature_names": list("abcd"),
         "columns": [make_column(name) for name in "abcd"],
+        "doubts": [],
         "target_name": "species" if task == "classification" else "disease_progression",
         "target_unit": "" if task == "classification" else "points",
         "class_names": ["setosa", "versicolor", "virginica"] if task == "classification" else [],

@@ -22,8 +22,8 @@ from bnn.config.loading import load
 from bnn.core.seeding import Stream, chain_rng
 from bnn.core.settings import BaselineSettings, NetworkSettings, build
 from bnn.data.preparation import prepare
+from bnn.model.categorical import softmax
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import softmax
 from bnn.model.network import Network
 from bnn.model.posterior import make_network
 

@@ -12,8 +12,9 @@ from bnn.core.settings import BlockPriorSettings, LangevinSettings, PriorSetting
 from bnn.mcmc import adaptation
 from bnn.mcmc.chain import MOST_STARTS, quiet_overflow, run_chains
 from bnn.mcmc.kernels import mala
+from bnn.model.categorical import Categorical
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import Categorical, Gaussian
+from bnn.model.likelihoods import Gaussian
 from bnn.model.network import Network
 from bnn.model.posterior import Posterior
 from bnn.model.priors import Prior, learned_scale_shapes, network_prior

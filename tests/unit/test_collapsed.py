@@ -188,3 +188,27 @@ def test_a_density_that_overflows_is_minus_infinity_for_that_chain_alone():
 )
 def test_other_models_are_left_as_they_are(case):
     assert CollapsedPosterior.of(make_whole(**case)) is None
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_a_density_of_little_noise_is_not_lost_to_rounding(engine, monkeypatch):
+    """Sums that are 1/variance times the residuals' cancel: in float32 nothing of the density would be left."""
+    exact = collapse(hidden=(6,))
+    single = collapse(hidden=(6,), precision="float32", engine=engine)
+    rest = draws(exact)
+    rest[:, exact.layout.slices[LOG_NOISE_SCALE]] = np.log(2e-3)
+    rest[1, exact.layout.slices[LOG_NOISE_SCALE]] = np.log(0.3)
+    near = rest[None] + 1e-5 * np.random.default_rng(5).standard_normal((20, *rest.shape))
+
+    def rough(posterior: CollapsedPosterior) -> np.ndarray:
+        """Return how far changes of the density along small steps are from those in float64, (chain,)."""
+        found = np.array([posterior.log_density(step) for step in near])
+        right = np.array([exact.log_density(step) for step in near])
+        return np.abs((found - found[0]) - (right - right[0])).max(axis=0)
+
+    own = rough(single)
+    assert own.max() < 0.2
+    alone = single.log_density(rest[1:2])
+    assert alone == single.log_density(rest)[1:2], "a chain is the same beside others"
+    monkeypatch.setattr("bnn.model.collapsed._MOST_ROUNDING", np.inf)
+    assert rough(single).max() > 10 * own.max(), "the mutant that sums in float32"

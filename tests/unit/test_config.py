@@ -13,7 +13,8 @@ import yaml
 from pydantic import ValidationError
 
 from bnn.config.loading import RESERVED_NAMES, ConfigError, chain_settings, check_files, load, merge, runs
-from bnn.config.model import Sampler, Settings, Split
+from bnn.config.model import Settings, Split
+from bnn.config.sampling import Sampler
 from bnn.core import settings
 from bnn.mcmc.kernels import make_kernel
 from tests.refusals import config_refused
@@ -80,7 +81,7 @@ def test_stratify_is_off_for_regression() -> None:
 
 
 def test_keys_that_have_no_effect_on_a_split_do_not_change_it() -> None:
-    keys = {"seed": 7, "column": "c", "test_value": "x", "test_size": 0.3}
+    keys = {"seed": 7, "column": "c", "test_value": "x", "test_size": 0.3, "repeated_rows": "drop"}
     shared = {"split": keys, "repeats": 4}
     source = {"kind": "csv", "path": "a.csv", "target": "y"}
 
@@ -95,18 +96,26 @@ def test_keys_that_have_no_effect_on_a_split_do_not_change_it() -> None:
         "test_size": 0.3,
         "stratify": True,
         "seed": 7,
+        "repeated_rows": "drop",
     }
     assert resolved("classification") == by_lot | {"repeats": 4}
     in_time = {"method": "time", "stratify": False, "seed": None, "repeats": 1}
     assert resolved("regression", split={"method": "time"}) == by_lot | in_time | {"column": "c"}
-    assert resolved("timeseries", series={"time": "t"}) == by_lot | in_time | {"column": "t"}
-    by_column = {"method": "column", "column": "c", "test_value": "x", "test_size": 0.2}
+    of_series = {"column": "t", "repeated_rows": "auto"}
+    assert resolved("timeseries", series={"time": "t"}) == by_lot | in_time | of_series
+    by_column = {
+        "method": "column",
+        "column": "c",
+        "test_value": "x",
+        "test_size": 0.2,
+        "repeated_rows": "drop",
+    }
     assert resolved("regression", split={"method": "column"}) == in_time | by_column
-    # A file of test rows needs no split at all.
+    # A file of test rows needs no split at all; rows may be the same in it, too.
     source["test"] = "b.csv"
     defaults = {name: field.default for name, field in Split.model_fields.items()}
     keys["method"] = "group"
-    assert resolved("classification") == defaults | {"repeats": 1}
+    assert resolved("classification") == defaults | {"repeats": 1, "repeated_rows": "drop"}
 
 
 def test_a_repeated_dataset_is_a_run_for_each_seed_of_the_split() -> None:

@@ -86,7 +86,7 @@ def test_the_default_config_suits_schema_and_model(validator: jsonschema.Draft7V
     check_files(config)
     assert list(config.datasets) == ["iris", "wine", "breast_cancer", "diabetes", "gap"]
     split: dict[str, Any] = {"method": "random", "column": None, "test_value": "test"}
-    split |= {"test_size": 0.2, "stratify": False, "seed": 42}
+    split |= {"test_size": 0.2, "stratify": False, "seed": 42, "repeated_rows": "auto"}
     assert config.datasets["iris"].split.model_dump() == split
     reference = re.match(r"# yaml-language-server: \$schema=(\S+)\n", text)
     assert reference and (ROOT / "config" / reference[1]).resolve() == ROOT / config_docs.SCHEMA_PATH

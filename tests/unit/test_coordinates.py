@@ -5,8 +5,8 @@ import pytest
 
 from bnn.core.settings import BlockPriorSettings, PriorSettings
 from bnn.mcmc.coordinates import Coordinates
+from bnn.model.categorical import Categorical
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import Categorical
 from bnn.model.network import Network
 from bnn.model.posterior import Posterior
 from bnn.model.priors import Prior, learned_scale_shapes, network_prior

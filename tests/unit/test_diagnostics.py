@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from bnn.core.storage import read_json, read_netcdf
-from bnn.diagnostics import convergence as diagnostics
+from bnn.diagnostics import convergence
+from bnn.diagnostics import summary as run_summary
 from bnn.diagnostics.verdict import _findings_of_run
 from bnn.model.network import Network
 from bnn.posterior import arviz_versions
@@ -41,7 +42,7 @@ def judged(tmp_path):
     def judge(theta, dataset, *, likelihood=LIKELIHOOD, learned_scales="none", thresholds=None, **chains):
         paths = write_chains(tmp_path, theta, layout_of(dataset, likelihood, learned_scales), **chains)
         idata = combined(dataset, paths, likelihood=likelihood)
-        return diagnostics.summarise(idata, dataset, thresholds=THRESHOLDS | (thresholds or {}))
+        return run_summary.summarise(idata, dataset, thresholds=THRESHOLDS | (thresholds or {}))
 
     return judge
 
@@ -54,20 +55,20 @@ def gaussian_chains(n_chains=4, n_draws=N_DRAWS, shape=(), seed=0):
 
 
 def test_figures_of_many_quantities_are_those_of_each_alone(monkeypatch):
-    monkeypatch.setattr(diagnostics, "_BLOCK_NUMBERS", 4 * 4 * N_DRAWS)  # more than one block
+    monkeypatch.setattr(convergence, "_BLOCK_NUMBERS", 4 * 4 * N_DRAWS)  # more than one block
     draws = np.cumsum(gaussian_chains(shape=(3, 2)), axis=1) * 0.05 + gaussian_chains(shape=(3, 2), seed=1)
-    found = diagnostics.convergence(draws)
+    found = convergence.convergence(draws)
     for name in ("rhat", "ess_bulk", "ess_tail", "mcse_mean"):
         expected = getattr(arviz_versions, name)(draws.reshape(4, N_DRAWS, 6)).reshape(3, 2)
         assert np.array_equal(getattr(found, name), expected), name
-    brief = diagnostics.convergence(draws, brief=True)
+    brief = convergence.convergence(draws, brief=True)
     assert np.array_equal(brief.rhat, found.rhat)
     assert np.array_equal(brief.ess_bulk, found.ess_bulk)
     assert np.isnan(brief.ess_tail).all()
 
 
 def test_standard_error_of_the_mean_of_independent_draws():
-    found = diagnostics.convergence(gaussian_chains(n_draws=2000))
+    found = convergence.convergence(gaussian_chains(n_draws=2000))
     assert float(found.mcse_mean) == pytest.approx(1 / np.sqrt(8000), rel=0.1)
     assert float(found.ess_bulk) == pytest.approx(8000, rel=0.15)
 
@@ -75,14 +76,14 @@ def test_standard_error_of_the_mean_of_independent_draws():
 def test_a_constant_quantity_is_not_perfect():
     draws = gaussian_chains(shape=(2,))
     draws[..., 0] = 0.25
-    found = diagnostics.convergence(draws)
+    found = convergence.convergence(draws)
     assert found.constant.tolist() == [True, False]
     assert np.isnan([found.rhat[0], found.ess_bulk[0], found.ess_tail[0], found.mcse_mean[0]]).all()
     assert found.rhat[1] < 1.01
 
 
 def test_chains_that_stand_still_in_different_places_have_infinite_rhat():
-    found = diagnostics.convergence(np.repeat(np.arange(4.0)[:, None], N_DRAWS, axis=1))
+    found = convergence.convergence(np.repeat(np.arange(4.0)[:, None], N_DRAWS, axis=1))
     assert found.rhat == np.inf
     assert not found.constant
 
@@ -91,17 +92,17 @@ def test_one_draw_that_is_not_finite_spoils_its_quantity_only():
     draws = gaussian_chains(shape=(3,))
     draws[2, 100, 0] = np.nan
     draws[1, 5, 1] = np.inf
-    found = diagnostics.convergence(draws)
+    found = convergence.convergence(draws)
     assert found.finite.tolist() == [False, False, True]
     assert np.isnan(found.rhat).tolist() == [True, True, False]
 
 
 def test_a_single_chain_is_compared_with_itself():
-    steady = diagnostics.convergence(gaussian_chains(1))
+    steady = convergence.convergence(gaussian_chains(1))
     assert float(steady.rhat) < 1.01
     drifting = gaussian_chains(1) + np.linspace(0, 4, N_DRAWS)
-    assert float(diagnostics.convergence(drifting).rhat) > 1.5
-    short = diagnostics.convergence(gaussian_chains(1, n_draws=6))
+    assert float(convergence.convergence(drifting).rhat) > 1.5
+    short = convergence.convergence(gaussian_chains(1, n_draws=6))
     assert np.isnan(short.rhat)
     assert not np.isnan(short.ess_bulk)
 
@@ -120,9 +121,9 @@ def test_a_single_chain_is_compared_with_itself():
 )
 def test_stuck_is_more_than_half_of_the_draws_in_one_place(draws, stuck):
     theta = np.array(draws, dtype=float)[None, :, None] * np.ones(3)
-    assert diagnostics.stuck_chains(theta).tolist() == [stuck]
+    assert convergence.stuck_chains(theta).tolist() == [stuck]
     moving = np.arange(len(draws), dtype=float)[None, :, None] * np.ones(3)
-    both = diagnostics.stuck_chains(np.concatenate([moving, theta]))
+    both = convergence.stuck_chains(np.concatenate([moving, theta]))
     assert both.tolist() == [False, stuck]
 
 
@@ -136,7 +137,7 @@ def test_canonical_weights_make_the_same_function(activation, hidden):
     network = Network((2, *hidden, 3), activation=activation, dtype="float64")
     weights = {name: rng.standard_normal((2, 3, *shape)) for name, shape in network.parameter_shapes.items()}
     before = {name: values.copy() for name, values in weights.items()}
-    found = diagnostics.canonical_weights(weights, odd_activation=activation == "tanh")
+    found = convergence.canonical_weights(weights, odd_activation=activation == "tanh")
     assert all(np.array_equal(weights[name], before[name]) for name in weights)
     x = rng.standard_normal((7, 2))
     for chain in range(2):
@@ -167,8 +168,8 @@ def test_canonical_weights_undo_permutations_and_signs():
         other[f"weight_{layer}"] = (other[f"weight_{layer}"] * sign)[..., order]
         other[f"bias_{layer}"] = (other[f"bias_{layer}"] * sign)[..., order]
         other[f"weight_{layer + 1}"] = (other[f"weight_{layer + 1}"] * sign[:, None])[..., order, :]
-    first = diagnostics.canonical_weights(weights, odd_activation=True)
-    second = diagnostics.canonical_weights(other, odd_activation=True)
+    first = convergence.canonical_weights(weights, odd_activation=True)
+    second = convergence.canonical_weights(other, odd_activation=True)
     for name in sizes:
         assert np.allclose(first[name], second[name], rtol=1e-12)
 
@@ -215,7 +216,7 @@ def test_independent_draws_pass(judged, task, tmp_path):
         assert figures["mcse_mean_max"] == pointwise[f"mcse_mean_{split}"][1].max()
         assert np.array_equal(pointwise[f"row_{split}"][1], rows)
     json_path, netcdf_path = tmp_path / "diagnostics.json", tmp_path / "diagnostics.nc"
-    diagnostics.save(summary, pointwise, json_path=json_path, netcdf_path=netcdf_path)
+    run_summary.save(summary, pointwise, json_path=json_path, netcdf_path=netcdf_path)
     assert read_json(json_path)["predictions"] == summary["predictions"]
     stored, attributes = read_netcdf(netcdf_path)
     assert np.array_equal(stored["rhat_test"], pointwise["rhat_test"][1])
@@ -521,7 +522,7 @@ def test_figures_do_not_depend_on_how_much_is_read_at_a_time(judged, monkeypatch
     dataset = make_dataset(task)
     theta = independent_theta(dataset, n_chains=3, n_draws=40)
     summary, pointwise = judged(theta, dataset)
-    monkeypatch.setattr(diagnostics, "_BLOCK_BYTES", 8 * 3 * 40 * 5)
+    monkeypatch.setattr(run_summary, "_BLOCK_BYTES", 8 * 3 * 40 * 5)
     again, pointwise_again = judged(theta, dataset)
     assert again == summary
     for name, (_, values) in pointwise.items():

@@ -32,6 +32,7 @@ from bnn.diagnostics.verdict import worst
 from bnn.estimators.parameters import Names
 from bnn.posterior.posterior_file import PosteriorFile
 from scripts import choose, combine, diagnose, prepare, sample_chain
+from tests.effort import FULL
 from tests.refusals import refused
 
 ROOT = Path(__file__).parents[2]
@@ -82,24 +83,55 @@ def classifier(table: tuple[pd.DataFrame, pd.Series]) -> BNNClassifier:
         return BNNClassifier(**QUICK).fit(X, np.where(y > -5, "dear", "cheap"))
 
 
+# R-hat and ESS of every row take half of the time of a fit, and scikit-learn asks for none of them.
 _CHECKS = """
-import json, sys, warnings
-from sklearn.utils.estimator_checks import check_estimator
+import json, sys, traceback, warnings
+import numpy as np
+from sklearn.utils.estimator_checks import estimator_checks_generator
 import bnn
+from bnn.posterior import arviz_versions
+
+def name_of(check):
+    return getattr(check, "func", check).__name__
+
 warnings.simplefilter("ignore")
-estimator = getattr(bnn, sys.argv[1])(**json.loads(sys.argv[2]))
-results = check_estimator(estimator, on_fail=None, on_skip=None)
-print(json.dumps([(r["check_name"], r["status"], r["expected_to_fail"], str(r["exception"])) for r in results]))
+arviz_versions._figure = lambda name, draws, **_: np.ones(draws.shape[2])
+parameters, left_out = json.loads(sys.argv[2]), set()
+if sys.argv[3] == "own" and sys.argv[1] == "BNNRegressor":
+    left_out = {name_of(check) for _, check in estimator_checks_generator(bnn.BNNClassifier())}
+passed, failed = [], []
+for estimator, check in estimator_checks_generator(getattr(bnn, sys.argv[1])(**parameters)):
+    if name_of(check) in left_out:
+        continue
+    try:
+        check(estimator)
+    except Exception:  # that of a check which is skipped, too
+        failed.append([name_of(check), traceback.format_exc()])
+    else:
+        passed.append(name_of(check))
+print(json.dumps([passed, failed]))
 """
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("name", "n_least"), [("BNNClassifier", 54), ("BNNRegressor", 51)])
+@pytest.mark.parametrize(("name", "n_least"), [("BNNClassifier", 54), ("BNNRegressor", 51 if FULL else 5)])
 def test_every_check_of_scikit_learn_passes(name: str, n_least: int) -> None:
-    """None is skipped (one is, unless SciPy is told of the array API before it is imported), none expected to fail."""
+    """None is skipped (one is, unless SciPy is told of the array API before it is imported), none expected to fail.
+
+    Those that a classifier must pass as well run through code that both share: once, or twice in `make calibrate`.
+    """
     parameters = {**(NORMAL if name == "BNNRegressor" else QUICK), "hidden": [4]}
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", _CHECKS, name, json.dumps(parameters)],
+        [
+            sys.executable,
+            "-W",
+            "ignore",
+            "-c",
+            _CHECKS,
+            name,
+            json.dumps(parameters),
+            "all" if FULL else "own",
+        ],
         cwd=ROOT,
         env={**os.environ, "SCIPY_ARRAY_API": "1"},
         capture_output=True,
@@ -107,9 +139,9 @@ def test_every_check_of_scikit_learn_passes(name: str, n_least: int) -> None:
         timeout=600,
     )
     assert done.returncode == 0, done.stderr
-    results = json.loads(done.stdout)
-    assert [result for result in results if result[1:3] != ["passed", False]] == []
-    assert len(results) >= n_least
+    passed, failed = json.loads(done.stdout)
+    assert failed == []
+    assert len(passed) >= n_least
 
 
 def workflow(folder: Path, X: pd.DataFrame, y: Any, task: str, settings: dict[str, Any]) -> PosteriorFile:
@@ -337,7 +369,7 @@ def test_wrong_settings_are_explained(
 
 def test_settings_reach_the_sampler(table: tuple[pd.DataFrame, pd.Series]) -> None:
     sampler = {**SETTINGS["sampler"], "keep": "weights", "explore": 5}
-    model = BNNRegressor(**{**NORMAL, "settings": {"sampler": sampler}}).fit(*table)
+    model = BNNRegressor(**{**NORMAL, "settings": {**SETTINGS, "sampler": sampler}}).fit(*table)
     assert "posterior_predictive" not in model.inference_data_
     assert model.diagnostics_["n_warmup"] == 25
     assert np.isfinite(model.predict(table[0])).all()

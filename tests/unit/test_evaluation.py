@@ -17,6 +17,7 @@ from bnn.evaluation import assemble, forecasts, metrics
 from bnn.evaluation import scores as scoring
 from bnn.evaluation.naming import row_entries
 from bnn.posterior.predictive import central_intervals, mixture_log_density
+from tests.effort import FULL
 from tests.refusals import refused
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
@@ -458,7 +459,7 @@ def test_leaving_blocks_out_is_what_it_says(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("persistence", [0.0, 0.8])
+@pytest.mark.parametrize("persistence", [0.0, 0.8] if FULL else [0.8])
 def test_errors_are_as_large_as_the_scatter_between_runs(persistence):
     """Scores of 200 posteriors with other draws, independent or autocorrelated, scatter by their Monte Carlo error.
 

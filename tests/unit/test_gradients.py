@@ -6,15 +6,9 @@ from scipy import stats
 
 from bnn.core.settings import BlockPriorSettings, PriorSettings
 from bnn.model.activations import ACTIVATIONS
+from bnn.model.categorical import Categorical, log_softmax, softmax
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import (
-    Categorical,
-    Gaussian,
-    HeteroscedasticGaussian,
-    Likelihood,
-    log_softmax,
-    softmax,
-)
+from bnn.model.likelihoods import Gaussian, HeteroscedasticGaussian, Likelihood
 from bnn.model.likelihoods import StudentT as StudentTNoise
 from bnn.model.network import Network
 from bnn.model.posterior import Posterior

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
+from bnn.model.categorical import Categorical
 from bnn.model.likelihoods import (
-    Categorical,
     Gaussian,
     HeteroscedasticGaussian,
     Likelihood,

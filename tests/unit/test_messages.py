@@ -361,6 +361,60 @@ def test_messages_of_csv_texts(text: str, expected: str, tmp_path: Path) -> None
     assert_style(str(error.value))
 
 
+# Columns of a table of 60 rows beside y >> keys of the split >> beginning, or a part, of the doubt.
+OF_DOUBTS: list[tuple[dict[str, Any], dict[str, Any], str]] = [
+    (
+        {"a": [i // 2 for i in range(60)], "y": [i // 2 * 1.5 for i in range(60)]},
+        {},
+        "row 3: 30 (50 %) of 60 rows repeat an earlier one, and are not trained on, as copies: targets of other rows "
+        "differ; rows with the same features are in one part "
+        "(split.repeated_rows: drop uses the first of those that are the same in all columns; keep says that they are",
+    ),
+    (
+        {"a": [i // 2 for i in range(60)], "y": [i * 1.5 for i in range(60)]},
+        {},
+        "row 3: 30 (50 %) of 60 rows have the features of an earlier one, but not its target; rows with",
+    ),
+    (
+        {"a": [i % 2 for i in range(60)], "y": [i * 1.5 for i in range(60)]},
+        {},
+        "12 (100 %) of 12 test rows have the features of a training row, because too few groups of such rows make a "
+        "test part, and say little about new ones",
+    ),
+    (
+        {"a": [min(i, 58) ** 2 for i in range(60)], "y": [i * 1.5 for i in range(60)]},
+        {"method": "time"},
+        "row 61: 1 (1.7 %) of 60 rows have the features of an earlier one, but not its target (split.repeated_rows:",
+    ),
+    (
+        {"a": [i * i for i in range(60)], "y": [i % 9 if i != 50 else 10_000 for i in range(60)]},
+        {"method": "time"},
+        "column 'y', row 52: 10000 lies 3,896 standard deviations of the other values from their mean; the column is "
+        "standardised without such values, and they are kept; if they are errors, correct them or remove the rows",
+    ),
+    (
+        {"a": [i % 7 + i / 90 if i % 25 else 1e5 + i for i in range(60)], "y": [i % 9 for i in range(60)]},
+        {"method": "time"},
+        "from their mean; such values are in row 27, row 52, too; the column is standardised without such values, and "
+        "they are kept; if they are errors, correct them or leave them empty",
+    ),
+]
+
+
+@pytest.mark.parametrize(("columns", "keys", "expected"), OF_DOUBTS)
+def test_messages_of_doubts(
+    columns: dict[str, Any], keys: dict[str, Any], expected: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.csv"
+    rows = [",".join(map(str, row)) for row in zip(*columns.values(), strict=True)]
+    path.write_text("\n".join([",".join(columns), *rows]) + "\n", encoding="utf-8")
+    source = {"kind": "csv", "path": str(path), "target": "y", "features": ["a"]}
+    split = {"method": "random", "column": None, "test_size": 0.2, "stratify": False, "seed": 1}
+    (doubt,) = prepare("mine", task="regression", source=source, split=split | keys).doubts
+    assert expected in doubt.with_place
+    assert_style(doubt.with_place)
+
+
 def test_a_terminal_shows_the_codes() -> None:
     one = Fault("value-missing", "the value is missing")
     assert with_code(one) == "the value is missing [value-missing]"

@@ -514,6 +514,47 @@ def test_draws_of_another_network_than_the_settings_say_are_refused(tmp_path):
         predict_file(results, path, tmp_path / "out.csv")
 
 
+def test_quantiles_and_draws_are_written_on_request(run, tmp_path, capsys):
+    dataset, results, _ = run
+    path, out = write_rows(tmp_path / "new.csv", dataset, dataset.x_test), tmp_path / "out.csv"
+    asked = ["predict", str(results), str(path), "-o", str(out), "--draws", "300"]
+    if dataset.task == "classification":
+        assert main([*asked, "--quantiles", "0.5"]) == 1
+        assert capsys.readouterr().err.endswith("[no-quantiles]\n") and not out.exists()
+        assert main(asked) == 0
+    else:
+        assert main([*asked, "--quantiles", "0.05", "0.5", "0.95"]) == 0
+    table, drawn = pd.read_csv(out), pd.read_csv(tmp_path / "out_draws.csv")
+    assert drawn["row"].tolist() == table["row"].tolist() and drawn.shape == (5, 301)
+    values = drawn.drop(columns="row").to_numpy()
+    if dataset.task == "classification":
+        share = (values == dataset.class_names[0]).mean(axis=1)
+        error = np.sqrt(0.25 / 300)
+        assert np.abs(share - table[f"probability_{dataset.class_names[0]}"]).max() < 5 * error
+    else:
+        ends = table[["quantile_0.05", "quantile_0.5", "quantile_0.95"]].to_numpy()
+        assert (np.diff(ends, axis=1) > 0).all()
+        inside = ((values > ends[:, :1]) & (values < ends[:, 2:])).mean()
+        assert abs(inside - 0.9) < 5 * np.sqrt(0.9 * 0.1 / 300), "a false alarm in a million at most"
+
+
+@pytest.mark.parametrize(
+    ("asked", "code", "value"),
+    [
+        ({"quantiles": [0.0]}, "wrong-quantile", "0.0"),
+        ({"quantiles": [5.0]}, "wrong-quantile", "5.0"),
+        ({"n_draws": -1}, "wrong-draws", "-1"),
+        ({"n_draws": 10**6}, "wrong-draws", "1000000"),
+    ],
+)
+def test_quantiles_and_draws_that_there_cannot_be_are_refused(plain_results, tmp_path, asked, code, value):
+    path = tmp_path / "new.csv"
+    path.write_text(GOOD, encoding="utf-8")
+    with refused(code, value=value):
+        predict_file(plain_results, path, tmp_path / "out.csv", **asked)
+    assert not (tmp_path / "out.csv").exists()
+
+
 def test_calibrated_intervals_and_label_sets_follow_the_limits_of_the_run(run, tmp_path):
     dataset, results, _ = run
     path = write_rows(tmp_path / "new.csv", dataset, dataset.x_test)

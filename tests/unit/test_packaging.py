@@ -283,9 +283,12 @@ def test_results_and_test_run_what_the_readme_says(tmp_path: Path) -> None:
     assert 0 < results.index("--require-hashes") < results.index("--editable .") < results.index(cores)
     tests = _make(tmp_path / "clone", "--dry-run", "test").stdout
     assert '-m "not (slow or cluster or browser)"' in tests and "--cov" not in tests
-    judged = _make(tmp_path / "clone", "--dry-run", "test-rest", "COVERAGE=1").stdout
-    assert '-m "slow or cluster or browser"' in judged and "--cov-append --cov-fail-under=95" in judged
-    assert "--cov-fail-under=95" in _make(tmp_path / "clone", "--dry-run", "test-all").stdout
+    judged = _make(tmp_path / "clone", "--dry-run", "test", "COVERAGE=1").stdout
+    assert "--cov=bnn --cov-fail-under=95" in judged
+    rest = _make(tmp_path / "clone", "--dry-run", "test-rest", "COVERAGE=1").stdout
+    assert '-m "slow or cluster or browser"' in rest and "--cov" not in rest
+    everything = _make(tmp_path / "clone", "--dry-run", "test-all").stdout
+    assert everything.index("--cov-fail-under=95") < everything.index('-m "slow or cluster or browser"')
 
 
 @needs_make

@@ -22,7 +22,7 @@ from bnn.data.preparation import prepare
 from tests.refusals import all_refused, refused
 
 N = 40
-SPLIT = {"method": "random", "test_size": 0.25, "stratify": False, "seed": 1}
+SPLIT = {"method": "random", "test_size": 0.25, "stratify": False, "seed": 1, "repeated_rows": "keep"}
 
 
 def frame_of(**columns: Any) -> pd.DataFrame:

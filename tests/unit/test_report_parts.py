@@ -602,6 +602,9 @@ def test_what_became_of_each_column_is_said() -> None:
     assert [cell.text for cell in table.rows[1].cells[:5]] == ["text", "0", "0", "9", "1"]
     assert table.rows[1].cells[3].remark == f"a, b, c, {'d' * 29}…, e, …"
     assert "no training row has" in table.notes[0]
+    metrics["doubts"] = ["row 3: two are the same"]
+    assert columns(metrics).notes[0] == "row 3: two are the same"
+    metrics["doubts"] = []
     metrics["columns"] = [inputs.make_column(f"gene {i}") for i in range(300)] + [
         inputs.make_column("same", features=[])
     ]

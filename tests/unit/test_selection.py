@@ -22,6 +22,7 @@ from bnn.posterior.chain_files import read_chains
 from bnn.selection import budget, cheap_fit, choice
 from bnn.selection.families import NOISES
 from bnn.selection.plan import make_plan
+from tests.effort import FULL
 
 GAP: dict[str, Any] = {"task": "regression", "source": {"kind": "synthetic", "name": "gap"}}
 
@@ -99,10 +100,11 @@ def test_what_the_config_says_is_taken_and_not_compared(scores: dict[choice.Cand
 
 @pytest.mark.slow
 def test_noise_that_varies_and_noise_with_outliers_are_found() -> None:
-    """Ten tables of each kind, 300 rows: the right family in at least nine; of normal noise too."""
+    """Tables of each kind, 300 rows: the right family in at least nine of ten; of normal noise too."""
+    n_tables = 10 if FULL else 3
     small = {"network": {"hidden": [8], "engine": "numpy"}, "prior": {"weights": {"scale": 2}}}
     right = dict.fromkeys(NOISES["gaussian"], 0)
-    for seed in range(10):
+    for seed in range(n_tables):
         rng = np.random.default_rng(seed)
         x = rng.uniform(-2, 2, size=(300, 1))
         noise = {
@@ -115,7 +117,7 @@ def test_noise_that_varies_and_noise_with_outliers_are_found() -> None:
                 x, np.sin(2 * x[:, 0]) + error, n_classes=None, settings=settings_of(seed=seed, **small)
             )
             right[family] += chosen["likelihood"]["family"] == family
-    assert min(right.values()) >= 9, right
+    assert min(right.values()) >= 0.9 * n_tables, right
 
 
 def test_log_scores_are_those_of_the_mixture_over_draws() -> None:

@@ -20,6 +20,7 @@ SPLIT = {
     "test_size": 0.2,
     "stratify": False,
     "seed": 1,
+    "repeated_rows": "auto",
 }
 
 

@@ -47,6 +47,8 @@ TINY: dict[str, Any] = FIXED | {
 MONTHS = [f"{1950 + i // 12}-{1 + i % 12:02d}" for i in range(120)]
 SERIES = "month,level\n" + "".join(f"{month},{math.sin(i / 6):.4f}\n" for i, month in enumerate(MONTHS))
 
+PAIRS = "a,b,kind\n" + "".join(f"{i % 7},{i % 5}.5,{'xy'[i * i % 7 > 2]}\n" for i in range(40))
+
 TARGET = "../../../up"
 FEATURES = [
     "<script>alert(1)</script>",
@@ -78,7 +80,12 @@ SHARED: dict[str, Any] = TINY | {
 
 SPLITS: dict[str, Any] = TINY | {
     "datasets": {
-        "twice": {**TINY["datasets"]["iris"], "repeats": 2, "sampler": _SHORT},
+        "twice": {
+            "task": "classification",
+            "source": {"kind": "csv", "path": "pairs.csv", "target": "kind"},
+            "repeats": 2,
+            "sampler": _SHORT,
+        },
         "wave": {
             "task": "timeseries",
             "source": {"kind": "csv", "path": "wave.csv", "target": "level"},
@@ -86,9 +93,19 @@ SPLITS: dict[str, Any] = TINY | {
             "conformal": True,
             "sampler": _SHORT,
         },
+        "amounts": {
+            "task": "regression",
+            "source": {"kind": "csv", "path": "amounts.csv", "target": "amount"},
+            "likelihood": {"family": "hurdle"},
+            "sampler": _SHORT,
+        },
     }
 }
-"""A dataset on two splits, and a time series."""
+"""A dataset on two splits, a time series, and amounts that are often 0."""
+
+AMOUNTS = "x,amount\n" + "".join(
+    f"{0.1 * row:.1f},{0 if row % 3 == 0 else 2 + 0.2 * row + 0.7 * (row % 5):.1f}\n" for row in range(40)
+)
 
 
 def copy_of_the_config(config: dict[str, Any] = TINY) -> dict[str, Any]:

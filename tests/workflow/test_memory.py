@@ -1,4 +1,6 @@
-"""The memory that jobs ask for holds what they use, and is at most twice as much: measured, rule by rule, at two sizes.
+"""The memory that jobs ask for holds what they use, and is at most twice as much: measured, rule by rule.
+
+`pytest` measures at one size, `make calibrate` at every one of `CASES`.
 
 Each script runs as a process of its own. What a cluster counts is that and the Snakemake which starts it.
 """
@@ -14,6 +16,7 @@ import numpy as np
 import pytest
 import yaml
 
+from tests.effort import FULL
 from tests.workflow.project import FIXED
 
 pytestmark = pytest.mark.slow
@@ -48,9 +51,9 @@ class Case(NamedTuple):
 
 
 CASES = {
-    "small": Case(rows=200, features=5, classes=1, hidden=4, chains=2, draws=50),
     # Every rule, at a size that still takes seconds.
-    "middle": Case(rows=1500, features=10, classes=3, hidden=16, chains=4, draws=400),
+    "middle": Case(rows=600, features=10, classes=3, hidden=16, chains=4, draws=400),
+    "small": Case(rows=200, features=5, classes=1, hidden=4, chains=2, draws=50),
     # Many predictions; many weights.
     "many rows": Case(rows=4000, features=20, classes=3, hidden=8, chains=4, draws=800),
     "many weights": Case(rows=300, features=20, classes=1, hidden=100, chains=4, draws=1000),
@@ -62,7 +65,7 @@ TARGETS = {
     "many rows": ("results/d/metrics.json", "results/d/checks.json"),
     "many weights": ("results/d/checks.json",),
 }
-"""Up to where each is run: diagnosing and drawing large ones takes too long to be done with every change."""
+"""Up to where each is run: diagnosing and drawing large ones takes too long."""
 
 
 class Measured(NamedTuple):
@@ -104,7 +107,10 @@ def snakemake_mb(tmp_path_factory: pytest.TempPathFactory) -> float:
     return float(done.stdout.split()[-1])
 
 
-@pytest.fixture(scope="module", params=CASES)
+MEASURED = list(CASES) if FULL else ["middle"]
+
+
+@pytest.fixture(scope="module", params=MEASURED)
 def measured(
     request: pytest.FixtureRequest, snakemake_mb: float, tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Measured]:

@@ -25,7 +25,7 @@ from tests.workflow.project import FIXED, TRAJECTORY_LENGTH
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-N_KILLS = int(os.environ.get("BNN_KILLS") or 2)
+N_KILLS = int(os.environ.get("BNN_KILLS") or 1)
 """`make kills` asks for thirty."""
 STAGES: dict[str, tuple[float, tuple[str, ...]]] = {
     "nothing": (1.0, ("*",)),

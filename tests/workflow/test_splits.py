@@ -1,4 +1,4 @@
-"""Datasets on several splits, and a time series, through the whole workflow."""
+"""Datasets on several splits, a time series and amounts that are often 0, through the whole workflow."""
 
 import csv
 import json
@@ -10,7 +10,7 @@ import pytest
 
 from bnn.data.dataset import Dataset
 from tests.made_once import made_once
-from tests.workflow.project import MONTHS, SERIES, SPLITS, Project, copy_of_the_config
+from tests.workflow.project import AMOUNTS, MONTHS, PAIRS, SERIES, SPLITS, Project, copy_of_the_config
 
 pytestmark = pytest.mark.slow
 
@@ -24,6 +24,8 @@ def splits(tmp_path_factory: pytest.TempPathFactory) -> Project:
 def _run_splits(folder: Path) -> None:
     project = Project.new(folder, SPLITS)
     (folder / "wave.csv").write_text(SERIES, encoding="utf-8")
+    (folder / "pairs.csv").write_text(PAIRS, encoding="utf-8")
+    (folder / "amounts.csv").write_text(AMOUNTS, encoding="utf-8")
     project.finish()
 
 
@@ -84,3 +86,14 @@ def test_a_time_series_is_forecast_and_drawn_along_time(splits: Project) -> None
     assert 'id="figure-along_time"' in page
     assert "Predicts level, 3 steps ahead of the last value that is known," in page
     assert "the test rows after the training rows in time" in page
+
+
+def test_amounts_that_are_often_0_are_predicted_in_their_range(splits: Project) -> None:
+    with splits.result("amounts", "predictions.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    for model in ("bnn", "baseline", "ensemble", "linear"):
+        assert all(0 <= float(row[f"{model}_lower_90"]) <= float(row[f"{model}_upper_90"]) for row in rows)
+        assert all(np.isfinite(float(row[f"{model}_nll"])) for row in rows)
+    assert "zero or log-normal (hurdle)" in splits.result("amounts", "report.html").read_text(
+        encoding="utf-8"
+    )

@@ -10,6 +10,7 @@ import pytest
 
 from bnn.core.storage import read_netcdf
 from bnn.posterior.arviz_versions import open_posterior
+from tests.effort import FULL
 from tests.workflow.project import CSV, TINY, Project, copy_of_the_config
 
 
@@ -101,9 +102,9 @@ def test_checks_are_plain_numbers(finished):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("cores", [1, 4])
+@pytest.mark.parametrize("cores", [1, 4] if FULL else [1])
 def test_chains_and_cores_do_not_change_the_draws(finished, tmp_path, cores):
-    """The same config gives the draws of two cores on one and on four, asked for by themselves and in another order."""
+    """The same config gives the draws of two cores on one (or four), asked for by themselves and in another order."""
     other = Project.new(tmp_path)
     done = other.snakemake(
         "--cores",

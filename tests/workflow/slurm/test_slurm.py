@@ -21,7 +21,7 @@ from tests.workflow.slurm.cluster import Cluster, reason_to_skip
 
 ROOT = Path(__file__).parents[3]
 SECONDS = 280
-# The chains take some ten seconds, long enough to be caught; the rest is as small as can be.
+# The chains take some five seconds, long enough to be caught; the rest is as small as can be.
 CONFIG: dict[str, Any] = FIXED | {
     "network": {"hidden": [4], "engine": "numpy"},
     "baseline": {"max_epochs": 20},
@@ -29,7 +29,7 @@ CONFIG: dict[str, Any] = FIXED | {
         "chains": 2,
         "chains_per_job": 1,
         "warmup": 200,
-        "draws": 500,
+        "draws": 250,
         "thin": 1,
         "optimise_steps": 50,
         "checkpoint_seconds": 0.5,

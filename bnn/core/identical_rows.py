@@ -1,0 +1,108 @@
+"""Rows of a table whose inputs are the same, and parts of a table that keep such rows together.
+
+A row that is left out says nothing about new ones if the same inputs were seen in training: what was learned by heart
+is then as good as what was understood.
+"""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+
+MOST_COPIES = 0.1
+"""Part of the rows that may be copies of others without being left out"""
+FEWEST_DIFFERENT = 20
+"""Rows that must be left without copies; fewer are hardly a table to learn from, and all are kept"""
+
+
+def first_of_each(columns: Iterable[np.ndarray], n_rows: int) -> np.ndarray:
+    """Return for each row the index of the first one that is the same in all columns, (row,) int64; often its own.
+
+    Column by column, and only of rows that are not yet told apart from all others: in most tables two columns of
+    numbers are enough, so that no copy of a large table is made.
+
+    Parameters
+    ----------
+    columns
+        Arrays of numbers, (row,); missing values (NaN) are the same.
+    n_rows
+        Length of each.
+    """
+    first = np.zeros(n_rows, dtype=np.int64)
+    left = np.arange(n_rows)
+    for column in columns if n_rows else ():
+        _, code = np.unique(column[left], return_inverse=True)
+        pair = first[left] * (int(code.max()) + 1) + code
+        _, start, group, count = np.unique(pair, return_index=True, return_inverse=True, return_counts=True)
+        first[left] = left[start][group]
+        left = left[count[group] > 1]
+        if not left.size:
+            break
+    return first
+
+
+def are_copies(y: np.ndarray, is_repeat: np.ndarray) -> bool:
+    """Return whether rows that are the same, real target and all, are copies of one measurement.
+
+    Measurements repeated under the same conditions differ by their noise, and agree where the target has few values.
+    So they are copies if most different rows have a target that no other has. Taken for measurements they would say
+    that there is no noise: a network that goes through all of them is then as likely as can be. A few copies
+    (`MOST_COPIES`) hardly say so, and are left alone.
+
+    Parameters
+    ----------
+    y
+        Real target, (row,).
+    is_repeat
+        (row,): whether the row is the same as an earlier one.
+    """
+    n_different = np.count_nonzero(~is_repeat)
+    if n_different < FEWEST_DIFFERENT or np.mean(is_repeat) <= MOST_COPIES:
+        return False
+    counts = np.unique(y[~is_repeat], return_counts=True)[1]
+    return bool(np.sum(counts == 1) > n_different / 2)
+
+
+def taken_together(order: np.ndarray, first: np.ndarray, size: int) -> np.ndarray:
+    """Return which of the rows in `order` to take, (row,) bool, so that as near to `size` of them as can be are.
+
+    They are taken from the beginning, each with all that are the same; a group that would lead farther from `size` is
+    left out. Where no rows are the same these are the first `size`.
+
+    Parameters
+    ----------
+    order
+        Indices of rows.
+    first
+        What `first_of_each` returns of the table that they index.
+    size
+        How many to take.
+    """
+    groups = first[order]
+    sizes = np.bincount(groups)
+    taken, left = set(), size
+    for group in dict.fromkeys(groups.tolist()):
+        if abs(left - sizes[group]) < abs(left):
+            taken.add(group)
+            left -= int(sizes[group])
+    return np.isin(groups, list(taken))
+
+
+def gathered(order: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """Return `order` with all rows that are the same moved up to the first of them."""
+    _, start, group = np.unique(first[order], return_index=True, return_inverse=True)
+    return order[np.argsort(start[group], kind="stable")]
+
+
+def folds(order: np.ndarray, first: np.ndarray, n_folds: int) -> list[np.ndarray]:
+    """Return the rows in `order` as parts of about one size, none of which has rows that are the same as another's.
+
+    As `numpy.array_split` where no rows are the same, and where there are fewer different ones than parts.
+    """
+    left, parts = order, []
+    for n_parts in range(n_folds, 1, -1):
+        is_own = taken_together(left, first, math.ceil(len(left) / n_parts))
+        parts.append(left[is_own])
+        left = left[~is_own]
+    parts.append(left)
+    return parts if all(part.size for part in parts) else np.array_split(order, n_folds)
