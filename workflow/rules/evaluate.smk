@@ -51,6 +51,8 @@ rule conformal:
             "data",
             "model",
             "mcmc",
+            "core/gross_values.py",
+            "core/identical_rows.py",
         ),
     message:
         "Fitting {wildcards.dataset} without each fold of its training rows"
