@@ -91,7 +91,7 @@ def _of_target(
         rows = slice(start, start + _ROWS_AT_ONCE)
         block = np.asarray(draws[:, :, rows], dtype=np.float64)
         block = np.sort(block.reshape(-1, block.shape[-1]), axis=0)
-        scores[rows] = interval_scores(block, y[rows], rng.random(block.shape[1]))
+        scores[rows] = interval_scores(block, y[rows], rng.random(len(y[rows])))
         ends[:, :, rows] = intervals_of_sorted(block, every)
     ends = np.clip(ends, *BOUNDS[FAMILIES[likelihood_of(idata).family].form])
     levels = []

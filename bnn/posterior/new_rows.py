@@ -331,10 +331,10 @@ def _block(
         columns[name] = np.sqrt(getattr(grid.summary, variance))
     names_of_levels = [f"{100 * level:.0f}" for level in LEVELS]
     names_of_levels += [f"{100 * level:.0f}_conformal" for level in limits]
-    for level, *ends in zip(names_of_levels, grid.lower, grid.upper, strict=True):
+    for name, *ends in zip(names_of_levels, grid.lower, grid.upper, strict=True):
         # What lies beyond all draws may lie beyond what there can be.
         lower, upper = np.clip(ends, *BOUNDS[predictor.target.form])
-        columns |= {f"lower_{level}": lower, f"upper_{level}": upper}
+        columns |= {f"lower_{name}": lower, f"upper_{name}": upper}
     return columns
 
 

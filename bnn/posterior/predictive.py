@@ -129,15 +129,15 @@ def intervals_of_sorted(ordered: np.ndarray, levels: Sequence[float]) -> np.ndar
     Quantiles are interpolated between order statistics like those of `np.quantile`. A level of 1 is the range of the
     draws; each end of one above, as of calibrated intervals, lies farther out by (level - 1) times that range.
     """
-    levels = np.asarray(levels, dtype=np.float64)
-    half = np.minimum(levels, 1.0) / 2
+    asked = np.asarray(levels, dtype=np.float64)
+    half = np.minimum(asked, 1.0) / 2
     position = np.stack([0.5 - half, 0.5 + half]) * (len(ordered) - 1)
     below = np.floor(position).astype(np.int64)
     above = np.minimum(below + 1, len(ordered) - 1)
     ends = np.asarray(ordered[below] + (position - below)[..., None] * (ordered[above] - ordered[below]))
-    for index in np.flatnonzero(levels > 1):
+    for index in np.flatnonzero(asked > 1):
         # Infinity times a range of 0 is no number.
-        farther = np.inf if np.isinf(levels[index]) else (levels[index] - 1) * (ordered[-1] - ordered[0])
+        farther = np.inf if np.isinf(asked[index]) else (asked[index] - 1) * (ordered[-1] - ordered[0])
         ends[0, index] -= farther
         ends[1, index] += farther
     return ends
