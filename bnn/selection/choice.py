@@ -144,7 +144,7 @@ def choose(
     comparisons: list[Comparison] = []
     kind = family
     # Normal noise as wide as gross errors would tell no candidates apart.
-    has_errors = family == AUTO and n_classes is None and bool(gross_errors(y).any())
+    has_errors = family == AUTO and n_classes is None and bool(gross_errors(unit.original(y)).any())
     if n_classes is not None:
         kind = "gaussian"  # which classes ignore
     elif family == AUTO:
@@ -152,9 +152,8 @@ def choose(
         trial = Candidate(
             TRIAL[0] if hidden == AUTO else tuple(hidden), TRIAL[1] if scale == AUTO else float(scale), ""
         )
-        kinds = families_of(unit.original(y), unit.beside)
-        if has_errors:
-            kinds = ["student_t" if name == "gaussian" else name for name in kinds]
+        # A gross error decides every comparison of families by itself, and most of all on a log scale.
+        kinds = ("student_t",) if has_errors else families_of(unit.original(y), unit.beside)
         candidates = [trial._replace(family=name) for name in kinds]
         first, more = race.run(candidates, prefer=lambda one: kinds.index(one.family))
         kind, comparisons = first.family, [*more]

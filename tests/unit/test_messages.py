@@ -48,7 +48,7 @@ prior: {weights: {family: {}}} >> must be one of normal, laplace, student_t, not
 likelihood: {noise: auto} >> likelihood.noise: must be the word sampled, or a number greater than 0, not 'auto'
 likelihood: {noise: 0} >> likelihood.noise: must be the word sampled, or a number greater than 0, not 0
 likelihood: {noise: true} >> likelihood.noise: must be the word sampled, or a number greater than 0, not true
-likelihood: {family: cauchy} >> likelihood.family: must be one of auto, gaussian, heteroscedastic, student_t
+likelihood: {family: cauchy} >> likelihood.family: must be one of auto, gaussian, student_t, heteroscedastic
 likelihood: {df: 2} >> likelihood.df: must be a number greater than 2, not 2
 prior: {learned_scales: yes} >> prior.learned_scales: must be one of none, layer, ard, not true
 likelihood: {log_noise_mean: } >> likelihood.log_noise_mean: must be a number, not null
