@@ -8,7 +8,7 @@ from bnn.data.dataset import Dataset
 from bnn.jobs.interruption import job_log
 from bnn.model.likelihoods import DirectLikelihood, n_outputs_without_noise
 from bnn.model.posterior import make_likelihood, make_network
-from bnn.posterior.predictor import target_of
+from bnn.model.targets import fit_target
 
 
 def main(data_path, out_path, settings):
@@ -26,7 +26,10 @@ def main(data_path, out_path, settings):
     dataset = Dataset.load(data_path)
     chosen = build(NetworkSettings, settings["network"])
     likelihood = build(LikelihoodSettings, settings["likelihood"])
-    target = target_of(dataset, likelihood)
+    target = None
+    if dataset.task == "regression":
+        mean, scale = dataset.target_mean, dataset.target_scale
+        target = fit_target(likelihood.family, dataset.y_train, mean=mean, scale=scale)
     family = make_likelihood(likelihood, n_classes=dataset.n_classes, target=target)
     network = make_network(
         chosen.in_numpy(), n_inputs=dataset.n_inputs, n_outputs=n_outputs_without_noise(family)

@@ -18,7 +18,7 @@ from bnn.data.dataset import Dataset
 from bnn.model.categorical import softmax
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import LOG_NOISE_SCALE, Likelihood
-from bnn.model.network import Network
+from bnn.model.network import Network, outputs
 from bnn.model.targets import Target
 
 RIDGE_PENALTIES = np.logspace(-3, 4, 29)
@@ -113,22 +113,6 @@ def _in_units(
         f"{split}_mean": target.mean + target.scale * output[..., 0, :] for split, output in found.items()
     }
     return means | {"noise_scale": np.asarray(target.scale * np.exp(own[LOG_NOISE_SCALE]))}
-
-
-def outputs(network: Network, theta: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Return what trained networks put out, (network, output, obs), float64.
-
-    Parameters
-    ----------
-    network
-        The architecture.
-    theta
-        Shape (network, param), the network's parameters first.
-    x
-        Standardised inputs, shape (obs, input).
-    """
-    layout = ParameterLayout(network.parameter_shapes)
-    return np.asarray(network.forward(layout.unpack(theta[:, : layout.n_params]), x), dtype=np.float64)
 
 
 def linear_predictions(

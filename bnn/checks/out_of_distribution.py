@@ -10,14 +10,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bnn.baselines.reference import outputs
 from bnn.core.settings import LikelihoodSettings
 from bnn.data.dataset import Dataset
 from bnn.evaluation.bootstrap import LEVEL, difference, row_weights
 from bnn.evaluation.ranking import auroc
 from bnn.evaluation.reference_forecasts import network_mixture, network_theta
 from bnn.model.categorical import softmax
-from bnn.model.network import Network
+from bnn.model.network import Network, outputs
 from bnn.posterior.predictive import class_summary, entropy, mixture_log_density, predict_grid, target_summary
 from bnn.posterior.predictor import Predictor
 

@@ -6,13 +6,12 @@ from typing import Protocol
 
 import numpy as np
 
-from bnn.baselines.reference import outputs
 from bnn.core.settings import LikelihoodSettings
 from bnn.data.dataset import Dataset
 from bnn.evaluation.metrics import crps_of_sorted, pit_of_rows
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import Gaussian, Likelihood, RegressionLikelihood
-from bnn.model.network import Network
+from bnn.model.network import Network, outputs
 from bnn.model.posterior import make_likelihood
 from bnn.model.targets import Target
 from bnn.posterior.mixture import GaussianMixture, log_mean_exp

@@ -337,3 +337,19 @@ class NumpyPasses:
 
     def fuse(self, likelihood: "Likelihood", prior: "Prior", target: np.ndarray) -> None:
         """Return None: the likelihood and the prior are evaluated beside the passes."""
+
+
+def outputs(network: Network, theta: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Return what trained networks put out, (network, output, obs), float64.
+
+    Parameters
+    ----------
+    network
+        The architecture.
+    theta
+        Shape (network, param), the network's parameters first.
+    x
+        Standardised inputs, shape (obs, input).
+    """
+    layout = ParameterLayout(network.parameter_shapes)
+    return np.asarray(network.forward(layout.unpack(theta[:, : layout.n_params]), x), dtype=np.float64)

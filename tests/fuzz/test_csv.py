@@ -258,7 +258,7 @@ def test_a_file_is_read_right_or_refused(
     path = tmp_path_factory.getbasetemp() / "fuzz.csv"
     path.write_bytes(data)
     source = {"kind": "csv", "path": str(path), "target": target, "target_unit": ""}
-    split = {"method": "random", "test_size": 0.25, "stratify": False, "seed": 1}
+    split = {"method": "random", "test_size": 0.25, "stratify": False, "seed": 1, "repeated_rows": "keep"}
     try:
         with within():
             found = prepare("mine", task=task, source=source, split=split, columns={"missing": "error"})
@@ -309,7 +309,13 @@ def test_a_sound_file_is_accepted_however_it_is_written(
     blank = ("," * (len(rows[0]) - 1) + newline) * padding
     path.write_bytes((text_of(rows, newline=newline, quoting=quoting) + blank).encode(encoding))
     source = {"kind": "csv", "path": str(path), "target": target, "target_unit": ""}
-    split = {"method": "random", "test_size": 0.3, "stratify": task == "classification", "seed": 1}
+    split = {
+        "method": "random",
+        "test_size": 0.3,
+        "stratify": task == "classification",
+        "seed": 1,
+        "repeated_rows": "keep",
+    }
     with within():
         found = prepare("mine", task=task, source=source, split=split)
     assert_same(found, rows, target)
@@ -376,7 +382,7 @@ def test_a_sound_file_of_any_dialect_is_read_right(
     path.write_bytes(gzip.compress(data) if packed else data)
     chosen = {**keys, "names": () if keys["header"] else [*names, "Unnamed: 9"][: len(names) + trailing]}
     source = {"kind": "csv", "path": str(path), "target": "y", **chosen}
-    split = {"method": "random", "test_size": 0.3, "stratify": False, "seed": 1}
+    split = {"method": "random", "test_size": 0.3, "stratify": False, "seed": 1, "repeated_rows": "keep"}
     with within():
         found = prepare("mine", task="regression", source=source, split=split)
     order = np.concatenate([found.row_train, found.row_test])

@@ -13,7 +13,6 @@ from bnn.baselines.reference import (
     fit_references,
     linear_predictions,
     network_predictions,
-    outputs,
     stratified_folds,
 )
 from bnn.baselines.training import balanced_weights, validation_rows
@@ -24,7 +23,7 @@ from bnn.core.settings import BaselineSettings, NetworkSettings, build
 from bnn.data.preparation import prepare
 from bnn.model.categorical import softmax
 from bnn.model.layout import ParameterLayout
-from bnn.model.network import Network
+from bnn.model.network import Network, outputs
 from bnn.model.posterior import make_network
 
 ROOT = Path(__file__).parents[2]

@@ -65,7 +65,7 @@ def test_intervals_calibrated_on_overconfident_draws_hold_what_they_promise() ->
     rng, n, n_rows = np.random.default_rng(3), 199, 4000
     y = rng.normal(size=n + n_rows)
     draws = 0.5 * rng.normal(size=(1000, 1)) + np.zeros(len(y))
-    limit = limits(interval_scores(draws[:, :n], y[:n], np.zeros(n)), [0.9])
+    limit = limits(interval_scores(draws[:, :n], y[:n], np.zeros(n)), [0.9]).tolist()
     lower, upper = intervals_of_sorted(np.sort(draws[:, n:], axis=0), limit)[:, 0]
     held = ((lower <= y[n:]) & (y[n:] <= upper)).sum()
     plain = intervals_of_sorted(np.sort(draws[:, n:], axis=0), [0.9])[:, 0]

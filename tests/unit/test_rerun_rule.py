@@ -19,7 +19,9 @@ PLACES: dict[str, tuple[str, ...]] = {
     for script, *places in [ast.literal_eval(f"[{arguments}]")]
 }
 """Script of a rule -> what the rule names of the package"""
-SHARED: tuple[str, ...] = ast.literal_eval(re.findall(r"^SHARED_CODE = (.*)$", _RULES, re.MULTILINE)[0])
+SHARED: tuple[str, ...] = ast.literal_eval(
+    re.findall(r"^SHARED_CODE = (\(.*?\))$", _RULES, re.MULTILINE | re.DOTALL)[0]
+)
 IN_NO_RESULT = (
     *("core/errors.py", "core/progress.py"),
     *("jobs/identity.py", "jobs/interruption.py", "jobs/locks.py", "jobs/processes.py"),

@@ -56,7 +56,14 @@ wildcard_constraints:
 
 
 # Random streams, settings, and how files are stored: every result depends on them.
-SHARED_CODE = ("core/plan.py", "core/seeding.py", "core/settings.py", "core/storage.py")
+SHARED_CODE = (
+    "core/gross_values.py",
+    "core/identical_rows.py",
+    "core/plan.py",
+    "core/seeding.py",
+    "core/settings.py",
+    "core/storage.py",
+)
 
 
 def code(script, *places):

@@ -115,7 +115,6 @@ rule check:
             "evaluation",
             "diagnostics",
             "posterior",
-            "baselines",
             "data",
             "model",
             "core/row_names.py",
