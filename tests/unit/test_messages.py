@@ -63,7 +63,7 @@ sampler: {chians: 4} >> sampler.chians: unknown key. Did you mean chains? Allowe
 sampler: {Chains: 4} >> sampler.Chains: unknown key. Did you mean chains?
 evaluation: {sensitivity_rerun: true} >> evaluation.sensitivity_rerun: is no longer a key: write a second dataset with
 sampler: {3: 4} >> sampler.3: unknown key. Allowed here: kernel, chains
-smpler: {} >> smpler: unknown key. Did you mean sampler? Allowed here: seed, repeats, split, columns,
+smpler: {} >> smpler: unknown key. Did you mean sampler? Allowed here: seed, repeats, conformal, split, columns,
 chains: 4 >> chains: unknown key. It belongs in sampler.chains or datasets.<name>.sampler.chains.
 task: 4 >> task: unknown key. It belongs in datasets.<name>.task.
 """
@@ -72,7 +72,7 @@ task: 4 >> task: unknown key. It belongs in datasets.<name>.task.
 OF_A_DATASET = """
 $IRIS, sampler: {chians: 2} >> x.sampler.chians: unknown key. Did you mean chains? Allowed here: kernel, chains
 $IRIS, evaluation: {sensitivity_rerun: false} >> x.evaluation.sensitivity_rerun: is no longer a key: write a second
-$IRIS, chains: 2 >> x.chains: unknown key. It belongs in sampler.chains. Allowed here: seed, repeats, split
+$IRIS, chains: 2 >> x.chains: unknown key. It belongs in sampler.chains. Allowed here: seed, repeats, conformal, split
 $IRIS, path: a >> x.path: unknown key. It belongs in source.path. Allowed here:
 $IRIS, sampler: 5 >> x.sampler: must be a group of keys (lines indented below it), not 5
 task: clasification, $SOURCE >> x.task: must be one of classification, regression, timeseries, not 'clasification'
