@@ -14,6 +14,7 @@ from bnn.core.errors import with_code
 from bnn.data.column_encoding import Column
 from bnn.data.dataset import Dataset
 from bnn.data.preparation import prepare
+from bnn.model.targets import fit_target
 
 _MAX_CLASSES = 10
 """Whole numbers of so many values, or fewer, are taken for classes."""
@@ -46,6 +47,9 @@ def check(path: str) -> int:
             found = prepare(
                 name, **{key: settings[key] for key in ("task", "source", "split", "columns", "series")}
             )
+            if found.task == "regression" and dataset.likelihood.family != "auto":
+                unit = {"mean": found.target_mean, "scale": found.target_scale}
+                fit_target(dataset.likelihood.family, found.y_train, **unit)
         except (OSError, ValueError) as error:
             n_faults += 1
             print(with_code(error), file=sys.stderr)

@@ -45,6 +45,18 @@ def test_a_config_that_can_be_run_has_a_line_a_dataset(
     assert "48 training and 12 test rows, 5 features, target price (a number)" in said.out
 
 
+def test_a_family_that_cannot_have_the_target_is_told_before_a_run(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = folder / config(folder, a=("houses.csv", "price"))
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for family, status in (("log_normal", 0), ("poisson", 1)):
+        written["datasets"]["a"]["likelihood"] = {"family": family}
+        path.write_text(yaml.safe_dump(written), encoding="utf-8")
+        assert main(["check", str(path)]) == status
+        assert ("[wrong-family]" in capsys.readouterr().err) == bool(status)
+
+
 @pytest.mark.parametrize(
     ("path", "target", "code"),
     [
