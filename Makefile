@@ -55,7 +55,6 @@ profile: setup ## Print where the time of the last run went, from the benchmark 
 # The quick tests need none of these; see [tool.pytest.ini_options] in pyproject.toml for what each one marks.
 MARKED := slow or cluster or browser
 PYTEST := $(BIN)/python -m pytest -n 2 --dist worksteal
-# Slow tests wait for batch systems, browsers and jobs a fifth of their time: a third process uses it.
 # Coverage is judged by the quick tests alone, which run nearly every line: the others take twice as long with it.
 MEASURED = $(if $(COVERAGE),--cov=bnn --cov-fail-under=95)
 
@@ -63,6 +62,7 @@ MEASURED = $(if $(COVERAGE),--cov=bnn --cov-fail-under=95)
 test: setup ## Run the quick tests (at most four minutes on two cores)
 	$(PYTEST) -m "not ($(MARKED))" $(MEASURED)
 
+# These wait for batch systems, browsers and jobs a fifth of their time: a third process uses it.
 .PHONY: test-rest
 test-rest: setup ## Run the tests that `make test` leaves out: slow ones, a cluster, a browser
 	$(PYTEST) -n 3 -m "$(MARKED)"
