@@ -62,10 +62,9 @@ MEASURED = $(if $(COVERAGE),--cov=bnn --cov-fail-under=95)
 test: setup ## Run the quick tests (at most four minutes on two cores)
 	$(PYTEST) -m "not ($(MARKED))" $(MEASURED)
 
-# These wait for batch systems, browsers and jobs a fifth of their time: a third process uses it.
 .PHONY: test-rest
 test-rest: setup ## Run the tests that `make test` leaves out: slow ones, a cluster, a browser
-	$(PYTEST) -n 3 -m "$(MARKED)"
+	$(PYTEST) -m "$(MARKED)"
 
 .PHONY: test-all
 test-all: COVERAGE := 1
