@@ -9,7 +9,7 @@ from bnn.core.errors import DataError
 from bnn.core.settings import FAMILIES
 
 _QUADRATURE = np.polynomial.hermite_e.hermegauss(20)
-_LARGEST_LOG = 600.0
+_LARGEST_LOG = 300.0
 """Logs above are cut: their squared exponential would be no number."""
 
 

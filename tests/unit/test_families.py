@@ -179,6 +179,14 @@ def test_targets_come_back_from_their_form(family):
         assert (original == 0).sum() == np.isneginf(target.encode(y)).sum() > 10
 
 
+def test_moments_of_wild_draws_are_numbers():
+    """The prior makes them: their squares must be numbers, too."""
+    for form in ("log", "hurdle"):
+        mean, sd = Target(form=form).log_moments(np.array([1e4]), np.array([50.0]))
+        drawn = Target(form=form).decode(np.array([1e4]))
+        assert np.isfinite([mean**2, sd**2, drawn**2]).all()
+
+
 @pytest.mark.parametrize(
     ("family", "value"),
     [("log_normal", 0.0), ("logit_normal", 1.1), ("poisson", -1.0), ("poisson", 0.5), ("hurdle", -0.1)],
