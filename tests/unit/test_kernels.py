@@ -319,7 +319,7 @@ def test_microcanonical_needs_two_parameters():
             kernel.step(randoms(1), start, OneDimensional(), tuned)
 
 
-@pytest.mark.parametrize("log_density", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("log_density", [np.nan, np.inf, -np.inf, -2e12])
 def test_an_unadjusted_move_that_is_refused_counts_as_divergent(log_density):
     here = ChainState(np.zeros((1, 2)), np.zeros(1), np.zeros((1, 2)))
     there = ChainState(np.ones((1, 2)), np.array([log_density]), np.zeros((1, 2)))
@@ -328,3 +328,26 @@ def test_an_unadjusted_move_that_is_refused_counts_as_divergent(log_density):
     )
     assert np.array_equal(moved.position, here.position)
     assert info.diverging[0] and not info.accepted[0] and info.acceptance_prob[0] == 0.0
+
+
+def test_exploration_comes_back_where_one_step_can_lead_too_far():
+    """A density that falls ever more steeply: a chain that is let go too far out cannot come back."""
+
+    class Steep(GaussianTarget):
+        precision = np.eye(20)
+
+        def log_density_and_grad(self, position):
+            squares = np.vecdot(position, position)
+            return -0.5 * squares - squares**4, -position * (1.0 + 8.0 * squares**3)[:, None]
+
+        def log_density(self, position):
+            return self.log_density_and_grad(position)[0]
+
+    target, kernel = Steep(), microcanonical.KERNEL
+    ones = np.ones((4, 20))
+    state = kernel.start(0.1 * ones, target)
+    for step_size in (0.05, 5.0, 0.05, 0.05):
+        tuned = Tuning(np.full(4, step_size), ones, np.ones(4))
+        state, info = kernel.step(randoms(4), state, target, tuned)
+        assert (state.log_density > -1000).all()
+        assert info.diverging.all() == (step_size == 5.0)

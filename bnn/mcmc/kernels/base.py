@@ -138,7 +138,7 @@ def metropolis_hastings(
 def take_unadjusted(
     current: ChainState, proposed: ChainState, *, log_ratio: np.ndarray, quality: np.ndarray
 ) -> tuple[ChainState, TransitionInfo]:
-    """Take each chain's proposal without correction, except where it diverged beyond return.
+    """Take each chain's proposal without correction, except where it diverged.
 
     Parameters
     ----------
@@ -149,12 +149,13 @@ def take_unadjusted(
 
     Notes
     -----
-    Only a proposal whose density is not finite is refused: there is no way on from there.
+    There is no way on from where the density is not finite, and hardly one from where a step lost more than the
+    threshold: one step that is too long can lead where the gradient is so steep that no step is short enough to return.
     """
     finite = np.isfinite(proposed.log_density) & np.isfinite(log_ratio)
-    diverging = ~finite | ~(log_ratio >= -DIVERGENCE_THRESHOLD)
-    return _choose(finite, proposed, current), TransitionInfo(
-        np.where(finite, quality, 0.0), finite, log_ratio, diverging
+    accepted = finite & (log_ratio >= -DIVERGENCE_THRESHOLD)
+    return _choose(accepted, proposed, current), TransitionInfo(
+        np.where(accepted, quality, 0.0), accepted, log_ratio, ~accepted
     )
 
 

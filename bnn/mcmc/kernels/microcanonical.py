@@ -114,7 +114,7 @@ def check_dimension(position: np.ndarray) -> None:
 def step(
     random: ChainRandom, state: ChainState, target: Target, tuning: Tuning
 ) -> tuple[ChainState, TransitionInfo]:
-    """Take one step; a chain whose energy is not finite there stays, and turns round.
+    """Take one step; a chain that diverges there stays, and turns round.
 
     The field `acceptance_prob`, to which warm-up tunes the step size, holds what stands in for an acceptance, the
     quality 1 / (1 + squared energy error per parameter / ENERGY_VARIANCE).
