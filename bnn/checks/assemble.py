@@ -82,13 +82,13 @@ def check(
     held_out = mixture_log_density(idata["predictions"]["log_density_y"])
     posterior = posterior_checks(idata, dataset)
     before = prior_checks(prior, predictor, dataset, rngs[0])
-    ordinary = make_network(
+    baseline = make_network(
         settings.network.in_numpy(),
         n_inputs=dataset.n_inputs,
         n_outputs=n_outputs_without_noise(predictor.likelihood),
     )
-    novelty, scores = out_of_distribution(
-        dataset, predictor, theta, ordinary, references, settings.likelihood, rngs[1]
+    unlike, scores = out_of_distribution(
+        dataset, predictor, theta, baseline, references, settings.likelihood, rngs[1]
     )
     loo_summary = _loo_summary(loo, dataset.row_numbers("train"), held_out, threshold)
     after = [summarise(item) | _largest_row(item, dataset) for item in posterior]
@@ -106,9 +106,9 @@ def check(
             prior=settings.prior,
             factors=prior_factors,
         ),
-        "out_of_distribution": novelty,
+        "out_of_distribution": unlike,
         "effects": effects(dataset, predictor, theta, rngs[3]),
-        "hole": hole(dataset, predictor, theta, ordinary, references, settings.likelihood, rngs[2]),
+        "hole": hole(dataset, predictor, theta, baseline, references, settings.likelihood, rngs[2]),
     }
     return summary, {
         **_check_variables("posterior", posterior),
@@ -116,7 +116,7 @@ def check(
         "loo_k": (("train",), loo.k),
         "row_train": (("train",), dataset.row_numbers("train")),
         **{
-            f"novelty_{model}_{name.replace(' ', '_')}": ((f"row_{name.replace(' ', '_')}",), values)
+            f"out_of_distribution_{model}_{name.replace(' ', '_')}": ((f"row_{name.replace(' ', '_')}",), values)
             for model, found in scores.items()
             for name, values in found.items()
         },

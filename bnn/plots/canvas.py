@@ -35,9 +35,9 @@ VERMILLION, PURPLE, SKY = "#d55e00", "#cc79a7", "#56b4e9"
 CHAIN_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
 MODELS = {
     "bnn": ("BNN", BLUE, "o", "-"),
-    "baseline": ("baseline", ORANGE, "s", "--"),
-    "ensemble": ("ensemble", PURPLE, "D", "-."),
-    "linear": ("linear", GREEN, "^", ":"),
+    "baseline": ("baseline network", ORANGE, "s", "--"),
+    "ensemble": ("deep ensemble", PURPLE, "D", "-."),
+    "linear": ("linear model", GREEN, "^", ":"),
     "naive": ("last value", VERMILLION, "v", "-."),
 }
 """Model -> label, colour, marker and line style, the same in every figure."""

@@ -132,17 +132,17 @@ def prior_sensitivity(path: PathLike, sensitivity: Mapping[str, Any]) -> None:
 
 
 @styled
-def out_of_distribution(path: PathLike, novelty: Mapping[str, Any]) -> None:
-    """Draw how well each model tells strange inputs from test rows, `out_of_distribution` of checks.json."""
-    kinds = novelty["kinds"]
+def out_of_distribution(path: PathLike, found: Mapping[str, Any]) -> None:
+    """Draw how well each model tells out-of-distribution inputs from test rows, `out_of_distribution` of checks.json."""
+    kinds = found["kinds"]
     figure, axes = new_figure(height=0.75 * len(kinds) + 1.0)
     models = list(kinds[0]["models"])
     for index, model in enumerate(models):
         label, colour, marker, _ = MODELS[model]
-        found = [kind["models"][model] for kind in kinds]
+        entries = [kind["models"][model] for kind in kinds]
         place = [len(kinds) - 1 - lane + 0.22 * (len(models) / 2 - index - 0.5) for lane in range(len(kinds))]
         value, low, high = (
-            np.array([entry[key] for entry in found], dtype=float) for key in ("auroc", "lower", "upper")
+            np.array([entry[key] for entry in entries], dtype=float) for key in ("auroc", "lower", "upper")
         )
         axes.hlines(place, low, high, color=colour, linewidth=1.4)
         axes.plot(value, place, color=colour, marker=marker, linestyle="none", label=label)
@@ -151,7 +151,7 @@ def out_of_distribution(path: PathLike, novelty: Mapping[str, Any]) -> None:
     axes.set(ylim=(-0.5, len(kinds) - 0.5), xlim=(min(0.4, axes.get_xlim()[0]), 1.03))
     axes.tick_params(axis="y", length=0)
     axes.set(xlabel="AUROC (0.5: chance)")
-    legend_above(figure, n_columns=3)
+    legend_above(figure, n_columns=2)
     save(figure, path, "Uncertainty at inputs unlike the training rows")
 
 

@@ -12,7 +12,7 @@ _FAULT = re.compile(r"^(?:[\w.]+\.)?(?:\w+(?:Error|Exception|Fault)): (.*)", re.
 
 
 def summary(results: Path, names: Iterable[str]) -> str:
-    """Return a table of all datasets: verdict, score, difference to the ordinary network, page.
+    """Return a table of all datasets: verdict, score, difference to the baseline network, page.
 
     Parameters
     ----------

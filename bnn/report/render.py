@@ -30,7 +30,7 @@ _RAN = 1e-4
 """Seconds below which a phase of the sampler had no step to take."""
 FILES = {
     "metrics.json": "scores, differences, calibration, rows",
-    "checks.json": "leave-one-out, predictive checks, strange inputs, other priors",
+    "checks.json": "leave-one-out, predictive checks, out-of-distribution inputs, other priors",
     "diagnostics.json": "verdict, R-hat, ESS",
     "predictions.csv": "a line for each test row",
     "posterior.nc": "every draw, for ArviZ",
@@ -110,7 +110,7 @@ def render_dataset(
             ),
             kind_of_rows=sentences.kind_of_rows(metrics),
             drivers=sentences.drivers(checks["effects"]),
-            strange=sentences.strange(checks["out_of_distribution"]),
+            least_told=sentences.least_told(checks["out_of_distribution"]),
             tables=_tables(diagnostics, metrics, checks),
             scatter=scatter(predictions, metrics),
             size=(WIDTH, HEIGHT),
@@ -192,7 +192,7 @@ def _data_uri(path: Path) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(Path(path).read_bytes()).decode("ascii")
 
 
-_ALONE = ("scores_test", "differences", "convergence", "chains", "most_uncertain", "most_wrong", "unseen")
+_ALONE = ("scores_test", "differences", "convergence", "chains", "most_uncertain", "most_wrong", "out_of_distribution")
 
 
 def _tables(
@@ -210,7 +210,7 @@ def _tables(
         "scores_train": comparison.scores(metrics, "train", trusted=trusted),
         "calibration": comparison.calibration(metrics),
         "uncertainty": comparison.uncertainty(metrics),
-        "unseen": check_tables.out_of_distribution(checks, trusted=trusted),
+        "out_of_distribution": check_tables.out_of_distribution(checks, trusted=trusted),
         "hole": check_tables.hole(checks, metrics),
         "leave_one_out": check_tables.leave_one_out(checks),
         "posterior_predictive": check_tables.predictive_checks(checks, "posterior_predictive"),
@@ -287,7 +287,7 @@ def _summary(metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
 
 
 def _division(settings: Mapping[str, Any]) -> str:
-    """Say how rows were divided, where that was not by lot."""
+    """Say how rows were divided, where that was not at random."""
     split = settings["split"]
     return {
         "random": "",
@@ -307,7 +307,7 @@ def _timings(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> list
     rows.append(("Gradients, all chains", formatting.count(diagnostics["n_gradients"])))
     seconds = metrics["seconds"]
     rows.append(("BNN", formatting.duration(seconds["bnn"])))
-    for model, label in (("baseline", "Ordinary network"), ("ensemble", "Deep ensemble")):
+    for model, label in (("baseline", "Baseline network"), ("ensemble", "Deep ensemble")):
         text = formatting.duration(seconds[model])
         if seconds["bnn"] and seconds[model]:
             text += f" (the BNN took {formatting.number(seconds['bnn'] / seconds[model], 2)} times as long)"

@@ -341,7 +341,7 @@ def test_an_auroc_that_no_row_changes_has_no_spread(shift, expected):
     assert value == expected and np.ptp(drawn) == 0
 
 
-def test_strange_inputs_are_as_strange_as_they_say():
+def test_inputs_are_as_far_out_as_they_say():
     dataset = make_dataset("regression", n_train=40, n_test=25)
     inside, noised, shifted, uniform = out_of_distribution.make_inputs(dataset, np.random.default_rng(0))
     assert np.array_equal(inside.x, dataset.x_test)
@@ -376,7 +376,7 @@ def test_the_error_of_shifted_inputs_holds_other_directions_and_other_rows():
         dataset = dataclasses.replace(dataset, x_test=rng.standard_normal((200, 2)))
         inside, _, shifted, _ = out_of_distribution.make_inputs(dataset, rng)
         weights = np.concatenate(list(out_of_distribution.row_weights(200, 200, rng)))
-        outside = out_of_distribution.strange_weights(shifted, weights, rng)
+        outside = out_of_distribution.input_weights(shifted, weights, rng)
         assert np.allclose(outside.sum(axis=1), 1)
         value, drawn = out_of_distribution.told_apart(inside.x[:, 0], shifted.x[:, 0], weights, outside)
         found.append(value)

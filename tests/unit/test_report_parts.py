@@ -69,7 +69,7 @@ def test_findings_of_one_kind_are_grouped_and_changes_merged() -> None:
     found = advice.explain(diagnostics["findings"])
     assert [item.level for item in found] == ["FAIL", "FAIL", "FAIL"]
     assert [len(item.sentences) for item in found] == [2, 1, 1]
-    # The smallest ESS of 11.2 needs 36 times as many moves for 400, more than the doubling that R-hat asks for; of one
+    # The smallest ESS of 11.2 needs 36 times as many iterations for 400, more than the doubling that R-hat asks for; of one
     # chain 40 draws are never worth 400, however far apart: 2,000 are kept, and no more is left for thinning.
     assert advice.changes(diagnostics, settings_of("gap")) == {
         "sampler": {"warmup": 1000, "draws": 2000, "target_acceptance": 0.9}
@@ -239,15 +239,15 @@ def test_a_missed_limit_is_named_with_its_place() -> None:
     assert said == "The effective sample size of the noise scale is 300 (limit 400)."
 
 
-def test_strange_inputs_of_the_worst_kind_are_named() -> None:
+def test_the_inputs_that_are_told_worst_are_named() -> None:
     given = inputs.make_checks("regression")["out_of_distribution"]
     kinds = given["kinds"]
     kinds[2]["models"]["bnn"] |= {"auroc": None, "se": None}
     kinds[1]["models"]["bnn"] |= {"auroc": 0.21, "se": 0.02}
-    said = sentences.strange(given)
+    said = sentences.least_told(given)
     assert "shifted ones worst" in said and "0.21 ± 0.02; below 0.5 it is surer" in said
     kinds[1]["models"]["bnn"]["auroc"] = kinds[0]["models"]["bnn"]["auroc"] = None
-    assert sentences.strange(given) == ""
+    assert sentences.least_told(given) == ""
 
 
 def test_the_columns_that_matter_are_named_with_their_errors() -> None:
@@ -408,7 +408,7 @@ def test_checks_say_what_is_missing_and_who_is_better() -> None:
     assert [cell.text for cell in tried.rows[-1].cells[-2:]] == ["–", "0.013 ± 0.004"]
 
 
-def test_strange_inputs_are_counted_and_a_constant_noise_is_explained() -> None:
+def test_out_of_distribution_inputs_are_counted_and_a_constant_noise_is_explained() -> None:
     given = inputs.make_checks("regression")
     table = checks.out_of_distribution(given)
     assert "(30 test rows against 210 noised, 220 shifted, 230 uniform inputs)" in table.caption
@@ -434,7 +434,7 @@ def test_nothing_is_called_better_or_worse_where_the_chains_have_not_converged(
         page = dataset_page(svg, task, diagnostics=diagnostics, metrics=metrics, checks=given)
         assert bool(called.search(page)) == expected
         tables = render_tables(*found)
-        assert bool(called.search(tables["unseen"])) == expected
+        assert bool(called.search(tables["out_of_distribution"])) == expected
         assert not (called.search("".join(tables.values())) and verdict_ == "FAIL")
 
 
