@@ -19,7 +19,7 @@ class Split(Section):
 
     method: Literal["random", "time", "group", "column"] = Field(
         "random",
-        description="random: rows at random; time: the last ones; group: whole groups of rows at random, such as all rows of "
+        description="random: rows at random; time: the last ones; group: whole groups at random, such as all rows of "
         "a patient; column: those that a column of the table names. `task: timeseries` splits by time in any case.",
     )
     column: str | None = Field(

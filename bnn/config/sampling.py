@@ -139,7 +139,8 @@ class Sampler(Section):
         Field(
             "auto",
             description="How iterations propose; auto is malt. Each samples the exact posterior, some with many more "
-            "iterations, but for microcanonical, which takes long steps without correction: its draws are biased, and the "
+            "iterations, but for microcanonical, which takes long steps without correction: its draws are biased, and "
+            "the "
             "report says so.",
         )
     )
@@ -162,7 +163,7 @@ class Sampler(Section):
     )
     draws: Literal["auto"] | Annotated[int, Field(ge=4)] = Field(
         "auto",
-        description="Draws kept per chain. auto: 1000, of twice as many iterations again and again until the chains of a "
+        description="Draws kept per chain. auto: 1000, of twice as many iterations again and again until chains of a "
         "job agree (R-hat, effective sample size) or `budget_minutes` are used up.",
     )
     budget_minutes: float = Field(

@@ -8,7 +8,7 @@ from bnn.core.formatting import duration
 
 _SECONDS_BETWEEN_LINES = 10.0
 _SECONDS_BETWEEN_BEATS, _SHARE_BETWEEN_BEATS = 30.0, 0.05
-"""Least time between lines where there is no terminal, and share of the time so far: a long job says less often where it is."""
+"""Least time between lines where there is no terminal, and share of the time so far: a long job says less often."""
 _SECONDS_BETWEEN_LOOKS = 0.25
 
 
@@ -24,8 +24,8 @@ class Progress:
     log
         Where lines go; None for no lines.
     terminal
-        Where a bar goes if it is a terminal, and else a line now and then: what a file, or the log of a batch system, is
-        to say of a job that runs. None for neither.
+        Where a bar goes if it is a terminal, and else a line now and then: what a file, or the log of a batch system,
+        is to say of a job that runs. None for neither.
     always
         Whether the bar goes there even if it is no terminal: a notebook shows one as well.
     """

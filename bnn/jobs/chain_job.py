@@ -368,7 +368,10 @@ def _write_draws(
         "theta": ((*shared, "param"), KeptColumn(records, "theta", kept, interruption.check)),
         "log_density": (shared, KeptColumn(records, "log_density", kept, interruption.check)),
         # Of all iterations from one draw to the next, whatever records lie between.
-        "acceptance_rate": (shared, _between(records, "acceptance_rate", kept, iterations) / iterations[kept].max()),
+        "acceptance_rate": (
+            shared,
+            _between(records, "acceptance_rate", kept, iterations) / iterations[kept].max(),
+        ),
         "diverging": (shared, _between(records, "n_diverging", kept, np.ones_like(iterations))),
         "step_size": (("chain",), run.tuning.step_size),
         "preconditioner": (("chain", "coordinate"), run.tuning.variance),

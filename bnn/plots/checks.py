@@ -63,7 +63,9 @@ def predictive_checks(
         known = finite if observed is None else np.append(finite, observed)
         low, high = padded(known, 0.04)
         # Counts fall between the edges, not on them.
-        whole = high - low < 200 and bool(np.all(finite == np.round(finite)))
+        whole = high - low < 200 and bool(np.all(known == np.round(known)))
+        if whole:
+            low, high = min(low, known.min() - 1.0), max(high, known.max() + 1.0)
         edges = np.arange(np.floor(low), np.ceil(high) + 1) + 0.5 if whole else np.linspace(low, high, 41)
         counts, _ = np.histogram(finite, edges)
         axes.stairs(counts, edges, fill=True, facecolor=SKY, alpha=0.7, label="made by the model")
@@ -76,7 +78,7 @@ def predictive_checks(
         axes.set_title(text, fontsize=9, loc="left", pad=2, color=INK)
         axes.set(xlim=(low, high), ylim=(0, 1.05 * max(int(counts.max()), 1)))
         axes.yaxis.set_major_locator(NullLocator())
-        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole))
         axes.spines["left"].set_visible(False)
     legend_above(figure, n_columns=2)
     save(figure, path, "Posterior predictive checks")
@@ -133,7 +135,7 @@ def prior_sensitivity(path: PathLike, sensitivity: Mapping[str, Any]) -> None:
 
 @styled
 def out_of_distribution(path: PathLike, found: Mapping[str, Any]) -> None:
-    """Draw how well each model tells out-of-distribution inputs from test rows, `out_of_distribution` of checks.json."""
+    """Draw how well each model tells out-of-distribution inputs from test rows, from checks.json."""
     kinds = found["kinds"]
     figure, axes = new_figure(height=0.75 * len(kinds) + 1.0)
     models = list(kinds[0]["models"])

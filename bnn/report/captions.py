@@ -88,14 +88,14 @@ CAPTIONS = {
     "out_of_distribution": Caption(
         "unsure",
         "Does it know what it does not know?",
-        "How well uncertainty tells test rows from inputs unlike any seen: noised, shifted, or drawn at random. AUROC "
+        "How well uncertainty tells test rows from out-of-distribution inputs: noised, shifted or random. AUROC "
         "1 is perfect, at the dashed line it is chance.",
     ),
     "density": Caption(
         "model",
         "Could the model have made these data?",
-        "The observed training targets over those that the fitted model makes. Where the dark line leaves the others "
-        "the model misses a feature of the data.",
+        "The observed training targets (dark) beside those that the fitted model makes (blue). Where dark ones leave "
+        "the blue ones, the model misses a feature of the data.",
     ),
     "pit": Caption(
         "model",
@@ -140,7 +140,7 @@ CAPTIONS = {
     "acceptance": Caption(
         "sampler-folded",
         "Were the steps of the right size?",
-        "Above, the share of proposals that each chain accepted; it should be near the target (dashed). Below, the step "
+        "Above, the share of proposals that a chain accepted; it should be near the target (dashed). Below, the step "
         "size: warm-up tunes it, and then it stays.",
     ),
     "energy": Caption(
@@ -179,7 +179,7 @@ def figure_texts(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> 
         "effects": "Loss of accuracy of the predictions when each column is shuffled, largest first.",
         "partial_dependence": "Mean prediction against the value of the columns that matter most, with bands.",
         "out_of_distribution": "AUROC of the uncertainty of each model for three kinds of out-of-distribution inputs.",
-        "density": "Density of the observed targets over densities of targets that the fitted model makes.",
+        "density": "Distribution of the observed targets beside those of targets that the fitted model makes.",
         "pit": f"Distribution of where {n_test} observations fell in their predictions, minus the uniform one.",
         "posterior_predictive": "Statistics of targets that the fitted model makes, beside the observed ones.",
         "prior_sensitivity": "Test scores of the BNN against the factor on the scales of the prior.",

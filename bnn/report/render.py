@@ -112,7 +112,7 @@ def render_dataset(
             drivers=sentences.drivers(checks["effects"]),
             least_told=sentences.least_told(checks["out_of_distribution"]),
             tables=_tables(diagnostics, metrics, checks),
-            scatter=scatter(predictions, metrics),
+            scatter=scatter(predictions, metrics, settings["likelihood"]["family"]),
             size=(WIDTH, HEIGHT),
             figures=[(name, texts[name], _data_uri(figures[name])) for name in texts if name in figures],
             timings=_timings(diagnostics, metrics),
@@ -192,7 +192,15 @@ def _data_uri(path: Path) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(Path(path).read_bytes()).decode("ascii")
 
 
-_ALONE = ("scores_test", "differences", "convergence", "chains", "most_uncertain", "most_wrong", "out_of_distribution")
+_ALONE = (
+    "scores_test",
+    "differences",
+    "convergence",
+    "chains",
+    "most_uncertain",
+    "most_wrong",
+    "out_of_distribution",
+)
 
 
 def _tables(
@@ -258,11 +266,16 @@ def _model(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> s
         units = "-".join(str(size) for size in which["hidden"]) or "no hidden"
         noise = "" if is_class else f", {FAMILY_WORDS[which['family']]}"
         runner_up = (
-            f"; runner-up: {units} units{noise}, scale {which['scale']:g}, whose log score is "
-            f"{formatting.signed_fixed(-second['difference'], 3)} ± {second['error']:.3f} nats a row from it"
+            f"; runner-up: {units} units{noise}, scale {which['scale']:g}, with a log score {_apart(second)}"
         )
     n_tried = len({str(one["candidate"]) for one in tried})
     return f"{model}, chosen among {n_tried} on training rows left out{runner_up}"
+
+
+def _apart(second: Mapping[str, Any]) -> str:
+    """Say how far the log score of the runner-up is from that of the chosen one."""
+    side = "lower" if second["difference"] >= 0 else "higher"
+    return f"{abs(second['difference']):.3f} ± {second['error']:.3f} nats a row {side}"
 
 
 def _summary(metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> str:

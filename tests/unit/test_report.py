@@ -97,7 +97,13 @@ def test_headings_are_hierarchical_and_images_described(svg: Path) -> None:
 def test_comparison_shows_the_numbers_of_the_file(svg: Path, task: str, split: str) -> None:
     metrics = distinct_metrics(task)
     found = Page.of(dataset_page(svg, task, metrics=metrics)).cells(f"comparison-{split}")
-    assert found.pop("Metric") == ["BNN", "Baseline network", "Deep ensemble", "Linear model", "Monte Carlo error, BNN"]
+    assert found.pop("Metric") == [
+        "BNN",
+        "Baseline network",
+        "Deep ensemble",
+        "Linear model",
+        "Monte Carlo error, BNN",
+    ]
     n_metrics = {"classification": 7, "regression": 5}[task]
     assert len(found) == n_metrics
     for name, metric in table.METRICS.items():
