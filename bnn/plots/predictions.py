@@ -294,7 +294,7 @@ def _draw_counts(axes: Axes, test: RegressionTest) -> None:
     at = edges[:-1] + step / 2
     observed = np.histogram(test.y_train, edges)[0]
     made = np.stack([np.histogram(row, edges)[0] for row in test.replicated])
-    axes.bar(at, observed, 0.8 * step, color=MUTED, alpha=0.55, label="observed")
+    axes.bar(at, observed, 0.8 * step, color=INK, alpha=0.45, label="observed")
     low, middle, high = np.quantile(made, [0.05, 0.5, 0.95], axis=0)
     axes.vlines(at, low, high, color=BLUE, linewidth=1.6)
     axes.plot(
@@ -311,7 +311,7 @@ def _draw_zeros(axes: Axes, test: RegressionTest) -> None:
     """Draw the share of rows that are exactly 0, observed and made by the model."""
     made = (test.replicated == 0).mean(axis=1)
     low, middle, high = np.quantile(made, [0.05, 0.5, 0.95])
-    axes.bar(0, (test.y_train == 0).mean(), 0.6, color=MUTED, alpha=0.55)
+    axes.bar(0, (test.y_train == 0).mean(), 0.6, color=INK, alpha=0.45)
     axes.vlines(0, low, high, color=BLUE, linewidth=1.6)
     axes.plot(0, middle, color=BLUE, marker="o", markersize=3.5)
     axes.set(xlim=(-0.6, 0.6), ylim=(0, None), ylabel="Share of rows that are 0")
