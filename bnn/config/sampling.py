@@ -159,7 +159,7 @@ class Sampler(Section):
         "network and table are small; chains are the same whatever the number.",
     )
     warmup: int = Field(
-        1000, ge=10, description="Moves per chain that tune step size and preconditioner, not kept."
+        1000, ge=10, description="Iterations per chain that tune step size and preconditioner, not kept."
     )
     draws: Literal["auto"] | Annotated[int, Field(ge=4)] = Field(
         "auto",
@@ -173,7 +173,7 @@ class Sampler(Section):
         "number of gradients once, by a measured pass, and kept in plan.json: draws never depend on the clock.",
     )
     thin: int = Field(
-        1, ge=1, description="Moves per kept draw; raise it when the effective sample size is too small."
+        1, ge=1, description="Iterations per kept draw; raise it when the effective sample size is too small."
     )
     init: Literal["optimised", "prior"] = Field(
         "optimised",
