@@ -266,8 +266,8 @@ def _draw_densities(axes: Axes, y: np.ndarray, replicated: list[np.ndarray], for
     width = max(0.9 * (spread or 1.0) * max(len(y), 1) ** -0.2, middle[1] - middle[0])
     # What would be smoothed beyond a bound is reflected there.
     sources = [middle, *(2 * bound - middle for bound in (lowest, highest) if np.isfinite(bound))]
-    kernel = sum(np.exp(-0.5 * ((middle[:, None] - source) / width) ** 2) for source in sources)
-    kernel = np.asarray(kernel) / np.sum(kernel, axis=1, keepdims=True)
+    kernel = np.sum([np.exp(-0.5 * ((middle[:, None] - source) / width) ** 2) for source in sources], axis=0)
+    kernel /= kernel.sum(axis=1, keepdims=True)
 
     def smooth(values: np.ndarray) -> np.ndarray:
         counts, _ = np.histogram(values, edges)
