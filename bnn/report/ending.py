@@ -1,4 +1,4 @@
-"""What a run says last, a line a dataset or the failed jobs' own sentences; and the same table for Snakemake's report."""
+"""What a run says last: a line a dataset or the failed jobs' own sentences; the same table for Snakemake's report."""
 
 import re
 from collections.abc import Iterable, Sequence
