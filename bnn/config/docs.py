@@ -130,7 +130,7 @@ datasets:
     source: {kind: synthetic, name: gap, n: 120, noise: 0.3}
 ```
 
-Five splits of one table by lot, each a run of its own (`results/concrete.0` to `.4`), and their means with standard
+Five random splits of one table, each a run of its own (`results/concrete.0` to `.4`), and their means with standard
 errors in `results/report.html` and `results/concrete/repeats.json`:
 
 ```yaml

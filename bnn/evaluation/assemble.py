@@ -32,7 +32,7 @@ from bnn.posterior.predictive import ClassSummary, TargetSummary
 SPLITS = ("train", "test")
 
 MAX_ERRORS = 2.0
-"""Standard errors by which the BNN's NLL may exceed the ordinary network's without a flag."""
+"""Standard errors by which the BNN's NLL may exceed the baseline network's without a flag."""
 
 Forecasts = Mapping[str, np.ndarray | TargetForecast]
 """Model -> class probabilities (obs, class), or forecast of a real target."""
@@ -186,7 +186,7 @@ def flags(
             "name": "nll_worse_than_baseline",
             # A difference that is not a number must not pass for a small one.
             "raised": not ratio <= MAX_ERRORS,
-            "text": f"On the test rows the BNN's NLL is {abs(gap):.3g} nats a row {side} than the ordinary network's: "
+            "text": f"On the test rows the BNN's NLL is {abs(gap):.3g} nats a row {side} than the baseline network's: "
             f"{abs(ratio):.1f} standard errors of that difference ({error:.2g}).",
             "value": ratio,
             "limit": MAX_ERRORS,
@@ -219,8 +219,8 @@ def _pit_flag(pit: Mapping[str, Any], n_test: int) -> dict[str, Any]:
         "raised": not (p_value >= calibration.FALSE_ALARMS or abs(share - expected) <= calibration.MARGIN),
         "text": f"Of the {n_test:,} test rows {100 * share:.1f} % fall into the lower {100 * expected:.1f} % of what "
         f"the BNN predicts for them (PIT, p {'< 0.0001' if p_value < 1e-4 else f'= {p_value:.2g}'}; false alarms: "
-        f"about {100 * calibration.FALSE_ALARMS:g} % of tables with independent rows). The histogram under Calibration "
-        "shows whether its predictions are too narrow, too wide, too low or too high.",
+        f"about {100 * calibration.FALSE_ALARMS:g} % of tables with independent rows). The figure “Is the spread "
+        "right?” shows whether its predictions are too narrow, too wide, too low or too high.",
         "value": p_value,
         "limit": calibration.FALSE_ALARMS,
     }

@@ -201,7 +201,7 @@ def update_adaptation(
     precondition
         Whether to learn the diagonal preconditioner; without it C stays the identity.
     step_exponent
-        The power of C that the step size multiplies in the kernel's moves: 1 for a variance, 1/2 for a length.
+        The power of C that the step size multiplies in the kernel's proposals: 1 for a variance, 1/2 for a length.
     """
     iteration = state.iteration + 1
     search = update_dual_averaging(state.search, acceptance_prob, target_acceptance)
@@ -216,7 +216,7 @@ def update_adaptation(
         )
     if iteration in ends and window.n_seen > 1:
         learned = learned_metric(window, gradients)
-        # Keep the moves' overall length: the new step size starts where eps * C^exponent has the same geometric
+        # Keep the proposals' overall length: the new step size starts where eps * C^exponent has the same geometric
         # mean as before.
         ratio = np.exp(step_exponent * np.mean(np.log(variance) - np.log(learned), axis=-1))
         search = start_dual_averaging(np.exp(search.log_step_averaged) * ratio)

@@ -107,7 +107,7 @@ class ChainRun:
     ----------
     posterior, chains, seed, settings
         As for `run_chains`. The number of draws in the settings is not looked at: a run goes on as long as it is asked,
-        and `thin`, moves from one kept draw to the next, may be changed between steps.
+        and `thin`, iterations from one kept draw to the next, may be changed between steps.
     state
         Where to go on; None to start.
     on_evaluation

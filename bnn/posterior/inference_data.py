@@ -253,7 +253,7 @@ def _sample_stats(chains: Chains, coords: Mapping[str, np.ndarray]) -> _Group:
     group = _Group({"chain": coords["chain"], "draw": coords["draw"], "coordinate": coordinates})
     for name, array in per_draw.items():
         group.variables[name] = (_CHAIN_DRAW, array, about.get(name, {}))
-    frozen = {"long_name": "frozen squared scale of moves, in the coordinates that are sampled"}
+    frozen = {"long_name": "frozen squared scale of proposals, in the coordinates that are sampled"}
     group.variables["preconditioner"] = (("chain", "coordinate"), preconditioner, frozen)
     for name in ("trajectory_length", "n_steps"):
         if name in chains.variables:

@@ -184,7 +184,7 @@ def test_independent_draws_pass(judged, task, tmp_path):
     summary, pointwise = judged(theta, dataset, thresholds={"rhat_warn": 1.02}, apart=True)
     assert summary["verdict"] == "PASS", summary["reasons"]
     assert len(summary["reasons"]) == 1
-    noise = " and the noise scale" if task == "regression" else ""
+    noise = ", the noise scale" if task == "regression" else ""
     assert summary["reasons"][0].startswith(f"For the log density{noise} and the predictions at every row")
     assert list(summary)[:5] == ["dataset", "task", "kernel", "verdict", "reasons"]
     assert summary["findings"] == [{"level": "PASS", "text": summary["reasons"][0], "name": "reached"}]
@@ -421,7 +421,7 @@ def test_how_a_chain_ran_is_judged(judged):
         ("FAIL", "The acceptance rate of chain 3 is not finite"),
         ("WARN", "Chain 0 accepts 3.0% of its proposals, less than 10.0%"),
         ("WARN", "Chain 2 accepts 99.0% of its proposals, more than 95.0%"),
-        ("WARN", f"{N_DRAWS} of {8 * N_DRAWS} moves (12.5%) diverged"),
+        ("WARN", f"{N_DRAWS} of {8 * N_DRAWS} iterations (12.5%) diverged"),
     ]
     assert summary["verdict"] == "FAIL"
     for finding, (level, words) in zip(summary["findings"], expected, strict=True):

@@ -510,6 +510,19 @@ def test_constant_predictions_still_have_axes(tmp_path: Path, rng: np.random.Gen
     assert canvas.padded(np.array([np.nan]), 0.1) == (0.0, 1.0)
 
 
+def test_counts_get_bars_and_amounts_a_share_of_zeros(rng: np.random.Generator, tmp_path: Path) -> None:
+    for form, made, word in (
+        ("count", rng.poisson(3.0, (20, 60)).astype(float), "Rows (axis of square roots)"),
+        ("hurdle", rng.gamma(2.0, 3.0, (20, 60)) * (rng.random((20, 60)) < 0.6), "Share of rows that are 0"),
+        ("logit", rng.beta(0.8, 3.0, (20, 60)), "Density"),
+    ):
+        y = made[0]
+        test = plots.RegressionTest(y, y, y, y, {"bnn": y, "baseline": y}, "y", y, made[1:], form)
+        plots.density(tmp_path / f"{form}.svg", test)
+        assert word in texts(tmp_path / f"{form}.svg")
+        plots.observed_predicted(tmp_path / f"{form}.svg", test)
+
+
 @pytest.mark.parametrize("name", ["rmse", "nll"])
 def test_a_difference_that_is_not_finite_is_said(tmp_path: Path, rng: np.random.Generator, name: str) -> None:
     path = tmp_path / "figure.svg"

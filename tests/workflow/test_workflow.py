@@ -81,7 +81,9 @@ def test_pages_link_to_each_other_and_say_that_the_run_failed(finished):
 @pytest.mark.slow
 def test_logs_hold_what_the_scripts_said(finished):
     log = finished.result("iris", "logs", "sample_chain_1.log").read_text()
-    assert re.search(r"iris chain 1: draws, step 100/100, acceptance 0\.\d\d, step size \S+, 0 s left", log)
+    assert re.search(
+        r"iris chain 1: draws, 100 of 100 iterations, acceptance 0\.\d\d, step size \S+, 0 s left", log
+    )
     assert len(log.splitlines()) < 10, "a line a draw"
     assert "120 training and 30 test rows" in finished.result("iris", "logs", "prepare.log").read_text()
 

@@ -249,6 +249,13 @@ def prediction_files():
     ]
 
 
+def verdicts_in_rst():
+    """Return the table of all datasets for the first page of Snakemake's report."""
+    from bnn.report.ending import in_rst, verdicts
+
+    return in_rst(verdicts(Path("results"), DATASETS))
+
+
 def print_ending(ok):
     """Print a line a dataset, or what the failed jobs said, so that a run does not end without it."""
     # Here and not above: no job needs it, and it takes a fifth of a second.

@@ -90,7 +90,7 @@ def refresh(
 def leap(
     here: ChainState, direction: np.ndarray, step_size: np.ndarray, deviation: np.ndarray, target: Target
 ) -> tuple[ChainState, np.ndarray, np.ndarray]:
-    """Take one step: half a turn, a move, half a turn.
+    """Take one step: half a turn, a drift, half a turn.
 
     The speed is the square root of the number of parameters, so that step sizes and lengths mean what they mean for
     velocities of unit variance.
