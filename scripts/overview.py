@@ -1,12 +1,15 @@
-"""Write the page over all datasets."""
+"""Write the page over all datasets, and what a run says last."""
+
+from pathlib import Path
 
 from bnn.core.storage import read_json
 from bnn.jobs.interruption import job_log
 from bnn.report import render_overview, write_page
+from bnn.report.ending import summary
 
 
-def main(diagnostics_paths, metrics_paths, checks_paths, repeats_paths, out_path):
-    """Write results/report.html.
+def main(diagnostics_paths, metrics_paths, checks_paths, repeats_paths, out_path, ending_path):
+    """Write results/report.html and results/summary.txt.
 
     Parameters
     ----------
@@ -16,6 +19,8 @@ def main(diagnostics_paths, metrics_paths, checks_paths, repeats_paths, out_path
         Means over splits of each dataset that was repeated.
     out_path
         Where the page goes.
+    ending_path
+        Where the lines about all datasets go.
     """
     entries = []
     for paths in zip(diagnostics_paths, metrics_paths, checks_paths, strict=True):
@@ -23,6 +28,10 @@ def main(diagnostics_paths, metrics_paths, checks_paths, repeats_paths, out_path
         # What the checks raise stands with what the scores raise.
         entries.append((diagnostics, metrics | {"flags": metrics["flags"] + checks["flags"]}))
     write_page(out_path, render_overview(entries, [read_json(path) for path in repeats_paths]))
+    results = Path(out_path).parent
+    lines = summary(results, [Path(path).parent.name for path in metrics_paths])
+    # Copies of what lies in a storage are not there for long.
+    Path(ending_path).write_text(lines.replace(str(results), "results"), encoding="utf-8")
 
 
 if "snakemake" in globals():
@@ -32,5 +41,6 @@ if "snakemake" in globals():
             snakemake.input.metrics,
             snakemake.input.checks,
             snakemake.input.repeats,
-            snakemake.output[0],
+            snakemake.output.page,
+            snakemake.output.ending,
         )

@@ -64,6 +64,11 @@ rule repeats:
         "../../scripts/repeats.py"
 
 
+# With the Snakemake that ends the run, which reads a file of this one.
+localrules:
+    overview,
+
+
 rule overview:
     input:
         reports=expand("results/{dataset}/report.html", dataset=DATASETS),
@@ -72,12 +77,14 @@ rule overview:
         checks=expand("results/{dataset}/checks.json", dataset=DATASETS),
         repeats=expand("results/{repeated}/repeats.json", repeated=REPEATS),
     output:
-        report(
+        page=report(
             "results/report.html",
             caption="../report/overview.rst",
             category="Reports",
             labels={"Dataset": "all", "Page": "Overview"},
         ),
+        # What the run says last: here, though the results lie in a storage.
+        ending=local("results/summary.txt"),
     log:
         "results/logs/overview.log",
     benchmark:
