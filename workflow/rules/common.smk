@@ -254,12 +254,10 @@ def print_ending(ok):
     # Here and not above: no job needs it, and it takes a fifth of a second.
     from bnn.report.ending import failures, summary
 
-    results, stored = Path("results"), workflow.storage_settings.default_storage_provider is not None
-    if not ok:
-        # Copies of what lies in a storage, of which logs stay.
-        print(failures(workflow.storage_settings.local_storage_prefix if stored else results, STARTED))
-    elif stored:
-        ending = results / "summary.txt"
-        print(ending.read_text(encoding="utf-8") if ending.is_file() else "")
-    else:
-        print(summary(results, DATASETS))
+    if workflow.storage_settings.default_storage_provider is None:
+        print(summary(Path("results"), DATASETS) if ok else failures(Path("results"), STARTED))
+        return
+    # Results are in a storage by now. Of their copies here only logs stay, and that of the overview holds the lines.
+    copies = workflow.storage_settings.local_storage_prefix
+    logs = [path.read_text(encoding="utf-8") for path in copies.glob("**/results/logs/overview.log")]
+    print("\n".join(logs) if ok else failures(copies, STARTED))

@@ -64,7 +64,7 @@ rule repeats:
         "../../scripts/repeats.py"
 
 
-# With the Snakemake that ends the run, which reads a file of this one.
+# Where the Snakemake is that ends the run: it reads the log, the only file that stays where results lie in a storage.
 localrules:
     overview,
 
@@ -77,14 +77,12 @@ rule overview:
         checks=expand("results/{dataset}/checks.json", dataset=DATASETS),
         repeats=expand("results/{repeated}/repeats.json", repeated=REPEATS),
     output:
-        page=report(
+        report(
             "results/report.html",
             caption="../report/overview.rst",
             category="Reports",
             labels={"Dataset": "all", "Page": "Overview"},
         ),
-        # What the run says last: here, though the results lie in a storage.
-        ending=local("results/summary.txt"),
     log:
         "results/logs/overview.log",
     benchmark:
