@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bnn.core.errors import DataError, Doubt, in_yaml, listing
+from bnn.core.errors import DataError, Doubt, in_yaml, listing, raise_all
 from bnn.data.text_columns import THOUSANDS, TextColumn
 from bnn.data.text_files import SEPARATORS, TextFile, wrong_separator
 from bnn.data.words import Kind, TextFormat, fault_of_name, number_of
@@ -33,6 +33,11 @@ class Columns(NamedTuple):
     """Those of columns that cannot be used, and are not in the frame"""
     first_row: int
     """Number of the first row in messages; a key of `ROW_COUNTING`"""
+
+    def checked(self) -> "pd.DataFrame":
+        """Return the frame, or raise the faults of columns that are not in it."""
+        raise_all(self.faults, "columns cannot be used as they are")
+        return self.frame
 
 
 def read_columns(path: str, choose: Choose, form: TextFormat, *, is_source: bool = True) -> Columns:

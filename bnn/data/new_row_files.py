@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bnn.core.errors import DataError, listing, raise_all, shown
+from bnn.core.errors import DataError, listing, shown
 from bnn.data.csv_files import NAMELESS, read_columns
 from bnn.data.excel_files import read_sheet
 from bnn.data.tables import names_of_rows, naming
@@ -103,6 +103,6 @@ def read_features(
             read = read_sheet(file, None, choose, form)
         else:
             read = read_typed_file(file, kind, choose, form)
-        raise_all(read.faults, "columns cannot be used as they are")
-        ids = names_of_rows(row_id, read.frame[row_id], read.first_row) if row_id in read.frame else None
-    return Features(read.frame[list(kinds)], tuple(found), ids, read.first_row)
+        frame = read.checked()
+        ids = names_of_rows(row_id, frame[row_id], read.first_row) if row_id in frame else None
+    return Features(frame[list(kinds)], tuple(found), ids, read.first_row)
