@@ -159,12 +159,12 @@ def out_of_distribution(
     weights = np.concatenate(list(row_weights(n_rows, N_REPLICATES, rng)))
     kinds = []
     for kind in outside:
-        outside = input_weights(kind, weights, rng)
+        there_weights = input_weights(kind, weights, rng)
         models: dict[str, dict[str, Any]] = {}
         drawn = {}
         for model, there in found[kind.name].items():
             here = found[inside.name][model]
-            value, drawn[model] = told_apart(here.score, there.score, weights, outside)
+            value, drawn[model] = told_apart(here.score, there.score, weights, there_weights)
             models[model] = {
                 "auroc": value,
                 **{

@@ -301,17 +301,23 @@ def test_trace_of_a_long_run_stays_small(tmp_path: Path, rng: np.random.Generato
             ["Iteration of the chain", "Log density [nats]", "chain 3", "warm-up, not kept"],
         ),
         ("log_density_rank", ["Rank of the log density among all chains", "90 % by chance", "chain 0"]),
-        ("reliability", ["Probability of the predicted class", "Share of right rows", "baseline", "BNN"]),
-        ("pit", ["Predicted probability of less than observed (PIT)", "Share − expected", "baseline"]),
+        (
+            "reliability",
+            ["Probability of the predicted class", "Share of right rows", "baseline network", "BNN"],
+        ),
+        (
+            "pit",
+            ["Predicted probability of less than observed (PIT)", "Share − expected", "baseline network"],
+        ),
         ("coverage", ["Central interval is to hold [%]", "Test rows inside [%]", "90 % by chance"]),
-        ("differences", ["Accuracy [percentage points]", "NLL [nats a row]", "BNN better →", "linear"]),
+        ("differences", ["Accuracy [percentage points]", "NLL [nats a row]", "BNN better →", "linear model"]),
         ("classes", ["Probability given to the true class", "Predicted class", "virginica"]),
         ("effects", ["dose", "$site$", "Rise of the NLL when shuffled [nats a row]"]),
         ("partial_dependence", ["dose", "$site$", "north", "missing", "virginica", "Probability"]),
         ("density", ["yield [kg]", "made by the model", "observed"]),
         (
             "out_of_distribution",
-            ["noised", "uniform", "ensemble", "AUROC (0.5: chance)"],
+            ["noised", "uniform", "deep ensemble", "AUROC (0.5: chance)"],
         ),
         ("posterior_predictive", ["made by the model", "observed", "mean confidence"]),
         (
