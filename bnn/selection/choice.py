@@ -158,8 +158,8 @@ def choose(
         # A gross error decides every comparison of families by itself, and most of all on a log scale.
         kinds = ("student_t",) if has_errors else families_of(unit.original(y), unit.beside)
         candidates = [trial._replace(family=name) for name in kinds]
-        first, more = race.run(candidates, prefer=lambda one: kinds.index(one.family))
-        kind, comparisons = first.family, [*more]
+        best, more = race.run(candidates, prefer=lambda one: kinds.index(one.family))
+        kind, comparisons = best.family, [*more]
     networks = [Candidate(hidden, scale, kind) for hidden, scale in _networks(settings, task)]
     best, more = race.run(
         networks,
@@ -172,7 +172,8 @@ def choose(
         noises = [best._replace(family=name) for name in NOISES[noise_kind]]
         # Normal noise is a special case of one that varies, which is then hardly worse; heavy tails cost something
         # where there are none, and a margin for them missed four of ten tables of 300 rows.
-        best, more = race.run(noises, prefer=lambda one: 0 if one.family in ONE_NOISE else None)
+        first = (kind,) if has_errors else ONE_NOISE
+        best, more = race.run(noises, prefer=lambda one: 0 if one.family in first else None)
         comparisons += more
     return filled(settings, best), comparisons
 
@@ -244,10 +245,9 @@ class _Race:
             best = max(left, key=lambda one: self._mean(one, fold + 1))
             left = [one for one in left if one == best or not self._is_hopeless(best, one)]
         best = max(left, key=lambda one: self._mean(one, len(self._folds)))
-        # The best one of each rank: worst to best, so that it stays.
-        left.sort(key=lambda one: self._mean(one, len(self._folds)))
-        ranks = {rank: one for one in left if (rank := prefer(one)) is not None}
-        for _, preferred in sorted(ranks.items()):
+        for rank in sorted({rank for one in left if (rank := prefer(one)) is not None}):
+            alike = [one for one in left if prefer(one) == rank]
+            preferred = max(alike, key=lambda one: self._mean(one, len(self._folds)))
             gain, error = self._difference(best, preferred)
             if gain <= MARGIN * error:
                 best = preferred

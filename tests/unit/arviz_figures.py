@@ -30,9 +30,8 @@ def figures(folder: Path) -> dict[str, Any]:
         summary = arviz.summary(posterior, round_to="none")
         without = arviz_versions.open_posterior(folder / "predictions.nc")
         result["loo without weights"] = elpd_of(arviz.loo(without))
-        result["summary without weights"] = float(
-            arviz.summary(without, round_to="none").loc["log_density", "mean"]
-        )
+        means = arviz.summary(without, round_to="none")["mean"]
+        result["summary without weights"] = float(means["log_density"])
     result["loo"] = elpd_of(loo)
     result["summary"] = dict(zip(summary.index, map(float, summary["mean"]), strict=True))
     result["groups"] = sorted(posterior)

@@ -212,7 +212,7 @@ FAULTS = [
         "semicolon separator",
         text(rows(), ";"),
         "wrong-separator",
-        {"key": "source.separator"},
+        {"key": "source.separator", "value": ";"},
         remedy={"separator": ";"},
     ),
     Fault(
@@ -225,7 +225,7 @@ FAULTS = [
         "decimal comma and semicolon",
         text([[value.replace(".", ",") for value in row] for row in rows()], ";"),
         "wrong-separator",
-        {"key": "source.separator"},
+        {"key": "source.separator", "value": ";"},
         remedy={"separator": ";", "decimal": ","},
     ),
     Fault(

@@ -81,7 +81,7 @@ rule evaluate:
         runtime=minutes(30),
     params:
         settings=settings("seed"),
-        code=code("evaluate.py", "evaluation", "posterior", "data", "model"),
+        code=code("evaluate.py", "evaluation", "posterior", "data", "model", "core/formatting.py"),
     message:
         "Evaluating {wildcards.dataset}: BNN, baseline networks, linear model"
     script:
@@ -117,6 +117,7 @@ rule check:
             "posterior",
             "data",
             "model",
+            "core/formatting.py",
             "core/row_names.py",
         ),
     message:
@@ -145,7 +146,7 @@ rule predict:
         mem_mb=memory("predict"),
         runtime=minutes(30),
     params:
-        code=code("predict.py", "posterior", "data", "model"),
+        code=code("predict.py", "posterior", "data", "model", "core/formatting.py"),
     message:
         "Predicting the rows of {input.rows} with {wildcards.dataset}"
     script:
