@@ -43,7 +43,7 @@ Put a few lines under `datasets` and run `snakemake --cores 4` again; only the j
 Its name becomes a folder below `results`: letters of a-z and A-Z, digits, `_` and `-`, beginning with a
 letter or digit.
 
-A CSV file of your own: text in UTF-8 with a header line that names the columns. (docs/datasets.md says what to write
+A CSV file of your own: text in UTF-8 with a header line that names the columns. (docs/howto/datasets.md says what to write
 for files of other tools.) The path starts from the folder in
 which you run Snakemake.
 

@@ -131,7 +131,7 @@ def _findings_of_run(summary: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(
             "WARN",
             "There is one chain, so R-hat compares its two halves and cannot see what the chain has missed: "
-            "raise sampler.chains to 4.",
+            "raise sampler.chains to 8.",
             "one_chain",
         )
     if summary["adjusted"]:
