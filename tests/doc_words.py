@@ -2,7 +2,7 @@
 
 `python -m tests.doc_words [FOLDER]` counts those of this checkout, or of another one. Not counted are
 
-- pages and parts of pages that are generated: those that git ignores, and those that begin with "Written by `python -m";
+- pages and parts of pages that are generated: those that git ignores, and those that begin with "Written by `python";
 - the gallery, which shows pages of the report;
 - blocks of code, comments, pictures and the targets of links.
 
@@ -16,21 +16,20 @@ from pathlib import Path
 _GENERATED = re.compile(r"<!-- Written by `python [^`]+`")
 
 
+def tracked(folder: Path) -> list[Path]:
+    """Return README.md and the pages of docs/ that git does not ignore."""
+    lines = (folder / ".gitignore").read_text(encoding="utf-8").splitlines()
+    ignored = {folder / line.strip("/") for line in lines if line.startswith("/docs/")}
+    found = [folder / "README.md", *sorted((folder / "docs").rglob("*.md"))]
+    return [page for page in found if ignored.isdisjoint((page, *page.parents))]
+
+
 def pages(folder: Path) -> list[Path]:
     """Return the pages that are counted."""
-    ignored = {
-        line.strip("/\n") for line in (folder / ".gitignore").read_text(encoding="utf-8").splitlines() if line
-    }
-    found = [folder / "README.md", *sorted((folder / "docs").rglob("*.md"))]
-    return [page for page in found if not _is_apart(page.relative_to(folder), ignored) and not _made(page)]
+    return [page for page in tracked(folder) if not _is_made(page) and page.parent != folder / "docs" / "gallery"]
 
 
-def _is_apart(path: Path, ignored: set[str]) -> bool:
-    places = {path.as_posix(), *(parent.as_posix() for parent in path.parents)}
-    return bool(places & ignored) or "docs/gallery" in places
-
-
-def _made(page: Path) -> bool:
+def _is_made(page: Path) -> bool:
     return _GENERATED.search(page.read_text(encoding="utf-8")[:500]) is not None
 
 

@@ -24,9 +24,9 @@ def results_text(keys: Mapping[str, Any]) -> str:
     for task, scores in keys["scores"].items():
         parts += [f"Of {task}, under `models.<model>.<split>`:\n", _items(scores)]
     for name, file in keys["files"].items():
-        parts += [f"## {name}\n", f"{file['about']}\n", _items(file["keys"])]
+        parts += [f"## `{name}`\n", f"{file['about']}\n", _items(file["keys"])]
     for name, columns in keys["columns"].items():
-        parts += [f"## {name}\n", _items(columns)]
+        parts += [f"## `{name}`\n", _items(columns)]
     return "\n".join([*parts, "## Figures\n", _items(_figures())])
 
 
