@@ -155,6 +155,10 @@ docs: setup $(VENV)/.docs ## Build the site in docs/_build/html; a warning or a 
 links: setup $(VENV)/.docs ## Check the links of the site that lead to other sites (needs a network)
 	$(SPHINX) -b linkcheck docs $(SITE)/links
 
+.PHONY: gallery
+gallery: setup ## Run the datasets of the gallery and take its pictures anew (needs Chromium; some minutes)
+	$(BIN)/python docs/gallery/make.py
+
 $(VENV)/.docs: docs/requirements.lock $(LOCKED)
 	@$(PIP) --require-hashes --no-deps --only-binary :all: --requirement $<
 	@touch $@

@@ -87,7 +87,7 @@ def check(
         n_inputs=dataset.n_inputs,
         n_outputs=n_outputs_without_noise(predictor.likelihood),
     )
-    novelty, scores = out_of_distribution(
+    outside, scores = out_of_distribution(
         dataset, predictor, theta, ordinary, references, settings.likelihood, rngs[1]
     )
     loo_summary = _loo_summary(loo, dataset.row_numbers("train"), held_out, threshold)
@@ -106,7 +106,7 @@ def check(
             prior=settings.prior,
             factors=prior_factors,
         ),
-        "out_of_distribution": novelty,
+        "out_of_distribution": outside,
         "effects": effects(dataset, predictor, theta, rngs[3]),
         "hole": hole(dataset, predictor, theta, ordinary, references, settings.likelihood, rngs[2]),
     }
@@ -116,7 +116,7 @@ def check(
         "loo_k": (("train",), loo.k),
         "row_train": (("train",), dataset.row_numbers("train")),
         **{
-            f"novelty_{model}_{name.replace(' ', '_')}": ((f"row_{name.replace(' ', '_')}",), values)
+            f"out_of_distribution_{model}_{name.replace(' ', '_')}": ((f"row_{name.replace(' ', '_')}",), values)
             for model, found in scores.items()
             for name, values in found.items()
         },

@@ -1,8 +1,8 @@
 """Does the model know what it does not know? Its uncertainty at inputs unlike the training data.
 
-Test rows are set against strange inputs, and a model is asked to tell the two apart by how unsure it is: the area under
-the ROC curve (AUROC) is the probability that a strange input has the larger uncertainty, 1/2 where it knows nothing
-(Hendrycks & Gimpel 2017). How strange the inputs are is fixed here, in standard deviations of the training rows.
+Test rows are set against out-of-distribution inputs, and a model is asked to tell the two apart by how unsure it is: the area under
+the ROC curve (AUROC) is the probability that an out-of-distribution input has the larger uncertainty, 1/2 where it knows nothing
+(Hendrycks & Gimpel 2017). How far out the inputs are is fixed here, in standard deviations of the training rows.
 """
 
 from collections.abc import Mapping
@@ -59,7 +59,7 @@ class Uncertainty(NamedTuple):
 
 
 def make_inputs(dataset: Dataset, rng: np.random.Generator) -> list[Inputs]:
-    """Return the test rows, at most `MAX_ROWS` of them, and then inputs of each strange kind.
+    """Return the test rows, at most `MAX_ROWS` of them, and then inputs of each out-of-distribution kind.
 
     Parameters
     ----------
@@ -119,7 +119,7 @@ def out_of_distribution(
     likelihood: LikelihoodSettings,
     rng: np.random.Generator,
 ) -> tuple[dict[str, Any], dict[str, dict[str, np.ndarray]]]:
-    """Score how well each model tells strange inputs from test rows.
+    """Score how well each model tells out-of-distribution inputs from test rows.
 
     Parameters
     ----------
@@ -128,7 +128,7 @@ def out_of_distribution(
     predictor, theta
         Of the Bayesian network; theta (chain, draw, param).
     network
-        Of the ordinary networks.
+        Of the baseline networks.
     references
         Variables of the file of `bnn.baselines.reference.fit_references`.
     likelihood
@@ -143,7 +143,7 @@ def out_of_distribution(
     scores
         Model -> kind of inputs -> uncertainty of each, (obs,).
     """
-    inside, *strange = make_inputs(dataset, rng)
+    inside, *outer = make_inputs(dataset, rng)
     found = {
         kind.name: {
             "bnn": _posterior_uncertainty(dataset, predictor, theta, kind),
@@ -152,13 +152,13 @@ def out_of_distribution(
                 for model in ("baseline", "ensemble")
             },
         }
-        for kind in (inside, *strange)
+        for kind in (inside, *outer)
     }
     n_rows = len(inside.x)
     weights = np.concatenate(list(row_weights(n_rows, N_REPLICATES, rng)))
     kinds = []
-    for kind in strange:
-        outside = strange_weights(kind, weights, rng)
+    for kind in outer:
+        outside = outer_weights(kind, weights, rng)
         models: dict[str, dict[str, Any]] = {}
         drawn = {}
         for model, there in found[kind.name].items():
@@ -195,8 +195,8 @@ def out_of_distribution(
     return summary, models_of
 
 
-def strange_weights(kind: Inputs, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the weights of strange inputs in replicates, (replicate, obs); they sum to 1.
+def outer_weights(kind: Inputs, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the weights of out-of-distribution inputs in replicates, (replicate, obs); they sum to 1.
 
     What was made from a test row is drawn together with it; directions are drawn as well, and the weight of an input
     is the product of both (Owen 2007).

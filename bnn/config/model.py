@@ -19,7 +19,7 @@ class Split(Section):
 
     method: Literal["random", "time", "group", "column"] = Field(
         "random",
-        description="random: rows by lot; time: the last ones; group: whole groups of rows by lot, such as all rows of "
+        description="random: rows at random; time: the last ones; group: whole groups of rows at random, such as all rows of "
         "a patient; column: those that a column of the table names. `task: timeseries` splits by time in any case.",
     )
     column: str | None = Field(
@@ -44,7 +44,7 @@ class Split(Section):
         None,
         ge=0,
         le=MAX_SEED,
-        description="Seed of the lot (`random_state` of scikit-learn's `train_test_split` and `GroupShuffleSplit`); "
+        description="Seed of the random split (`random_state` of scikit-learn's `train_test_split` and `GroupShuffleSplit`); "
         "null: `seed`.",
     )
     repeated_rows: Literal["auto", "keep", "drop"] = Field(
@@ -87,7 +87,7 @@ class Baseline(Section):
     )
     class_weight: Literal["none", "balanced"] = Field(
         "none",
-        description="balanced: rare classes weigh as much as common ones in the training of the ordinary networks and "
+        description="balanced: rare classes weigh as much as common ones in the training of the baseline networks and "
         "of the linear model, which then find more of their rows, and give probabilities that are too high for them. "
         "The Bayesian network has no such weights, because its posterior is that of the rows as they are. Regression "
         "ignores it.",
@@ -123,7 +123,7 @@ class Settings(Section):
         1,
         ge=1,
         le=1000,
-        description="Splits to run the dataset on, by lot with the seeds `split.seed`, `split.seed` + 1 and so on: "
+        description="Random splits to run the dataset on, with the seeds `split.seed`, `split.seed` + 1 and so on: "
         "each is a run of its own, results/<dataset>.0, .1 and so on, and results/report.html shows the means over "
         "splits with their standard errors.",
     )

@@ -138,8 +138,8 @@ class Sampler(Section):
     kernel: Literal["auto", "malt", "mams", "mala", "langevin_gradient", "random_walk", "microcanonical"] = (
         Field(
             "auto",
-            description="How moves are proposed; auto is malt. Each samples the exact posterior, some with many more "
-            "moves, but for microcanonical, which takes long steps without correction: its draws are biased, and the "
+            description="How iterations propose; auto is malt. Each samples the exact posterior, some with many more "
+            "iterations, but for microcanonical, which takes long steps without correction: its draws are biased, and the "
             "report says so.",
         )
     )
@@ -158,11 +158,11 @@ class Sampler(Section):
         "network and table are small; chains are the same whatever the number.",
     )
     warmup: int = Field(
-        1000, ge=10, description="Moves per chain that tune step size and preconditioner, not kept."
+        1000, ge=10, description="Iterations per chain that tune step size and preconditioner, not kept."
     )
     draws: Literal["auto"] | Annotated[int, Field(ge=4)] = Field(
         "auto",
-        description="Draws kept per chain. auto: 1000, of twice as many moves again and again until the chains of a "
+        description="Draws kept per chain. auto: 1000, of twice as many iterations again and again until the chains of a "
         "job agree (R-hat, effective sample size) or `budget_minutes` are used up.",
     )
     budget_minutes: float = Field(
@@ -172,7 +172,7 @@ class Sampler(Section):
         "number of gradients once, by a measured pass, and kept in plan.json: draws never depend on the clock.",
     )
     thin: int = Field(
-        1, ge=1, description="Moves per kept draw; raise it when the effective sample size is too small."
+        1, ge=1, description="Iterations per kept draw; raise it when the effective sample size is too small."
     )
     init: Literal["optimised", "prior"] = Field(
         "optimised",
@@ -198,7 +198,7 @@ class Sampler(Section):
         None,
         gt=0,
         description="Length of a trajectory of malt and mams, in standard deviations of the preconditioned posterior; "
-        "microcanonical, which moves step by step, forgets its direction over twice as much; null: a quarter "
+        "microcanonical, whose iterations are single steps, forgets its direction over twice as much; null: a quarter "
         "period, 1.57.",
     )
     most_steps: int = Field(
@@ -252,10 +252,10 @@ class Diagnostics(Section):
         0.95, ge=0, le=1, description="A chain that accepts more often is a warning."
     )
     acceptance_fail: float = Field(
-        0.01, ge=0, le=1, description="A chain that accepts less often is a failure: it hardly moves."
+        0.01, ge=0, le=1, description="A chain that accepts less often is a failure: it stays nearly where it is."
     )
     diverging_warn: float = Field(
-        0.01, ge=0, le=1, description="A larger fraction of diverging moves is a warning."
+        0.01, ge=0, le=1, description="A larger fraction of divergent iterations is a warning."
     )
 
     @model_validator(mode="after")

@@ -132,7 +132,7 @@ def with_code(error: BaseException) -> str:
 def collected_faults() -> Iterator[Callable[[Callable[[], Result]], Result | None]]:
     """Yield what calls functions, each of which may raise a DataError; at the end all of those are raised as one.
 
-    So that a table with several faults need not be mended, and read, as often as it has columns.
+    So that a table with several faults need not be corrected, and read, as often as it has columns.
     """
     faults: list[DataError] = []
 

@@ -16,10 +16,10 @@ Change = dict[str, Any]
 _MEANINGS = {
     "too_few_draws": "R-hat and ESS compare stretches of chains. From so few draws they cannot be computed, so "
     "nothing is known about convergence.",
-    "stuck": "The chain rejected its moves for most of the run, so most of its draws are one and the same network. "
+    "stuck": "The chain rejected its proposals for most of the run, so most of its draws are one and the same network. "
     "The average over draws gives that network a weight that the posterior does not.",
-    "one_chain": "A chain cannot show what it has missed. Only chains that start in different places, and then tell "
-    "the same story, are evidence that the whole posterior was visited.",
+    "one_chain": "A chain cannot show what it has missed. Only chains that start in different places, and then "
+    "agree, are evidence that the whole posterior was visited.",
     "local": "Several networks fit the rows, and no chain goes from one to another in this time. Each was explored "
     "well, so the predictions average over them, but with equal weights, which the posterior may not give them.",
     "biased": "The kernel leaves out the step that makes its draws exact. They may agree with one another and still "
@@ -31,9 +31,9 @@ _MEANINGS = {
     "worse_mode": "The chain settled among networks that explain the data less well, and did not leave them. Its "
     "draws count as much as those of the other chains and pull the average towards poorer predictions.",
     "not_finite": "A number overflowed or was undefined. What is computed from it means nothing.",
-    "acceptance_low": "Nearly every move was refused, so the chain hardly went anywhere. The step size is too large: "
+    "acceptance_low": "Nearly every proposal was rejected, so the chain hardly left its place. The step size is too large: "
     "warm-up ended before it had been tuned.",
-    "acceptance_high": "Nearly every move was accepted because it was tiny. The chain creeps, and its draws "
+    "acceptance_high": "Nearly every proposal was accepted because it was tiny. The chain is slow, and its draws "
     "resemble one another.",
     "frozen": "Nothing moved: the draws of all chains are equal. There is no posterior to speak of.",
     "constant": "The prediction for these rows never changed between draws. Either the data leave no doubt about "
@@ -166,7 +166,7 @@ def _smaller_steps(_: Mapping[str, Any], settings: Settings) -> Change:
 
 def _longer(diagnostics: Mapping[str, Any], settings: Settings) -> Change:
     _, smallest = worst(diagnostics)
-    # ESS grows in proportion to the number of moves once chains have mixed.
+    # ESS grows in proportion to the number of iterations once chains have mixed.
     factor = math.ceil(diagnostics["thresholds"]["ess_warn"] / smallest) if smallest else 2
     return _run_for(max(2, factor), diagnostics, settings)
 
@@ -179,7 +179,7 @@ def _settle(diagnostics: Mapping[str, Any], settings: Settings) -> Change:
 
 
 def _run_for(factor: int, diagnostics: Mapping[str, Any], settings: Settings) -> Change:
-    """Multiply the number of moves by more draws, as far as so few of them cannot be worth what is asked, or thin."""
+    """Multiply the number of iterations by more draws, as far as so few of them cannot be worth what is asked, or thin."""
     sampler = settings["sampler"]
     if sampler.get("most_gradients"):
         return {"sampler": {"budget_minutes": factor * sampler["budget_minutes"]}}

@@ -140,7 +140,7 @@ def _findings_of_run(summary: Mapping[str, Any]) -> Iterator[Finding]:
     else:
         yield Finding(
             "WARN",
-            f"The draws are biased by the step size: the kernel {summary['kernel']} takes every move without "
+            f"The draws are biased by the step size: the kernel {summary['kernel']} accepts every proposal without "
             "correction. Chains may agree on a distribution that is not the posterior; for exact draws set "
             "sampler.kernel: auto.",
             "biased",
@@ -151,16 +151,16 @@ def _findings_of_run(summary: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(
             "WARN",
             f"The trajectories of chain {names} end after {cut[0]['n_steps']} steps, the most that they may have, so "
-            "moves are shorter than asked: raise sampler.warmup, or take wider noise or narrower priors.",
+            "trajectories are shorter than asked: raise sampler.warmup, or take wider noise or narrower priors.",
             "cut_short",
         )
     n_diverging = sum(chain["n_diverging"] for chain in chains)
-    # Of all moves, not of kept draws, which would make the limit depend on sampler.thin.
-    n_moves = n_draws * summary["thin"] * len(chains)
-    if n_diverging > limits["diverging_warn"] * n_moves:
+    # Of all iterations, not of kept draws, which would make the limit depend on sampler.thin.
+    n_iterations = n_draws * summary["thin"] * len(chains)
+    if n_diverging > limits["diverging_warn"] * n_iterations:
         yield Finding(
             "WARN",
-            f"{n_diverging} of {n_moves} moves ({n_diverging / n_moves:.1%}) diverged, more than "
+            f"{n_diverging} of {n_iterations} iterations ({n_diverging / n_iterations:.1%}) diverged, more than "
             f"{limits['diverging_warn']:.1%} (diagnostics.diverging_warn): raise sampler.target_acceptance or "
             "sampler.warmup.",
             "diverging",
@@ -196,7 +196,7 @@ def _findings_of_acceptance(chain: Mapping[str, Any], limits: Mapping[str, float
         yield Finding(
             "FAIL",
             f"Chain {number} accepts {rate:.2%} of its proposals, less than {limits['acceptance_fail']:.2%} "
-            "(diagnostics.acceptance_fail), so it hardly moves: raise sampler.warmup, in which the step size is tuned, "
+            "(diagnostics.acceptance_fail), so it stays nearly where it is: raise sampler.warmup, in which the step size is tuned, "
             f"or {_EXTREME}.",
             "acceptance_low",
         )
@@ -277,13 +277,13 @@ def _findings_of_figures(
     for level in _LEVELS:
         limit = limits[f"ess_{level.lower()}"]
         if ess < limit:
-            # ESS grows in proportion to the number of transitions once chains have mixed.
+            # ESS grows in proportion to the number of iterations once chains have mixed.
             factor = math.ceil(10 * limits["ess_warn"] / ess) / 10
             yield Finding(
                 level,
                 f"{worst[1]} of {label} is {math.floor(ess)}{where[1]}, below {limit:g} "
                 f"(diagnostics.ess_{level.lower()}): for {limits['ess_warn']:g} take about {factor:g} times as "
-                f"many transitions, with a higher sampler.thin (now {summary['thin']}) or sampler.draws "
+                f"many iterations, with a higher sampler.thin (now {summary['thin']}) or sampler.draws "
                 f"(now {summary['n_draws']}).",
                 "ess",
             )

@@ -33,15 +33,15 @@ class BNNRegressor(RegressorMixin, BNN):
         for positive targets and for shares; "poisson" and "negative_binomial", counts; "hurdle", amounts that are often
         0; "auto" chooses on folds of the rows.
     kernel : str, default="auto"
-        How the sampler moves; see `sampler.kernel` of the config.
+        Rule of an iteration; see `sampler.kernel` of the config.
     chains : int, default=4
         Independent chains, which R-hat compares.
     warmup : int, default=1000
-        Moves per chain that tune the sampler, and are not kept.
+        Iterations per chain that tune the sampler, and are not kept.
     draws : int, default=1000
         Draws kept per chain.
     thin : int, default=1
-        Moves per kept draw.
+        Iterations per kept draw.
     missing : {"auto", "error", "impute"}, default="auto"
         What to do with missing values: fill in the median or the most frequent value, with a feature that says so, and
         warn; refuse them; or fill them in without a warning.

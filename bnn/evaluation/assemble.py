@@ -32,7 +32,7 @@ from bnn.posterior.predictive import ClassSummary, TargetSummary
 SPLITS = ("train", "test")
 
 MAX_ERRORS = 2.0
-"""Standard errors by which the BNN's NLL may exceed the ordinary network's without a flag."""
+"""Standard errors by which the BNN's NLL may exceed the baseline network's without a flag."""
 
 Forecasts = Mapping[str, np.ndarray | TargetForecast]
 """Model -> class probabilities (obs, class), or forecast of a real target."""
@@ -186,7 +186,7 @@ def flags(
             "name": "nll_worse_than_baseline",
             # A difference that is not a number must not pass for a small one.
             "raised": not ratio <= MAX_ERRORS,
-            "text": f"On the test rows the BNN's NLL is {abs(gap):.3g} nats a row {side} than the ordinary network's: "
+            "text": f"On the test rows the BNN's NLL is {abs(gap):.3g} nats a row {side} than the baseline network's: "
             f"{abs(ratio):.1f} standard errors of that difference ({error:.2g}).",
             "value": ratio,
             "limit": MAX_ERRORS,

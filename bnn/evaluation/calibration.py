@@ -15,13 +15,13 @@ LEVEL = 0.9
 """What the bands hold, each by itself."""
 
 FALSE_ALARMS = 0.01
-"""Share of tables, at most, on which the coverage of right probabilities, or their PIT, is called off.
+"""Share of tables, at most, on which the coverage of right probabilities, or their PIT, is flagged.
 
 Test rows share what the training rows left in doubt, of which these tests do not know: docs/explanation/diagnostics.md has rates.
 """
 
 MARGIN = 0.02
-"""Difference of shares that is never called off: no model is exactly right, and many rows show the least fault."""
+"""Difference of shares that is never flagged: no model is exactly right, and many rows show the least fault."""
 
 N_SIMULATED = 1000
 _CELLS_AT_ONCE = 2**22

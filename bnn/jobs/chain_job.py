@@ -1,4 +1,4 @@
-"""The job of a batch of chains: it starts or goes on from a checkpoint, samples, stops when asked, and writes its file.
+"""The job of a batch of chains: it starts, or continues from a checkpoint, samples, stops when asked, and writes its file.
 
 Beside the file that it makes, the job has a folder with three files: `checkpoint`, where the chains stand; `draws`,
 all that was kept so far; and `lock`. They stay when the chains are finished: with more draws asked for, the chains
@@ -160,7 +160,7 @@ def run_job(job: ChainJob, progress: Callable[[int], Progress], interruption: In
     ModuleNotFoundError
         If the engine is Numba, by its name or because it made the draws so far, and is not installed.
     TimeoutError
-        If another process is at work on these chains and goes on.
+        If another process keeps working on these chains.
     OSError
         If a file cannot be written; the message names it.
     """
@@ -343,17 +343,17 @@ def _write_draws(
     """
     settings = job.sampler
     if settings.most_gradients is None:
-        kept, moves = np.arange(settings.draws), np.full(settings.draws, settings.thin)
+        kept, spacing = np.arange(settings.draws), np.full(settings.draws, settings.thin)
     else:
-        kept, moves = kept_records(records.mark.n_records, settings)
+        kept, spacing = kept_records(records.mark.n_records, settings)
     last = int(kept[-1])
     shared = ("chain", "draw")
     variables: dict[str, Variable] = {
         "theta": ((*shared, "param"), KeptColumn(records, "theta", kept, interruption.check)),
         "log_density": (shared, KeptColumn(records, "log_density", kept, interruption.check)),
-        # Of all moves from one draw to the next, whatever records lie between.
-        "acceptance_rate": (shared, _between(records, "acceptance_rate", kept, moves) / moves[kept].max()),
-        "diverging": (shared, _between(records, "n_diverging", kept, np.ones_like(moves))),
+        # Of all iterations from one draw to the next, whatever records lie between.
+        "acceptance_rate": (shared, _between(records, "acceptance_rate", kept, spacing) / spacing[kept].max()),
+        "diverging": (shared, _between(records, "n_diverging", kept, np.ones_like(spacing))),
         "step_size": (("chain",), run.tuning.step_size),
         "preconditioner": (("chain", "coordinate"), run.tuning.variance),
         "trajectory_length": (("chain",), run.tuning.trajectory),
@@ -376,11 +376,11 @@ def _write_draws(
         "engine": job.settings.network.engine,
         "precision": job.settings.network.precision,
         "layout": posterior.layout.to_json(),
-        # By its own name: nobody should have to look up what auto is.
+        # By its own name, so that the file says what auto stood for.
         "kernel": make_kernel(settings.kernel, langevin=settings.langevin).name,
         "n_warmup": settings.explore + settings.warmup,
         "n_draws": len(kept),
-        "thin": int(moves[last]),
+        "thin": int(spacing[last]),
         "open_length": int(settings.most_gradients is not None),
         "langevin": json.dumps(asdict(settings.langevin)),
         "n_gradients": int(records.read(slice(last, last + 1))["n_gradients"][0]),

@@ -1,7 +1,7 @@
 """Chains of open length: rounds that double it until the chains of the job have mixed or their gradients are used up.
 
-A round ends after 1, 2, 4, ... times N = `sampler.draws` moves. In the first one every move is recorded, in the second
-every second, in the third every fourth. Of a chain that stops after 2^k N moves every 2^k-th is among them, so a file
+A round ends after 1, 2, 4, ... times N = `sampler.draws` iterations. In the first one every iteration is recorded, in the second
+every second, in the third every fourth. Of a chain that stops after 2^k N iterations every 2^k-th is among them, so a file
 has N draws whatever the length: those of a run of that length with that thinning, bit for bit.
 """
 
@@ -14,7 +14,7 @@ from bnn.model.posterior import Posterior
 _MOST_ROWS = 200
 """Training rows whose predictions are looked at, spread evenly."""
 _RHAT, _ESS = 1.01, 400.0
-"""A job goes on while the worst of its figures misses these, the thresholds of PASS."""
+"""A job continues while the worst of its figures misses these, the thresholds of PASS."""
 
 
 def round_of(n_records: int, settings: SamplerSettings) -> int:
@@ -30,7 +30,7 @@ def ends_round(n_records: int, settings: SamplerSettings) -> bool:
 
 
 def kept_records(n_records: int, settings: SamplerSettings) -> tuple[np.ndarray, np.ndarray]:
-    """Return which records become draws, (draw,), and the moves that each record stands for, (record,).
+    """Return which records become draws, (draw,), and the iterations that each record stands for, (record,).
 
     Parameters
     ----------

@@ -240,7 +240,7 @@ def _sample_stats(chains: Chains, coords: Mapping[str, np.ndarray]) -> _Group:
     n_diverging = chains.variables["diverging"].astype(np.int64)
     step_size = np.broadcast_to(chains.variables["step_size"][:, None], n_diverging.shape)
     about = {"lp": {"long_name": "log density", "units": "nats"}}
-    about["n_diverging"] = {"long_name": "divergent transitions since the draw before"}
+    about["n_diverging"] = {"long_name": "divergent iterations since the draw before"}
     per_draw = {
         "lp": chains.variables["log_density"],
         "acceptance_rate": chains.variables["acceptance_rate"],
@@ -253,7 +253,7 @@ def _sample_stats(chains: Chains, coords: Mapping[str, np.ndarray]) -> _Group:
     group = _Group({"chain": coords["chain"], "draw": coords["draw"], "coordinate": coordinates})
     for name, array in per_draw.items():
         group.variables[name] = (_CHAIN_DRAW, array, about.get(name, {}))
-    frozen = {"long_name": "frozen squared scale of moves, in the coordinates that are sampled"}
+    frozen = {"long_name": "frozen squared scale of proposals, in the coordinates that are sampled"}
     group.variables["preconditioner"] = (("chain", "coordinate"), preconditioner, frozen)
     for name in ("trajectory_length", "n_steps"):
         if name in chains.variables:

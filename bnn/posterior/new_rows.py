@@ -1,4 +1,4 @@
-"""Predictions for rows of a file that nobody has seen: with their uncertainty, and a flag where it is extrapolated.
+"""Predictions for rows of a file without known targets: with their uncertainty, and a flag where it is extrapolated.
 
 A row is far from the training rows if its mean distance to the five nearest of them, in standardised features, is
 larger than that of 99 % of the training rows to each other. Unlike a box or an ellipse around all rows this also sees a
@@ -339,7 +339,7 @@ def _block(
 
 
 def check_place(results: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
-    """Raise DataError if predictions of another file lie where those of this one would go if nobody says."""
+    """Raise DataError if predictions of another file lie where those of this one would go by default."""
     out_path, log = default_out_path(results, path), _log_path(results, path)
     if not out_path.exists():
         return

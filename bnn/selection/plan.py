@@ -13,7 +13,7 @@ from bnn.selection.choice import STANDARDISED, Unit, choose
 _MOST_EXPLORING = 4000
 """Unadjusted steps before warm-up, in runs of open length; a fifth of the gradients at most."""
 _PER_MOVE = 100
-"""Gradients for each draw where they are few: some 25 for it, as many for a move of warm-up, and a second round. Fewer
+"""Gradients for each draw where they are few: some 25 for it, as many for an iteration of warm-up, and a second round. Fewer
 and longer trajectories go farther than many short ones."""
 _FEWEST_DRAWS = 100
 _FEWEST_STEPS = 4

@@ -421,7 +421,7 @@ def test_how_a_chain_ran_is_judged(judged):
         ("FAIL", "The acceptance rate of chain 3 is not finite"),
         ("WARN", "Chain 0 accepts 3.0% of its proposals, less than 10.0%"),
         ("WARN", "Chain 2 accepts 99.0% of its proposals, more than 95.0%"),
-        ("WARN", f"{N_DRAWS} of {8 * N_DRAWS} moves (12.5%) diverged"),
+        ("WARN", f"{N_DRAWS} of {8 * N_DRAWS} iterations (12.5%) diverged"),
     ]
     assert summary["verdict"] == "FAIL"
     for finding, (level, words) in zip(summary["findings"], expected, strict=True):

@@ -188,8 +188,8 @@ SAMPLER = SamplerSettings(**asdict(cheap_fit.SAMPLER) | {"draws": 100, "thin": 3
 def test_rounds_keep_the_draws_of_one_run_with_more_thinning(n_rounds: int) -> None:
     ends = [n for n in range(1, 400) if rounds.ends_round(n, SAMPLER)]
     n_records = ends[n_rounds - 1]
-    kept, moves = rounds.kept_records(n_records, SAMPLER)
-    at = np.cumsum(moves)
+    kept, spacing = rounds.kept_records(n_records, SAMPLER)
+    at = np.cumsum(spacing)
     apart = 3 * 2 ** (n_rounds - 1)
     assert len(kept) == 100
     assert at[kept].tolist() == [apart * (index + 1) for index in range(100)]
@@ -206,7 +206,7 @@ def test_a_round_is_begun_only_if_it_can_be_paid() -> None:
 def test_chains_of_open_length_are_those_of_a_run_of_that_length(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collapse: str
 ) -> None:
-    """Bit for bit, with jobs that end after different rounds: of all chains the moves that each has."""
+    """Bit for bit, with jobs that end after different rounds: of all chains the iterations that each has."""
     monkeypatch.setattr(chain_job, "have_mixed", lambda *_: False)
     x, y = rows(30)
     own = {"network": {"hidden": [3], "engine": "numpy"}, "prior": {"weights": {"scale": 1}}}
@@ -230,7 +230,7 @@ def test_chains_of_open_length_are_those_of_a_run_of_that_length(
         return job.path
 
     used = int(read_netcdf(sampled(0))[1]["n_gradients"])
-    # One round for chain 0, three for chain 1: 40 moves of the first are 10 of every fourth.
+    # One round for chain 0, three for chain 1: 40 iterations of the first are 10 of every fourth.
     found = read_chains([sampled(0, most_gradients=used), sampled(1, most_gradients=20 * used)])
     apart = found.attributes["thin"]
     assert apart > 2
