@@ -26,7 +26,9 @@ def tracked(folder: Path) -> list[Path]:
 
 def pages(folder: Path) -> list[Path]:
     """Return the pages that are counted."""
-    return [page for page in tracked(folder) if not _is_made(page) and page.parent != folder / "docs" / "gallery"]
+    return [
+        page for page in tracked(folder) if not _is_made(page) and page.parent != folder / "docs" / "gallery"
+    ]
 
 
 def _is_made(page: Path) -> bool:

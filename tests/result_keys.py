@@ -35,9 +35,7 @@ def pattern_of(key: str) -> str:
 
 
 def _starts(key: str, path: str) -> bool:
-    return any(
-        re.fullmatch(pattern_of(key[: match.start()]), path) for match in re.finditer(r"\.|\[\]", key)
-    )
+    return any(re.fullmatch(pattern_of(key[: match.start()]), path) for match in re.finditer(r"\.|\[\]", key))
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -116,7 +116,10 @@ def check(
         "loo_k": (("train",), loo.k),
         "row_train": (("train",), dataset.row_numbers("train")),
         **{
-            f"out_of_distribution_{model}_{name.replace(' ', '_')}": ((f"row_{name.replace(' ', '_')}",), values)
+            f"out_of_distribution_{model}_{name.replace(' ', '_')}": (
+                (f"row_{name.replace(' ', '_')}",),
+                values,
+            )
             for model, found in scores.items()
             for name, values in found.items()
         },

@@ -1,8 +1,9 @@
 """Does the model know what it does not know? Its uncertainty at inputs unlike the training data.
 
-Test rows are set against out-of-distribution inputs, and a model is asked to tell the two apart by how unsure it is: the area under
-the ROC curve (AUROC) is the probability that an out-of-distribution input has the larger uncertainty, 1/2 where it knows nothing
-(Hendrycks & Gimpel 2017). How far out the inputs are is fixed here, in standard deviations of the training rows.
+Test rows are set against out-of-distribution inputs, and a model is asked to tell the two apart by how unsure it is:
+the area under the ROC curve (AUROC) is the probability that an out-of-distribution input has the larger uncertainty,
+1/2 where it knows nothing (Hendrycks & Gimpel 2017). How far out the inputs are is fixed here, in standard
+deviations of the training rows.
 """
 
 from collections.abc import Mapping

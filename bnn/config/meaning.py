@@ -162,7 +162,7 @@ def contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterator
         yield Problem("no-effect", ("sampler", "langevin"), reason)
 
     if _keys(own, "sampler").get("trajectory_length") is not None and kernel in _ONE_STEP_KERNELS:
-        reason = f"has no effect on the kernel {kernel}, which takes one step an iteration; remove it, or set `kernel: malt`"
+        reason = f"has no effect on the kernel {kernel}, with one step an iteration; remove it, or set `kernel: malt`"
         yield Problem("no-effect", ("sampler", "trajectory_length"), reason)
 
 

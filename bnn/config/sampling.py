@@ -139,8 +139,8 @@ class Sampler(Section):
         Field(
             "auto",
             description="How iterations propose; auto is malt. Each samples the exact posterior, some with many more "
-            "iterations, but for microcanonical, which takes long steps without correction: its draws are biased, and the "
-            "report says so.",
+            "iterations, but for microcanonical, which takes long steps without correction: its draws are biased, and "
+            "the report says so.",
         )
     )
     chains: int = Field(
@@ -162,8 +162,8 @@ class Sampler(Section):
     )
     draws: Literal["auto"] | Annotated[int, Field(ge=4)] = Field(
         "auto",
-        description="Draws kept per chain. auto: 1000, of twice as many iterations again and again until the chains of a "
-        "job agree (R-hat, effective sample size) or `budget_minutes` are used up.",
+        description="Draws kept per chain. auto: 1000, of twice as many iterations again and again until the chains of "
+        "a job agree (R-hat, effective sample size) or `budget_minutes` are used up.",
     )
     budget_minutes: float = Field(
         10.0,
@@ -252,7 +252,10 @@ class Diagnostics(Section):
         0.95, ge=0, le=1, description="A chain that accepts more often is a warning."
     )
     acceptance_fail: float = Field(
-        0.01, ge=0, le=1, description="A chain that accepts less often is a failure: it stays nearly where it is."
+        0.01,
+        ge=0,
+        le=1,
+        description="A chain that accepts less often is a failure: it stays nearly where it is.",
     )
     diverging_warn: float = Field(
         0.01, ge=0, le=1, description="A larger fraction of divergent iterations is a warning."

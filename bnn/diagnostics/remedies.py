@@ -31,8 +31,8 @@ _MEANINGS = {
     "worse_mode": "The chain settled among networks that explain the data less well, and did not leave them. Its "
     "draws count as much as those of the other chains and pull the average towards poorer predictions.",
     "not_finite": "A number overflowed or was undefined. What is computed from it means nothing.",
-    "acceptance_low": "Nearly every proposal was rejected, so the chain hardly left its place. The step size is too large: "
-    "warm-up ended before it had been tuned.",
+    "acceptance_low": "Nearly every proposal was rejected, so the chain hardly left its place. The step size is too "
+    "large: warm-up ended before it had been tuned.",
     "acceptance_high": "Nearly every proposal was accepted because it was tiny. The chain is slow, and its draws "
     "resemble one another.",
     "frozen": "Nothing moved: the draws of all chains are equal. There is no posterior to speak of.",
@@ -179,7 +179,7 @@ def _settle(diagnostics: Mapping[str, Any], settings: Settings) -> Change:
 
 
 def _run_for(factor: int, diagnostics: Mapping[str, Any], settings: Settings) -> Change:
-    """Multiply the number of iterations by more draws, as far as so few of them cannot be worth what is asked, or thin."""
+    """Multiply the number of iterations by more draws where these few cannot suffice, else by more thinning."""
     sampler = settings["sampler"]
     if sampler.get("most_gradients"):
         return {"sampler": {"budget_minutes": factor * sampler["budget_minutes"]}}

@@ -196,8 +196,8 @@ def _findings_of_acceptance(chain: Mapping[str, Any], limits: Mapping[str, float
         yield Finding(
             "FAIL",
             f"Chain {number} accepts {rate:.2%} of its proposals, less than {limits['acceptance_fail']:.2%} "
-            "(diagnostics.acceptance_fail), so it stays nearly where it is: raise sampler.warmup, in which the step size is tuned, "
-            f"or {_EXTREME}.",
+            "(diagnostics.acceptance_fail), so it stays nearly where it is: raise sampler.warmup, in which the step "
+            f"size is tuned, or {_EXTREME}.",
             "acceptance_low",
         )
     elif rate < limits["acceptance_min"]:

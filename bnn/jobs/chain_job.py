@@ -1,4 +1,4 @@
-"""The job of a batch of chains: it starts, or continues from a checkpoint, samples, stops when asked, and writes its file.
+"""The job of a batch of chains: it starts or continues, samples, stops when asked, and writes its file.
 
 Beside the file that it makes, the job has a folder with three files: `checkpoint`, where the chains stand; `draws`,
 all that was kept so far; and `lock`. They stay when the chains are finished: with more draws asked for, the chains
@@ -352,7 +352,10 @@ def _write_draws(
         "theta": ((*shared, "param"), KeptColumn(records, "theta", kept, interruption.check)),
         "log_density": (shared, KeptColumn(records, "log_density", kept, interruption.check)),
         # Of all iterations from one draw to the next, whatever records lie between.
-        "acceptance_rate": (shared, _between(records, "acceptance_rate", kept, spacing) / spacing[kept].max()),
+        "acceptance_rate": (
+            shared,
+            _between(records, "acceptance_rate", kept, spacing) / spacing[kept].max(),
+        ),
         "diverging": (shared, _between(records, "n_diverging", kept, np.ones_like(spacing))),
         "step_size": (("chain",), run.tuning.step_size),
         "preconditioner": (("chain", "coordinate"), run.tuning.variance),

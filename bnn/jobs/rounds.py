@@ -1,8 +1,8 @@
 """Chains of open length: rounds that double it until the chains of the job have mixed or their gradients are used up.
 
-A round ends after 1, 2, 4, ... times N = `sampler.draws` iterations. In the first one every iteration is recorded, in the second
-every second, in the third every fourth. Of a chain that stops after 2^k N iterations every 2^k-th is among them, so a file
-has N draws whatever the length: those of a run of that length with that thinning, bit for bit.
+A round ends after 1, 2, 4, ... times N = `sampler.draws` iterations. In the first one every iteration is recorded, in
+the second every second, in the third every fourth. Of a chain that stops after 2^k N iterations every 2^k-th is among
+them, so a file has N draws whatever the length: those of a run of that length with that thinning, bit for bit.
 """
 
 import numpy as np

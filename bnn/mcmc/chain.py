@@ -106,8 +106,8 @@ class ChainRun:
     Parameters
     ----------
     posterior, chains, seed, settings
-        As for `run_chains`. The number of draws in the settings is not looked at: a run continues as long as it is asked,
-        and `thin`, iterations from one kept draw to the next, may be changed between steps.
+        As for `run_chains`. The number of draws in the settings is not looked at: a run continues as long as it is
+        asked, and `thin`, iterations from one kept draw to the next, may be changed between steps.
     state
         Where to go on; None to start.
     on_evaluation

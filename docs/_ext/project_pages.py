@@ -12,6 +12,7 @@ from docutils import nodes
 from docutils.utils.math import latex2mathml
 from pygments.lexers.python import PythonLexer
 from sphinx.application import Sphinx
+from sphinx.errors import ExtensionError
 
 from bnn.__main__ import make_parser
 
@@ -24,9 +25,21 @@ OUTSIDE = {
     "CONTRIBUTING.md": "docs/howto/contributing.md",
 }
 """Pages of the repository that are pages of the site as well, and where they are put."""
-FOR_READERS = {"baselines", "checks", "diagnostics", "estimators", "evaluation", "mcmc", "model", "posterior", "selection"}
+FOR_READERS = {
+    "baselines",
+    "checks",
+    "diagnostics",
+    "estimators",
+    "evaluation",
+    "mcmc",
+    "model",
+    "posterior",
+    "selection",
+}
 """Packages whose functions and classes are listed; of the others, each module says what it holds."""
 _LINK = re.compile(r"(!?)\[((?:[^\]\\]|\\.)*)\]\(([^)\s]+)\)")
+
+_REMOTE = re.compile(r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=[\"'](?:https?:)?//[^>]*>")
 
 
 def write_pages(app: Sphinx) -> None:
@@ -94,7 +107,9 @@ def turn_links(app: Sphinx, docname: str, content: list[str]) -> None:
         target, _, anchor = link.partition("#")
         if picture or not target or re.match(r"\w+:", target):
             return match[0]
-        return _link(text, posixpath.normpath(posixpath.join(posixpath.dirname(origin), target)), anchor, path)
+        return _link(
+            text, posixpath.normpath(posixpath.join(posixpath.dirname(origin), target)), anchor, path
+        )
 
     content[0] = _LINK.sub(turned, content[0])
 
@@ -112,6 +127,12 @@ def _link(text: str, target: str, anchor: str, page: str) -> str:
     return f"`{target}`"
 
 
+def keep_whole(app: Sphinx, what: str, name: str, obj: object, options: object, lines: list[str]) -> None:
+    """Keep Napoleon from taking what stands before a colon in the docstring of a constant for its type."""
+    if what in ("attribute", "data", "property"):
+        lines.insert(0, "")
+
+
 def visit_math(self: Any, node: nodes.Element) -> None:
     """Write a formula as MathML, which browsers show by themselves."""
     block = isinstance(node, nodes.math_block)
@@ -124,10 +145,24 @@ def _mathml(text: str, block: bool) -> str:
     return f"<div class='math'>{tree}</div>" if block else str(tree)
 
 
+def refuse_remote_files(app: Sphinx, exception: Exception | None) -> None:
+    """Fail if a page would load something from elsewhere: the site must work from disk, without a network."""
+    if exception is None and app.builder.name == "html":
+        remote = {
+            f"{page.relative_to(app.outdir)}: {match[0]}"
+            for page in Path(app.outdir).rglob("*.html")
+            for match in _REMOTE.finditer(page.read_text(encoding="utf-8"))
+        }
+        if remote:
+            raise ExtensionError("loaded from elsewhere: " + "; ".join(sorted(remote)))
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Register what this file adds to Sphinx."""
     app.connect("builder-inited", write_pages)
     app.connect("source-read", turn_links)
+    app.connect("autodoc-process-docstring", keep_whole, priority=100)  # before Napoleon
+    app.connect("build-finished", refuse_remote_files)
     app.add_lexer("snakemake", PythonLexer)  # near enough
     app.add_html_math_renderer("mathml", (visit_math, None), (visit_math, None))
     return {"parallel_read_safe": True, "parallel_write_safe": True}

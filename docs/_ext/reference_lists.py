@@ -19,7 +19,7 @@ _WRITTEN = "<!-- Written by `python docs/_ext/reference_lists.py` from {}: chang
 
 def results_text(keys: Mapping[str, Any]) -> str:
     """Return the page of what lies in results/, from the contents of results.yaml."""
-    parts = ["# What the files in results/ hold\n", _WRITTEN.format("results.yaml")]
+    parts = ["# Results\n", _WRITTEN.format("results.yaml")]
     parts += [_items(keys["folder"]), "## What is common to all\n", keys["common"], "## Scores\n"]
     for task, scores in keys["scores"].items():
         parts += [f"Of {task}, under `models.<model>.<split>`:\n", _items(scores)]
@@ -60,7 +60,13 @@ def references_text(bibliography: str) -> str:
     """Return the page of references, from the contents of references.bib."""
     lines = [_entry(fields) for fields in references(bibliography)]
     return "\n".join(
-        ["# References\n", _WRITTEN.format("references.bib"), "What the code and these pages cite.\n", *lines, ""]
+        [
+            "# References\n",
+            _WRITTEN.format("references.bib"),
+            "What the code and these pages cite.\n",
+            *lines,
+            "",
+        ]
     )
 
 

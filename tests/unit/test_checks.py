@@ -4,7 +4,6 @@ import dataclasses
 import json
 import math
 from dataclasses import replace
-from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np

@@ -19,7 +19,8 @@ LONGEST_SENTENCE = 35
 
 
 def test_words_are_those_of_the_prose() -> None:
-    text = "# A b\n\nOne [two](three/four.md), `five` | --- |\n\n```python\nsix = 7\n```\n\n- ![eight](nine.png)\n<!-- ten -->"
+    text = "# A b\n\nOne [two](three/four.md), `five` | --- |\n\n```python\nsix = 7\n```\n\n- ![eight](nine.png)\n"
+    text += "<!-- ten -->"
     assert prose(text).split() == ["#", "A", "b", "One", "[two],", "`five`", "|", "---", "|", "-"]
     assert n_words(text) == 5
     assert n_words("- ```yaml\n  a: 1\n  ```\n\n  ```yaml\n  b: 2\n  ```\nleft") > 0
@@ -105,8 +106,17 @@ def test_keys_that_nobody_described_are_found() -> None:
     assert "loo.worst[].{row,id,time,k}" in described("checks.json")
     known = {"loo": {"k_max": 1.0, "worst": [{"row": 1, "k": 0.5}]}, "hole": None, "flags": []}
     assert undescribed(known, "checks.json") == []
-    unknown = {"loo": {"k_mix": 1.0, "worst": [{"raw": 1}]}, "whole": None, "effects": {"level": {"deeper": 1}}}
-    assert undescribed(unknown, "checks.json") == ["effects.level.deeper", "loo.k_mix", "loo.worst[].raw", "whole"]
+    unknown = {
+        "loo": {"k_mix": 1.0, "worst": [{"raw": 1}]},
+        "whole": None,
+        "effects": {"level": {"deeper": 1}},
+    }
+    assert undescribed(unknown, "checks.json") == [
+        "effects.level.deeper",
+        "loo.k_mix",
+        "loo.worst[].raw",
+        "whole",
+    ]
     assert undescribed({"thresholds": {"new": 1}}, "diagnostics.json") == [], "all keys below"
 
 

@@ -35,6 +35,8 @@ from scripts import choose, combine, diagnose, prepare, sample_chain
 from tests.effort import FULL
 from tests.refusals import refused
 
+ROOT = Path(__file__).parents[2]
+
 # After so short a warm-up steps are tiny, and trajectories of the usual length have a thousand of them.
 SAMPLER = {"optimise_steps": 60, "optimise_learning_rate": 0.05, "trajectory_length": 0.2}
 SETTINGS: dict[str, Any] = {
@@ -561,7 +563,9 @@ def test_nothing_is_left_in_the_temporary_folder(
 def test_the_docstring_lists_every_parameter_with_its_default(estimator: type) -> None:
     parameters = inspect.getdoc(estimator).partition("Parameters")[2].partition("Attributes")[0]  # type: ignore[union-attr]
     listed = re.findall(r"^(\w+) : .*, default=(.+)$", parameters, flags=re.MULTILINE)
-    defaults = {name: parameter.default for name, parameter in inspect.signature(estimator).parameters.items()}
+    defaults = {
+        name: parameter.default for name, parameter in inspect.signature(estimator).parameters.items()
+    }
     assert {name: ast.literal_eval(default) for name, default in listed} == defaults
 
 

@@ -15,7 +15,10 @@ from tests.unit.docs_blocks import DOCS, ROOT
 GLOSSARY = DOCS / "reference" / "glossary.md"
 PAGES = [
     *(page for page in tracked(ROOT) if page != GLOSSARY and page.name != "results.md"),
-    *(ROOT / name for name in ("CONTRIBUTING.md", "config/README.md", "benchmarks/README.md", "CHANGELOG.md")),
+    *(
+        ROOT / name
+        for name in ("CONTRIBUTING.md", "config/README.md", "benchmarks/README.md", "CHANGELOG.md")
+    ),
 ]
 LATER = (ROOT / "bnn" / "data", ROOT / "bnn" / "report")
 """Folders whose texts are still to be gone through, and what is generated from them."""
@@ -96,7 +99,9 @@ def test_rules_and_descriptions_of_keys_have_the_words_of_the_field() -> None:
 
 def test_no_text_has_a_word_that_the_glossary_rules_out() -> None:
     """The last column of the glossary is not for show: what can be searched for is searched for."""
-    rows = re.findall(r"^\| ([^|]+) \| [^|]+ \| ([^|]*) ?\|$", GLOSSARY.read_text(encoding="utf-8"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| ([^|]+) \| [^|]+ \| ([^|]*) ?\|$", GLOSSARY.read_text(encoding="utf-8"), re.MULTILINE
+    )
     ruled_out = {word.strip() for _, words in rows for word in words.split(",") if word.strip()}
     for word in ("burn-in", "walker", "ordinary network", "strange"):
         assert word in ruled_out and found_in(f"a {word} here"), word
