@@ -292,13 +292,18 @@ class ChainRun:
             iteration=0,
             chain=chain,
             adapting=adaptation.start_adaptation(chain.position, chain.grad, first),
-            recent=np.full(len(self.chains), self._wanted(phase)),
+            recent=np.full(len(self.chains), self._wanted(phase, 0)),
         )
 
-    def _wanted(self, phase: str) -> float:
-        """Return the acceptance rate, or its stand-in, that a phase tunes to."""
+    def _wanted(self, phase: str, iteration: int) -> float:
+        """Return the acceptance rate, or its stand-in, that a phase tunes to.
+
+        Exploration begins with steps that are too long to stay anywhere and ends with accurate ones, as in simulated
+        annealing: long steps heat.
+        """
         if phase == "explore":
-            return microcanonical.BOLD_QUALITY
+            hot, cold = microcanonical.BOLD_QUALITY, microcanonical.KERNEL.target_acceptance
+            return hot + (cold - hot) * iteration / self._lengths[phase]
         asked = self.settings.target_acceptance
         return self.kernel.target_acceptance if asked is None else asked
 
@@ -337,7 +342,7 @@ class ChainRun:
             chain.grad,
             info.acceptance_prob,
             n_warmup=n_iterations,
-            target_acceptance=self._wanted(phase),
+            target_acceptance=self._wanted(phase, state.iteration),
             # An unadjusted chain travels far while it is tuned: its variance tells of the way, not the posterior.
             precondition=self.settings.precondition and kernel.adjusted,
             step_exponent=kernel.step_exponent,

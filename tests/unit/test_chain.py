@@ -11,7 +11,7 @@ from bnn.core.seeding import ChainRandom, Stream, chain_rng
 from bnn.core.settings import BlockPriorSettings, LangevinSettings, PriorSettings, SamplerSettings
 from bnn.mcmc import adaptation
 from bnn.mcmc.chain import MOST_STARTS, quiet_overflow, run_chains
-from bnn.mcmc.kernels import mala
+from bnn.mcmc.kernels import mala, microcanonical
 from bnn.model.categorical import Categorical
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import Gaussian
@@ -210,6 +210,18 @@ def test_phases_of_warmup_are_recorded_apart(posterior):
     assert draws.warmup["explores"].tolist() == [True] * 7 + [False] * 12
     assert draws.warmup["log_density"].shape == (2, 19)
     assert set(draws.seconds) == {"optimise", "explore", "warmup", "draws"}
+
+
+def test_exploration_begins_with_bold_steps_and_ends_with_accurate_ones(posterior):
+    draws = run_chains(posterior, [0, 1], 5, changed(explore=600), Silent())
+    explores = draws.warmup["explores"]
+    quality, step_size = (draws.warmup[name][:, explores] for name in ("acceptance_rate", "step_size"))
+    bold, accurate = microcanonical.BOLD_QUALITY, microcanonical.KERNEL.target_acceptance
+    n_records = explores.sum()
+    early = slice(n_records // 6, n_records // 3)
+    assert np.all(np.abs(quality[:, early].mean(axis=1) - bold) < 0.3)
+    assert np.all(np.abs(quality[:, -1] - accurate) < 0.15)
+    assert np.all(step_size[:, -20:].mean(axis=1) < 0.75 * step_size[:, early].mean(axis=1))
 
 
 def test_draws_without_correction_say_so(posterior):
