@@ -27,6 +27,9 @@ MOST_ROWS = 1500
 N_FOLDS = 3
 MARGIN = 1.0
 """Standard errors by which a linear model must beat the best network, and other noise the normal one."""
+NEGLIGIBLE = 0.02
+"""Nats a row by which a simpler network may be behind the best, where it is not told apart from it either. Simpler is a
+narrower prior, whose posterior mixes better, and then fewer layers, whose gradients cost less."""
 HOPELESS = 3.0
 """Standard errors of the mean difference from the best beyond which a candidate is given up."""
 
@@ -158,7 +161,11 @@ def choose(
         first, more = race.run(candidates, prefer=lambda one: kinds.index(one.family))
         kind, comparisons = first.family, [*more]
     networks = [Candidate(hidden, scale, kind) for hidden, scale in _networks(settings, task)]
-    best, more = race.run(networks, prefer=lambda one: 0 if one.hidden else None)
+    best, more = race.run(
+        networks,
+        prefer=lambda one: 0 if one.hidden else None,
+        simplicity=lambda one: (one.scale, len(one.hidden)),
+    )
     comparisons += more
     noise_kind = "gaussian" if has_errors and kind == "student_t" else kind
     if family == AUTO and n_classes is None and noise_kind in NOISES:
@@ -214,12 +221,17 @@ class _Race:
         self._scores: dict[Candidate, list[np.ndarray]] = {}
 
     def run(
-        self, candidates: Sequence[Candidate], *, prefer: Callable[[Candidate], int | None]
+        self,
+        candidates: Sequence[Candidate],
+        *,
+        prefer: Callable[[Candidate], int | None],
+        simplicity: Callable[[Candidate], tuple[float, ...]] | None = None,
     ) -> tuple[Candidate, list[Comparison]]:
         """Return the best candidate and how the others compare.
 
         Candidates that are preferred have a rank, the lowest first: the first one is taken that the best is not better
-        than by more than `MARGIN` standard errors; of one rank, that of the best score.
+        than by more than `MARGIN` standard errors; of one rank, that of the best score, or by `simplicity` the first
+        that is behind by neither `MARGIN` standard errors nor `NEGLIGIBLE`.
         """
         if len(candidates) == 1:
             return candidates[0], []
@@ -236,6 +248,9 @@ class _Race:
             if gain <= MARGIN * error:
                 best = preferred
                 break
+        if simplicity is not None:
+            alike = [one for one in left if prefer(one) == prefer(best) and self._is_as_good(best, one)]
+            best = min(alike, key=simplicity)
         order = sorted(candidates, key=lambda one: (one != best, one not in left, -self._mean(one, 1)))
         return best, [self._compared(best, one) for one in order]
 
@@ -268,6 +283,10 @@ class _Race:
             return math.inf, 0.0
         difference = mine - theirs
         return float(difference.mean()), float(difference.std() / math.sqrt(len(difference)))
+
+    def _is_as_good(self, best: Candidate, other: Candidate) -> bool:
+        difference, error = self._difference(best, other)
+        return difference <= min(MARGIN * error, NEGLIGIBLE)
 
     def _is_hopeless(self, best: Candidate, other: Candidate) -> bool:
         difference, error = self._difference(best, other)

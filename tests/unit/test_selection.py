@@ -48,9 +48,9 @@ def scores(monkeypatch: pytest.MonkeyPatch) -> dict[choice.Candidate, float]:
         )
         noise = np.random.default_rng(len(left_out[1])).normal(0, 0.5, len(left_out[1]))
         own = np.random.default_rng([len(which.hidden), int(which.scale), len(which.family)]).normal(
-            0, 0.1, len(noise)
+            0, 0.3, len(noise)
         )
-        return means.get(which, -2.0) + noise + own
+        return means.get(which, -2.0) + noise + own - own.mean()
 
     monkeypatch.setattr(choice, "log_scores", log_scores)
     return means
@@ -80,6 +80,31 @@ def test_a_linear_model_must_be_better_than_the_best_network(scores: dict[choice
         scores[linear] = mean
         chosen, _ = choice.choose(*rows(), n_classes=None, settings=settings_of())
         assert chosen["network"]["hidden"] == hidden
+
+
+@pytest.mark.parametrize(
+    ("behind", "chosen_scale"), [(0.01, 1.0), (0.03, 2.0)], ids=["negligible", "more than negligible"]
+)
+def test_a_narrower_prior_takes_the_place_of_one_that_is_hardly_better(
+    scores: dict[choice.Candidate, float], behind: float, chosen_scale: float
+) -> None:
+    scores[choice.Candidate((50, 50), 4.0, "gaussian")] = -1.0
+    scores[choice.Candidate((50, 50), 2.0, "gaussian")] = -1.0 - 0.001
+    scores[choice.Candidate((50,), 2.0, "gaussian")] = -1.0 - 0.002
+    scores[choice.Candidate((50,), 1.0, "gaussian")] = -1.0 - behind
+    chosen, tried = choice.choose(*rows(), n_classes=None, settings=settings_of())
+    assert (chosen["network"]["hidden"], chosen["prior"]["weights"]["scale"]) == ([50], chosen_scale)
+    assert tried[0].candidate.scale == chosen_scale
+
+
+def test_a_network_that_is_told_apart_from_the_best_is_not_as_good(
+    scores: dict[choice.Candidate, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(choice, "MARGIN", 0.0)
+    scores[choice.Candidate((50, 50), 4.0, "gaussian")] = -1.0
+    scores[choice.Candidate((50,), 1.0, "gaussian")] = -1.001
+    chosen, _ = choice.choose(*rows(), n_classes=None, settings=settings_of())
+    assert chosen["network"]["hidden"] == [50, 50]
 
 
 def test_what_the_config_says_is_taken_and_not_compared(scores: dict[choice.Candidate, float]) -> None:
