@@ -132,9 +132,9 @@ def prior_sensitivity(path: PathLike, sensitivity: Mapping[str, Any]) -> None:
 
 
 @styled
-def out_of_distribution(path: PathLike, found: Mapping[str, Any]) -> None:
+def out_of_distribution(path: PathLike, scores: Mapping[str, Any]) -> None:
     """Draw how well each model tells test rows from others, `out_of_distribution` of checks.json."""
-    kinds = found["kinds"]
+    kinds = scores["kinds"]
     figure, axes = new_figure(height=0.75 * len(kinds) + 1.0)
     models = list(kinds[0]["models"])
     for index, model in enumerate(models):
