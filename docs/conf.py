@@ -56,6 +56,7 @@ html_theme_options = {
     "footer_start": ["copyright"],
     "footer_end": [],
     "show_toc_level": 2,
+    "collapse_navigation": True,  # else most of the time goes into the sidebars of pages of code
 }
 
 linkcheck_timeout = 20
