@@ -10,10 +10,12 @@ import yaml
 from bnn.config.errors import ConfigError
 from bnn.config.files import check_syntax
 from bnn.config.loading import check_files, load
-from bnn.core.errors import with_code
+from bnn.core.errors import DataError, Fault, with_code
 from bnn.data.column_encoding import Column
 from bnn.data.dataset import Dataset
+from bnn.data.doubts import lines
 from bnn.data.preparation import prepare
+from bnn.data.text_files import kind_of
 from bnn.model.targets import fit_target
 
 _MAX_CLASSES = 10
@@ -25,7 +27,8 @@ _MAX_COLUMNS = 100
 def check(path: str) -> int:
     """Read a config and every table that it names, as a run would; return 0 if all of it can be used.
 
-    What is wrong goes to stderr, with all faults of the config or one of each table; a line a dataset to stdout.
+    What is wrong goes to stderr, with all faults of the config or of each table; a line a dataset to stdout, and one
+    for each doubt about its table.
 
     Parameters
     ----------
@@ -55,6 +58,8 @@ def check(path: str) -> int:
             print(with_code(error), file=sys.stderr)
             continue
         print(f"{name}: {_about(found)}")
+        for line in lines(found.doubts):
+            print(f"{name}: WARN: {line}")
     if n_faults:
         print(f"{n_faults} of {len(config.datasets)} datasets cannot be used.", file=sys.stderr)
     return 1 if n_faults else 0
@@ -71,7 +76,7 @@ def draft(path: str, target: str) -> int:
         Its column to predict.
     """
     source = {"kind": _kind(path), "path": path, "target": target}
-    error: Exception | None = None
+    faults: dict[str, Exception] = {}
     for task, missing in (
         ("regression", "error"),
         ("regression", "impute"),
@@ -83,24 +88,42 @@ def draft(path: str, target: str) -> int:
         if missing != "error":
             raw["columns"] = {"missing": missing}
         try:
-            settings = load({"datasets": {name: raw}}).datasets[name].model_dump(mode="json")
-            found = prepare(
-                name, **{key: settings[key] for key in ("task", "source", "split", "columns", "series")}
-            )
+            found = _prepared(name, raw)
         except (ConfigError, OSError, ValueError) as fault:
-            error = error or fault
+            faults[task] = fault  # that of gaps which are filled in
             continue
         if task == "regression" and _is_few(found):
             continue
         print(_text(name, raw, found))
         return 0
-    assert error is not None
+    error = faults["classification"]
+    first = faults.get("regression", error)
+    if not isinstance(first, Fault) or target not in [fault.column for fault in first.faults]:
+        error = first  # not that the target is no number
     print(f"error: {with_code(error)}", file=sys.stderr)
     return 1
 
 
+def _prepared(name: str, raw: dict[str, Any]) -> Dataset:
+    """Return the table of a dataset of a config; what separates its cells is found out, and written into the source."""
+    settings = load({"datasets": {name: raw}}).datasets[name].model_dump(mode="json")
+    try:
+        return prepare(
+            name, **{key: settings[key] for key in ("task", "source", "split", "columns", "series")}
+        )
+    except DataError as error:
+        if error.code != "wrong-separator" or "separator" in raw["source"]:
+            raise
+        raw["source"]["separator"] = error.value
+        return _prepared(name, raw)
+
+
 def _kind(path: str) -> str:
-    return "parquet" if Path(path).suffix.lower() in (".parquet", ".pq") else "csv"
+    """Return the kind of source that reads a file; of one that is not there, any that says so."""
+    try:
+        return kind_of(Path(path))
+    except OSError:
+        return "csv"
 
 
 def _is_few(dataset: Dataset) -> bool:
@@ -120,15 +143,18 @@ def _about(dataset: Dataset) -> str:
 
 
 def _text(name: str, raw: Mapping[str, Any], dataset: Dataset) -> str:
-    lines = [f"# {_about(dataset)}", "datasets:", f"  {name}:"]
+    text = [f"# {_about(dataset)}", "datasets:", f"  {name}:"]
     body = yaml.safe_dump(dict(raw), sort_keys=False, allow_unicode=True, default_flow_style=None)
-    lines += [f"    {line}" for line in body.splitlines()]
-    lines.append("    # What was seen in each column:")
+    text += [f"    {line}" for line in body.splitlines()]
+    text.append("    # What was seen in each column:")
     columns = dataset.columns or ()
-    lines += [f"    #   {column.name}: {_seen(column)}" for column in columns[:_MAX_COLUMNS]]
+    text += [f"    #   {column.name}: {_seen(column)}" for column in columns[:_MAX_COLUMNS]]
     if len(columns) > _MAX_COLUMNS:
-        lines.append(f"    #   and {len(columns) - _MAX_COLUMNS} more")
-    return "\n".join(lines)
+        text.append(f"    #   and {len(columns) - _MAX_COLUMNS} more")
+    if dataset.doubts:
+        text.append("    # What may be meant otherwise:")
+        text += [f"    #   {line}" for line in lines(dataset.doubts)]
+    return "\n".join(text)
 
 
 def _seen(column: Column) -> str:

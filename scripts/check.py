@@ -1,4 +1,4 @@
-"""Check the model of one dataset: leave-one-out, predictive checks, sensitivity to the prior, other inputs."""
+"""Check the model of one dataset: leave-one-out, predictive checks, other priors, out-of-distribution inputs."""
 
 from bnn.checks.assemble import check, save
 from bnn.core.plan import planned

@@ -29,7 +29,7 @@ def main(data_path, out_path, chains, settings, checkpoint_path, checkpoint_seco
     checkpoint_seconds
         Time between two checkpoints.
     terminal
-        Where a progress bar goes if it is a terminal.
+        Where a progress bar goes if it is a terminal, and else a line now and then.
     script
         How the command line of this job names it, if it is to stop when whoever started it is gone.
     """
@@ -48,7 +48,8 @@ def main(data_path, out_path, chains, settings, checkpoint_path, checkpoint_seco
             folder=Path(checkpoint_path),
             checkpoint_seconds=checkpoint_seconds,
         )
-        label = f"{job.name} chain {'-'.join(str(chain) for chain in sorted({chains[0], chains[-1]}))}"
+        numbers = "-".join(str(chain) for chain in sorted({chains[0], chains[-1]}))
+        label = f"{job.name} chain{'s' if len(chains) > 1 else ''} {numbers}"
         done = run_job(
             job, lambda total: Progress(label, total, log=sys.stdout, terminal=terminal), interruption
         )

@@ -11,6 +11,7 @@ from bnn.checks.out_of_distribution import hole, out_of_distribution
 from bnn.checks.psis import Loo, k_threshold, leave_one_out
 from bnn.checks.sensitivity import prior_sensitivity
 from bnn.checks.statistics import Check, posterior_checks, prior_checks, summarise
+from bnn.core import formatting
 from bnn.core.row_names import ROW_COUNTING, row_name
 from bnn.core.seeding import Stream, chain_rng
 from bnn.core.settings import ModelSettings
@@ -82,13 +83,13 @@ def check(
     held_out = mixture_log_density(idata["predictions"]["log_density_y"])
     posterior = posterior_checks(idata, dataset)
     before = prior_checks(prior, predictor, dataset, rngs[0])
-    ordinary = make_network(
+    baseline = make_network(
         settings.network.in_numpy(),
         n_inputs=dataset.n_inputs,
         n_outputs=n_outputs_without_noise(predictor.likelihood),
     )
-    outside, scores = out_of_distribution(
-        dataset, predictor, theta, ordinary, references, settings.likelihood, rngs[1]
+    unlike, scores = out_of_distribution(
+        dataset, predictor, theta, baseline, references, settings.likelihood, rngs[1]
     )
     loo_summary = _loo_summary(loo, dataset.row_numbers("train"), held_out, threshold)
     after = [summarise(item) | _largest_row(item, dataset) for item in posterior]
@@ -106,9 +107,9 @@ def check(
             prior=settings.prior,
             factors=prior_factors,
         ),
-        "out_of_distribution": outside,
+        "out_of_distribution": unlike,
         "effects": effects(dataset, predictor, theta, rngs[3]),
-        "hole": hole(dataset, predictor, theta, ordinary, references, settings.likelihood, rngs[2]),
+        "hole": hole(dataset, predictor, theta, baseline, references, settings.likelihood, rngs[2]),
     }
     return summary, {
         **_check_variables("posterior", posterior),
@@ -156,11 +157,10 @@ def flags(
     found = [check for check in posterior if check["p_value"] is not None]
     p_values = [check["p_value"] for check in found]
     missed = [_with_row(check, first_row) for check in found if not low <= check["p_value"] <= high]
-    these = "these features" if len(missed) > 1 else "this feature"
     off = (
-        f"The training targets are unlike what the fitted model makes (p below {low:g} or above {high:g}) in: "
-        f"{', '.join(missed)}. The model misses {these} of the data (the model checks say what is meant): do not rely "
-        "on what depends on it, and try another likelihood, prior or network."
+        f"The fitted model does not make targets like those of the training rows: {', '.join(missed)} (posterior "
+        f"predictive p below {low:g} or above {high:g}). Do not rely on what depends on that, and try another "
+        "likelihood.family, prior or network."
     )
     share = loo["n_above"] / loo["n_rows"]
     above = (
@@ -168,8 +168,8 @@ def flags(
         f"(limit {100 * MAX_SHARE_ABOVE:g} %)."
     )
     many = (
-        " For so many rows the cause is a flexible model, not outliers: its scores by leave-one-out are not to be "
-        "trusted and as a rule too good. Judge it by the test rows, and leave all rows in the table."
+        " So many rows mean a flexible model, not outliers. Its scores by leave-one-out are too good as a rule: judge "
+        "it by the test rows, and leave all rows in the table."
     )
     return [
         {
@@ -197,9 +197,9 @@ def _largest_row(check: Check, dataset: Dataset) -> dict[str, Any]:
 
 
 def _with_row(check: Mapping[str, Any], first_row: int) -> str:
-    if "row" not in check:
-        return str(check["name"])
-    return f"{check['name']} (of row {row_name(check)}, {ROW_COUNTING[first_row]})"
+    found = formatting.number(check["observed"], 3), formatting.number(check["mean"], 3)
+    text = f"{check['name']} {found[0]}, the model's {found[1]} on average"
+    return text if "row" not in check else f"{text} (row {row_name(check)}, {ROW_COUNTING[first_row]})"
 
 
 def _loo_summary(loo: Loo, rows: np.ndarray, held_out: np.ndarray, threshold: float) -> dict[str, Any]:

@@ -1,9 +1,9 @@
 """Does the model know what it does not know? Its uncertainty at inputs unlike the training data.
 
 Test rows are set against out-of-distribution inputs, and a model is asked to tell the two apart by how unsure it is:
-the area under the ROC curve (AUROC) is the probability that an out-of-distribution input has the larger uncertainty,
-1/2 where it knows nothing (Hendrycks & Gimpel 2017). How far out the inputs are is fixed here, in standard
-deviations of the training rows.
+the area under the ROC curve (AUROC) is the probability that such an input has the larger uncertainty, 1/2 where the
+model knows nothing (Hendrycks & Gimpel 2017). How far out they are is fixed here, in standard deviations of the
+training rows.
 """
 
 from collections.abc import Mapping
@@ -60,7 +60,7 @@ class Uncertainty(NamedTuple):
 
 
 def make_inputs(dataset: Dataset, rng: np.random.Generator) -> list[Inputs]:
-    """Return the test rows, at most `MAX_ROWS` of them, and then inputs of each out-of-distribution kind.
+    """Return the test rows, at most `MAX_ROWS` of them, and then out-of-distribution inputs of each kind.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def out_of_distribution(
     scores
         Model -> kind of inputs -> uncertainty of each, (obs,).
     """
-    inside, *outer = make_inputs(dataset, rng)
+    inside, *outside = make_inputs(dataset, rng)
     found = {
         kind.name: {
             "bnn": _posterior_uncertainty(dataset, predictor, theta, kind),
@@ -153,18 +153,18 @@ def out_of_distribution(
                 for model in ("baseline", "ensemble")
             },
         }
-        for kind in (inside, *outer)
+        for kind in (inside, *outside)
     }
     n_rows = len(inside.x)
     weights = np.concatenate(list(row_weights(n_rows, N_REPLICATES, rng)))
     kinds = []
-    for kind in outer:
-        outside = outer_weights(kind, weights, rng)
+    for kind in outside:
+        there_weights = input_weights(kind, weights, rng)
         models: dict[str, dict[str, Any]] = {}
         drawn = {}
         for model, there in found[kind.name].items():
             here = found[inside.name][model]
-            value, drawn[model] = told_apart(here.score, there.score, weights, outside)
+            value, drawn[model] = told_apart(here.score, there.score, weights, there_weights)
             models[model] = {
                 "auroc": value,
                 **{
@@ -196,7 +196,7 @@ def out_of_distribution(
     return summary, models_of
 
 
-def outer_weights(kind: Inputs, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def input_weights(kind: Inputs, weights: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the weights of out-of-distribution inputs in replicates, (replicate, obs); they sum to 1.
 
     What was made from a test row is drawn together with it; directions are drawn as well, and the weight of an input

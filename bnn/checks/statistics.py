@@ -5,7 +5,7 @@ The share of replicated statistics that are at least as large as the observed on
 statistics that the model fits directly, such as the mean, it is near 1/2 whatever the model.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -144,32 +144,45 @@ def summarise(check: Check) -> dict[str, Any]:
 
 def _target_statistics(y: np.ndarray, replicated: np.ndarray) -> Iterator[Check]:
     """Yield statistics of targets (obs,) and replicated ones (..., obs)."""
-    for name, function in (("mean", np.mean), ("sd", np.std), ("smallest", np.min), ("largest", np.max)):
-        text = {"sd": "standard deviation"}.get(name, name) + " of the targets"
-        yield Check(name, text, function(replicated, axis=-1), float(function(y)))
+    statistics: dict[str, tuple[str, Callable[..., Any]]] = {
+        "mean": ("mean of the targets", np.mean),
+        "sd": ("standard deviation of the targets", np.std),
+        "smallest": ("smallest of the targets", np.min),
+        "largest": ("largest of the targets", np.max),
+    }
+    if (y == 0).any() and y.min() >= 0:
+        # The smallest is 0 then; how many are is what counts and amounts are often wrong in.
+        del statistics["smallest"]
+        statistics["zeros"] = ("share of the targets that are 0", _zeros)
+    for name, (text, function) in statistics.items():
+        yield Check(name, text, function(replicated, axis=-1), float(function(y, axis=-1)))
+
+
+def _zeros(values: np.ndarray, axis: int) -> np.ndarray:
+    return np.asarray((values == 0).mean(axis=axis))
 
 
 def _target_discrepancies(
     mean: np.ndarray, noise: np.ndarray, y: np.ndarray, replicated: np.ndarray
 ) -> Iterator[Check]:
-    """Yield discrepancies that depend on the draw: of residuals in units of the noise, (chain, draw, obs)."""
+    """Yield discrepancies that depend on the draw: of residuals in standard deviations, (chain, draw, obs)."""
     own, made = (y - mean) / noise, (replicated - mean) / noise
     yield Check(
         "largest residual",
-        "largest absolute residual of a row, in standard deviations of the noise: outliers",
+        "largest absolute residual of a row, in standard deviations that the draw predicts for it: outliers",
         np.abs(made).max(axis=-1),
         np.abs(own).max(axis=-1),
         np.abs(own).sum(axis=(0, 1)),
     )
     yield Check(
         "skewness of residuals",
-        "mean cube of the residuals, in standard deviations of the noise: noise that is not symmetric",
+        "mean cube of the residuals, in standard deviations that the draw predicts: a distribution of another shape",
         (made**3).mean(axis=-1),
         (own**3).mean(axis=-1),
     )
     yield Check(
         "spread along the mean",
-        "correlation of the size of residuals with the predicted mean: noise that depends on the inputs",
+        "correlation of the size of residuals with the predicted mean: a spread that depends on the inputs otherwise",
         _correlation(np.abs(made), mean),
         _correlation(np.abs(own), mean),
     )

@@ -92,7 +92,7 @@ def _unrepeatable(dataset: DatasetSettings) -> str:
     if dataset.task == "timeseries":
         return "a time series is split by time"
     if dataset.split.method not in _BY_LOT:
-        return f"split.method {dataset.split.method} does not split rows at random"
+        return f"split.method {dataset.split.method} deals out no rows at random"
     return ""
 
 
@@ -162,7 +162,8 @@ def contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterator
         yield Problem("no-effect", ("sampler", "langevin"), reason)
 
     if _keys(own, "sampler").get("trajectory_length") is not None and kernel in _ONE_STEP_KERNELS:
-        reason = f"has no effect on the kernel {kernel}, with one step an iteration; remove it, or set `kernel: malt`"
+        step = "takes one step an iteration"
+        reason = f"has no effect on the kernel {kernel}, which {step}; remove it, or set `kernel: malt`"
         yield Problem("no-effect", ("sampler", "trajectory_length"), reason)
 
 

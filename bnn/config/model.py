@@ -19,9 +19,8 @@ class Split(Section):
 
     method: Literal["random", "time", "group", "column"] = Field(
         "random",
-        description="random: rows at random; time: the last ones; group: whole groups of rows at random, such as all "
-        "rows of a patient; column: those that a column of the table names. `task: timeseries` splits "
-        "by time in any case.",
+        description="random: rows at random; time: the last ones; group: whole groups at random, such as all rows of "
+        "a patient; column: those that a column of the table names. `task: timeseries` splits by time in any case.",
     )
     column: str | None = Field(
         None,
@@ -45,8 +44,8 @@ class Split(Section):
         None,
         ge=0,
         le=MAX_SEED,
-        description="Seed of the random split (`random_state` of scikit-learn's `train_test_split` and "
-        "`GroupShuffleSplit`); null: `seed`.",
+        description="Seed of the lot (`random_state` of scikit-learn's `train_test_split` and `GroupShuffleSplit`); "
+        "null: `seed`.",
     )
     repeated_rows: Literal["auto", "keep", "drop"] = Field(
         "auto",

@@ -140,7 +140,8 @@ class Sampler(Section):
             "auto",
             description="How iterations propose; auto is malt. Each samples the exact posterior, some with many more "
             "iterations, but for microcanonical, which takes long steps without correction: its draws are biased, and "
-            "the report says so.",
+            "the "
+            "report says so.",
         )
     )
     chains: int = Field(
@@ -162,8 +163,8 @@ class Sampler(Section):
     )
     draws: Literal["auto"] | Annotated[int, Field(ge=4)] = Field(
         "auto",
-        description="Draws kept per chain. auto: 1000, of twice as many iterations again and again until the chains of "
-        "a job agree (R-hat, effective sample size) or `budget_minutes` are used up.",
+        description="Draws kept per chain. auto: 1000, of twice as many iterations again and again until chains of a "
+        "job agree (R-hat, effective sample size) or `budget_minutes` are used up.",
     )
     budget_minutes: float = Field(
         10.0,
@@ -198,7 +199,7 @@ class Sampler(Section):
         None,
         gt=0,
         description="Length of a trajectory of malt and mams, in standard deviations of the preconditioned posterior; "
-        "microcanonical, whose iterations are single steps, forgets its direction over twice as much; null: a quarter "
+        "microcanonical, which moves step by step, forgets its direction over twice as much; null: a quarter "
         "period, 1.57.",
     )
     most_steps: int = Field(
@@ -252,13 +253,10 @@ class Diagnostics(Section):
         0.95, ge=0, le=1, description="A chain that accepts more often is a warning."
     )
     acceptance_fail: float = Field(
-        0.01,
-        ge=0,
-        le=1,
-        description="A chain that accepts less often is a failure: it stays nearly where it is.",
+        0.01, ge=0, le=1, description="A chain that accepts less often is a failure: it hardly moves."
     )
     diverging_warn: float = Field(
-        0.01, ge=0, le=1, description="A larger fraction of divergent iterations is a warning."
+        0.01, ge=0, le=1, description="A larger fraction of diverging iterations is a warning."
     )
 
     @model_validator(mode="after")

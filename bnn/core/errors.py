@@ -185,13 +185,17 @@ def or_missing(texts: Iterable[str], words: Sequence[str], *, most: int = 5) -> 
     Parameters
     ----------
     texts
-        The texts; those with digits, very long, or not to be shown, are taken for mistakes.
+        The texts; those with digits (but #DIV/0!), very long, or not to be shown, are taken for mistakes.
     words
         What stands for a missing value already.
     most
         More texts than these are no such words: the advice is then "".
     """
-    plain = [text for text in texts if len(text) <= 20 and text.isprintable() and not re.search(r"\d", text)]
+    plain = [
+        text
+        for text in texts
+        if len(text) <= 20 and text.isprintable() and not re.search(r"^[^#].*\d|^\d", text)
+    ]
     found = list({text.lower(): text for text in plain}.values())
     if not 0 < len(found) <= most:
         return ""

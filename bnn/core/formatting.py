@@ -39,6 +39,13 @@ def as_given(value: float | None) -> str:
     return number(value).replace(",", "")
 
 
+def end(value: float | None, digits: int = 4) -> str:
+    """Format the end of an interval, or an observation: a whole number as one, since it may be a count."""
+    if value is not None and math.isfinite(value) and value == round(value) and not _needs_power(abs(value)):
+        return _fixed(value, 0)
+    return number(value, digits)
+
+
 def probability(value: float | None, digits: int) -> str:
     """Format a probability; one that is not 1 reads 1 only where six digits do not tell them apart."""
     if value is None or not 0.5 < value < 1:

@@ -30,10 +30,12 @@ def first_of_each(columns: Iterable[np.ndarray], n_rows: int) -> np.ndarray:
     """
     first = np.zeros(n_rows, dtype=np.int64)
     left = np.arange(n_rows)
-    for column in columns if n_rows else ():
-        _, code = np.unique(column[left], return_inverse=True)
-        pair = first[left] * (int(code.max()) + 1) + code
-        _, start, group, count = np.unique(pair, return_index=True, return_inverse=True, return_counts=True)
+    for place, column in enumerate(columns if n_rows else ()):
+        values = column[left] if place else column
+        if place:
+            _, code = np.unique(values, return_inverse=True)
+            values = first[left] * (int(code.max()) + 1) + code
+        _, start, group, count = np.unique(values, return_index=True, return_inverse=True, return_counts=True)
         first[left] = left[start][group]
         left = left[count[group] > 1]
         if not left.size:

@@ -1,10 +1,14 @@
-"""Progress of a long job: a line now and then in its log, and a bar where a person watches a terminal."""
+"""Progress of a long job: a line now and then in its log; a bar on a terminal, or a line where there is none."""
 
 import time
 from collections.abc import Callable
 from typing import TextIO
 
+from bnn.core.formatting import duration
+
 _SECONDS_BETWEEN_LINES = 10.0
+_SECONDS_BETWEEN_BEATS, _SHARE_BETWEEN_BEATS = 30.0, 0.05
+"""Least time between lines where there is no terminal, and share of the time so far: a long job says less often."""
 _SECONDS_BETWEEN_LOOKS = 0.25
 
 
@@ -20,7 +24,8 @@ class Progress:
     log
         Where lines go; None for no lines.
     terminal
-        Where a bar goes if it is a terminal; None for no bar.
+        Where a bar goes if it is a terminal, and else a line now and then: what a file, or the log of a batch system,
+        is to say of a job that runs. None for neither.
     always
         Whether the bar goes there even if it is no terminal: a notebook shows one as well.
     """
@@ -38,9 +43,11 @@ class Progress:
         self.total = total
         self.log = log
         self.done = self._first = 0
-        self._start = self._last_line = self._last_look = time.monotonic()
+        self._began = self._start = self._last_line = self._last_look = self._last_beat = time.monotonic()
         self._bar = None
+        self._heartbeat = terminal
         if terminal is not None and (always or terminal.isatty()):
+            self._heartbeat = None
             from tqdm import tqdm
 
             # As wide as the terminal, and on one line for all jobs: bars that move the cursor garble the rest.
@@ -73,17 +80,21 @@ class Progress:
             self._bar.set_postfix_str(f"{phase} {details()}", refresh=False)
             self._bar.update(self.done - self._bar.n)
             self._last_look = now
-        is_time = now - self._last_line >= _SECONDS_BETWEEN_LINES or self.done == self.total
-        if self.log is not None and is_time:
-            n_timed = max(self.done - self._first - 1, 1)
-            seconds_left = (now - self._start) / n_timed * (self.total - self.done)
-            share = f"{self.done}/{self.total}"
-            print(
-                f"{self.label}: {phase}, step {share}, {details()}, {seconds_left:.0f} s left",
-                file=self.log,
-                flush=True,
-            )
+        if self.log is not None and (
+            now - self._last_line >= _SECONDS_BETWEEN_LINES or self.done == self.total
+        ):
+            print(self._line(phase, details(), now), file=self.log, flush=True)
             self._last_line = now
+        quiet = max(_SECONDS_BETWEEN_BEATS, _SHARE_BETWEEN_BEATS * (now - self._began))
+        if self._heartbeat is not None and now - self._last_beat >= quiet:
+            print(self._line(phase, details(), now), file=self._heartbeat, flush=True)
+            self._last_beat = now
+
+    def _line(self, phase: str, details: str, now: float) -> str:
+        n_timed = max(self.done - self._first - 1, 1)
+        left = duration(round((now - self._start) / n_timed * (self.total - self.done)))
+        done = f"{self.done:,} of {self.total:,} iterations"
+        return f"{self.label}: {phase}, {done}, {details}, {left} left"
 
     def close(self) -> None:
         """Take the bar off the terminal."""

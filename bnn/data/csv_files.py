@@ -4,17 +4,16 @@ import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from bnn.core.errors import DataError, Doubt, collected_faults, in_yaml, listing
-from bnn.data.text_columns import TextColumn
-from bnn.data.text_files import TextFile
+from bnn.core.errors import DataError, Doubt, in_yaml, listing, raise_all
+from bnn.data.text_columns import THOUSANDS, TextColumn
+from bnn.data.text_files import SEPARATORS, TextFile, wrong_separator
 from bnn.data.words import Kind, TextFormat, fault_of_name, number_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 NAMELESS = re.compile(r"Unnamed: \d+")
 """What a column without a name is called, here as in pandas: by its place, counted from 0."""
 
@@ -30,8 +29,15 @@ class Columns(NamedTuple):
     """Those that are not skipped: float64 with NaN where a value is missing; `boolean` where all texts are the words of
     a pair such as yes and no; else categories, which are sorted texts. Columns that are to hold texts always are."""
     doubts: tuple[Doubt, ...]
+    faults: tuple[DataError, ...]
+    """Those of columns that cannot be used, and are not in the frame"""
     first_row: int
     """Number of the first row in messages; a key of `ROW_COUNTING`"""
+
+    def checked(self) -> "pd.DataFrame":
+        """Return the frame, or raise the faults of columns that are not in it."""
+        raise_all(self.faults, "columns cannot be used as they are")
+        return self.frame
 
 
 def read_columns(path: str, choose: Choose, form: TextFormat, *, is_source: bool = True) -> Columns:
@@ -52,14 +58,17 @@ def read_columns(path: str, choose: Choose, form: TextFormat, *, is_source: bool
     ------
     DataError
         If the file cannot be read so; the message names row (as a spreadsheet counts: the header is row 1) and column.
+        Faults of columns are returned.
     """
     import pandas as pd
+    import pyarrow as pa
 
-    remedy = "check source.path (it starts from the folder of the run)" if is_source else "check its name"
-    file = TextFile(Path(path), form, remedy)
+    file = TextFile(Path(path), form, is_source=is_source)
     header, is_short = _names(file, form)
     try:
-        _check_header(header, form.separator, or_set=", or set source.separator" if is_source else "")
+        if len(header) == 1:
+            _check_separator(file.header[0], form, is_source)
+        _check_header(header)
         kinds = choose(header, ())
     except DataError as error:
         raise _with_cause(error, header, form) from error
@@ -80,14 +89,21 @@ def read_columns(path: str, choose: Choose, form: TextFormat, *, is_source: bool
         n_rows += block.n_rows
     if not n_rows:
         raise DataError("no-rows", "there is a header line but no row of data")
-    with collected_faults() as collect:
-        found = {column.name: collect(column.values) for column in columns}
+    pa.default_memory_pool().release_unused()
+    found: dict[str, Any] = {}
+    faults: list[DataError] = []
+    for column in columns:
+        try:
+            found[column.name] = column.values()
+        except DataError as error:
+            faults.append(error)
     # One array of all columns is far faster where they are many; a long table stays as it was read, without a copy.
     frame = pd.DataFrame(found, index=pd.RangeIndex(n_rows), copy=len(found) > n_rows)
     frame.columns = pd.Index(
         list(found), dtype=object
     )  # a walk through columns is far faster than by Arrow's texts
-    return Columns(frame, tuple(doubt for column in columns for doubt in column.doubts), file.first_row)
+    doubts = [doubt for column in columns for doubt in column.doubts]
+    return Columns(frame, tuple(doubts), tuple(faults), file.first_row)
 
 
 def _names(file: TextFile, form: TextFormat) -> tuple[list[str], bool]:
@@ -113,15 +129,20 @@ def _names(file: TextFile, form: TextFormat) -> tuple[list[str], bool]:
     return [name or f"Unnamed: {place}" for place, name in enumerate(names)], is_short
 
 
-def _check_header(header: Sequence[str], separator: str, or_set: str) -> None:
-    for mark, name in _SEPARATORS.items() if len(header) == 1 else ():
-        if mark in header[0] and mark != separator and mark != " ":
-            raise DataError(
-                "wrong-separator",
-                f"the cells seem to be separated by {name}; save the file with "
-                f"{_SEPARATORS.get(separator, repr(separator))}{or_set}",
-                key="source.separator",
-            )
+def _check_separator(first: str, form: TextFormat, is_source: bool) -> None:
+    """Raise DataError if the only cell of row 1 holds what separates others."""
+    marks = [mark for mark in SEPARATORS if mark in first and mark not in (form.separator, " ")]
+    if not form.header:
+        marks = [mark for mark in marks if mark not in (form.decimal, form.thousands)]
+        n_blanks = len(first.split()) - 1
+        is_number = form.thousands == " " or THOUSANDS.fullmatch(first.strip())
+        if n_blanks > max([1, *map(first.count, marks)]) and not is_number:
+            marks = [" "]
+    if marks:
+        raise wrong_separator(marks[0], form.separator, is_source=is_source)
+
+
+def _check_header(header: Sequence[str]) -> None:
     for number, name in enumerate(header, start=1):
         if fault := fault_of_name(name):
             raise DataError(
@@ -141,7 +162,7 @@ def _with_cause(error: DataError, header: Sequence[str], form: TextFormat) -> Da
     """Say why names may not be as expected: row 1 holds no names, or not yet."""
     if not form.header or error.code not in ("column-missing", "name-twice"):
         return error
-    hints = []
+    hints: list[str] = []
     if len(header) == 1 and " " in header[0] and form.separator != " ":
         hints.append("if blanks separate the cells, set source.separator: ' '")
     if any(number_of(name, form) is not None for name in header):

@@ -120,7 +120,8 @@ class Dataset:
                 raise ValueError(
                     f"dataset {self.name!r}: {name} has shape {array.shape}, expected {expected}"
                 )
-            if not np.isfinite(array).all():
+            # The ends tell it, in less memory than a look at each.
+            if not np.isfinite([array.min(initial=0), array.max(initial=0)]).all():
                 raise ValueError(f"dataset {self.name!r}: {name} holds a value that is not finite")
         if self.encoding.feature_names != self.feature_names:
             raise ValueError(f"dataset {self.name!r}: its columns do not become its features")

@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 
 
 _DATE_NAME = re.compile(
-    r"(^|.*[_ .-])(date|datum|day|tag|fecha|jour|data|time|dt)([_ .-].*|$)", re.IGNORECASE
+    r"(^|.*[_ .-])(date|datum|day|tag|fecha|jour|data|time|timestamp|epoch|ts|dt)([_ .-].*|$)", re.IGNORECASE
 )
 _FIRST_SERIAL, _LAST_SERIAL = 15_000, 80_000
 """Days since 1900, as spreadsheets count them, of the years 1941 and 2119"""
+_FIRST_SECOND, _LAST_SECOND = 3e8, 3e9
+"""Seconds since 1970 of the years 1979 and 2065"""
 _FEWEST_OTHERS = 5
 """Other values of which a column must have as many before one of them can lie far from the rest"""
+_FEWEST_CODES = 2
+"""The same before nines, as in 1, 2, 99"""
 _MOST_LINES = 5
 """Doubts of one kind that a terminal shows; the page of the dataset has all."""
 
@@ -103,10 +107,27 @@ def number_doubts(
             yield Doubt(
                 "far-from-the-rest",
                 name,
-                f"{word:.0f} stands in {rows.size} rows, far from all others; if a missing value is meant, set "
-                f"source.missing_words: {{{in_yaml(name)}: ['{word:.0f}']}}; {kept}",
+                f"{_plain(word)} stands in {rows.size} rows, far from all others; if a missing value is meant, set "
+                f"source.missing_words: {{{in_yaml(name)}: ['{_plain(word)}']}}; {kept}",
                 int(rows[0]) + first_row,
             )
+
+
+def target_doubts(name: str, values: np.ndarray, *, first_row: int = 0) -> Iterator[Doubt]:
+    """Yield that a number of a target, (row,), may stand for a missing value."""
+    if len(values) >= _FEWEST_OTHERS and (word := _stand_in(values)) is not None:
+        rows = np.flatnonzero(values == word)
+        yield Doubt(
+            "far-from-the-rest",
+            name,
+            f"{_plain(word)} stands in {rows.size} rows of the target, far from all others; if a missing value is "
+            "meant, remove the rows",
+            int(rows[0]) + first_row,
+        )
+
+
+def _plain(number: float) -> str:
+    return f"{number:.0f}" if number == round(number) else f"{number:g}"
 
 
 def repeated_doubts(
@@ -195,14 +216,16 @@ def gross_doubts(
     is_target
         Whether it is the target.
     """
-    present = np.flatnonzero(~np.isnan(values))
-    trained = train[~np.isnan(values[train])]
     # Errors among test rows alone are told as well, and of a few more rows it may be another matter than of some.
-    for rows in (present, trained):
-        gross = np.sort(rows[gross_errors(values[rows])]) if rows.size else rows
-        if not gross.size:
+    for rows in (slice(None), train):
+        found = values[rows]
+        is_missing = np.isnan(found)
+        found = found[~is_missing] if is_missing.any() else found
+        is_gross = gross_errors(found) if found.size else is_missing
+        if not is_gross.any():
             continue
-        mean, scale = mean_and_scale(values[rows])
+        gross = np.sort(np.arange(len(values))[rows][~is_missing][is_gross])
+        mean, scale = mean_and_scale(found)
         distance = np.abs(values[gross[0]] - mean) / scale
         away = f"{distance:,.0f}" if distance < 1e6 else f"{distance:.2g}"
         others = [f"row {number}" for number in numbers[gross[1:]]]
@@ -219,8 +242,12 @@ def gross_doubts(
 
 
 def _are_dates(name: str, values: np.ndarray) -> bool:
-    """Return whether numbers are dates such as 20240131, or, under the name of a date, days since 1900."""
+    """Return whether numbers are such as 20240131, or, if the name says so, days since 1900 or seconds since 1970."""
     low, high = values.min(), values.max()
+    if _DATE_NAME.fullmatch(name) and any(
+        _FIRST_SECOND * unit <= low < high <= _LAST_SECOND * unit for unit in (1, 1000)
+    ):
+        return bool((values == np.round(values)).all())
     if high == low or not (low >= 18_000_101 and high <= 22_001_231):
         is_serial = high > low >= _FIRST_SERIAL and high <= _LAST_SERIAL and _DATE_NAME.fullmatch(name)
         return bool(is_serial) and bool((values == np.round(values)).all())
@@ -230,20 +257,22 @@ def _are_dates(name: str, values: np.ndarray) -> bool:
 
 
 def _stand_in(values: np.ndarray) -> float | None:
-    """Return the whole number that repeats at one end, far from the rest as what stands for nothing is; or None."""
+    """Return the number that repeats at one end, far from the rest as what stands for nothing is; or None."""
     for word in (float(values.min()), float(values.max())):
         is_word = values == word
         count = np.count_nonzero(is_word)
-        if word == 0 or word != round(word) or count < 2:
+        is_nines = set(f"{abs(word):g}") <= {"9", "."}  # 9, 99, -999, 99.9
+        if not (word == round(word) or is_nines) or word == 0 or count < 2:
             continue
         others = values[~is_word]
-        if not others.size or np.unique(others[:1000]).size < _FEWEST_OTHERS:
+        fewest = _FEWEST_CODES if (is_nines and abs(word) > 9) or word == -9 else _FEWEST_OTHERS
+        if not others.size or np.unique(others[:1000]).size < fewest:
             continue
         low, high = others.min(), others.max()
         nearest = low if word < low else high
         if abs(word - nearest) > high - low:
             return word
         # Below zero where nothing else is, and not as the tail of the others would go on.
-        if word == -1 and low >= 0 and count > 2 * np.count_nonzero(others == low):
+        if (word == -1 or is_nines) and word < 0 <= low and count > 2 * np.count_nonzero(others == low):
             return word
     return None

@@ -103,5 +103,6 @@ def read_features(
             read = read_sheet(file, None, choose, form)
         else:
             read = read_typed_file(file, kind, choose, form)
-        ids = names_of_rows(row_id, read.frame[row_id], read.first_row) if row_id in read.frame else None
-    return Features(read.frame[list(kinds)], tuple(found), ids, read.first_row)
+        frame = read.checked()
+        ids = names_of_rows(row_id, frame[row_id], read.first_row) if row_id in frame else None
+    return Features(frame[list(kinds)], tuple(found), ids, read.first_row)

@@ -12,7 +12,7 @@ from bnn.core.identical_rows import are_copies, first_of_each
 from bnn.data.cells import check, floats
 from bnn.data.column_encoding import Column
 from bnn.data.dataset import Dataset, Task
-from bnn.data.doubts import gross_doubts, missing_doubts, number_doubts, repeated_doubts
+from bnn.data.doubts import gross_doubts, missing_doubts, number_doubts, repeated_doubts, target_doubts
 from bnn.data.encoding import Encoded, Encoding, fit
 from bnn.data.sources import place_of, read_source, read_test_file, text_format
 from bnn.data.splits import MIN_TRAIN_ROWS, Rows, check_size, split_rows
@@ -74,6 +74,8 @@ def prepare(
             features = table.feature_names if is_series else source.get("features", ())
             check(table.x, first_row=table.first_row, features=features, **missing)
             doubts = [*table.doubts, *number_doubts(table.x, features=features, first_row=table.first_row)]
+            if not is_class:
+                doubts += target_doubts(table.target_name, table.y, first_row=table.first_row)
         n_rows = len(table.y)
         first_row = {"first_row": table.first_row}
         if source.get("test"):
@@ -111,6 +113,7 @@ def prepare(
                     doubts += repeated_doubts(
                         first, is_repeat, parts, by_lot=by_lot, are_copies=copied, **first_row
                     )
+                del first, is_repeat, used  # of a long table as large as one more column
             doubts += _gross_doubts(table, row_train, n_rows, doubts, forecasts, is_class=is_class)
             encoding = fit(table.x, row_train, **settings)
             if not is_series:
@@ -182,6 +185,8 @@ def _same_rows(table: Table) -> tuple[np.ndarray, np.ndarray]:
         for column in (table.x[name] for name in table.feature_names)
     )
     first = first_of_each(columns, len(table.y))
+    if (first == np.arange(len(first))).all():
+        return first, np.zeros(len(first), dtype=bool)
     return first, first_of_each((first, table.y), len(table.y)) != np.arange(len(table.y))
 
 
@@ -196,12 +201,12 @@ def _gross_doubts(
 ) -> Iterator[Doubt]:
     """Yield gross errors of the file of training rows; of a series those of its values, not of each lag."""
     numbers = table.first_row + (np.arange(n_rows) if forecasts is None else forecasts.target)
-    if not is_class:
+    # Words for a missing value that were told lie far from the rest, too.
+    known = {doubt.column for doubt in told if doubt.code == "far-from-the-rest"}
+    if not is_class and table.target_name not in known:
         yield from gross_doubts(
             table.target_name, table.y[: len(numbers)], row_train, numbers, is_target=True
         )
-    # Words for a missing value that were told lie far from the rest, too.
-    known = {doubt.column for doubt in told if doubt.code == "far-from-the-rest"}
     for name, column in {} if forecasts is not None else table.x.items():
         if column.dtype == np.float64 and name not in known:
             yield from gross_doubts(str(name), column.to_numpy()[: len(numbers)], row_train, numbers)
@@ -305,7 +310,10 @@ def _with_test_rows(encoding: Encoding, test: Encoded) -> tuple[Column, ...]:
 
 def _check_finite(values: np.ndarray, names: Sequence[str]) -> None:
     """Raise DataError if a standardised value, (row, column), overflowed."""
-    far = np.flatnonzero(~np.isfinite(values).all(axis=0))
+    ends = [
+        getattr(values, end)(axis=0, initial=0) for end in ("min", "max")
+    ]  # less memory than a look at each
+    far = np.flatnonzero(~np.isfinite(ends).all(axis=0))
     if far.size:
         raise DataError(
             "value-too-far",

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 
 from bnn.core.errors import DataError, Doubt, cell_error, in_yaml, listing, raise_all, shown
-from bnn.data.cells import as_truth
+from bnn.data.cells import as_truth, check
 from bnn.data.classes import class_doubts, read_classes
 from bnn.data.csv_files import NAMELESS, Choose, Columns
-from bnn.data.words import Kind, are_numbers, fault_of_name, with_point
+from bnn.data.words import LIKE_MISSING, Kind, are_numbers, fault_of_name, with_point
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -105,10 +105,12 @@ def read_table(read: Callable[[Choose], Columns], wish: Reading, *, decimal: str
     roles = (wish.target, *wish.drop, *wish.categorical, *wish.numeric, *wish.features, *wish.aside)
     row_id = wish.row_id
     row_names: list[str] = []
+    order: list[str] = []
 
     def choose(names: Sequence[str], of_rows: Sequence[str]) -> Mapping[str, Kind]:
         nonlocal row_id
         check_names(names, wish)
+        order.extend(names)
         kinds: dict[str, Kind] = {name: wish.known.get(name, "any") for name in names}
         row_names.extend(name for name in of_rows if name not in (*roles, row_id))
         if row_id is None and len(row_names) == 1:
@@ -124,16 +126,15 @@ def read_table(read: Callable[[Choose], Columns], wish: Reading, *, decimal: str
             kinds[row_id] = "name"
         return {**kinds, wish.target: "text" if wish.is_class else "number"}
 
-    try:
-        found = read(choose)
-    except DataError as error:
-        raise _with_task(error, wish.target) if not wish.is_class else error from error
+    found = read(choose)
     frame, doubts = found.frame, list(found.doubts)
     nameless = [name for name in frame if NAMELESS.fullmatch(str(name)) and frame[name].isna().all()]
     frame = frame.drop(columns=nameless)
     doubts += [
         Doubt("nameless", name, "it has neither a name nor a value, and is left out") for name in nameless
     ]
+    if found.faults:
+        _raise_with_others(found, frame, wish, row_id, order)
     if row_names:
         told = "are the names of rows" if row_id in row_names else "are names of rows, and left out"
         doubts += [
@@ -145,16 +146,20 @@ def read_table(read: Callable[[Choose], Columns], wish: Reading, *, decimal: str
             )
             for name in row_names
         ]
-    table = make_table(
-        frame,
-        target=wish.target,
-        is_class=wish.is_class,
-        must_vary=wish.must_vary,
-        aside=wish.aside,
-        row_id=row_id,
-        first_row=found.first_row,
-        decimal=decimal,
-    )
+    try:
+        table = make_table(
+            frame,
+            target=wish.target,
+            is_class=wish.is_class,
+            must_vary=wish.must_vary,
+            aside=wish.aside,
+            row_id=row_id,
+            first_row=found.first_row,
+            decimal=decimal,
+        )
+    except DataError as error:
+        _raise_with_others(found._replace(faults=(error,)), frame, wish, row_id, order)
+        raise
     if wish.is_class:
         doubts += class_doubts(wish.target, table.class_names)
     return table._replace(
@@ -166,10 +171,26 @@ def read_table(read: Callable[[Choose], Columns], wish: Reading, *, decimal: str
     )
 
 
+def _raise_with_others(
+    found: Columns, frame: "pd.DataFrame", wish: Reading, row_id: str | None, order: Sequence[str]
+) -> None:
+    """Raise the faults of columns that could not be read, and those of others, so that all are mended at once."""
+    faults = [error if wish.is_class else _with_task(error, wish.target) for error in found.faults]
+    features = frame.drop(columns=[wish.target, *wish.aside, row_id], errors="ignore")
+    try:
+        check(features, features=wish.features, first_row=found.first_row, is_test=not wish.must_vary)
+    except DataError as error:
+        faults += [fault for fault in error.faults if isinstance(fault, DataError)]
+    faults.sort(key=lambda fault: order.index(fault.column) if fault.column in order else -1)
+    raise_all(faults, "columns cannot be used as they are")
+
+
 def _with_task(error: DataError, target: str) -> DataError:
     """Say what to do if the target of a regression is no number."""
     if error.code != "not-a-number" or error.column != target:
         return error
+    if (error.value or "").lower() in LIKE_MISSING:
+        return error.reworded(f"{error}; remove the rows whose target is missing")
     return error.reworded(
         f"{error}; the target of a regression must be a number; for classes set `task: classification`"
     )

@@ -5,16 +5,19 @@ does what is plain; what is not is looked at text by text.
 """
 
 import re
+from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bnn.core.errors import DataError, Doubt, cell_error, drop_line, in_yaml, or_missing, shown
+from bnn.data.arrow_texts import bytes_of, has_leading_zero
+from bnn.data.growing import Growing
+from bnn.data.level_doubts import level_doubts
 from bnn.data.words import (
     CODE,
     LARGEST,
-    LIKE_MISSING,
     MOST_EXACT,
     TEXTS,
     Kind,
@@ -31,10 +34,13 @@ _FEW = 200
 """Cells of a block that Python reads before Arrow has begun"""
 _DIGITS, _BESIDE_DIGITS = b"0123456789", b"+-.eE"
 _IN_NUMBERS = frozenset((_DIGITS + _BESIDE_DIGITS).decode())
-_THOUSANDS = re.compile(
+THOUSANDS = re.compile(
     r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?|[+-]?\d{1,3}([ '’\u00a0\u202f]\d{3})+([.,]\d*)?", re.ASCII
 )
-_PERCENT = re.compile(r"[+-]?\d+([.,]\d+)?\s?%", re.ASCII)
+
+
+_BUT = ", but other cells of the column are; correct it (a column of numbers may hold nothing else)"
+_GERMAN = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?", re.ASCII)
 
 
 class TextColumn:
@@ -61,11 +67,13 @@ class TextColumn:
         self._words, self._is_told = form.words_of(name, is_typed=is_typed)
         self._missing, self._missing_numbers = _meaning(tuple(self._words), form.decimal, form.thousands)
         # float64 without any text; codes (int32) of texts, -1 for none; or, while all are digits, codes of own texts
-        self._blocks: list[np.ndarray | tuple[np.ndarray, list[str]]] = []
+        self._blocks: list[Growing | tuple[np.ndarray, list[str]]] = []
         self._levels: dict[str, int] = {}
-        self._n_numbers = self._n_texts = 0
+        self._n_numbers = self._n_texts = self._n_large = 0
+        self._too_large: DataError | None = None
         self._first: dict[str, tuple[int, str]] = {}
         self._is_digits = kind == "any"
+        self._gone: Counter[str] = Counter()
         self._fault: DataError | None = None
         self._row: int | None = None
         """Where the first block begins"""
@@ -88,7 +96,14 @@ class TextColumn:
         if present.size:
             place = int(present[0])
             self._first.setdefault("number", (row + place, str(cells[place]).strip()))
-        self._blocks.append(values)
+        self._append(values)
+
+    def _append(self, values: np.ndarray) -> None:
+        last = self._blocks[-1] if self._blocks else None
+        if isinstance(last, Growing) and last.values.dtype == values.dtype:
+            last.add(values)
+        else:
+            self._blocks.append(Growing(values))
 
     def _fast(self, cells: "pa.Array") -> np.ndarray | None:
         """Return the numbers if there is nothing else, and none that needs a closer look."""
@@ -126,18 +141,18 @@ class TextColumn:
         import pyarrow as pa
         import pyarrow.compute as pc
 
-        starts, text = _bytes(cells)
+        starts, text = bytes_of(cells)
         if self._form.decimal == ",":
             if b"." in text:
                 return None
             cells = pc.replace_substring(cells, ",", ".")
-            starts, text = _bytes(cells)
+            starts, text = bytes_of(cells)
         others = text.translate(None, _DIGITS)
         if (starts[1:] == starts[:-1]).any() or others.translate(None, _BESIDE_DIGITS):
             cells = pc.utf8_trim_whitespace(cells)
             words = pa.array(sorted(self._missing))
             cells = pc.if_else(pc.is_in(pc.utf8_lower(cells), value_set=words), None, cells)
-            starts, text = _bytes(cells)
+            starts, text = bytes_of(cells)
             others = text.translate(None, _DIGITS)
             if others.translate(None, _BESIDE_DIGITS):
                 return None
@@ -145,7 +160,7 @@ class TextColumn:
             values = pc.cast(cells, pa.float64()).to_numpy(zero_copy_only=False)
         except pa.lib.ArrowInvalid:
             return None
-        return values, not others, not others and bool(text) and _leading_zero(starts, text)
+        return values, not others, not others and bool(text) and has_leading_zero(starts, text)
 
     def _slow(self, cells: "pa.Array", row: int) -> None:
         import pyarrow.compute as pc
@@ -163,14 +178,16 @@ class TextColumn:
             )
             return
         self._not_digits()
-        self._blocks.append(self._looked_at(index, texts, is_missing, row))
+        self._append(self._looked_at(index, texts, is_missing, row))
 
     def _looked_at(self, index: np.ndarray, texts: list[str], is_missing: list[bool], row: int) -> np.ndarray:
         """Return numbers, or codes once a text was among them."""
         values = np.full(len(texts) + 1, np.nan)  # the last entry is that of -1
         codes = np.full(len(texts) + 1, -1, dtype=np.int32)
+        is_large = np.zeros(len(texts) + 1, dtype=bool)
         for place, cell in enumerate(texts):
             if is_missing[place]:
+                self._gone[cell] += int(np.count_nonzero(index == place)) if cell else 0
                 continue
 
             def where(place: int = place) -> int:
@@ -184,13 +201,14 @@ class TextColumn:
                 self._first.setdefault("text", (where(), cell))
             elif number not in self._missing_numbers:
                 if abs(number) > LARGEST:
-                    raise cell_error(
-                        "number-too-large",
-                        self.name,
-                        where(),
-                        f"{shown(cell)} is infinite or too large; correct it",
-                        value=cell,
-                    )
+                    text = f"{shown(cell)} is infinite or too large; correct it"
+                    fault = cell_error("number-too-large", self.name, where(), text, value=cell)
+                    if self._kind == "number":
+                        raise fault
+                    self._too_large = self._too_large or fault
+                    is_large[place] = True  # or a text such as 42e62205, if others are
+                    codes[place] = self._levels.setdefault(cell, len(self._levels))
+                    continue
                 if abs(number) >= MOST_EXACT and _loses_digits(cell, number):
                     self._first.setdefault("inexact", (where(), cell))
                 values[place] = number
@@ -198,6 +216,7 @@ class TextColumn:
         found, levels = values[index], codes[index]
         self._n_numbers += int(np.count_nonzero(~np.isnan(found)))
         self._n_texts += int(np.count_nonzero(levels >= 0))
+        self._n_large += int(np.count_nonzero(is_large[index]))
         return levels if self._n_texts or self._kind in TEXTS else found
 
     def _not_digits(self) -> None:
@@ -205,14 +224,15 @@ class TextColumn:
         if not self._is_digits:
             return
         self._is_digits = False
-        row = self._row or 0
-        for place, block in enumerate(self._blocks):
+        row, blocks, self._blocks = self._row or 0, self._blocks, []
+        for block in blocks:
             if isinstance(block, tuple):
                 index, texts = block
-                self._blocks[place] = self._looked_at(index, texts, [not text for text in texts], row)
-                row += len(index)
+                values = self._looked_at(index, texts, [not text for text in texts], row)
             else:
-                row += len(block)
+                values = block.values
+            self._append(values)
+            row += len(values)
 
     def values(self) -> Any:
         """Return the whole column: float64 with NaN, `boolean`, or categories; `doubts` then has what is to be told.
@@ -232,7 +252,9 @@ class TextColumn:
             self._not_digits()
             if self._fault is not None:
                 raise self._fault
-        blocks = [block for block in self._blocks if isinstance(block, np.ndarray)]
+        if self._too_large is not None and self._n_texts - self._n_large <= self._n_numbers + self._n_large:
+            raise self._too_large
+        blocks = [block.values for block in self._blocks if isinstance(block, Growing)]
         self._blocks = []
         if "text" not in self._first and self._kind not in TEXTS:
             if "inexact" in self._first:
@@ -245,7 +267,7 @@ class TextColumn:
                 self._doubt(
                     "numbers-as-text", None, "the file holds numbers stored as text; they are read as numbers"
                 )
-            return np.concatenate(blocks) if blocks else np.empty(0)
+            return blocks[0] if len(blocks) == 1 else np.concatenate([np.empty(0), *blocks])
         if self._kind not in TEXTS:
             self._check_texts()
         codes = np.concatenate(
@@ -253,10 +275,13 @@ class TextColumn:
         )
         levels = list(self._levels)
         truth = None if self._kind in TEXTS else truth_of(levels)
+        if self._kind != "name":
+            seen = levels if truth is None else ()
+            self.doubts += level_doubts(
+                self.name, seen, is_told=self._is_told, is_free=self._kind == "any", gone=self._gone
+            )
         if truth is not None:
             return pd.arrays.BooleanArray(truth[codes], codes == -1)
-        if self._kind != "name":
-            self._look_at_levels(levels)
         return categories(levels, codes, kind=self._kind, decimal=self._form.decimal)
 
     def _codes(self) -> Any:
@@ -270,7 +295,7 @@ class TextColumn:
                     if first is None and CODE.fullmatch(text):
                         first = (row + int(np.argmax(index == place)), text)
             else:
-                numbers, index = np.unique(block, return_inverse=True, equal_nan=True)
+                numbers, index = np.unique(block.values, return_inverse=True, equal_nan=True)
                 texts = ["" if number != number else str(int(number)) for number in numbers.tolist()]
             own = [levels.setdefault(text, len(levels)) if text else -1 for text in texts]
             parts.append(np.array([*own, -1], dtype=np.int32)[index])
@@ -285,26 +310,6 @@ class TextColumn:
         )
         return categories(list(levels), np.concatenate(parts))
 
-    def _look_at_levels(self, levels: list[str]) -> None:
-        """Doubt levels that hardly are what they seem."""
-        like = [level for level in levels if level.lower() in LIKE_MISSING]
-        if like and not self._is_told and len(like) < len(levels):
-            words = ", ".join(in_yaml(word) for word in like)
-            named = ", ".join(f"'{word}'" for word in like)
-            self._doubt(
-                "like-missing",
-                None,
-                f"{named} {'is a level' if len(like) == 1 else 'are levels'} like others; if a missing value is meant, "
-                f"set source.missing_words: {{{in_yaml(self.name)}: [{words}]}}",
-            )
-        if self._kind == "any" and len(levels) > 1 and all(map(_PERCENT.fullmatch, levels)):
-            self._doubt(
-                "percent",
-                None,
-                f"'{shown(levels[0])}' and the others are numbers with a sign of percent, a level each; write them "
-                f"without it, or, if they are levels, set source.categorical: [{in_yaml(self.name)}]",
-            )
-
     def _doubt(self, code: str, row: int | None, text: str) -> None:
         self.doubts.append(Doubt(code, self.name, text, row))
 
@@ -314,11 +319,10 @@ class TextColumn:
     def _drop(self) -> str:
         return drop_line(self.name)
 
-    def _not_a_number(self, row: int, cell: str) -> DataError:
+    def _not_a_number(self, row: int, cell: str, but: str = "") -> DataError:
         hint = ""
         decimal, plain = self._form.decimal, TextFormat()
-        if not self._form.thousands and _THOUSANDS.fullmatch(cell):
-            mark = next(c for c in cell if c not in "+-0123456789")
+        if not self._form.thousands and (mark := self._thousands(cell)):
             hint = f"; if '{mark}' stands between thousands, set source.thousands: '{mark}'"
         elif decimal == "." and cell.count(",") == 1 and number_of(cell.replace(",", "."), plain) is not None:
             hint = (
@@ -326,29 +330,36 @@ class TextColumn:
             )
         elif decimal == "," and number_of(cell, plain) is not None:
             hint = " as long as source.decimal is ','"
+        elif any(map(str.isdigit, cell)) and not cell.startswith("#"):
+            hint = "; write a number alone, without unit or sign of money"
         elif self._form.header and row == 2 and not self._form.skip_lines:
             hint = "; if row 2 holds units, set source.skip_lines: [2]"
         return cell_error(
-            "not-a-number", self.name, row, f"'{shown(cell)}' is not a number{hint}", value=cell
+            "not-a-number", self.name, row, f"'{shown(cell)}' is not a number{but}{hint}", value=cell
         )
+
+    def _thousands(self, cell: str) -> str | None:
+        """Return what stands between the thousands of a number, if something does."""
+        if self._form.decimal == "," and _GERMAN.fullmatch(cell):
+            return "."
+        return next(c for c in cell if c not in "+-0123456789") if THOUSANDS.fullmatch(cell) else None
 
     def _check_texts(self) -> None:
         """Raise DataError if there are numbers among the texts, or numbers that only look like texts."""
         row, cell = self._first["text"]
-        fault = self._not_a_number(row, cell)
         if "number" not in self._first:
             form = TextFormat(decimal=".", thousands="")
             if all(
-                number_of(level.replace(",", "."), form) is not None or _THOUSANDS.fullmatch(level)
+                number_of(level.replace(",", "."), form) is not None or self._thousands(level)
                 for level in self._levels
             ):
-                raise fault
+                raise self._not_a_number(row, cell)
             return
         if self._n_texts <= self._n_numbers:
             raise DataError(
                 "text-among-numbers",
-                f"{fault}, but other cells of the column are; correct it (a column of numbers may hold nothing else), "
-                f"{or_missing(self._levels, self._words)}or drop the column ({self._drop()})",
+                f"{self._not_a_number(row, cell, _BUT)}, {or_missing(self._levels, self._words)}or drop the column "
+                f"({self._drop()})",
                 column=self.name,
                 row=row,
                 value=cell,
@@ -360,7 +371,7 @@ class TextColumn:
             row,
             f"'{shown(cell)}' is a number, but most cells of the column are "
             f"texts; correct it, {or_missing(self._levels, self._words, most=1)}or, if it is a text as well, set "
-            f"source.categorical: [{in_yaml(self.name)}]",
+            f"source.categorical: [{in_yaml(self.name)}], or drop the column ({self._drop()})",
             value=cell,
         )
 
@@ -374,19 +385,6 @@ def _meaning(
     forms = (TextFormat(decimal=decimal, thousands=thousands), TextFormat())
     numbers = (number_of(text, form) for form in forms for text in texts)
     return texts, tuple(number for number in numbers if number is not None)
-
-
-def _bytes(cells: "pa.Array") -> tuple[np.ndarray, bytes]:
-    """Return where each text starts, (row + 1,), and all of them."""
-    _, offsets, data = cells.buffers()
-    starts = np.frombuffer(offsets, dtype=np.int32)[cells.offset : cells.offset + len(cells) + 1]
-    return starts - starts[0], b"" if data is None else data[int(starts[0]) : int(starts[-1])].to_pybytes()
-
-
-def _leading_zero(starts: np.ndarray, text: bytes) -> bool:
-    """Return whether one of the texts, all of digits, has several of which the first is a zero."""
-    long = starts[:-1][np.diff(starts) > 1]
-    return bool((np.frombuffer(text, dtype=np.uint8)[long] == ord("0")).any())
 
 
 def _loses_digits(cell: str, number: float) -> bool:

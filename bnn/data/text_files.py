@@ -19,12 +19,13 @@ from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bnn.core.errors import DataError, listing
+from bnn.core.errors import DataError, in_yaml, listing
 from bnn.data.words import TextFormat
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", " ": "blanks"}
 _BLOCK_CELLS = 100_000
 _LEAST_BLOCK, _LARGEST_BLOCK = 2**16, 2**22
 """Bytes that are read at a time: several blocks are held at once, each in several forms."""
@@ -37,6 +38,16 @@ EMPTY = "the file is empty; it needs a header line and rows of data"
 _PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 _OTHER_KINDS = {b"PAR1": "parquet", b"ARROW1": "feather", b"\xd0\xcf\x11\xe0": "excel"}
 """First bytes of files that are no text -> the kind of source that reads them."""
+
+_SAVE = "; make a CSV file of it, as pandas does with"
+_NO_TABLES = {
+    rb"@relation\b": f"an ARFF file{_SAVE} scipy.io.arff.loadarff, or set `kind: openml`",
+    rb"[\[{]\s*[\[{\"]": f"a JSON file{_SAVE} read_json",
+    rb"<(!doctype html|html|\?xml)": "a page of the web or an XML file, no table; check where it was downloaded from",
+    rb"version https://git-lfs": "a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`",
+    rb"\{\\rtf|%pdf-": "a document, no table; save the table as CSV",
+}
+"""What files begin with that are no table of lines -> what they are, and what to do."""
 
 
 class Block(NamedTuple):
@@ -76,27 +87,30 @@ def opened(path: Path) -> IO[bytes]:
     DataError
         If it is a file of another kind, or an archive of several.
     """
-    file: IO[bytes] = path.open("rb")
-    start = file.read(8)
-    file.seek(0)
-    if start.startswith(b"PK\x03\x04"):
-        archive = zipfile.ZipFile(file)
-        names = [
-            name for name in archive.namelist() if not name.endswith("/") and not name.startswith("__MACOSX")
-        ]
-        if "[Content_Types].xml" not in names and "mimetype" not in names:
-            if len(names) == 1:
-                return archive.open(names[0])
-            raise DataError(
-                "archive-of-several",
-                f"the archive holds {len(names)} files ({listing(names)}); unpack it and name one of them",
-            )
-    for magic, unpack in _PACKED.items():
-        if start.startswith(magic):
-            return unpack(file)  # type: ignore[operator]
+    with path.open("rb") as file:
+        start = file.read(200)
+    for pattern, what in _NO_TABLES.items():
+        if re.match(pattern, start.removeprefix(b"\xef\xbb\xbf").lstrip(), re.IGNORECASE):
+            raise DataError("no-table", f"this is {what}")
     if (kind := kind_of(path)) != "csv":
         raise DataError("other-kind-of-file", f"this is no text file; set `kind: {kind}`", key="source.kind")
-    return file
+    if start.startswith(b"PK\x03\x04"):
+        with zipfile.ZipFile(path) as archive:
+            names = [
+                name
+                for name in archive.namelist()
+                if not name.endswith("/") and not name.startswith("__MACOSX")
+            ]
+            if len(names) != 1:
+                raise DataError(
+                    "archive-of-several",
+                    f"the archive holds {len(names)} files ({listing(names)}); unpack it and name one of them",
+                )
+            return archive.open(names[0])  # which keeps the archive open as long as it is
+    for magic, unpack in _PACKED.items():
+        if start.startswith(magic):
+            return unpack(path)  # type: ignore[operator]
+    return path.open("rb")
 
 
 class TextFile:
@@ -108,8 +122,8 @@ class TextFile:
         The file.
     form
         How it is written.
-    remedy
-        What to do if there is no such file.
+    is_source
+        Whether the config names the file, so that it may be mended there.
 
     Raises
     ------
@@ -117,8 +131,11 @@ class TextFile:
         If it cannot be read so; the message names the row.
     """
 
-    def __init__(self, path: Path, form: TextFormat, remedy: str) -> None:
-        self._path, self._form, self._remedy = path, form, remedy
+    def __init__(self, path: Path, form: TextFormat, *, is_source: bool) -> None:
+        self._path, self._form, self._is_source = path, form, is_source
+        self._remedy = (
+            "check source.path (it starts from the folder of the run)" if is_source else "check its name"
+        )
         self._is_said = False
         """Whether the first line says what separates cells, as Excel has it"""
         rows = self._strict_rows()
@@ -180,7 +197,12 @@ class TextFile:
                     form.header and file.readline(_LONGEST_LINE).count(b'"') % 2
                 ):  # a name holds the end of a line
                     raise _CloserLook
-            with opened(self._path) as file, pyarrow.csv.open_csv(file, read, parse, convert) as batches:
+                is_plain = isinstance(file, io.BufferedReader)
+            # Arrow reads ahead: a thread that still wants a file of Python's when Python ends would abort the process.
+            with (
+                pa.OSFile(str(self._path)) if is_plain else opened(self._path) as file,
+                pyarrow.csv.open_csv(file, read, parse, convert) as batches,
+            ):
                 for batch in batches:
                     columns = batch.columns
                     if any(b'"' in bytes(column.buffers()[2] or b"") for column in columns):
@@ -263,6 +285,8 @@ class TextFile:
                 "not-utf-8", f"the file is not UTF-8 text{place}; save it again as 'CSV UTF-8'"
             ) from None
         except csv.Error as error:
+            if n_read == 0 and (mark := self._other_separator()):
+                raise wrong_separator(mark, separator, is_source=self._is_source) from error
             raise DataError(
                 "not-csv",
                 f"row {n_read + 1} cannot be read as CSV ({error}); check its quotation marks",
@@ -278,6 +302,13 @@ class TextFile:
             ) from error
         if n_read == 0:
             raise DataError("file-empty", EMPTY)
+
+    def _other_separator(self) -> str | None:
+        """Return what stands more often in the first line than what is to separate its cells, if anything does."""
+        with opened(self._path) as packed, io.TextIOWrapper(packed, encoding="utf-8-sig", newline="") as file:
+            line = next(self._lines(file), "")
+        mark = max((mark for mark in SEPARATORS if mark != " "), key=line.count)
+        return mark if line.count(mark) > line.count(self._form.separator) else None
 
     def _lines(self, file: io.TextIOWrapper) -> Iterator[str]:
         """Yield the lines of the table; a line without end, as in a file that is no text, must not fill the memory."""
@@ -297,7 +328,8 @@ class TextFile:
                 continue
             if form.comment and line.lstrip().startswith(form.comment):
                 continue
-            yield line.strip(" \r\n") + "\n" if form.separator == " " else line
+            # Between blanks a tab is one more.
+            yield line.replace("\t", " ").strip(" \r\n") + "\n" if form.separator == " " else line
 
     def _check_said(self, separator: str) -> None:
         self._is_said = True
@@ -307,6 +339,17 @@ class TextFile:
                 f"the first line says that cells are separated by '{separator}'; set source.separator: \"{separator}\"",
                 key="source.separator",
             )
+
+
+def wrong_separator(mark: str, separator: str, *, is_source: bool) -> DataError:
+    """Return the error for cells that something else separates."""
+    return DataError(
+        "wrong-separator",
+        f"the cells seem to be separated by {SEPARATORS[mark]}; save the file with "
+        f"{SEPARATORS.get(separator, repr(separator))}{f', or set source.separator: {in_yaml(mark)}' * is_source}",
+        key="source.separator",
+        value=mark,
+    )
 
 
 def _first_row_of_another_encoding(path: Path) -> str:

@@ -2,12 +2,11 @@
 
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bnn.core.errors import DataError, Doubt, cell_error, collected_faults, drop_line, in_yaml, shown
+from bnn.core.errors import DataError, Doubt, cell_error, drop_line, in_yaml, raise_all, shown
 from bnn.data.text_columns import TextColumn
 from bnn.data.words import (
     LARGEST,
@@ -60,7 +59,9 @@ def tidy(frame: "pd.DataFrame", *, texts: Collection[str] = (), first_row: int =
     names = [str(label) for label in frame.columns]
     kinds: dict[str, Kind] = {name: "text" if name in texts else "any" for name in names}
     check_typed_names(names)
-    return read_typed(names, lambda place: frame.iloc[:, place], kinds, first_row=first_row)[0]
+    found, _, faults = read_typed(names, lambda place: frame.iloc[:, place], kinds, first_row=first_row)
+    raise_all(faults, "columns cannot be used as they are")
+    return found
 
 
 def check_typed_names(names: Sequence[str]) -> None:
@@ -86,8 +87,8 @@ def read_typed(
     form: TextFormat | None = None,
     levels: Collection[str] = (),
     first_row: int = 0,
-) -> tuple["pd.DataFrame", tuple[Doubt, ...]]:
-    """Return columns as what they are to hold, and what is doubtful about them.
+) -> tuple["pd.DataFrame", tuple[Doubt, ...], tuple[DataError, ...]]:
+    """Return columns as what they are to hold, what is doubtful about them, and why some of them are not there.
 
     Parameters
     ----------
@@ -103,31 +104,29 @@ def read_typed(
         Columns of numbers that stand for levels.
     first_row
         Number of the first row in messages.
-
-    Raises
-    ------
-    DataError
-        If a column cannot be read so; the message names column and row.
     """
     import pandas as pd
 
     columns: dict[str, Any] = {}
     doubts: list[Doubt] = []
+    faults: list[DataError] = []
     n_rows = 0
-    with collected_faults() as collect:
-        for place, name in enumerate(names):
-            if kinds[name] == "skip":
-                continue
-            values = column(place)
-            n_rows = len(values)
-            read = partial(_read, name, values, kinds[name], form or TextFormat(), name in levels, first_row)
-            del values
-            if (found := collect(read)) is not None:
-                columns[name] = found.values
-                doubts += found.doubts
+    for place, name in enumerate(names):
+        if kinds[name] == "skip":
+            continue
+        values = column(place)
+        n_rows = len(values)
+        try:
+            found = _read(name, values, kinds[name], form or TextFormat(), name in levels, first_row)
+        except DataError as error:
+            faults.append(error)
+            continue
+        del values
+        columns[name] = found.values
+        doubts += found.doubts
     frame = pd.DataFrame(columns, index=pd.RangeIndex(n_rows), copy=False)
     frame.columns = pd.Index(list(columns), dtype=object)
-    return frame, tuple(doubts)
+    return frame, tuple(doubts), tuple(faults)
 
 
 def _read(name: str, values: Any, kind: Kind, form: TextFormat, has_levels: bool, row: int) -> Found:
@@ -219,7 +218,8 @@ def _numbers(name: str, values: "pa.ChunkedArray", row: int) -> Found:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    numbers = pc.cast(values, pa.float64(), safe=False).to_numpy()
+    # A copy: the memory that a file was read into has room to spare.
+    numbers = np.array(pc.cast(values, pa.float64(), safe=False).to_numpy())
     doubts = []
     if not pa.types.is_floating(values.type) and (np.abs(numbers) >= MOST_EXACT).any():
         back = pc.cast(pa.chunked_array([numbers], pa.float64()), values.type, safe=False)

@@ -40,7 +40,15 @@ def read_typed_file(path: Path, kind: str, choose: Choose, form: TextFormat) -> 
     if path.is_dir():
         raise DataError("file-unreadable", "the file cannot be read: it is a folder; check source.path")
     try:
-        table = _read(path, kind)
+        table: _Parquet | _Feather = _Parquet(path) if kind == "parquet" else _Feather(path)
+        if table.n_rows == 0:
+            raise DataError("no-rows", "the table has no rows")
+        names = list(table.schema.names)
+        check_typed_names(names)
+        about = _of_pandas(table.schema)
+        of_rows = [name for name in names if name in about["index"] or name.startswith("__index_level_")]
+        kinds = choose(names, of_rows)
+        found = read_typed(names, table.column, kinds, form=form, levels=about["levels"], first_row=1)
     except FileNotFoundError:
         raise DataError(
             "file-missing",
@@ -53,32 +61,40 @@ def read_typed_file(path: Path, kind: str, choose: Choose, form: TextFormat) -> 
         ) from error
     except OSError as error:
         raise DataError("file-unreadable", f"the file cannot be read: {error.strerror or error}") from error
-    if table.num_rows == 0:
-        raise DataError("no-rows", "the table has no rows")
-    names = list(table.column_names)
-    check_typed_names(names)
-    about = _of_pandas(table.schema)
-    of_rows = [name for name in names if name in about["index"] or name.startswith("__index_level_")]
-    kinds = choose(names, of_rows)
-    columns = table.columns
-    del table
-
-    def column(place: int) -> Any:
-        # Handed over, so that what is read already does not stay in memory.
-        found, columns[place] = columns[place], None
-        return found
-
-    return Columns(*read_typed(names, column, kinds, form=form, levels=about["levels"], first_row=1), 1)
+    pa.default_memory_pool().release_unused()
+    return Columns(*found, 1)
 
 
-def _read(path: Path, kind: str) -> "pa.Table":
-    if kind == "parquet":
+class _Parquet:
+    """A Parquet file, of which a column is read when it is wanted: not all of them lie in memory twice."""
+
+    def __init__(self, path: Path) -> None:
         import pyarrow.parquet
 
-        return pyarrow.parquet.read_table(path)
-    import pyarrow.feather
+        self._file = pyarrow.parquet.ParquetFile(path)
+        self.schema = self._file.schema_arrow
+        self.n_rows = self._file.metadata.num_rows
 
-    return pyarrow.feather.read_table(path)
+    def column(self, place: int) -> Any:
+        name = self.schema.names[place]
+        # With a point in a name all of it that begins so is read, such as the group a beside a column "a.b".
+        return self._file.read(columns=[name]).column(name)
+
+
+class _Feather:
+    """A Feather or Arrow file."""
+
+    def __init__(self, path: Path) -> None:
+        import pyarrow.feather
+
+        table = pyarrow.feather.read_table(path)
+        self.schema, self.n_rows = table.schema, table.num_rows
+        self._columns = table.columns
+
+    def column(self, place: int) -> Any:
+        # Handed over, so that what is read already does not stay in memory.
+        found, self._columns[place] = self._columns[place], None
+        return found
 
 
 def _of_pandas(schema: "pa.Schema") -> dict[str, Sequence[str]]:

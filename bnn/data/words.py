@@ -155,7 +155,8 @@ def number_of(text: str, form: TextFormat) -> float | None:
             return None
         text = text.replace(form.thousands, "")
     try:
-        value = float(with_point(text, form.decimal).replace("_", "?"))
+        # The sign of minus that typesetters use stands in tables of the web.
+        value = float(with_point(text, form.decimal).replace("_", "?").replace("\u2212", "-"))
     except ValueError:
         return None
     return value if value == value else None

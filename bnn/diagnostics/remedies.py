@@ -24,21 +24,21 @@ _MEANINGS = {
     "well, so the predictions average over them, but with equal weights, which the posterior may not give them.",
     "biased": "The kernel leaves out the step that makes its draws exact. They may agree with one another and still "
     "be too wide or too narrow.",
-    "diverging": "The simulated path left the region that it should follow, because its steps were too long where "
+    "diverging": "The trajectory left the region that it should follow, because its steps were too long where "
     "the posterior bends. Such regions are then visited too rarely.",
     "cut_short": "The posterior is so narrow in some direction that steps must be tiny, and a trajectory of steps does "
     "not get across it. Chains may not have met.",
     "worse_mode": "The chain settled among networks that explain the data less well, and did not leave them. Its "
     "draws count as much as those of the other chains and pull the average towards poorer predictions.",
     "not_finite": "A number overflowed or was undefined. What is computed from it means nothing.",
-    "acceptance_low": "Nearly every proposal was rejected, so the chain hardly left its place. The step size is too "
-    "large: warm-up ended before it had been tuned.",
-    "acceptance_high": "Nearly every proposal was accepted because it was tiny. The chain is slow, and its draws "
+    "acceptance_low": "Nearly every proposal was rejected, so the chain hardly moved. The step size is too large: "
+    "warm-up ended before it had been tuned.",
+    "acceptance_high": "Nearly every proposal was accepted because it was tiny. The chain creeps, and its draws "
     "resemble one another.",
     "frozen": "Nothing moved: the draws of all chains are equal. There is no posterior to speak of.",
     "constant": "The prediction for these rows never changed between draws. Either the data leave no doubt about "
     "it, or the hidden units are saturated and cannot respond.",
-    "rhat": "The chains do not agree: what is said of the BNN would depend on which chain one asks. They have not run "
+    "rhat": "The chains do not agree: one chain predicts something else than another. They have not run "
     "long enough to forget where they started, or each stays in a part of the posterior of its own.",
     "ess": "The draws resemble one another so much that they are worth few independent ones. Averages over them, "
     "and the ends of intervals even more, are imprecise.",
@@ -179,7 +179,7 @@ def _settle(diagnostics: Mapping[str, Any], settings: Settings) -> Change:
 
 
 def _run_for(factor: int, diagnostics: Mapping[str, Any], settings: Settings) -> Change:
-    """Multiply the number of iterations by more draws where these few cannot suffice, else by more thinning."""
+    """Multiply the number of iterations by more draws, as far as so few cannot be worth what is asked, or thin."""
     sampler = settings["sampler"]
     if sampler.get("most_gradients"):
         return {"sampler": {"budget_minutes": factor * sampler["budget_minutes"]}}

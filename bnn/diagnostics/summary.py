@@ -61,8 +61,7 @@ def summarise(
         pointwise |= _pointwise(split, found, rows)
     # A known noise scale is not a result of sampling: there is nothing to judge.
     sampled = ParameterLayout.from_json(about["layout"]).names
-    scales = [SCALES[name] for name in sampled if name in SCALES]
-    noise = idata["posterior"][scales[0]].values if scales else None
+    scales = {SCALES[name] for name in sampled if name in SCALES}
     chains = _chain_records(idata)
     summary: dict[str, Any] = {
         "dataset": dataset.name,
@@ -76,7 +75,10 @@ def summarise(
         "thin": int(about["thin"]),
         "n_warmup": int(about["n_warmup"]),
         "log_density": _scalar_summary(stats["lp"].values),
-        "noise_scale": None if noise is None else _scalar_summary(noise),
+        **{
+            name: _scalar_summary(idata["posterior"][name].values) if name in scales else None
+            for name in SCALES.values()
+        },
         "predictions": predictions,
         "each_chain": each_chain(idata, PREDICTIONS["test" if "test" in predictions else "train"]),
         "weights": _weight_summary(idata),

@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 from bnn.core.row_names import ROW_COUNTING
 from bnn.diagnostics.mixing import MIN_DRAWS
 
+_SCALARS = ("log_density", "noise_scale", "dispersion")
+"""Single numbers of a draw that the verdict looks at; None where a model has no such number."""
 _LEVELS = ("FAIL", "WARN")
 """Of the limits."""
 _GRAVITY = ("FAIL", "LOCAL", "WARN")
@@ -37,11 +39,11 @@ class Finding(NamedTuple):
 def judge(summary: Mapping[str, Any]) -> tuple[str, list[Finding]]:
     """Return the verdict and what it rests on, the gravest first.
 
-    FAIL: an R-hat above `rhat_fail` or a bulk ESS below `ess_fail` (log density, noise scale, prediction at
-    any training or test row), a stuck chain or one that hardly accepts, draws that are not finite or never change, too
-    few draws. WARN: the same figures against `rhat_warn` and `ess_warn`, one chain only, predictions that never change,
-    acceptance or divergences out of bounds. LOCAL in place of FAIL: nothing but the agreement of chains is missing, and
-    each of eight chains or more has converged by itself; they explore different modes.
+    FAIL: an R-hat above `rhat_fail` or a bulk ESS below `ess_fail` (log density, noise scale or dispersion, prediction
+    at any training or test row), a stuck chain or one that hardly accepts, draws that are not finite or never change,
+    too few draws. WARN: the same figures against `rhat_warn` and `ess_warn`, one chain only, predictions that never
+    change, acceptance or divergences out of bounds. LOCAL in place of FAIL: nothing but the agreement of chains is
+    missing, and each of eight chains or more has converged by itself; they explore different modes.
 
     Parameters
     ----------
@@ -58,9 +60,9 @@ def judge(summary: Mapping[str, Any]) -> tuple[str, list[Finding]]:
     """
     findings = list(_findings_of_run(summary))
     if not _too_few_draws(summary):
-        for name, label in (("log_density", "the log density"), ("noise_scale", "the noise scale")):
+        for name in _SCALARS:
             if summary[name] is not None:
-                findings += _findings_of_scalar(label, summary[name], summary)
+                findings += _findings_of_scalar(_label(name), summary[name], summary)
         for split in summary["predictions"]:
             findings += _findings_of_predictions(split, summary)
     if not findings:
@@ -94,6 +96,10 @@ def _local(summary: Mapping[str, Any]) -> Finding:
         "layers or a smaller scale in prior.weights.",
         "local",
     )
+
+
+def _label(scalar: str) -> str:
+    return f"the {scalar.replace('_', ' ')}"
 
 
 def _is_missing(value: float | None) -> bool:
@@ -291,14 +297,13 @@ def _findings_of_figures(
 
 
 def _what_was_reached(summary: Mapping[str, Any]) -> str:
-    scalars = [summary[name] for name in ("log_density", "noise_scale") if summary[name] is not None]
+    scalars = {_label(name): summary[name] for name in _SCALARS if summary[name] is not None}
     splits = [part for part in summary["predictions"].values() if not _is_missing(part["rhat_max"])]
-    rhat = max([item["rhat"] for item in scalars] + [part["rhat_max"] for part in splits])
-    ess = min([item["ess_bulk"] for item in scalars] + [part["ess_bulk_min"] for part in splits])
+    rhat = max([item["rhat"] for item in scalars.values()] + [part["rhat_max"] for part in splits])
+    ess = min([item["ess_bulk"] for item in scalars.values()] + [part["ess_bulk_min"] for part in splits])
     limits = summary["thresholds"]
-    noise = "" if summary["noise_scale"] is None else " and the noise scale"
     return (
-        f"For the log density{noise} and the predictions at every row, R-hat is at most {_rhat_text(rhat)} "
+        f"For {', '.join(scalars)} and the predictions at every row, R-hat is at most {_rhat_text(rhat)} "
         f"(limit {limits['rhat_warn']:g}) and the bulk ESS at least {math.floor(ess)} "
         f"(limit {limits['ess_warn']:g})."
     )
@@ -312,11 +317,7 @@ def worst(diagnostics: Mapping[str, Any]) -> tuple[float | None, float | None]:
 
 def worst_places(diagnostics: Mapping[str, Any]) -> tuple[tuple[float | None, str], tuple[float | None, str]]:
     """Largest R-hat and smallest bulk ESS, each with what it is of: "the prediction for test row 7"."""
-    scalars = {
-        f"the {name.replace('_', ' ')}": diagnostics[name]
-        for name in ("log_density", "noise_scale")
-        if diagnostics[name] is not None
-    }
+    scalars = {_label(name): diagnostics[name] for name in _SCALARS if diagnostics[name] is not None}
     rhats = [(entry["rhat"], label) for label, entry in scalars.items()]
     sizes = [(entry["ess_bulk"], label) for label, entry in scalars.items()]
     for split, entry in diagnostics["predictions"].items():

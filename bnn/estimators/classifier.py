@@ -28,7 +28,7 @@ class BNNClassifier(ClassifierMixin, BNN):
         inputs of a layer; "auto" chooses it together with `hidden`. (`settings` has other families, and
         scales that are learned.)
     kernel : str, default="auto"
-        Rule of an iteration; see `sampler.kernel` of the config.
+        How an iteration proposes; see `sampler.kernel` of the config.
     chains : int, default=4
         Independent chains, which R-hat compares.
     warmup : int, default=1000

@@ -33,7 +33,7 @@ class BNNRegressor(RegressorMixin, BNN):
         for positive targets and for shares; "poisson" and "negative_binomial", counts; "hurdle", amounts that are often
         0; "auto" chooses on folds of the rows.
     kernel : str, default="auto"
-        Rule of an iteration; see `sampler.kernel` of the config.
+        How an iteration proposes; see `sampler.kernel` of the config.
     chains : int, default=4
         Independent chains, which R-hat compares.
     warmup : int, default=1000

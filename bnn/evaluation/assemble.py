@@ -219,8 +219,8 @@ def _pit_flag(pit: Mapping[str, Any], n_test: int) -> dict[str, Any]:
         "raised": not (p_value >= calibration.FALSE_ALARMS or abs(share - expected) <= calibration.MARGIN),
         "text": f"Of the {n_test:,} test rows {100 * share:.1f} % fall into the lower {100 * expected:.1f} % of what "
         f"the BNN predicts for them (PIT, p {'< 0.0001' if p_value < 1e-4 else f'= {p_value:.2g}'}; false alarms: "
-        f"about {100 * calibration.FALSE_ALARMS:g} % of tables with independent rows). The histogram under Calibration "
-        "shows whether its predictions are too narrow, too wide, too low or too high.",
+        f"about {100 * calibration.FALSE_ALARMS:g} % of tables with independent rows). The figure “Is the spread "
+        "right?” shows whether its predictions are too narrow, too wide, too low or too high.",
         "value": p_value,
         "limit": calibration.FALSE_ALARMS,
     }

@@ -185,7 +185,7 @@ def _of_family(
     assert target is not None, "classes have probabilities"
     family = make_likelihood(likelihood, n_classes=None, target=target)
     if isinstance(family, RegressionLikelihood):
-        # The baseline networks have one noise for all rows, whatever the posterior's.
+        # Baseline networks have one noise for all rows, whatever the posterior's.
         family = Gaussian(noise_scale=None, log_noise_mean=0.0, log_noise_sd=1.0)
     own = {name: np.atleast_1d(references[f"{model}_{name}"]) for name in family.parameter_priors}
     return FamilyMixture(family, target, output, own)

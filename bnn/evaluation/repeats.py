@@ -1,4 +1,4 @@
-"""Scores of one table on several random splits: means, and how far they would differ with other splits."""
+"""Scores of one table on several random splits: means, and how far they would move with other splits."""
 
 import math
 from collections import Counter

@@ -7,6 +7,7 @@ import numpy as np
 from bnn.data.dataset import Dataset
 from bnn.evaluation.forecasts import TargetForecast, observed
 from bnn.evaluation.naming import row_entries
+from bnn.posterior.far_rows import relative_distance, why_far
 from bnn.posterior.predictive import ClassSummary, TargetSummary, predicted_class
 
 N_ROWS = 10
@@ -36,12 +37,16 @@ def standout_rows(
     # Zeros and ones are inputs of scale 1; their standard deviation is less, the more so the rarer one of them is.
     deviation = dataset.x_train.std(axis=0)
     deviation = np.where(deviation > 0, deviation, 1.0)
+    largest = {name: _largest(values) for name, values in order.items()}
+    rows = sorted({row for found in largest.values() for row in found})
+    x = dataset.x_test[rows]
+    far = dict(zip(rows, why_far(dataset, x, relative_distance(dataset.x_train, x)), strict=True))
     return {
         name: [
-            names | _entry(dataset, summary, forecast, nll, deviation, index)
+            names | _entry(dataset, summary, forecast, nll, deviation, index) | {"far_because": far[index]}
             for index, names in zip(found, row_entries(dataset, "test", found), strict=True)
         ]
-        for name, found in ((name, _largest(values)) for name, values in order.items())
+        for name, found in largest.items()
     }
 
 

@@ -1,4 +1,4 @@
-"""The job of a batch of chains: it starts or continues, samples, stops when asked, and writes its file.
+"""The job of a batch of chains: it starts or goes on from a checkpoint, samples, stops when asked, and writes its file.
 
 Beside the file that it makes, the job has a folder with three files: `checkpoint`, where the chains stand; `draws`,
 all that was kept so far; and `lock`. They stay when the chains are finished: with more draws asked for, the chains
@@ -33,7 +33,7 @@ from bnn.jobs.checkpoint import (
 from bnn.jobs.identity import stored_identity
 from bnn.jobs.interruption import Interrupted, Interruption
 from bnn.jobs.locks import exclusive_lock
-from bnn.jobs.rounds import can_double, ends_round, have_mixed, kept_records, round_of
+from bnn.jobs.rounds import Agreement, agreement, can_double, ends_round, kept_records, round_of
 from bnn.mcmc import SAMPLER_VERSION
 from bnn.mcmc.chain import ChainRun, quiet_overflow
 from bnn.mcmc.chain_state import Draw, RunState, RunSummary
@@ -44,6 +44,8 @@ from bnn.model.targets import Target, fit_target
 
 _SECONDS_BETWEEN_LOOKS = 0.1
 """How often the job looks whether it should stop; what was sampled since the last look is sampled again later."""
+_NAMES = {"optimise": "warm start", "explore": "exploration", "warmup": "warm-up", "draws": "draws"}
+"""Phase of a run -> its name in lines of progress."""
 _PATIENCE = 60.0
 """Seconds that a job waits for an earlier one on the same chains, left behind by a killed Snakemake, to notice."""
 
@@ -160,7 +162,7 @@ def run_job(job: ChainJob, progress: Callable[[int], Progress], interruption: In
     ModuleNotFoundError
         If the engine is Numba, by its name or because it made the draws so far, and is not installed.
     TimeoutError
-        If another process keeps working on these chains.
+        If another process is at work on these chains and goes on.
     OSError
         If a file cannot be written; the message names it.
     """
@@ -256,8 +258,8 @@ def _sample(
     interruption: Interruption,
 ) -> None:
     """Make the steps that are missing, with a checkpoint now and then and one at the end."""
-    settings, is_complete = job.sampler, _end(job, run.posterior, records)
-    if is_complete():
+    settings, end = job.sampler, _End(job, run.posterior, records)
+    if end.is_reached():
         print("nothing is sampled: the draws are there, of the same config, data and sampler version")
         return
     display = progress(settings.n_steps)
@@ -266,7 +268,7 @@ def _sample(
     looked = saved = time.monotonic()
     draw: Draw | None = None
     try:
-        while draw is None or not is_complete():
+        while draw is None or not end.is_reached():
             n_starts = run.state.n_starts
             if settings.most_gradients is not None:
                 longer = 2 ** round_of(records.mark.n_records, settings)
@@ -277,7 +279,7 @@ def _sample(
                 records.append(**draw._asdict())
             if run.state.n_starts > n_starts:
                 display.begin_at(run.n_done)
-            display.advance(run.state.phase, run.details)
+            display.advance(_NAMES[run.state.phase], lambda: f"{end.so_far()}{run.details()}")
             now = time.monotonic()
             if now - looked < _SECONDS_BETWEEN_LOOKS:
                 continue
@@ -295,26 +297,40 @@ def _sample(
     _save(job, records, run.stored_state(), records.mark)
 
 
-def _end(job: ChainJob, posterior: Posterior, records: RecordFile) -> Callable[[], bool]:
-    """Return a function that says whether the records are all that are needed."""
-    settings = job.sampler
+class _End:
+    """Knows whether the records are all that are needed, and how far from it they are."""
 
-    def is_complete() -> bool:
-        n_records = records.mark.n_records
+    def __init__(self, job: ChainJob, posterior: Posterior, records: RecordFile) -> None:
+        self._settings, self._posterior, self._records = job.sampler, posterior, records
+        self._found: Agreement | None = None
+
+    def is_reached(self) -> bool:
+        """Return whether nothing is left to be sampled; at the end of a round say how far the chains agree."""
+        settings, n_records = self._settings, self._records.mark.n_records
         if settings.most_gradients is None:
             return n_records >= settings.draws
         if not ends_round(n_records, settings):
             return False
-        found = records.read(slice(0, n_records))
+        kept, _ = kept_records(n_records, settings)
+        found = self._records.read(slice(0, n_records))
+        theta, log_density = (np.moveaxis(found[name][kept], 0, 1) for name in ("theta", "log_density"))
+        self._found = agreement(self._posterior, theta, log_density)
+        print(f"round {round_of(n_records - 1, settings) + 1}: {self._found}")
+        if self._found.is_enough:
+            return True
         first, last = (int(found["n_gradients"][place]) for place in (0, -1))
         if not can_double(settings, at_first_draw=first, so_far=last):
             print(f"the {settings.most_gradients} gradients that each chain may take are used up")
             return True
-        kept, _ = kept_records(n_records, settings)
-        theta, log_density = (np.moveaxis(found[name][kept], 0, 1) for name in ("theta", "log_density"))
-        return have_mixed(posterior, theta, log_density)
+        return False
 
-    return is_complete
+    def so_far(self) -> str:
+        """Return which round it is and how far the one before came, for a display; "" where no rounds are run yet."""
+        n_records = self._records.mark.n_records
+        if self._settings.most_gradients is None or not n_records:
+            return ""
+        before = "" if self._found is None else f"{self._found} after the last, "
+        return f"round {round_of(n_records, self._settings) + 1}, {before}"
 
 
 def _save(job: ChainJob, records: RecordFile, state: RunState, mark: Mark) -> None:
@@ -343,9 +359,9 @@ def _write_draws(
     """
     settings = job.sampler
     if settings.most_gradients is None:
-        kept, spacing = np.arange(settings.draws), np.full(settings.draws, settings.thin)
+        kept, iterations = np.arange(settings.draws), np.full(settings.draws, settings.thin)
     else:
-        kept, spacing = kept_records(records.mark.n_records, settings)
+        kept, iterations = kept_records(records.mark.n_records, settings)
     last = int(kept[-1])
     shared = ("chain", "draw")
     variables: dict[str, Variable] = {
@@ -354,9 +370,9 @@ def _write_draws(
         # Of all iterations from one draw to the next, whatever records lie between.
         "acceptance_rate": (
             shared,
-            _between(records, "acceptance_rate", kept, spacing) / spacing[kept].max(),
+            _between(records, "acceptance_rate", kept, iterations) / iterations[kept].max(),
         ),
-        "diverging": (shared, _between(records, "n_diverging", kept, np.ones_like(spacing))),
+        "diverging": (shared, _between(records, "n_diverging", kept, np.ones_like(iterations))),
         "step_size": (("chain",), run.tuning.step_size),
         "preconditioner": (("chain", "coordinate"), run.tuning.variance),
         "trajectory_length": (("chain",), run.tuning.trajectory),
@@ -379,11 +395,11 @@ def _write_draws(
         "engine": job.settings.network.engine,
         "precision": job.settings.network.precision,
         "layout": posterior.layout.to_json(),
-        # By its own name, so that the file says what auto stood for.
+        # By its own name: nobody should have to look up what auto is.
         "kernel": make_kernel(settings.kernel, langevin=settings.langevin).name,
         "n_warmup": settings.explore + settings.warmup,
         "n_draws": len(kept),
-        "thin": int(spacing[last]),
+        "thin": int(iterations[last]),
         "open_length": int(settings.most_gradients is not None),
         "langevin": json.dumps(asdict(settings.langevin)),
         "n_gradients": int(records.read(slice(last, last + 1))["n_gradients"][0]),

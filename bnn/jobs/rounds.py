@@ -5,8 +5,11 @@ the second every second, in the third every fourth. Of a chain that stops after 
 them, so a file has N draws whatever the length: those of a run of that length with that thinning, bit for bit.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 
+from bnn.core import formatting
 from bnn.core.settings import SamplerSettings
 from bnn.diagnostics import mixing
 from bnn.model.posterior import Posterior
@@ -44,8 +47,28 @@ def kept_records(n_records: int, settings: SamplerSettings) -> tuple[np.ndarray,
     return np.flatnonzero(np.cumsum(each) % apart == 0), each
 
 
-def have_mixed(posterior: Posterior, theta: np.ndarray, log_density: np.ndarray) -> bool:
-    """Return whether predictions and the log density of the chains of a job pass the thresholds.
+class Agreement(NamedTuple):
+    """How far the chains of a job agree: the worst of their predictions and of the log density."""
+
+    rhat: float
+    """Largest R-hat; NaN if a draw is not finite"""
+    ess: float
+    """Smallest bulk effective sample size; NaN if a draw is not finite"""
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether both pass the thresholds."""
+        return self.rhat <= _RHAT and self.ess >= _ESS
+
+    def __str__(self) -> str:
+        return (
+            f"R-hat {formatting.rhat(self.rhat)} (limit {_RHAT:g}), "
+            f"ESS {formatting.count(self.ess)} (limit {_ESS:g})"
+        )
+
+
+def agreement(posterior: Posterior, theta: np.ndarray, log_density: np.ndarray) -> Agreement:
+    """Return how far predictions and the log density of the chains of a job agree.
 
     Parameters
     ----------
@@ -65,10 +88,10 @@ def have_mixed(posterior: Posterior, theta: np.ndarray, log_density: np.ndarray)
         [np.stack(outputs).swapaxes(2, 3).reshape(*log_density.shape, -1), log_density[..., None]], axis=2
     )
     if not np.isfinite(quantities).all():
-        return False
+        return Agreement(np.nan, np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         rhat, ess = mixing.rhat(quantities), mixing.ess_bulk(quantities)
-    return bool((rhat <= _RHAT).all() and (ess >= _ESS).all())
+    return Agreement(float(rhat.max()), float(ess.min()))
 
 
 def can_double(settings: SamplerSettings, *, at_first_draw: int, so_far: int) -> bool:

@@ -1,6 +1,6 @@
 """Tuning during warm-up, chain by chain: step size by dual averaging, diagonal preconditioner by windows.
 
-Both are frozen before the first kept draw, because a proposal that still learns from its own past no
+Both are frozen before the first kept draw, because a proposal that goes on learning from its own past no
 longer leaves the target invariant.
 """
 
@@ -51,12 +51,12 @@ def start_dual_averaging(step_size: np.ndarray) -> DualAveraging:
 
 
 def update_dual_averaging(state: DualAveraging, acceptance_prob: np.ndarray, target: float) -> DualAveraging:
-    """Return the search after one more iteration.
+    """Return the search after one more transition.
 
     Parameters
     ----------
     acceptance_prob
-        Acceptance probability of the iteration, shape (chain,).
+        Acceptance probability of the transition, shape (chain,).
     target
         The acceptance rate to reach.
     """
@@ -102,7 +102,7 @@ def learned_metric(positions: RunningVariance, gradients: RunningVariance) -> np
     Parameters
     ----------
     positions, gradients
-        Of the same iterations; gradients of shape (chain, 0) for kernels that use none.
+        Of the same transitions; gradients of shape (chain, 0) for kernels that use none.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def start_adaptation(position: np.ndarray, grad: np.ndarray, step_size: float) -
 def tuning_for_warmup(
     state: Adaptation, *, n_warmup: int, trajectory_length: float, most_steps: int | None
 ) -> Tuning:
-    """Return the tuning for the next warm-up iteration.
+    """Return the tuning for the next warm-up transition.
 
     Trajectories are cut short in the first windows, and to `most_steps` in all; None for a kernel without them.
     """
@@ -184,24 +184,24 @@ def update_adaptation(
     precondition: bool,
     step_exponent: float,
 ) -> Adaptation:
-    """Return the adaptation after one more warm-up iteration.
+    """Return the adaptation after one more warm-up transition.
 
     Parameters
     ----------
     position
-        Where the chains are after the iteration, shape (chain, param).
+        Where the chains are after the transition, shape (chain, param).
     grad
         Gradient of the log density there, of the same shape; (chain, 0) for kernels that use none.
     acceptance_prob
         Its acceptance probabilities, shape (chain,).
     n_warmup
-        Length of the whole warm-up in iterations.
+        Length of the whole warm-up in transitions.
     target_acceptance
         The acceptance rate to reach.
     precondition
         Whether to learn the diagonal preconditioner; without it C stays the identity.
     step_exponent
-        The power of C that the step size multiplies in the kernel's steps: 1 for a variance, 1/2 for a length.
+        The power of C that the step size multiplies in the kernel's proposals: 1 for a variance, 1/2 for a length.
     """
     iteration = state.iteration + 1
     search = update_dual_averaging(state.search, acceptance_prob, target_acceptance)
@@ -216,7 +216,7 @@ def update_adaptation(
         )
     if iteration in ends and window.n_seen > 1:
         learned = learned_metric(window, gradients)
-        # Keep the overall length of steps: the new step size starts where eps * C^exponent has the same geometric
+        # Keep the proposals' overall length: the new step size starts where eps * C^exponent has the same geometric
         # mean as before.
         ratio = np.exp(step_exponent * np.mean(np.log(variance) - np.log(learned), axis=-1))
         search = start_dual_averaging(np.exp(search.log_step_averaged) * ratio)

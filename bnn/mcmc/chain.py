@@ -6,7 +6,7 @@ has its own start, random streams, step size and preconditioner; running chains 
 NumPy calls, so chain 3 alone equals chain 3 of four bit for bit.
 
 `ChainRun` makes one step at a time and shows all that the next step depends on as a `RunState`, numbers alone: from a
-stored state another process continues to the same draws, bit for bit.
+stored state another process goes on to the same draws, bit for bit.
 """
 
 import time
@@ -106,8 +106,8 @@ class ChainRun:
     Parameters
     ----------
     posterior, chains, seed, settings
-        As for `run_chains`. The number of draws in the settings is not looked at: a run continues as long as it is
-        asked, and `thin`, iterations from one kept draw to the next, may be changed between steps.
+        As for `run_chains`. The number of draws in the settings is not looked at: a run goes on as long as it is asked,
+        and `thin`, iterations from one kept draw to the next, may be changed between steps.
     state
         Where to go on; None to start.
     on_evaluation
@@ -132,7 +132,7 @@ class ChainRun:
     ) -> None:
         self.posterior, self.chains, self.seed, self.settings = posterior, tuple(chains), seed, settings
         self.kernel = make_kernel(settings.kernel, langevin=settings.langevin)
-        # Without a hidden layer nothing but scales would be left to sample.
+        # Without a hidden layer nothing but scales would be left to move.
         can_collapse = settings.collapse == "auto" and posterior.network.trunk is not None
         self._collapsed = CollapsedPosterior.of(posterior) if can_collapse else None
         density = posterior if self._collapsed is None else self._collapsed
@@ -153,7 +153,7 @@ class ChainRun:
                 self.state = self._leave_optimiser(self.state)
 
     def step(self) -> Draw | None:
-        """Make one step of the optimiser or one iteration; return the draw that it completes, if it does."""
+        """Make one step of the optimiser or one transition; return the draw that it completes, if it does."""
         began = time.perf_counter()
         before = self.state
         phase = PHASES.index(before.phase)
@@ -327,9 +327,9 @@ class ChainRun:
         )
 
     def _adapt(self, state: RunState) -> RunState:
-        """Make an iteration and learn from it; after the last one, freeze what was learned."""
+        """Make a transition and learn from it; after the last one, freeze what was learned."""
         assert state.adapting is not None
-        phase, kernel, n_iterations = (
+        phase, kernel, n_transitions = (
             state.phase,
             self._phase_kernel(state.phase),
             self._lengths[state.phase],
@@ -341,7 +341,7 @@ class ChainRun:
             chain.position,
             chain.grad,
             info.acceptance_prob,
-            n_warmup=n_iterations,
+            n_warmup=n_transitions,
             target_acceptance=self._wanted(phase, state.iteration),
             # An unadjusted chain travels far while it is tuned: its variance tells of the way, not the posterior.
             precondition=self.settings.precondition and kernel.adjusted,
@@ -349,7 +349,7 @@ class ChainRun:
         )
         recent = 0.98 * state.recent + 0.02 * info.acceptance_prob
         iteration, records = state.iteration + 1, state.records
-        if iteration % max(1, n_iterations // _WARMUP_RECORDS) == 0:
+        if iteration % max(1, n_transitions // _WARMUP_RECORDS) == 0:
             explores = phase == "explore"
             total = iteration if explores else self._lengths["explore"] + iteration
             log_density = self._target.log_density_of_theta(chain)
@@ -357,7 +357,7 @@ class ChainRun:
         state = state._replace(
             iteration=iteration, chain=chain, adapting=adapting, recent=recent, records=records
         )
-        if iteration < n_iterations:
+        if iteration < n_transitions:
             return state
         if phase == "explore":
             return self._enter("warmup", state, self.kernel.start(chain.position, self._target))

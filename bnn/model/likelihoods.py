@@ -104,7 +104,7 @@ class DirectLikelihood(Likelihood, Protocol):
 
 
 def n_outputs_without_noise(likelihood: Likelihood) -> int:
-    """Return the outputs of a network without noise: the mean alone, where a posterior may have noise beside it."""
+    """Return the outputs of a baseline network: the mean alone, where that of a posterior may have noise beside it."""
     return 1 if isinstance(likelihood, RegressionLikelihood) else likelihood.n_outputs
 
 

@@ -32,12 +32,12 @@ Arguments = ParamSpec("Arguments")
 INK, MUTED, GRID, SHADE, PAPER = "#24292f", "#59636e", "#d8dee4", "#eef1f4", "#ffffff"
 BLUE, ORANGE, GREEN = "#0072b2", "#e69f00", "#009e73"
 VERMILLION, PURPLE, SKY = "#d55e00", "#cc79a7", "#56b4e9"
-CHAIN_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY)
+CHAIN_COLOURS = (BLUE, VERMILLION, GREEN, PURPLE, ORANGE, SKY, INK, "#998800")
 MODELS = {
     "bnn": ("BNN", BLUE, "o", "-"),
-    "baseline": ("baseline", ORANGE, "s", "--"),
-    "ensemble": ("ensemble", PURPLE, "D", "-."),
-    "linear": ("linear", GREEN, "^", ":"),
+    "baseline": ("baseline network", ORANGE, "s", "--"),
+    "ensemble": ("deep ensemble", PURPLE, "D", "-."),
+    "linear": ("linear model", GREEN, "^", ":"),
     "naive": ("last value", VERMILLION, "v", "-."),
 }
 """Model -> label, colour, marker and line style, the same in every figure."""
@@ -152,7 +152,9 @@ def padded(values: np.ndarray, share: float) -> tuple[float, float]:
 def note(axes: Axes, x: float, y: float, text: str, colour: str) -> None:
     """Write a short remark with its upper corner at (x, y), in shares of the axes; at the right, x > 0.5."""
     side = "right" if x > 0.5 else "left"
-    axes.text(x, y, text, transform=axes.transAxes, ha=side, va="top", fontsize=9, color=colour)
+    # On the ground of the page, or lines beneath would cross the letters.
+    ground = {"facecolor": PAPER, "edgecolor": "none", "alpha": 0.75, "pad": 1.0}
+    axes.text(x, y, text, transform=axes.transAxes, ha=side, va="top", fontsize=9, color=colour, bbox=ground)
 
 
 def legend_above(figure: Figure, n_columns: int) -> None:

@@ -63,7 +63,9 @@ def predictive_checks(
         known = finite if observed is None else np.append(finite, observed)
         low, high = padded(known, 0.04)
         # Counts fall between the edges, not on them.
-        whole = high - low < 200 and bool(np.all(finite == np.round(finite)))
+        whole = high - low < 200 and bool(np.all(known == np.round(known)))
+        if whole:
+            low, high = min(low, known.min() - 1.0), max(high, known.max() + 1.0)
         edges = np.arange(np.floor(low), np.ceil(high) + 1) + 0.5 if whole else np.linspace(low, high, 41)
         counts, _ = np.histogram(finite, edges)
         axes.stairs(counts, edges, fill=True, facecolor=SKY, alpha=0.7, label="made by the model")
@@ -76,7 +78,7 @@ def predictive_checks(
         axes.set_title(text, fontsize=9, loc="left", pad=2, color=INK)
         axes.set(xlim=(low, high), ylim=(0, 1.05 * max(int(counts.max()), 1)))
         axes.yaxis.set_major_locator(NullLocator())
-        axes.xaxis.set_major_locator(MaxNLocator(6))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole))
         axes.spines["left"].set_visible(False)
     legend_above(figure, n_columns=2)
     save(figure, path, "Posterior predictive checks")
@@ -132,17 +134,17 @@ def prior_sensitivity(path: PathLike, sensitivity: Mapping[str, Any]) -> None:
 
 
 @styled
-def out_of_distribution(path: PathLike, scores: Mapping[str, Any]) -> None:
-    """Draw how well each model tells test rows from others, `out_of_distribution` of checks.json."""
-    kinds = scores["kinds"]
+def out_of_distribution(path: PathLike, found: Mapping[str, Any]) -> None:
+    """Draw how well each model tells out-of-distribution inputs from test rows, from checks.json."""
+    kinds = found["kinds"]
     figure, axes = new_figure(height=0.75 * len(kinds) + 1.0)
     models = list(kinds[0]["models"])
     for index, model in enumerate(models):
         label, colour, marker, _ = MODELS[model]
-        found = [kind["models"][model] for kind in kinds]
+        entries = [kind["models"][model] for kind in kinds]
         place = [len(kinds) - 1 - lane + 0.22 * (len(models) / 2 - index - 0.5) for lane in range(len(kinds))]
         value, low, high = (
-            np.array([entry[key] for entry in found], dtype=float) for key in ("auroc", "lower", "upper")
+            np.array([entry[key] for entry in entries], dtype=float) for key in ("auroc", "lower", "upper")
         )
         axes.hlines(place, low, high, color=colour, linewidth=1.4)
         axes.plot(value, place, color=colour, marker=marker, linestyle="none", label=label)
@@ -151,7 +153,7 @@ def out_of_distribution(path: PathLike, scores: Mapping[str, Any]) -> None:
     axes.set(ylim=(-0.5, len(kinds) - 0.5), xlim=(min(0.4, axes.get_xlim()[0]), 1.03))
     axes.tick_params(axis="y", length=0)
     axes.set(xlabel="AUROC (0.5: chance)")
-    legend_above(figure, n_columns=3)
+    legend_above(figure, n_columns=2)
     save(figure, path, "Uncertainty at inputs unlike the training rows")
 
 

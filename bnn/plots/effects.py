@@ -23,7 +23,7 @@ from bnn.plots.canvas import (
 
 _N_COLUMNS = 10
 """Columns that are drawn, those that matter most."""
-_LETTERS = 16
+_LETTERS = 22
 
 
 @styled

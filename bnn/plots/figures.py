@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from bnn.core.settings import LikelihoodSettings, NetworkSettings
+from bnn.core.settings import FAMILIES, LikelihoodSettings, NetworkSettings
 from bnn.data.dataset import Dataset
 from bnn.evaluation.forecasts import (
     REFERENCES,
@@ -123,6 +123,7 @@ def rows_of_test(
         target_label=axis_label(dataset.target_name, dataset.target_unit),
         y_train=observed(dataset, "train"),
         replicated=replicated[:_N_REPLICATED],
+        form=FAMILIES[likelihood_of(idata).family].form,
     )
 
 

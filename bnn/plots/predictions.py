@@ -2,11 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.axis import Axis
-from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter, NullLocator
 
+from bnn.model.targets import BOUNDS
 from bnn.plots.canvas import (
     BLUE,
     INK,
@@ -15,6 +19,7 @@ from bnn.plots.canvas import (
     MUTED,
     SKY,
     VERMILLION,
+    WIDTH,
     PathLike,
     legend_above,
     new_figure,
@@ -26,6 +31,8 @@ from bnn.plots.canvas import (
     styled,
 )
 
+_MOST_BARS = 40
+"""Bars of counts; of more counts each bar holds several."""
 _DECADES = 100.0
 """Ratio of the largest to the smallest of positive values beyond which axes are logarithmic."""
 
@@ -69,6 +76,8 @@ class RegressionTest:
         (train obs,) observed values.
     replicated
         (draw, train obs) values that the fitted model makes in their place.
+    form
+        What values the target's family can have, see `bnn.model.targets.BOUNDS`.
     """
 
     y: np.ndarray
@@ -79,6 +88,7 @@ class RegressionTest:
     target_label: str
     y_train: np.ndarray
     replicated: np.ndarray
+    form: str = "standardised"
 
 
 @dataclass(frozen=True)
@@ -172,8 +182,10 @@ def observed_predicted(path: PathLike, test: RegressionTest) -> None:
     width = float(np.clip(150 / len(y), 0.5, 3))
     (bars,) = axes.plot(x_bars, y_bars, color=SKY, linewidth=width, alpha=0.45, label="90 % interval")
     bars.set(solid_capstyle="butt", rasterized=len(y) > MAX_MARKERS)
-    is_log = over_decades(y) and min(mean.min(), test.lower_90.min()) > 0
-    reference_line(axes, (mean.min(), mean.max()) if is_log else padded(mean, 0.05), "observed = predicted")
+    scale = _scale(np.concatenate([y, mean, test.lower_90]), y, test.form)
+    reference_line(
+        axes, padded(mean, 0.05) if not scale else (mean.min(), mean.max()), "observed = predicted"
+    )
     inside = (y >= test.lower_90) & (y <= test.upper_90)
     for chosen, name, colour, marker, size in (
         (inside, "inside", INK, "o", 2.5),
@@ -182,12 +194,23 @@ def observed_predicted(path: PathLike, test: RegressionTest) -> None:
         label = f"{name} ({np.count_nonzero(chosen)} rows)"
         points(axes, mean[chosen], y[chosen], color=colour, marker=marker, markersize=size, label=label)
     axes.set(xlabel=f"Predicted {test.target_label}", ylabel=f"Observed {test.target_label}")
-    if is_log:
-        axes.set(xscale="log", yscale="log")
+    if scale:
+        axes.set_xscale(**scale)
+        axes.set_yscale(**scale)
         plain_decades(axes.xaxis)
         plain_decades(axes.yaxis)
     legend_above(figure, n_columns=2)
     save(figure, path, title)
+
+
+def _scale(values: np.ndarray, y: np.ndarray, form: str) -> dict[str, Any]:
+    """Return a logarithmic scale if observed values need it, linear near 0 where they may be 0; {} if not."""
+    if over_decades(y) and values.min() > 0:
+        return {"value": "log"}
+    positive = y[y > 0]
+    if form in ("count", "hurdle") and len(positive) and over_decades(positive):
+        return {"value": "symlog", "linthresh": float(np.quantile(positive, 0.05))}
+    return {}
 
 
 def over_decades(values: np.ndarray) -> bool:
@@ -203,40 +226,97 @@ def plain_decades(axis: Axis) -> None:
 
 @styled
 def density(path: PathLike, test: RegressionTest) -> None:
-    """Draw the density of the observed training targets over those of targets that the fitted model makes."""
+    """Draw the observed training targets over targets that the fitted model makes in their place.
+
+    Real numbers by their density, counts by bars, amounts that are often 0 by the share of zeros and the density of the
+    others.
+    """
     title = "Observed and replicated targets"
-    is_log = over_decades(test.y_train) and test.replicated.min() > 0
-    y_train, replicated = (
-        (np.log10(test.y_train), np.log10(test.replicated)) if is_log else (test.y_train, test.replicated)
-    )
-    known = np.concatenate([y_train, *np.quantile(replicated, [0.001, 0.999], axis=1)])
-    low, high = padded(known, 0.05)
+    if test.form == "count":
+        figure, axes = new_figure()
+        _draw_counts(axes, test)
+    elif test.form == "hurdle":
+        figure = Figure(figsize=(WIDTH, 3.0), layout="constrained")
+        left, axes = figure.subplots(1, 2, width_ratios=(1, 4))
+        _draw_zeros(left, test)
+        _draw_densities(
+            axes, test.y_train[test.y_train > 0], [row[row > 0] for row in test.replicated], test.form
+        )
+    else:
+        figure, axes = new_figure()
+        _draw_densities(axes, test.y_train, list(test.replicated), test.form)
+    axes.set(xlabel=test.target_label)
+    legend_above(figure, n_columns=2)
+    save(figure, path, title)
+
+
+def _draw_densities(axes: Axes, y: np.ndarray, replicated: list[np.ndarray], form: str) -> None:
+    """Draw smoothed densities, none of which reaches beyond the values that the family can have."""
+    replicated = [row for row in replicated if len(row)]
+    is_log = len(y) > 0 and over_decades(y) and all(row.min() > 0 for row in replicated)
+    if is_log:
+        y, replicated = np.log10(y), [np.log10(row) for row in replicated]
+    lowest, highest = (-np.inf, np.inf) if is_log else BOUNDS[form]
+    known = np.concatenate([y, *(np.quantile(row, [0.001, 0.999]) for row in replicated)])
+    low, high = np.clip(padded(known, 0.05), lowest, highest)
     edges = np.linspace(low, high, 201)
     middle = 0.5 * (edges[1:] + edges[:-1])
     # Silverman's rule, of the observed values: all curves are smoothed alike.
-    spread = float(y_train.std()) or 1.0
-    width = max(0.9 * spread * len(y_train) ** -0.2, middle[1] - middle[0])
-    kernel = np.exp(-0.5 * ((middle[:, None] - middle) / width) ** 2)
+    spread = float(y.std()) if len(y) else 0.0
+    width = max(0.9 * (spread or 1.0) * max(len(y), 1) ** -0.2, middle[1] - middle[0])
+    # What would be smoothed beyond a bound is reflected there.
+    sources = [middle, *(2 * bound - middle for bound in (lowest, highest) if np.isfinite(bound))]
+    kernel = np.sum([np.exp(-0.5 * ((middle[:, None] - source) / width) ** 2) for source in sources], axis=0)
     kernel /= kernel.sum(axis=1, keepdims=True)
 
     def smooth(values: np.ndarray) -> np.ndarray:
         counts, _ = np.histogram(values, edges)
-        return np.asarray(kernel @ (counts / len(values) / (edges[1] - edges[0])))
+        return np.asarray(kernel @ (counts / max(len(values), 1) / (edges[1] - edges[0])))
 
-    figure, axes = new_figure()
     at = 10**middle if is_log else middle
     for index, values in enumerate(replicated):
         label = "made by the model" if index == 0 else None
         axes.plot(at, smooth(values), color=SKY, linewidth=0.7, alpha=0.5, label=label)
-    axes.plot(at, smooth(y_train), color=INK, linewidth=1.8, label="observed")
-    axes.set(ylim=(0, None), xlabel=test.target_label, ylabel="Density")
+    axes.plot(at, smooth(y), color=INK, linewidth=1.8, label="observed")
+    axes.set(ylim=(0, None), ylabel="Density")
     if is_log:
         axes.set(xscale="log")
         plain_decades(axes.xaxis)
     axes.set(xlim=(at[0], at[-1]))
     axes.yaxis.set_major_locator(NullLocator())
-    legend_above(figure, n_columns=2)
-    save(figure, path, title)
+
+
+def _draw_counts(axes: Axes, test: RegressionTest) -> None:
+    """Draw how many rows have each count, observed and made by the model, beside one another: a rootogram."""
+    highest = max(float(test.y_train.max()), float(np.quantile(test.replicated, 0.995)))
+    step = int(highest // _MOST_BARS) + 1
+    edges = np.arange(0, highest + step + 1, step) - 0.5
+    at = edges[:-1] + step / 2
+    observed = np.histogram(test.y_train, edges)[0]
+    made = np.stack([np.histogram(row, edges)[0] for row in test.replicated])
+    axes.bar(at, observed, 0.8 * step, color=INK, alpha=0.45, label="observed")
+    low, middle, high = np.quantile(made, [0.05, 0.5, 0.95], axis=0)
+    axes.vlines(at, low, high, color=BLUE, linewidth=1.6)
+    axes.plot(
+        at, middle, color=BLUE, marker="o", markersize=3.5, linestyle="none", label="made by the model, 90 %"
+    )
+    # Roots of counts vary alike, whatever their size: the tail can be judged as well as the top.
+    axes.set_yscale("function", functions=(lambda rows: np.sqrt(np.maximum(rows, 0)), np.square))
+    axes.set(ylim=(0, None), ylabel="Rows (axis of square roots)")
+    axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    axes.yaxis.set_major_locator(MaxNLocator(4, integer=True))
+
+
+def _draw_zeros(axes: Axes, test: RegressionTest) -> None:
+    """Draw the share of rows that are exactly 0, observed and made by the model."""
+    made = (test.replicated == 0).mean(axis=1)
+    low, middle, high = np.quantile(made, [0.05, 0.5, 0.95])
+    axes.bar(0, (test.y_train == 0).mean(), 0.6, color=INK, alpha=0.45)
+    axes.vlines(0, low, high, color=BLUE, linewidth=1.6)
+    axes.plot(0, middle, color=BLUE, marker="o", markersize=3.5)
+    axes.set(xlim=(-0.6, 0.6), ylim=(0, None), ylabel="Share of rows that are 0")
+    axes.set_xticks([0], labels=["0"])
+    axes.grid(visible=False, axis="x")
 
 
 @styled
@@ -253,6 +333,9 @@ def band_along_feature(path: PathLike, band: Band) -> None:
     label, colour, _, line = MODELS["baseline"]
     axes.plot(band.x_grid, band.baseline_mean, color=colour, linestyle=line, linewidth=1.4, label=label)
     points(axes, band.x_train, band.y_train, color=INK, marker="o", markersize=2.5, label="training data")
+    if over_decades(band.y_train) and band.lower_90.min() > 0:
+        axes.set(yscale="log")
+        plain_decades(axes.yaxis)
     axes.set(xlabel=band.feature_label, ylabel=band.target_label)
     legend_above(figure, n_columns=2)
     save(figure, path, "Predictions along the feature")

@@ -57,8 +57,8 @@ class Chains:
 def read_chains(paths: Sequence[Path]) -> Chains:
     """Read all files of the chains of a run.
 
-    Where their length was open, jobs may have ended after different rounds: of each chain the iterations are taken that
-    all have, as far apart as in the longest.
+    Where their length was open, jobs may have ended after different rounds: of each chain those iterations are taken
+    that all have, as far apart as in the longest.
 
     Parameters
     ----------

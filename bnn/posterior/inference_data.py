@@ -191,7 +191,10 @@ def _units(predictor: Predictor) -> list[str]:
 def _store_parameters(
     group: Any, dataset: Dataset, chains: Chains, predictor: Predictor, *, weights: bool
 ) -> None:
-    """Store weights and biases if asked, the noise, and learned scales of the prior; a block of draws at a time."""
+    """Store weights and biases if asked, the noise, and learned scales of the prior; a block of draws at a time.
+
+    Without weights the log density stands for them: ArviZ sums up no group that is empty, as that of classes would be.
+    """
     units, layout = _units(predictor), predictor.layout
     stored: dict[str, Any] = {}
     if weights:
@@ -200,6 +203,10 @@ def _store_parameters(
                 group, weight, (*_CHAIN_DRAW, units[index], units[index + 1]), np.float64
             )
             stored[bias] = _new_variable(group, bias, (*_CHAIN_DRAW, units[index + 1]), np.float64)
+    else:
+        about = {"long_name": "log density", "units": "nats"}
+        density = _new_variable(group, "log_density", _CHAIN_DRAW, np.float64, about)
+        density[...] = chains.variables["log_density"]
     scales: dict[str, Any] = {}
     if LOG_NOISE_SCALE in layout.names or isinstance(predictor.likelihood, Gaussian | StudentT):
         about = {"long_name": "standard deviation of the noise"}

@@ -1,9 +1,4 @@
-"""Predictions for rows of a file without known targets: with their uncertainty, and a flag where it is extrapolated.
-
-A row is far from the training rows if its mean distance to the five nearest of them, in standardised features, is
-larger than that of 99 % of the training rows to each other. Unlike a box or an ellipse around all rows this also sees a
-hole in their midst (k nearest neighbours, Loftsgaarden & Quesenberry 1965).
-"""
+"""Predictions for new rows of a file: with their uncertainty, and a flag where a row is far from the training rows."""
 
 import json
 import math
@@ -15,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy.spatial import cKDTree
 
 from bnn.core.errors import DataError, listing
 from bnn.core.seeding import Stream, chain_rng
@@ -27,6 +21,7 @@ from bnn.data.new_row_files import read_features
 from bnn.data.tables import naming
 from bnn.model.targets import BOUNDS
 from bnn.posterior.conformal import label_sets
+from bnn.posterior.far_rows import outside_range, relative_distance, why_far
 from bnn.posterior.posterior_file import PosteriorFile, stacked_theta
 from bnn.posterior.predictive import (
     class_summary,
@@ -40,8 +35,8 @@ from bnn.posterior.predictor import Predictor, make_predictor
 LEVELS = (0.5, 0.9, 0.95)
 """What the central intervals of a real target hold."""
 
-N_NEIGHBOURS = 5
-QUANTILE = 0.99
+_MOST_FAR = 3
+"""Rows that are far and are named where predictions are made; the file has all."""
 _ROWS_AT_ONCE = 1000
 _ORIGIN = "of the rows in "
 
@@ -167,6 +162,10 @@ def predict_file(
             content.to_csv(temporary, index=False)
     n_far = int(table["far"].sum())
     notes = [f"{_rows(len(table))} predicted, {n_far} of them far from the training rows"]
+    farthest = table[table["far"] > 0].nlargest(_MOST_FAR, "distance")
+    notes += [f"row {line.row} is far: {line.far_because}" for line in farthest.itertuples()]
+    if n_far > len(farthest):
+        notes.append(f"the column far_because says why of all {n_far}")
     notes += _notes(dataset, encoded, features.ignored)
     verdict, doubts = _verdict(folder)
     return Said(notes + verdict, doubts)
@@ -271,33 +270,13 @@ def predictions(
     parts = [_block(dataset, predictor, theta, x[rows], rng, limits) for rows in _blocks(len(x))]
     columns |= {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     distance = relative_distance(dataset.x_train, x)
-    low, high = dataset.x_train.min(axis=0), dataset.x_train.max(axis=0)
     names = np.array(dataset.feature_names, dtype=object)
-    # Rounding in the standardisation must not push the largest training value itself out of its range.
-    slack = 1e-9 * np.maximum(1.0, high - low)
-    outside = (x < low - slack) | (x > high + slack)
+    outside = outside_range(dataset.x_train, x)
     columns["distance"] = distance
     columns["far"] = (distance > 1).astype(np.int64)
     columns["outside_range"] = np.array([";".join(names[row]) for row in outside], dtype=object)
+    columns["far_because"] = np.array(why_far(dataset, x, distance), dtype=object)
     return pd.DataFrame(columns)
-
-
-def relative_distance(x_train: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Return the mean distance of each row to its nearest training rows, over what is usual among those, (obs,).
-
-    Parameters
-    ----------
-    x_train, x
-        Standardised features, (row, feature) and (obs, feature).
-    """
-    tree = cKDTree(x_train)
-    n_neighbours = min(N_NEIGHBOURS, len(x_train) - 1)
-    # A training row is its own nearest neighbour, at distance 0: one more is asked for, and that one left out.
-    own = tree.query(x_train, k=range(2, n_neighbours + 2))[0].mean(axis=1)
-    usual = np.quantile(own, QUANTILE)
-    if usual == 0:
-        usual = own.max() or 1.0
-    return np.asarray(tree.query(x, k=range(1, n_neighbours + 1))[0].mean(axis=1) / usual)
 
 
 def _blocks(n_rows: int) -> Iterator[slice]:
@@ -339,7 +318,7 @@ def _block(
 
 
 def check_place(results: str | os.PathLike[str], path: str | os.PathLike[str]) -> None:
-    """Raise DataError if predictions of another file lie where those of this one would go by default."""
+    """Raise DataError if predictions of another file lie where those of this one would go if nobody says."""
     out_path, log = default_out_path(results, path), _log_path(results, path)
     if not out_path.exists():
         return

@@ -88,14 +88,14 @@ CAPTIONS = {
     "out_of_distribution": Caption(
         "unsure",
         "Does it know what it does not know?",
-        "How well uncertainty tells test rows from inputs unlike any seen: noised, shifted, or drawn at random. AUROC "
+        "How well uncertainty tells test rows from out-of-distribution inputs: noised, shifted or random. AUROC "
         "1 is perfect, at the dashed line it is chance.",
     ),
     "density": Caption(
         "model",
         "Could the model have made these data?",
-        "The observed training targets over those that the fitted model makes. Where the dark line leaves the others "
-        "the model misses a feature of the data.",
+        "The observed training targets (dark) beside those that the fitted model makes (blue). Where dark ones leave "
+        "the blue ones, the model misses a feature of the data.",
     ),
     "pit": Caption(
         "model",
@@ -139,13 +139,13 @@ CAPTIONS = {
     ),
     "acceptance": Caption(
         "sampler-folded",
-        "Were the moves of the right size?",
-        "Above, the share of moves that each chain accepted; it should be near the target (dashed). Below, the step "
+        "Were the steps of the right size?",
+        "Above, the share of proposals that a chain accepted; it should be near the target (dashed). Below, the step "
         "size: warm-up tunes it, and then it stays.",
     ),
     "energy": Caption(
         "sampler-folded",
-        "Do the moves reach all of the posterior?",
+        "Do the chains reach all of the posterior?",
         "How far the log density moves from draw to draw, beside its spread. The number of each chain would be two "
         "for independent draws, near 0 for a chain that crawls.",
     ),
@@ -170,7 +170,7 @@ def figure_texts(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> 
     )
     shows = {
         "differences": f"Differences between the BNN and each other model, with intervals. {result}.",
-        "reliability": f"Share of right predictions against confidence, BNN and baseline. {result}.",
+        "reliability": f"Share of right predictions against confidence, BNN and baseline network. {result}.",
         "coverage": f"Share of {n_test} observations inside intervals, against what the intervals promise.",
         "classes": f"Confusion matrix, and probability given to the true class of each row. {result}.",
         "along_time": f"Forecasts with their intervals along time, and observed values. {result}.",
@@ -178,8 +178,8 @@ def figure_texts(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> 
         "observed_predicted": f"Observed against predicted values, with 90 % intervals. {result}.",
         "effects": "Loss of accuracy of the predictions when each column is shuffled, largest first.",
         "partial_dependence": "Mean prediction against the value of the columns that matter most, with bands.",
-        "out_of_distribution": "AUROC of the uncertainty of each model for three kinds of strange inputs.",
-        "density": "Density of the observed targets over densities of targets that the fitted model makes.",
+        "out_of_distribution": "AUROC of the uncertainty of each model for three kinds of out-of-distribution inputs.",
+        "density": "Distribution of the observed targets beside those of targets that the fitted model makes.",
         "pit": f"Distribution of where {n_test} observations fell in their predictions, minus the uniform one.",
         "posterior_predictive": "Statistics of targets that the fitted model makes, beside the observed ones.",
         "prior_sensitivity": "Test scores of the BNN against the factor on the scales of the prior.",

@@ -51,7 +51,7 @@ def out_of_distribution(checks: Mapping[str, Any], *, trusted: bool = True) -> T
         )
     return Table(
         "out-of-distribution",
-        f"Telling strange inputs from test rows by the {found['score']} "
+        f"Telling out-of-distribution inputs from test rows by the {found['score']} "
         f"({formatting.count(found['n_rows'])} test rows against {numbers} inputs)",
         ("Inputs, model", "AUROC", "BNN minus this model", "NLL [nats a row]"),
         tuple(rows),

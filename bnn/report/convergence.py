@@ -10,11 +10,12 @@ _DASH = Cell("–")
 
 
 def convergence(diagnostics: Mapping[str, Any]) -> Table:
-    """R-hat and ESS of the log density, the noise scale, the predictions and, to inform, the weights."""
+    """R-hat and ESS of the log density, the noise scale or dispersion, the predictions and, to inform, the weights."""
     limits = diagnostics["thresholds"]
     rows = [_scalar_row("Log density", diagnostics["log_density"], limits)]
-    if diagnostics["noise_scale"] is not None:
-        rows.append(_scalar_row("Noise scale", diagnostics["noise_scale"], limits))
+    for name, label in (("noise_scale", "Noise scale"), ("dispersion", "Dispersion")):
+        if diagnostics[name] is not None:
+            rows.append(_scalar_row(label, diagnostics[name], limits))
     for split in ("test", "train"):
         figures = diagnostics["predictions"][split]
         cells = (

@@ -1,4 +1,4 @@
-"""What a run says last: a line a dataset, or the failed jobs' own sentences."""
+"""What a run says last: a line a dataset or the failed jobs' own sentences; the same table for Snakemake's report."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -11,8 +11,11 @@ from bnn.report.table import METRICS, difference, headline, score
 _FAULT = re.compile(r"^(?:[\w.]+\.)?(?:\w+(?:Error|Exception|Fault)): (.*)", re.MULTILINE | re.DOTALL)
 
 
-def summary(results: Path, names: Iterable[str]) -> str:
-    """Return a table of all datasets: verdict, score, difference to the ordinary network, page.
+Row = tuple[str, ...]
+
+
+def verdicts(results: Path, names: Iterable[str]) -> list[Row]:
+    """Return a table of all datasets, its headings first: verdict, score, difference to the baseline network, page.
 
     Parameters
     ----------
@@ -21,7 +24,7 @@ def summary(results: Path, names: Iterable[str]) -> str:
     names
         Datasets, in the order of the rows; those without results are left out.
     """
-    rows = [("Dataset", "Verdict", "Score", "BNN − baseline, NLL", "", "Page")]
+    rows: list[Row] = [("Dataset", "Verdict", "Score", "NLL, BNN − baseline network", "BNN is", "Page")]
     for name in names:
         folder = results / name
         if not all((folder / f"{file}.json").is_file() for file in ("diagnostics", "metrics")):
@@ -34,7 +37,21 @@ def summary(results: Path, names: Iterable[str]) -> str:
         rows.append(
             (name, diagnostics["verdict"], f"{metric.label} {own}", gap, word, f"{folder}/report.html")
         )
-    return "\n".join(_aligned(rows))
+    return rows
+
+
+def summary(results: Path, names: Iterable[str]) -> str:
+    """Return `verdicts` as text; parameters as there."""
+    return "\n".join(_aligned(verdicts(results, names)))
+
+
+def in_rst(rows: Iterable[Row]) -> str:
+    """Return `verdicts` in reStructuredText, whatever the datasets are called."""
+    lines = [".. list-table::", "   :header-rows: 1", ""]
+    for row in rows:
+        cells = [re.sub(r"([^\w\s])", r"\\\1", cell).replace("_", r"\_") for cell in row]
+        lines += [f"   {'* -' if place == 0 else '  -'} {cell}".rstrip() for place, cell in enumerate(cells)]
+    return "\n".join(lines)
 
 
 def failures(results: Path, since: float) -> str:

@@ -148,6 +148,6 @@ def verdict_counts(rows: Sequence[OverviewRow]) -> list[tuple[str, int]]:
 
 
 def tally(rows: Sequence[OverviewRow]) -> list[tuple[str, int]]:
-    """On how many datasets the BNN is better than the ordinary network, not told apart, or worse; FAIL is left out."""
+    """On how many datasets the BNN is better than the baseline network, not told apart, or worse; FAIL is left out."""
     found = [row.marks[-1].word for row in rows]
     return [(word, found.count(word)) for word in _OUTCOMES if word in found]

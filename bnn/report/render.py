@@ -30,7 +30,7 @@ _RAN = 1e-4
 """Seconds below which a phase of the sampler had no step to take."""
 FILES = {
     "metrics.json": "scores, differences, calibration, rows",
-    "checks.json": "leave-one-out, predictive checks, strange inputs, other priors",
+    "checks.json": "leave-one-out, predictive checks, out-of-distribution inputs, other priors",
     "diagnostics.json": "verdict, R-hat, ESS",
     "predictions.csv": "a line for each test row",
     "posterior.nc": "every draw, for ArviZ",
@@ -110,9 +110,9 @@ def render_dataset(
             ),
             kind_of_rows=sentences.kind_of_rows(metrics),
             drivers=sentences.drivers(checks["effects"]),
-            strange=sentences.strange(checks["out_of_distribution"]),
+            least_told=sentences.least_told(checks["out_of_distribution"]),
             tables=_tables(diagnostics, metrics, checks),
-            scatter=scatter(predictions, metrics),
+            scatter=scatter(predictions, metrics, settings["likelihood"]["family"]),
             size=(WIDTH, HEIGHT),
             figures=[(name, texts[name], _data_uri(figures[name])) for name in texts if name in figures],
             timings=_timings(diagnostics, metrics),
@@ -192,7 +192,15 @@ def _data_uri(path: Path) -> str:
     return "data:image/svg+xml;base64," + base64.b64encode(Path(path).read_bytes()).decode("ascii")
 
 
-_ALONE = ("scores_test", "differences", "convergence", "chains", "most_uncertain", "most_wrong", "unseen")
+_ALONE = (
+    "scores_test",
+    "differences",
+    "convergence",
+    "chains",
+    "most_uncertain",
+    "most_wrong",
+    "out_of_distribution",
+)
 
 
 def _tables(
@@ -210,7 +218,7 @@ def _tables(
         "scores_train": comparison.scores(metrics, "train", trusted=trusted),
         "calibration": comparison.calibration(metrics),
         "uncertainty": comparison.uncertainty(metrics),
-        "unseen": check_tables.out_of_distribution(checks, trusted=trusted),
+        "out_of_distribution": check_tables.out_of_distribution(checks, trusted=trusted),
         "hole": check_tables.hole(checks, metrics),
         "leave_one_out": check_tables.leave_one_out(checks),
         "posterior_predictive": check_tables.predictive_checks(checks, "posterior_predictive"),
@@ -258,11 +266,16 @@ def _model(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> s
         units = "-".join(str(size) for size in which["hidden"]) or "no hidden"
         noise = "" if is_class else f", {FAMILY_WORDS[which['family']]}"
         runner_up = (
-            f"; runner-up: {units} units{noise}, scale {which['scale']:g}, whose log score is "
-            f"{formatting.signed_fixed(-second['difference'], 3)} ± {second['error']:.3f} nats a row from it"
+            f"; runner-up: {units} units{noise}, scale {which['scale']:g}, with a log score {_apart(second)}"
         )
     n_tried = len({str(one["candidate"]) for one in tried})
     return f"{model}, chosen among {n_tried} on training rows left out{runner_up}"
+
+
+def _apart(second: Mapping[str, Any]) -> str:
+    """Say how far the log score of the runner-up is from that of the chosen one."""
+    side = "lower" if second["difference"] >= 0 else "higher"
+    return f"{abs(second['difference']):.3f} ± {second['error']:.3f} nats a row {side}"
 
 
 def _summary(metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
@@ -287,7 +300,7 @@ def _summary(metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
 
 
 def _division(settings: Mapping[str, Any]) -> str:
-    """Say how rows were divided, where that was not by lot."""
+    """Say how rows were divided, where that was not at random."""
     split = settings["split"]
     return {
         "random": "",
@@ -307,7 +320,7 @@ def _timings(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> list
     rows.append(("Gradients, all chains", formatting.count(diagnostics["n_gradients"])))
     seconds = metrics["seconds"]
     rows.append(("BNN", formatting.duration(seconds["bnn"])))
-    for model, label in (("baseline", "Ordinary network"), ("ensemble", "Deep ensemble")):
+    for model, label in (("baseline", "Baseline network"), ("ensemble", "Deep ensemble")):
         text = formatting.duration(seconds[model])
         if seconds["bnn"] and seconds[model]:
             text += f" (the BNN took {formatting.number(seconds['bnn'] / seconds[model], 2)} times as long)"

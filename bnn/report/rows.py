@@ -70,20 +70,25 @@ def _target_cells(entries: list[Mapping[str, Any]]) -> tuple[list[Cell], list[Ce
     names = ("predicted", "lower_90", "upper_90")
     every = formatting.column([entry[name] for name in names for entry in entries], 4)
     shown = {name: every[place * len(entries) :] for place, name in enumerate(names)}
+    ends = [entry[name] for name in ("lower_90", "upper_90") for entry in entries]
+    if all(end is not None and end == round(end) for end in ends):  # counts
+        shown["lower_90"], shown["upper_90"] = (
+            [formatting.count(entry[name]) for entry in entries] for name in ("lower_90", "upper_90")
+        )
     observed, predicted = [], []
     for index, entry in enumerate(entries):
         y, low, high = entry["y"], entry["lower_90"], entry["upper_90"]
         outside = None not in (y, low, high) and not low <= y <= high
-        ends = f"{shown['lower_90'][index]} to {shown['upper_90'][index]}"
+        interval = f"{shown['lower_90'][index]} to {shown['upper_90'][index]}"
         observed.append(
             Cell(formatting.as_given(y), "bad" if outside else "", "outside" if outside else "", finite(y))
         )
-        predicted.append(Cell(shown["predicted"][index], remark=ends, sort=finite(entry["predicted"])))
+        predicted.append(Cell(shown["predicted"][index], remark=interval, sort=finite(entry["predicted"])))
     return observed, predicted
 
 
 def _why(entry: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
-    """Say what makes the row uncertain: networks that disagree, because it is unusual, or noise and overlap."""
+    """Say what makes the row uncertain: epistemic, draws that disagree because it is unusual, or aleatoric."""
     names, distance = metrics["feature_names"], entry["standardised"]
     order = sorted(range(len(names)), key=lambda index: -abs(distance[index] or 0))[:_N_UNUSUAL]
     far = [
@@ -92,21 +97,17 @@ def _why(entry: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         if abs(distance[index] or 0) >= _FAR
     ]
     unusual = f"unusual {' and '.join(far)}" if far else "no value is unusual by itself"
+    if entry["far_because"]:
+        unusual = f"far from the training rows: {entry['far_because']}"
     total, epistemic = entry["total"], entry["epistemic"]
     if not total or epistemic is None:
         return unusual
     share = epistemic / total
     if metrics["task"] == "classification":
-        cause = (
-            f"networks disagree ({formatting.percent(share)} of the entropy)"
-            if share >= 0.5
-            else "classes overlap here"
-        )
+        part = f"{formatting.percent(share)} of the entropy is epistemic"
+        cause = f"draws disagree: {part}" if share >= 0.5 else f"classes overlap: {part}"
     else:
         # Standard deviations: their squares add up.
-        cause = (
-            f"networks disagree ({formatting.percent(share**2)} of the variance)"
-            if share**2 >= 0.5
-            else f"mostly noise ({formatting.percent(share**2)} of the variance is disagreement of networks)"
-        )
+        part = f"{formatting.percent(share**2)} of the variance is epistemic"
+        cause = f"draws disagree: {part}" if share**2 >= 0.5 else f"mostly noise: {part}"
     return f"{cause}; {unusual}"

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from bnn.core import formatting
@@ -15,13 +15,18 @@ _MAX_POINTS = 1000
 _TICKS = 5
 _OF_CLASSES = (
     "Each point is a test row: point at one to see which. Aleatoric: classes overlap, more data would not help. "
-    "Epistemic: networks that fit the data disagree, more data near the row would help. Wrong rows should lie away "
+    "Epistemic: draws of the posterior disagree, more data near the row would help. Wrong rows should lie away "
     "from the lower left corner, where the sum of both is small."
 )
 _OF_TARGETS = (
-    "Each point is a test row: point at one to see which. Of right predictions two in three lie below the line of one "
-    "standard deviation (sd), nineteen in twenty below that of two."
+    "Each point is a test row: point at one to see which. Lines are at one and two standard deviations (sd)"
 )
+_IF_NORMAL = ": if the spread is right, two rows in three lie below the first, and nineteen in twenty below the second."
+_NORMAL = ("gaussian", "heteroscedastic")
+_DECADES = 100.0
+"""Ratio of the largest to the smallest spread beyond which axes are logarithmic."""
+_NEAREST = 0.1
+"""Smallest distance that a logarithmic axis shows, in the smallest spread."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,9 @@ class _Row:
     text: str
 
 
-def scatter(rows: Sequence[Mapping[str, str]], metrics: Mapping[str, Any]) -> Scatter | None:
+def scatter(
+    rows: Sequence[Mapping[str, str]], metrics: Mapping[str, Any], family: str = "gaussian"
+) -> Scatter | None:
     """Lay out how unsure the BNN is of each test row.
 
     Of classes, the epistemic against the aleatoric entropy. Of a real target, how far it was off against the standard
@@ -74,6 +81,8 @@ def scatter(rows: Sequence[Mapping[str, str]], metrics: Mapping[str, Any]) -> Sc
         Lines of predictions.csv, column -> text.
     metrics
         Content of metrics.json.
+    family
+        What a real target is drawn from, by the name of the config.
 
     Returns
     -------
@@ -86,13 +95,23 @@ def scatter(rows: Sequence[Mapping[str, str]], metrics: Mapping[str, Any]) -> Sc
     if not usable:
         return None
     shown = _thinned(usable)
-    x_ticks, y_ticks = (_ticks([getattr(row, axis) for row in shown], axis == "y") for axis in ("x", "y"))
+    is_log = not is_class and min(row.x for row in shown) > 0 and _spans_decades([row.x for row in shown])
+    if is_log:
+        least = _NEAREST * min(row.x for row in shown)
+        shown = [replace(row, x=math.log10(row.x), y=math.log10(max(row.y, least))) for row in shown]
+    x_ticks, y_ticks = (
+        _decades([getattr(row, axis) for row in shown])
+        if is_log
+        else _ticks([getattr(row, axis) for row in shown], axis == "y")
+        for axis in ("x", "y")
+    )
     if is_class:
         labels = ("Aleatoric: expected entropy [nats]", "Epistemic: mutual information [nats]")
         kinds, caption = ("right", "wrong"), _OF_CLASSES
     else:
         labels = (f"Standard deviation of the prediction{unit}", f"Distance from what was observed{unit}")
-        kinds, caption = ("inside its 90 % interval", "outside"), _OF_TARGETS
+        kinds = ("inside its 90 % interval", "outside")
+        caption = _OF_TARGETS + (_IF_NORMAL if family in _NORMAL else ".")
     # Points of the rarer kind come last, on top.
     order = sorted(shown, key=lambda row: not row.good)
     return Scatter(
@@ -102,7 +121,7 @@ def scatter(rows: Sequence[Mapping[str, str]], metrics: Mapping[str, Any]) -> Sc
         ),
         tuple((_place(value, x_ticks), text) for value, text in x_ticks),
         tuple((_place(value, y_ticks, True), text) for value, text in y_ticks),
-        () if is_class else tuple(_line(slope, x_ticks, y_ticks) for slope in (1, 2)),
+        () if is_class else tuple(_line(slope, x_ticks, y_ticks, is_log=is_log) for slope in (1, 2)),
         *labels,
         *kinds,
         caption,
@@ -111,12 +130,18 @@ def scatter(rows: Sequence[Mapping[str, str]], metrics: Mapping[str, Any]) -> Sc
 
 
 def _line(
-    slope: int, x_ticks: Sequence[tuple[float, str]], y_ticks: Sequence[tuple[float, str]]
+    slope: int, x_ticks: Sequence[tuple[float, str]], y_ticks: Sequence[tuple[float, str]], *, is_log: bool
 ) -> tuple[float, float, float, float, str]:
-    """Return the ends of a line through the origin inside the axes, and what it is called."""
-    highest = y_ticks[-1][0]
-    first, last = x_ticks[0][0], min(x_ticks[-1][0], highest / slope)
-    ends = [(x, min(slope * x, highest)) for x in (min(first, last), last)]
+    """Return the ends of a line at a number of standard deviations inside the axes, and what it is called."""
+    highest, first = y_ticks[-1][0], x_ticks[0][0]
+    if is_log:
+        shift = math.log10(slope)
+        ends = [
+            (x, x + shift) for x in (max(first, y_ticks[0][0] - shift), min(x_ticks[-1][0], highest - shift))
+        ]
+    else:
+        last = min(x_ticks[-1][0], highest / slope)
+        ends = [(x, min(slope * x, highest)) for x in (min(first, last), last)]
     (x1, y1), (x2, y2) = ((_place(x, x_ticks), _place(y, y_ticks, True)) for x, y in ends)
     return x1, y1, x2, y2, f"{slope} sd"
 
@@ -136,10 +161,10 @@ def _target_row(row: Mapping[str, str]) -> _Row:
     y, mean, total = float(row["y"]), float(row["bnn_mean"]), float(row["bnn_sd"])
     low, high = float(row["bnn_lower_90"]), float(row["bnn_upper_90"])
     aleatoric, epistemic = float(row["bnn_sd_aleatoric"]), float(row["bnn_sd_epistemic"])
-    number = formatting.number
+    number, end = formatting.number, formatting.end
     text = (
-        f"Row {row_name(row)}: observed {number(y)}, predicted {number(mean)}, 90 % interval {number(low)} "
-        f"to {number(high)}. Standard deviation {number(total, 3)}: aleatoric {number(aleatoric, 3)}, epistemic "
+        f"Row {row_name(row)}: observed {formatting.as_given(y)}, predicted {number(mean)}, 90 % interval {end(low)} "
+        f"to {end(high)}. Standard deviation {number(total, 3)}: aleatoric {number(aleatoric, 3)}, epistemic "
         f"{number(epistemic, 3)}."
     )
     return _Row(total, abs(y - mean), total, low <= y <= high, row["row"], text)
@@ -165,6 +190,18 @@ def _ticks(values: Sequence[float], from_zero: bool) -> list[tuple[float, str]]:
     first, last = math.floor(low / step), max(math.ceil(high / step), math.floor(low / step) + 1)
     places = max(0, -math.floor(math.log10(step)))
     return [(index * step, _tick_text(index * step, places)) for index in range(first, last + 1)]
+
+
+def _spans_decades(values: Sequence[float]) -> bool:
+    return max(values) > _DECADES * min(values)
+
+
+def _decades(logs: Sequence[float]) -> list[tuple[float, str]]:
+    """Return the powers of ten from below the smallest value to above the largest, given their logs."""
+    first, last = math.floor(min(logs)), math.ceil(max(logs))
+    return [
+        (float(power), formatting.number(10.0**power, 1)) for power in range(first, max(last, first + 1) + 1)
+    ]
 
 
 def _tick_text(value: float, places: int) -> str:

@@ -17,7 +17,7 @@ VERDICTS = {"PASS": "good", "WARN": "open", "LOCAL": "open", "FAIL": "bad"}
 """Verdict on the chains -> level of its mark."""
 _OFF = ("coverage_90_off", "pit_off")
 _FALSE_ALARMS = 0.01
-"""p-value of the ECE below which confidence is called off, as the flags of a real target are."""
+"""p-value of the ECE below which confidence is flagged, as the flags of a real target are."""
 _OF_OUTCOMES = {"better": ("good", "better"), "worse": ("bad", "worse"), "open": ("open", "not told apart")}
 
 
@@ -150,7 +150,7 @@ def mean_confidence(metrics: Mapping[str, Any]) -> float | None:
 
 
 def comparison(metrics: Mapping[str, Any], *, trusted: bool = True) -> Mark:
-    """Say how the BNN and the ordinary network score, and whether the test rows tell them apart.
+    """Say how the BNN and the baseline network score, and whether the test rows tell them apart.
 
     The negative log likelihood decides, which judges probabilities and not predictions alone.
     """
@@ -161,7 +161,7 @@ def comparison(metrics: Mapping[str, Any], *, trusted: bool = True) -> Mark:
     name = headline(metrics)
     text = f"{_compared(metrics, name)}{_largest_class(metrics)}; {_compared(metrics, 'nll')}."
     text = text[:1].upper() + text[1:]
-    return Mark("Against the ordinary network", level, word, text)
+    return Mark("Against the baseline network", level, word, text)
 
 
 def _compared(metrics: Mapping[str, Any], name: str) -> str:
@@ -225,8 +225,8 @@ def kind_of_rows(metrics: Mapping[str, Any]) -> str:
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
 
-def strange(found: Mapping[str, Any]) -> str:
-    """Say which kind of strange inputs the BNN tells from test rows worst.
+def least_told(found: Mapping[str, Any]) -> str:
+    """Say which kind of out-of-distribution inputs the BNN tells from test rows worst.
 
     Parameters
     ----------
@@ -240,7 +240,7 @@ def strange(found: Mapping[str, Any]) -> str:
     entry = least["models"]["bnn"]
     error = None if formatting.is_negligible(entry["se"], entry["auroc"]) else entry["se"]
     auroc = formatting.estimate(entry["auroc"], error, 3)
-    text = f"Of strange inputs it tells {least['name']} ones worst from test rows: AUROC {auroc}"
+    text = f"Of out-of-distribution inputs it tells {least['name']} ones worst from test rows: AUROC {auroc}"
     if entry["auroc"] < 0.5:
         text += "; below 0.5 it is surer of such inputs than of test rows"
     return f"{text}."

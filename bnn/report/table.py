@@ -9,9 +9,9 @@ from bnn.core import formatting
 
 MODELS = {
     "bnn": "BNN",
-    "baseline": "Baseline",
-    "ensemble": "Ensemble",
-    "linear": "Linear",
+    "baseline": "Baseline network",
+    "ensemble": "Deep ensemble",
+    "linear": "Linear model",
     "naive": "Last value",
 }
 """Model -> heading of its column, in the order of the columns."""

@@ -20,6 +20,9 @@ NOISES = {
 """Family -> those that differ from it by their noise alone, the simplest first. With that one the output layer can be
 integrated out, and chains mix best."""
 
+ONE_NOISE = ("gaussian", "student_t", "log_normal", "logit_normal")
+"""Those whose noise is the same for all rows."""
+
 
 def families_of(train: np.ndarray, beside: np.ndarray) -> Sequence[str]:
     """Return the families to compare for a target, those first that keep to the values it can have.

@@ -12,8 +12,8 @@ from bnn.selection.choice import STANDARDISED, Unit, choose
 
 _MOST_EXPLORING = 4000
 """Unadjusted steps before warm-up, in runs of open length; a fifth of the gradients at most."""
-_PER_ITERATION = 100
-"""Gradients for each draw where they are few: some 25 for it, as many for an iteration of warm-up, and a second round.
+_PER_MOVE = 100
+"""Gradients for each draw where they are few: some 25 for it, as many for an iteration of warm-up, a second round.
 Fewer and longer trajectories go farther than many short ones."""
 _FEWEST_DRAWS = 100
 _FEWEST_STEPS = 4
@@ -58,7 +58,7 @@ def make_plan(
         target = None if n_classes is not None else unit.target(whole.likelihood.family, y)
         most = budget.gradients(x, y, n_classes=n_classes, settings=whole, target=target)
         # Halves are compared, and rounds halve it: an even number.
-        draws = min(OPEN_DRAWS, max(_FEWEST_DRAWS, most // _PER_ITERATION // 2 * 2))
+        draws = min(OPEN_DRAWS, max(_FEWEST_DRAWS, most // _PER_MOVE // 2 * 2))
         warmup = min(sampler["warmup"], draws)
         # Warm-up and a first round take half of the gradients at most.
         most_steps = max(_FEWEST_STEPS, most // (2 * (warmup + draws * sampler["thin"])))

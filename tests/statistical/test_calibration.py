@@ -10,8 +10,8 @@ whose output layer is integrated out; `make calibrate` runs 1,000, of every adju
 that it catches mutants.
 
 The test needs chains that have converged in every replication, for it judges the draws, not the length of the run.
-With a quarter of the iterations, or with steps tuned to an acceptance of 0.4, malt and mams come too rarely into the
-narrow region of small noise, and 1,000 replications show that (200 do not).
+With a quarter of the iterations, or steps tuned to an acceptance of 0.4, malt and mams come too rarely into the narrow
+region of small noise, and 1,000 replications show that (200 do not).
 """
 
 from typing import Any

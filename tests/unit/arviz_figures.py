@@ -1,7 +1,7 @@
 """What this package takes from ArviZ, and what ArviZ makes of its files: run by the Python of each version.
 
 Needs NumPy, xarray, h5netcdf and ArviZ alone. Run as `python arviz_figures.py FOLDER`; the folder holds draws.npz, each
-of whose arrays is (chain, draw, quantity), and posterior.nc. Prints JSON.
+of whose arrays is (chain, draw, quantity), posterior.nc, and predictions.nc, which has no weights. Prints JSON.
 """
 
 import json
@@ -28,7 +28,12 @@ def figures(folder: Path) -> dict[str, Any]:
         warnings.simplefilter("ignore")
         loo = arviz.loo(posterior)
         summary = arviz.summary(posterior, round_to="none")
-    result["loo"] = float(loo["elpd_loo"] if "elpd_loo" in dir(loo) else loo["elpd"])
+        without = arviz_versions.open_posterior(folder / "predictions.nc")
+        result["loo without weights"] = elpd_of(arviz.loo(without))
+        result["summary without weights"] = float(
+            arviz.summary(without, round_to="none").loc["log_density", "mean"]
+        )
+    result["loo"] = elpd_of(loo)
     result["summary"] = dict(zip(summary.index, map(float, summary["mean"]), strict=True))
     result["groups"] = sorted(posterior)
     kept = arviz_versions.in_memory(posterior)
@@ -37,6 +42,11 @@ def figures(folder: Path) -> dict[str, Any]:
         for group in ("sample_stats", "predictions", "log_likelihood")
     }
     return {"version": arviz.__version__, "kind": type(posterior).__name__, "said": result}
+
+
+def elpd_of(loo: Any) -> float:
+    """Return the expected log density, by the name that the version has for it."""
+    return float(loo["elpd_loo"] if "elpd_loo" in dir(loo) else loo["elpd"])
 
 
 if __name__ == "__main__":

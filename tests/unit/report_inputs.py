@@ -91,6 +91,7 @@ def make_diagnostics(task: str, verdict: str = "PASS", dataset: str = "iris") ->
         "thin": 5,
         "n_warmup": 3000,
         "log_density": scalar,
+        "dispersion": None,
         "noise_scale": None
         if task == "classification"
         else scalar | {"mean": 0.7, "sd": 0.03, "mcse_mean": 0.0009},
@@ -261,6 +262,7 @@ def _rows(task: str, shift: int) -> list[dict[str, Any]]:
             "epistemic": 0.301 - 0.02 * index,
             "features": [5.1 + index, 3.5, 1.4, 0.2],
             "standardised": [2.871 - index, -0.443, 0.012, -1.5],
+            "far_because": "",
         }
         if task == "classification":
             row |= {"y": "setosa", "predicted": ("virginica", "setosa", "versicolor")[index]}
@@ -436,6 +438,7 @@ def make_settings() -> dict[str, Any]:
         "split": {"method": "random", "column": None, "test_size": 0.2, "stratify": True, "seed": 42},
         "network": {"hidden": [16], "activation": "tanh", "precision": "float64"},
         "prior": {"weights": {"scale": 2.0}},
+        "likelihood": {"family": "gaussian"},
         "sampler": {"kernel": "mala", "chains": 4, "warmup": 3000, "draws": 2000, "thin": 5}
         | {"optimise_steps": 500, "explore": 0, "target_acceptance": None},
         "diagnostics": LIMITS,

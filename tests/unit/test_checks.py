@@ -218,20 +218,34 @@ def test_a_wider_prior_is_surer_of_classes():
 
 def test_extreme_p_values_and_a_large_share_of_bad_k_are_raised():
     def raised(p_values, n_above):
-        checks = [{"name": f"statistic {i}", "p_value": p} for i, p in enumerate(p_values)]
+        about = {"observed": 346.0, "mean": 920.4}
+        checks = [about | {"name": f"statistic {i}", "p_value": p} for i, p in enumerate(p_values)]
         found = flags({"n_above": n_above, "n_rows": 142, "k_threshold": 0.697}, checks, first_row=2)
         return {flag["name"]: flag["text"] for flag in found if flag["raised"]}
 
     assert raised([0.3, None, 0.02, 0.98], 14) == {}
     found = raised([0.3, 0.0, 0.995], 123)
     assert list(found) == ["posterior_predictive_off", "loo_unreliable"]
-    assert "in: statistic 1, statistic 2." in found["posterior_predictive_off"]
-    assert "statistic 0" not in found["posterior_predictive_off"]
+    off = found["posterior_predictive_off"]
+    assert "statistic 1 346, the model's 920 on average, statistic 2 346" in off and "statistic 0" not in off
     assert "0.70 for 123 of 142 training rows" in found["loo_unreliable"]
     assert list(raised([], 15)) == ["loo_unreliable"]
     of_row = {"name": "largest residual", "p_value": 0.0, "row": 57, "id": "site 9"}
+    of_row |= {"observed": 7.25, "mean": 2.5}
     text = flags({"n_above": 0, "n_rows": 9, "k_threshold": 0.7}, [of_row], first_row=2)[0]["text"]
-    assert "in: largest residual (of row 57 (site 9), the header is row 1). The model misses" in text
+    assert "largest residual 7.25, the model's 2.50 on average (row 57 (site 9), the header is row 1)" in text
+
+
+def test_of_counts_and_amounts_the_share_of_zeros_is_looked_at():
+    replicated = np.array([[0.0, 2.0, 1.0], [0.0, 0.0, 5.0]])
+    found = {
+        check.name: check for check in statistics._target_statistics(np.array([0.0, 3.0, 1.0]), replicated)
+    }
+    assert "smallest" not in found
+    assert found["zeros"].observed == pytest.approx(1 / 3)
+    assert found["zeros"].replicated.tolist() == pytest.approx([1 / 3, 2 / 3])
+    real = [check.name for check in statistics._target_statistics(np.array([0.0, -1.0, 2.0]), replicated)]
+    assert "smallest" in real and "zeros" not in real
 
 
 # --- Sensitivity to the prior
@@ -338,7 +352,7 @@ def test_an_auroc_that_no_row_changes_has_no_spread(shift, expected):
     assert value == expected and np.ptp(drawn) == 0
 
 
-def test_out_of_distribution_inputs_are_as_far_out_as_they_say():
+def test_inputs_are_as_far_out_as_they_say():
     dataset = make_dataset("regression", n_train=40, n_test=25)
     inside, noised, shifted, uniform = out_of_distribution.make_inputs(dataset, np.random.default_rng(0))
     assert np.array_equal(inside.x, dataset.x_test)
@@ -373,7 +387,7 @@ def test_the_error_of_shifted_inputs_holds_other_directions_and_other_rows():
         dataset = dataclasses.replace(dataset, x_test=rng.standard_normal((200, 2)))
         inside, _, shifted, _ = out_of_distribution.make_inputs(dataset, rng)
         weights = np.concatenate(list(out_of_distribution.row_weights(200, 200, rng)))
-        outside = out_of_distribution.outer_weights(shifted, weights, rng)
+        outside = out_of_distribution.input_weights(shifted, weights, rng)
         assert np.allclose(outside.sum(axis=1), 1)
         value, drawn = out_of_distribution.told_apart(inside.x[:, 0], shifted.x[:, 0], weights, outside)
         found.append(value)

@@ -46,7 +46,7 @@ def mixed(n: int = N, seed: int = 0, *, gaps: bool = True) -> pd.DataFrame:
 
 
 def read_csv(path: Path, kinds: dict[str, Any]) -> pd.DataFrame:
-    return read_columns(str(path), lambda *_: kinds, TextFormat()).frame
+    return read_columns(str(path), lambda *_: kinds, TextFormat()).checked()
 
 
 def column_transformer(frame: pd.DataFrame, *, min_frequency: int) -> Any:

@@ -41,7 +41,9 @@ def test_a_config_that_can_be_run_has_a_line_a_dataset(
 ) -> None:
     assert main(["check", config(folder, a=("houses.csv", "price"), b=("houses.csv", "rooms"))]) == 0
     said = capsys.readouterr()
-    assert [line.partition(":")[0] for line in said.out.splitlines()] == ["a", "b"] and said.err == ""
+    told = [line.split(": ")[:2] for line in said.out.splitlines()]
+    assert [name for name, word in told if word != "WARN"] == ["a", "b"] and said.err == ""
+    assert ["a", "WARN"] in told, "a doubt about the table"
     assert "48 training and 12 test rows, 5 features, target price (a number)" in said.out
 
 
@@ -103,8 +105,16 @@ def test_a_draft_says_what_is_missing_or_why_there_is_none(
     assert main(["draft", "gaps.csv", "--target", "price"]) == 0
     said = capsys.readouterr().out
     assert "missing" in said.partition("#   city:")[2].splitlines()[0]
-    assert main(["draft", "semicolons.csv", "--target", "price"]) == 1
-    assert "[wrong-separator]" in capsys.readouterr().err
+    assert "[value-missing]" in said.partition("otherwise:")[2]
+    assert main(["draft", "semicolons.csv", "--target", "price"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["datasets"]["semicolons"]["source"]["separator"] == ";"
+    assert main(["draft", "nowhere.csv", "--target", "price"]) == 1
+    assert "[file-missing]" in capsys.readouterr().err
+    numbered = "\n".join(f"{i},{line}" for i, line in enumerate(TABLE.splitlines())).replace("0,", "id,", 1)
+    (folder / "numbered.csv").write_text(numbered, encoding="utf-8")
+    for target in ("price", "kind"):
+        assert main(["draft", "numbered.csv", "--target", target]) == 1
+        assert "[numbers-the-rows]" in capsys.readouterr().err
 
 
 def test_the_version_is_said(capsys: pytest.CaptureFixture[str]) -> None:

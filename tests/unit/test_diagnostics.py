@@ -184,7 +184,7 @@ def test_independent_draws_pass(judged, task, tmp_path):
     summary, pointwise = judged(theta, dataset, thresholds={"rhat_warn": 1.02}, apart=True)
     assert summary["verdict"] == "PASS", summary["reasons"]
     assert len(summary["reasons"]) == 1
-    noise = " and the noise scale" if task == "regression" else ""
+    noise = ", the noise scale" if task == "regression" else ""
     assert summary["reasons"][0].startswith(f"For the log density{noise} and the predictions at every row")
     assert list(summary)[:5] == ["dataset", "task", "kernel", "verdict", "reasons"]
     assert summary["findings"] == [{"level": "PASS", "text": summary["reasons"][0], "name": "reached"}]

@@ -539,6 +539,35 @@ def test_tools_of_scikit_learn_take_it(table: tuple[pd.DataFrame, pd.Series]) ->
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_estimators_around_it_predict_and_give_the_one_within(table: tuple[pd.DataFrame, pd.Series]) -> None:
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.compose import TransformedTargetRegressor
+    from sklearn.ensemble import BaggingRegressor, StackingRegressor, VotingRegressor
+    from sklearn.linear_model import Ridge
+
+    X, y = table
+    inner = BNNRegressor(**NORMAL)
+    shifted = TransformedTargetRegressor(inner, func=np.exp, inverse_func=np.log, check_inverse=False).fit(
+        X, y / 10
+    )
+    drawn = shifted.regressor_.sample_posterior(X, 20)
+    assert drawn.shape == (20, len(y)) and np.isfinite(shifted.predict(X)).all()
+    for outer, within in (
+        (VotingRegressor([("bnn", inner)]), lambda fitted: fitted.estimators_[0]),
+        (StackingRegressor([("bnn", inner)], Ridge(), cv=2), lambda fitted: fitted.estimators_[0]),
+        (BaggingRegressor(inner, 1, random_state=0), lambda fitted: fitted.estimators_[0]),
+    ):
+        fitted = outer.fit(X.to_numpy(), y)
+        assert np.corrcoef(fitted.predict(X.to_numpy()), y)[0, 1] > 0.7
+        assert within(fitted).predict_interval(X.to_numpy()).shape == (len(y), 2)
+    is_dear = (y > y.median()).to_numpy()
+    calibrated = CalibratedClassifierCV(BNNClassifier(**QUICK), cv=2).fit(X, is_dear)
+    assert calibrated.predict_proba(X).shape == (len(y), 2)
+    assert calibrated.calibrated_classifiers_[0].estimator.predict_proba(X).shape == (len(y), 2)
+
+
+@pytest.mark.slow
 def test_a_bar_is_shown_if_asked_for(
     table: tuple[pd.DataFrame, pd.Series], capfd: pytest.CaptureFixture[str]
 ) -> None:

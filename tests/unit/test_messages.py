@@ -217,13 +217,13 @@ OF_A_TABLE = {
     ),
     "mixed types: a number with its unit": (
         "column 'z', row 6: '12 kg' is not a number, but other cells of the column are; correct it "
-        "(a column of numbers may hold nothing else), or drop the column"
+        "(a column of numbers may hold nothing else); write a number alone, without unit or sign of money, or drop"
     ),
     "mixed types: a number among texts": (
         "column 'kind', row 5: '12' is a number, but most cells of the column are texts; correct it, or, if"
     ),
     "semicolon separator": (
-        "the cells seem to be separated by semicolons; save the file with commas, or set source.separator"
+        'the cells seem to be separated by semicolons; save the file with commas, or set source.separator: ";"'
     ),
     "decimal comma": (
         "column 'x', row 2: '0,5' is not a number as long as source.decimal is '.'; if its comma "
@@ -275,6 +275,10 @@ OF_A_TEXT = [
     ("a,b,y\n1,2,3,4\n", "row 2 has 4 cells, but the header has 3"),
     ("a;b;y\n1;2;3\n", "separated by semicolons"),
     ("a\tb\ty\n1\t2\t3\n", "separated by tabs"),
+    ('"a";"b";"y"\n1;2;3\n', "separated by semicolons"),
+    ("a,y\n1 %,2\n2,3\n3,4\n", "(a column of numbers may hold nothing else); write a number alone, without"),
+    ('[{"a": 1, "y": 2}]\n', "this is a JSON file; make a CSV file of it, as pandas does with read_json"),
+    ("<!DOCTYPE html><p>404\n", "this is a page of the web or an XML file, no table; check where"),
     ('a,y\n1,2\n"3,4\n', "row 3 cannot be read as CSV"),
     ("a,y\n1,2.0\n2,2.00\n3,2\n", "column 'y': the target is 2.0 in every row"),
     ("\na,y\n1,2\n", "row 1 is empty; the header line must come first"),

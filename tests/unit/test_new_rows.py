@@ -17,17 +17,18 @@ import pytest
 
 from bnn.__main__ import main
 from bnn.core.errors import ResultError
+from bnn.core.formatting import as_given
 from bnn.core.storage import read_netcdf, write_netcdf
 from bnn.data.new_row_files import read_features
 from bnn.data.preparation import prepare
 from bnn.posterior.arviz_versions import open_posterior
+from bnn.posterior.far_rows import relative_distance, why_far
 from bnn.posterior.new_rows import (
     Said,
     check_place,
     default_out_path,
     origin,
     predict_file,
-    relative_distance,
     write_log,
 )
 from scripts import predict
@@ -116,7 +117,8 @@ def test_predictions_of_test_rows_are_those_of_the_run(run, tmp_path):
         drawn = np.quantile(group["y"].values.reshape(-1, 5), 0.75, axis=0)
         assert np.abs(table["upper_50"] - drawn).max() < 0.4 * table["sd"].max()
     far = f"5 rows predicted, {table['far'].sum()} of them far from the training rows"
-    assert (notes, doubts) == ([far, "verdict PASS"], [])
+    assert (notes[0], notes[-1], doubts) == (far, "verdict PASS", [])
+    assert (table["far_because"].notna() == (table["far"] == 1)).all()
     first = (tmp_path / "out.csv").read_bytes()
     predict_file(results, path, tmp_path / "out.csv")
     assert (tmp_path / "out.csv").read_bytes() == first
@@ -127,11 +129,28 @@ def test_rows_far_out_are_flagged_and_features_out_of_range_named(tmp_path):
     results, _ = finished_run(tmp_path, dataset)
     near, out = np.median(dataset.x_train, axis=0), np.array([0.0, 30.0])
     path = write_rows(tmp_path / "new.csv", dataset, np.stack([near, out, -out]))
-    predict_file(results, path, tmp_path / "out.csv")
+    notes, _ = predict_file(results, path, tmp_path / "out.csv")
     table = pd.read_csv(tmp_path / "out.csv", keep_default_na=False)
     assert table["far"].tolist() == [0, 1, 1]
     assert table["outside_range"].tolist() == ["", "width", "width"]
     assert table["distance"][0] < 1 < 10 < table["distance"][1]
+    # Each says which value, and between which the training rows lie.
+    mean, scale = dataset.feature_mean[1], dataset.feature_scale[1]
+    assert table["far_because"][0] == ""
+    for row, value in ((1, mean + 30 * scale), (2, mean - 30 * scale)):
+        assert table["far_because"][row].startswith(f"width {as_given(value)} is beyond all training rows (")
+    assert sorted(note[:12] for note in notes[1:3]) == ["row 3 is far", "row 4 is far"]
+
+
+def test_a_row_in_a_hole_is_far_though_each_of_its_values_is_usual():
+    dataset = make_dataset("regression", n_train=200)
+    ring = dataset.x_train / np.linalg.norm(dataset.x_train, axis=1, keepdims=True) * 3
+    hollow = replace(dataset, x_train=ring)
+    x = np.array([[0.0, 0.0], ring[0]])
+    distance = relative_distance(ring, x)
+    inside, on = why_far(hollow, x, distance)
+    assert distance[0] > 1 > distance[1] and on == ""
+    assert "where the nearest training rows have" in inside and "beyond" not in inside
 
 
 def test_the_largest_and_smallest_training_values_are_not_out_of_range(tmp_path):

@@ -301,17 +301,23 @@ def test_trace_of_a_long_run_stays_small(tmp_path: Path, rng: np.random.Generato
             ["Iteration of the chain", "Log density [nats]", "chain 3", "warm-up, not kept"],
         ),
         ("log_density_rank", ["Rank of the log density among all chains", "90 % by chance", "chain 0"]),
-        ("reliability", ["Probability of the predicted class", "Share of right rows", "baseline", "BNN"]),
-        ("pit", ["Predicted probability of less than observed (PIT)", "Share − expected", "baseline"]),
+        (
+            "reliability",
+            ["Probability of the predicted class", "Share of right rows", "baseline network", "BNN"],
+        ),
+        (
+            "pit",
+            ["Predicted probability of less than observed (PIT)", "Share − expected", "baseline network"],
+        ),
         ("coverage", ["Central interval is to hold [%]", "Test rows inside [%]", "90 % by chance"]),
-        ("differences", ["Accuracy [percentage points]", "NLL [nats a row]", "BNN better →", "linear"]),
+        ("differences", ["Accuracy [percentage points]", "NLL [nats a row]", "BNN better →", "linear model"]),
         ("classes", ["Probability given to the true class", "Predicted class", "virginica"]),
         ("effects", ["dose", "$site$", "Rise of the NLL when shuffled [nats a row]"]),
         ("partial_dependence", ["dose", "$site$", "north", "missing", "virginica", "Probability"]),
         ("density", ["yield [kg]", "made by the model", "observed"]),
         (
             "out_of_distribution",
-            ["noised", "uniform", "ensemble", "AUROC (0.5: chance)"],
+            ["noised", "uniform", "deep ensemble", "AUROC (0.5: chance)"],
         ),
         ("posterior_predictive", ["made by the model", "observed", "mean confidence"]),
         (
@@ -508,6 +514,19 @@ def test_constant_predictions_still_have_axes(tmp_path: Path, rng: np.random.Gen
     plots.pit(path, test.pit, rng)
     assert "BNN" in texts(path)
     assert canvas.padded(np.array([np.nan]), 0.1) == (0.0, 1.0)
+
+
+def test_counts_get_bars_and_amounts_a_share_of_zeros(rng: np.random.Generator, tmp_path: Path) -> None:
+    for form, made, word in (
+        ("count", rng.poisson(3.0, (20, 60)).astype(float), "Rows (axis of square roots)"),
+        ("hurdle", rng.gamma(2.0, 3.0, (20, 60)) * (rng.random((20, 60)) < 0.6), "Share of rows that are 0"),
+        ("logit", rng.beta(0.8, 3.0, (20, 60)), "Density"),
+    ):
+        y = made[0]
+        test = plots.RegressionTest(y, y, y, y, {"bnn": y, "baseline": y}, "y", y, made[1:], form)
+        plots.density(tmp_path / f"{form}.svg", test)
+        assert word in texts(tmp_path / f"{form}.svg")
+        plots.observed_predicted(tmp_path / f"{form}.svg", test)
 
 
 @pytest.mark.parametrize("name", ["rmse", "nll"])

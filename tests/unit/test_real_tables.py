@@ -296,6 +296,17 @@ def test_thousands_are_told_and_read(tmp_path: Path, mark: str) -> None:
         (lambda i: 20240100 + i % 28 + 1, "when", "dates-as-numbers", None),
         (lambda i: 45000 + i * 3 % 17, "start_date", "dates-as-numbers", None),
         (lambda i: f"{i % 3}0%", "share", "percent", None),
+        (lambda i: f"{i % 5 * 249} CC", "engine", "numbers-with-unit", None),
+        (lambda i: "null bhp" if i == 7 else f"{i % 11}.5 bhp", "power", "numbers-with-unit", None),
+        (lambda i: f"${i % 4},000.00", "fee", "numbers-with-unit", None),
+        (lambda i: f"2024-{i % 12 + 1:02d}", "month", "dates-as-levels", None),
+        (lambda i: ["Jan-10", "Feb-10", "Mär-11"][i % 3], "month", "dates-as-levels", None),
+        (lambda i: f"20{i % 3 + 10}Q{i % 4 + 1}", "quarter", "dates-as-levels", None),
+        (lambda i: 1.5e9 + i * 7 % 11 * 3600, "ts", "dates-as-numbers", None),
+        (lambda i: -9 if i % 6 == 2 else [3, 6, 7][i % 3], "thal", "far-from-the-rest", 4),
+        (lambda i: -9 if i % 6 == 2 else 120 + i * 37 % 400, "chol", "far-from-the-rest", 4),
+        (lambda i: 99 if i % 6 == 2 else i % 3, "answer", "far-from-the-rest", 4),
+        (lambda i: -99.9 if i % 6 == 2 else i % 11 / 2, "rain", "far-from-the-rest", 4),
         (lambda i: -200 if i % 6 == 2 else i % 11 / 2, "co", "far-from-the-rest", 4),
         (lambda i: 999 if i % 7 == 1 else i % 13, "days", "far-from-the-rest", 3),
         (lambda i: -1 if i % 3 == 0 else i * 17 % 40, "age", "far-from-the-rest", 2),
@@ -326,10 +337,95 @@ def saved(found: Dataset, folder: Path) -> Path:
         lambda i: 20240000 + i * 37,
         lambda i: 45000 + i * 3,
         lambda i: -1 if i % 2 else 1,
+        lambda i: i * 7 % 100,
+        lambda i: [9, 5, 7][i % 3],
+        lambda i: ["4WD", "2WD"][i % 2],
+        lambda i: f"A{i % 5}",
+        lambda i: f"type-{i % 4 + 10}",
+        lambda i: ["may be", "march", "1 apr"][i % 3],
+        lambda i: ["0-10", "11-20", ">20"][i % 3],
     ],
 )
-def test_ordinary_numbers_are_not_doubted(tmp_path: Path, values: Callable[[int], Any]) -> None:
+def test_ordinary_columns_are_not_doubted(tmp_path: Path, values: Callable[[int], Any]) -> None:
     assert read_text(tmp_path / "a.csv", csv_of(frame_of(b=map(values, range(N))))).doubts == ()
+
+
+def test_a_target_that_stands_for_nothing_is_doubted(tmp_path: Path) -> None:
+    frame = frame_of(y=[-999 if i % 6 == 2 else i % 9 + i / 8 for i in range(N)])
+    assert ("far-from-the-rest", "y", 4) in doubts(read_text(tmp_path / "a.csv", csv_of(frame)))
+
+
+def test_none_that_is_taken_for_a_missing_value_is_told(tmp_path: Path) -> None:
+    for other in ("yes", "brick"):
+        text = csv_of(frame_of(b=[("none", other, "a")[i % (2 + (other != "yes"))] for i in range(N)]))
+        found = read_text(tmp_path / "a.csv", text)
+        assert ("none-as-missing", "b", None) in doubts(found)
+        found = read(tmp_path / "a.csv", missing_words={"b": []})
+        assert "none" in levels(found, "b") and doubts(found) == []
+
+
+def test_faults_of_reading_and_of_what_was_read_are_told_at_once(tmp_path: Path) -> None:
+    """What cannot be read, what must not be a feature, and a target with gaps."""
+    frame = frame_of(
+        id=range(N), mixed=["12" if i < 30 else "a" for i in range(N)], name=[f"n{i}" for i in range(N)]
+    )
+    frame["y"] = frame["y"].where(frame.index != 5)
+    text = csv_of(frame)
+    faults: list[tuple[str, dict[str, Any]]] = [
+        ("value-missing", {"column": "y", "row": 7, "file": "a.csv"}),
+        ("numbers-the-rows", {"column": "id", "file": "a.csv"}),
+        ("text-among-numbers", {"column": "mixed", "row": 32, "value": "a", "file": "a.csv"}),
+        ("texts-all-different", {"column": "name", "row": 2, "value": "n0", "file": "a.csv"}),
+    ]
+    with all_refused(*faults[1:]):
+        read_text(tmp_path / "a.csv", text.replace(",,", ",0.5,"))
+    with all_refused(faults[0], faults[1], faults[3]):
+        read_text(tmp_path / "a.csv", text, drop=["mixed"])
+
+
+def test_the_minus_of_typesetters_is_one(tmp_path: Path) -> None:
+    text = csv_of(frame_of(b=[f"\u2212{i % 7}.5" if i % 3 else i % 7 for i in range(N)]))
+    expected = [-(i % 7) - 0.5 if i % 3 else i % 7 for i in range(N)]
+    assert feature(read_text(tmp_path / "a.csv", text), "b") == expected
+
+
+def test_what_separates_cells_is_told_whatever_row_1_is(tmp_path: Path) -> None:
+    own = csv_of(frame_of(a="A1", b=range(3, N + 3)), header=False)
+    quoted = csv_of(frame_of(), sep=";", quoting=2)
+    for text, keys, mark in (
+        (quoted, {}, ";"),
+        (own.replace(",", " "), {"header": False}, " "),
+        (own.replace(",", "   ").replace("\n", '\t"a name"\n'), {"header": False}, " "),
+        (own.replace(",", "\t"), {"header": False}, "\t"),
+    ):
+        with refused("wrong-separator", key="source.separator", value=mark, file="a.csv"):
+            read_text(tmp_path / "a.csv", text, **keys)
+
+
+@pytest.mark.parametrize(
+    "start",
+    ["@RELATION iris\n", '[\n{"a": 1,', '{"a": [1', "<!doctype html>", "<?xml ", "version https://git-lfs"],
+)
+def test_what_is_no_table_is_told(tmp_path: Path, start: str) -> None:
+    with refused("no-table", file="a.csv"):
+        read_text(tmp_path / "a.csv", start + csv_of(frame_of()))
+
+
+def test_names_that_look_like_numbers_with_exponents_are_texts(tmp_path: Path) -> None:
+    ids = ["1f3a", "42e62205", "7e999", "beef", "c0de"]
+    found = read_text(tmp_path / "a.csv", csv_of(frame_of(sha=[ids[i % 5] for i in range(N)])))
+    assert levels(found, "sha") == tuple(ids)
+    with refused("number-too-large", column="b", row=4, value="7e999", file="a.csv"):
+        read_text(tmp_path / "a.csv", csv_of(frame_of(b=["7e999" if i == 2 else i for i in range(N)])))
+
+
+def test_points_between_thousands_are_told(tmp_path: Path) -> None:
+    text = csv_of(frame_of(b=[f"{1 + i % 9}.{100 + i},5" for i in range(N)]), sep=";", decimal=",")
+    with refused("not-a-number", column="b", row=2, value="1.100,5", file="a.csv") as error:
+        read_text(tmp_path / "a.csv", text, separator=";", decimal=",")
+    assert "source.thousands: '.'" in str(error.value)
+    found = read(tmp_path / "a.csv", separator=";", decimal=",", thousands=".")
+    assert feature(found, "b")[:2] == [1100.5, 2101.5]
 
 
 def test_a_word_for_a_missing_value_may_be_that_of_one_column(tmp_path: Path) -> None:

@@ -97,7 +97,13 @@ def test_headings_are_hierarchical_and_images_described(svg: Path) -> None:
 def test_comparison_shows_the_numbers_of_the_file(svg: Path, task: str, split: str) -> None:
     metrics = distinct_metrics(task)
     found = Page.of(dataset_page(svg, task, metrics=metrics)).cells(f"comparison-{split}")
-    assert found.pop("Metric") == ["BNN", "Baseline", "Ensemble", "Linear", "Monte Carlo error, BNN"]
+    assert found.pop("Metric") == [
+        "BNN",
+        "Baseline network",
+        "Deep ensemble",
+        "Linear model",
+        "Monte Carlo error, BNN",
+    ]
     n_metrics = {"classification": 7, "regression": 5}[task]
     assert len(found) == n_metrics
     for name, metric in table.METRICS.items():
@@ -343,7 +349,7 @@ def test_other_models_and_metrics_are_shown_under_their_own_names(svg: Path) -> 
     extra = {"log_score": {"value": -0.25, "mcse": None, "se": None}}
     metrics["models"]["forest"] = {"train": extra, "test": extra}
     found = Page.of(dataset_page(svg, "classification", metrics=metrics)).cells("comparison-test")
-    assert found["Metric"][:-1] == ["BNN", "Baseline", "Ensemble", "Linear", "forest"]
+    assert found["Metric"][:-1] == ["BNN", "Baseline network", "Deep ensemble", "Linear model", "forest"]
     assert found["log_score"] == [*["n/a"] * 4, "\N{MINUS SIGN}0.2500", "n/a"]
 
 
@@ -360,9 +366,9 @@ def test_page_says_how_it_was_made(svg: Path) -> None:
         "52,000",
     ):
         assert expected in text
-    assert "(one in 5 moves)" in text
+    assert "(one in 5 iterations)" in text
     every = make_diagnostics("classification") | {"thin": 1, "n_chains": 1}
-    assert "1 chain of 2,000 kept draws (every move)" in dataset_page(
+    assert "1 chain of 2,000 kept draws (every iteration)" in dataset_page(
         svg, "classification", diagnostics=every
     )
 

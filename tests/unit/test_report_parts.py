@@ -69,8 +69,8 @@ def test_findings_of_one_kind_are_grouped_and_changes_merged() -> None:
     found = advice.explain(diagnostics["findings"])
     assert [item.level for item in found] == ["FAIL", "FAIL", "FAIL"]
     assert [len(item.sentences) for item in found] == [2, 1, 1]
-    # The smallest ESS of 11.2 needs 36 times as many moves for 400, more than the doubling that R-hat asks for; of one
-    # chain 40 draws are never worth 400, however far apart: 2,000 are kept, and no more is left for thinning.
+    # The smallest ESS of 11.2 needs 36 times as many iterations for 400, more than the doubling that R-hat asks for;
+    # of one chain 40 draws are never worth 400, however far apart: 2,000 are kept, and no more is left for thinning.
     assert advice.changes(diagnostics, settings_of("gap")) == {
         "sampler": {"warmup": 1000, "draws": 2000, "target_acceptance": 0.9}
     }
@@ -239,15 +239,15 @@ def test_a_missed_limit_is_named_with_its_place() -> None:
     assert said == "The effective sample size of the noise scale is 300 (limit 400)."
 
 
-def test_strange_inputs_of_the_worst_kind_are_named() -> None:
+def test_the_inputs_that_are_told_worst_are_named() -> None:
     given = inputs.make_checks("regression")["out_of_distribution"]
     kinds = given["kinds"]
     kinds[2]["models"]["bnn"] |= {"auroc": None, "se": None}
     kinds[1]["models"]["bnn"] |= {"auroc": 0.21, "se": 0.02}
-    said = sentences.strange(given)
+    said = sentences.least_told(given)
     assert "shifted ones worst" in said and "0.21 ± 0.02; below 0.5 it is surer" in said
     kinds[1]["models"]["bnn"]["auroc"] = kinds[0]["models"]["bnn"]["auroc"] = None
-    assert sentences.strange(given) == ""
+    assert sentences.least_told(given) == ""
 
 
 def test_the_columns_that_matter_are_named_with_their_errors() -> None:
@@ -341,7 +341,9 @@ def test_rows_to_look_at_show_observed_predicted_and_unusual_features() -> None:
     assert (first.label, first.key) == ("41", "41")
     assert [cell.text for cell in first.cells[:4]] == ["setosa", "virginica", "0.913", "2.35"]
     assert (first.cells[1].flag, first.cells[1].remark) == ("bad", "p = 0.53; wrong")
-    assert first.cells[-1].text == "classes overlap here; unusual a 5.1 (+2.9 sd)"
+    assert (
+        first.cells[-1].text == "classes overlap: 33.0 % of the entropy is epistemic; unusual a 5.1 (+2.9 sd)"
+    )
     outside = rows.worst_rows(inputs.make_metrics("regression"), "most_uncertain").rows[0].cells
     assert (outside[0].text, outside[0].remark, outside[1].remark) == ("317", "outside", "61.7 to 240.9")
 
@@ -349,10 +351,10 @@ def test_rows_to_look_at_show_observed_predicted_and_unusual_features() -> None:
 @pytest.mark.parametrize(
     ("task", "epistemic", "cause"),
     [
-        ("classification", 0.3, "classes overlap here"),
-        ("classification", 0.6, "networks disagree (60.0 % of the entropy)"),
-        ("regression", 0.6, "mostly noise (36.0 % of the variance is disagreement of networks)"),
-        ("regression", 0.8, "networks disagree (64.0 % of the variance)"),
+        ("classification", 0.3, "classes overlap: 30.0 % of the entropy is epistemic"),
+        ("classification", 0.6, "draws disagree: 60.0 % of the entropy is epistemic"),
+        ("regression", 0.6, "mostly noise: 36.0 % of the variance is epistemic"),
+        ("regression", 0.8, "draws disagree: 64.0 % of the variance is epistemic"),
     ],
 )
 def test_why_a_row_is_uncertain_is_said(task: str, epistemic: float, cause: str) -> None:
@@ -389,7 +391,11 @@ def test_a_row_is_named_by_its_number_and_its_name() -> None:
 def test_checks_say_what_is_missing_and_who_is_better() -> None:
     given = inputs.make_checks("classification")
     table = checks.out_of_distribution(given)
-    assert [row.label for row in table.rows[:3]] == ["noised, BNN", "noised, Baseline", "noised, Ensemble"]
+    assert [row.label for row in table.rows[:3]] == [
+        "noised, BNN",
+        "noised, Baseline network",
+        "noised, Deep ensemble",
+    ]
     assert table.rows[0].cells[1].text == "–"
     assert table.rows[1].cells[1].remark.splitlines()[-1] == "BNN better"
     assert table.rows[2].cells[1].remark.splitlines()[-1] == "not told apart"
@@ -408,7 +414,7 @@ def test_checks_say_what_is_missing_and_who_is_better() -> None:
     assert [cell.text for cell in tried.rows[-1].cells[-2:]] == ["–", "0.013 ± 0.004"]
 
 
-def test_strange_inputs_are_counted_and_a_constant_noise_is_explained() -> None:
+def test_out_of_distribution_inputs_are_counted_and_a_constant_noise_is_explained() -> None:
     given = inputs.make_checks("regression")
     table = checks.out_of_distribution(given)
     assert "(30 test rows against 210 noised, 220 shifted, 230 uniform inputs)" in table.caption
@@ -434,7 +440,7 @@ def test_nothing_is_called_better_or_worse_where_the_chains_have_not_converged(
         page = dataset_page(svg, task, diagnostics=diagnostics, metrics=metrics, checks=given)
         assert bool(called.search(page)) == expected
         tables = render_tables(*found)
-        assert bool(called.search(tables["unseen"])) == expected
+        assert bool(called.search(tables["out_of_distribution"])) == expected
         assert not (called.search("".join(tables.values())) and verdict_ == "FAIL")
 
 

@@ -213,8 +213,8 @@ SAMPLER = SamplerSettings(**asdict(cheap_fit.SAMPLER) | {"draws": 100, "thin": 3
 def test_rounds_keep_the_draws_of_one_run_with_more_thinning(n_rounds: int) -> None:
     ends = [n for n in range(1, 400) if rounds.ends_round(n, SAMPLER)]
     n_records = ends[n_rounds - 1]
-    kept, spacing = rounds.kept_records(n_records, SAMPLER)
-    at = np.cumsum(spacing)
+    kept, iterations = rounds.kept_records(n_records, SAMPLER)
+    at = np.cumsum(iterations)
     apart = 3 * 2 ** (n_rounds - 1)
     assert len(kept) == 100
     assert at[kept].tolist() == [apart * (index + 1) for index in range(100)]
@@ -232,7 +232,7 @@ def test_chains_of_open_length_are_those_of_a_run_of_that_length(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collapse: str
 ) -> None:
     """Bit for bit, with jobs that end after different rounds: of all chains the iterations that each has."""
-    monkeypatch.setattr(chain_job, "have_mixed", lambda *_: False)
+    monkeypatch.setattr(chain_job, "agreement", lambda *_: rounds.Agreement(2.0, 10.0))
     x, y = rows(30)
     own = {"network": {"hidden": [3], "engine": "numpy"}, "prior": {"weights": {"scale": 1}}}
     how = {"warmup": 20, "draws": 40, "optimise_steps": 10, "trajectory_length": 0.2, "collapse": collapse}
@@ -276,5 +276,5 @@ def test_a_job_that_becomes_longer_never_has_less_than_no_time_left() -> None:
         progress.expect(total)
         for _ in range(16):
             progress.advance("draws", lambda: "well")
-    shown = re.findall(r"step (\d+/\d+), .*?, (-?\d+) s left", log.getvalue())
-    assert shown == [("16/16", "0"), ("32/32", "0")]
+    shown = re.findall(r"(\d+ of \d+) iterations, .*?, (-?\d+) s left", log.getvalue())
+    assert shown == [("16 of 16", "0"), ("32 of 32", "0")]

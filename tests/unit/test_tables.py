@@ -252,7 +252,9 @@ def test_long_lists_are_cut() -> None:
 
 def read_words(path: Path, text: str, **options: Any) -> pd.DataFrame:
     path.write_text(text, encoding="utf-8")
-    return read_columns(str(path), lambda names, _: dict.fromkeys(names, "any"), TextFormat(**options)).frame
+    return read_columns(
+        str(path), lambda names, _: dict.fromkeys(names, "any"), TextFormat(**options)
+    ).checked()
 
 
 def test_the_words_for_a_missing_value_are_those_of_the_guide(tmp_path: Path) -> None:

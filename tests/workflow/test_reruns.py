@@ -21,7 +21,7 @@ def test_a_second_run_does_nothing(own):
 AFTER_CHAINS = (
     "Putting the chains of {} together and predicting with every draw",
     "Diagnosing the chains of {}",
-    "Evaluating {}: Bayesian network, baseline networks, linear model",
+    "Evaluating {}: BNN, baseline networks, linear model",
     "Drawing the figures of {}",
     "Writing the report of {}",
     "Checking the model of {}",
@@ -40,7 +40,7 @@ def test_what_was_deleted_is_made_again(own):
     path.unlink()
     jobs = own.jobs_to_run()
     path.write_bytes(text)
-    assert "Evaluating iris: Bayesian network, baseline networks, linear model" in jobs
+    assert "Evaluating iris: BNN, baseline networks, linear model" in jobs
     assert not any("gap" in job or "Sampling" in job for job in jobs)
 
 

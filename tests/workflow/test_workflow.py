@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import warnings
 
 import arviz
@@ -11,7 +12,7 @@ import pytest
 from bnn.core.storage import read_netcdf
 from bnn.posterior.arviz_versions import open_posterior
 from tests.effort import FULL
-from tests.workflow.project import CSV, TINY, Project, copy_of_the_config
+from tests.workflow.project import CSV, SHARED, TINY, Project, copy_of_the_config
 
 
 @pytest.mark.slow
@@ -79,9 +80,32 @@ def test_pages_link_to_each_other_and_say_that_the_run_failed(finished):
 
 
 @pytest.mark.slow
+def test_the_verdicts_are_in_the_log_of_the_overview(finished):
+    lines = finished.result("logs", "overview.log").read_text(encoding="utf-8").splitlines()
+    said = {line.split()[0]: line.split()[1] for line in lines if line}
+    assert said.pop("Dataset") == "Verdict"
+    assert said == dict.fromkeys(SHARED["datasets"], "FAIL")
+
+
+@pytest.mark.slow
+def test_a_run_whose_results_go_to_a_storage_says_its_verdicts_too(tmp_path):
+    pytest.importorskip("snakemake_storage_plugin_fs")
+    if shutil.which("rsync") is None:
+        pytest.skip("the plugin copies with rsync")
+    config = TINY | {"datasets": {"gap": TINY["datasets"]["gap"]}}
+    storage = ("--default-storage-provider", "fs", "--default-storage-prefix", str(tmp_path / "store"))
+    said = Project.new(tmp_path / "run", config).finish(*storage, "--workflow-profile", "none")
+    assert re.search(r"^gap +FAIL +RMSE .* results/gap/report.html$", said, flags=re.MULTILINE)
+    assert not (tmp_path / "run/results").exists()
+    assert (tmp_path / "store/results/gap/report.html").is_file()
+
+
+@pytest.mark.slow
 def test_logs_hold_what_the_scripts_said(finished):
     log = finished.result("iris", "logs", "sample_chain_1.log").read_text()
-    assert re.search(r"iris chain 1: draws, step 100/100, acceptance 0\.\d\d, step size \S+, 0 s left", log)
+    assert re.search(
+        r"iris chain 1: draws, 100 of 100 iterations, acceptance 0\.\d\d, step size \S+, 0 s left", log
+    )
     assert len(log.splitlines()) < 10, "a line a draw"
     assert "120 training and 30 test rows" in finished.result("iris", "logs", "prepare.log").read_text()
 

@@ -249,9 +249,22 @@ def prediction_files():
     ]
 
 
+def verdicts_in_rst():
+    """Return the table of all datasets for the first page of Snakemake's report."""
+    from bnn.report.ending import in_rst, verdicts
+
+    return in_rst(verdicts(Path("results"), DATASETS))
+
+
 def print_ending(ok):
     """Print a line a dataset, or what the failed jobs said, so that a run does not end without it."""
     # Here and not above: no job needs it, and it takes a fifth of a second.
     from bnn.report.ending import failures, summary
 
-    print(summary(Path("results"), DATASETS) if ok else failures(Path("results"), STARTED))
+    if workflow.storage_settings.default_storage_provider is None:
+        print(summary(Path("results"), DATASETS) if ok else failures(Path("results"), STARTED))
+        return
+    # Results are in a storage by now. Of their copies here only logs stay, and that of the overview holds the lines.
+    copies = workflow.storage_settings.local_storage_prefix
+    logs = [path.read_text(encoding="utf-8") for path in copies.glob("**/results/logs/overview.log")]
+    print("\n".join(logs) if ok else failures(copies, STARTED))

@@ -83,7 +83,7 @@ rule evaluate:
         settings=settings("seed"),
         code=code("evaluate.py", "evaluation", "posterior", "data", "model"),
     message:
-        "Evaluating {wildcards.dataset}: Bayesian network, baseline networks, linear model"
+        "Evaluating {wildcards.dataset}: BNN, baseline networks, linear model"
     script:
         "../../scripts/evaluate.py"
 

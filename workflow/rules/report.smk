@@ -64,6 +64,11 @@ rule repeats:
         "../../scripts/repeats.py"
 
 
+# Where the Snakemake is that ends the run: it reads the log, the only file that stays where results lie in a storage.
+localrules:
+    overview,
+
+
 rule overview:
     input:
         reports=expand("results/{dataset}/report.html", dataset=DATASETS),

@@ -1,0 +1,93 @@
+"""Levels of a column of texts that hardly are what they seem."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+
+from bnn.core.errors import Doubt, in_yaml, shown
+from bnn.data.words import LIKE_MISSING
+
+_MEASURED = re.compile(
+    r"([$€£¥₹]?)\s?[+-]?(?:\d{1,3}(?:[,.' \u00a0]\d{3})+|\d+)(?:[.,]\d+)?\s?([^\d\s.,;:/()-][^\d,;:()-]{0,9}|)"
+)
+"""A number with a sign of money before it or a unit behind it"""
+_FEWEST_MEASURED, _LEAST_SHARE = 3, 0.9
+"""Levels of one unit, and their share among all but one, that are more than chance: some may say that there is none"""
+_MONTHS = (
+    "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mär|mai|okt|dez|janv|févr|fév|mars|avr|juin|juil|août|sept|déc|ene"
+    "|abr|ago|dic"
+)
+_PERIOD = re.compile(
+    rf"(?:19|20)\d\d[-/.]?(?:0[1-9]|1[0-2]|[QW]\d{{1,2}})|Q[1-4][-/. ](?:19|20)\d\d"
+    rf"|(?:\d{{1,2}}[-. ]{{1,2}})?(?:{_MONTHS})[a-zäéû]*\.?[-/. ]{{1,2}}(?:\d{{1,2}}, ?)?(?:\d\d|\d{{4}})",
+    re.IGNORECASE,
+)
+"""A day, a month, a week or a quarter in a year, with a name or as in 2024-01"""
+
+
+def level_doubts(
+    name: str, levels: Sequence[str], *, is_told: bool, is_free: bool, gone: Mapping[str, int]
+) -> Iterator[Doubt]:
+    """Yield what the levels of a column may be meant as.
+
+    Parameters
+    ----------
+    name
+        Name of the column.
+    levels
+        Its texts.
+    is_told
+        Whether the config names the words for a missing value.
+    is_free
+        Whether nobody said that they are levels.
+    gone
+        Words that were taken for a missing value -> rows.
+    """
+    if not is_told and (nothing := [word for word in gone if word.lower() == "none"]):
+        yield Doubt(
+            "none-as-missing",
+            name,
+            f"'{nothing[0]}' was taken for a missing value, in {sum(gone[word] for word in nothing)} rows; if it is a "
+            f"level like others, set source.missing_words: {{{in_yaml(name)}: []}}",
+        )
+    like = [level for level in levels if level.lower() in LIKE_MISSING]
+    if like and not is_told and len(like) < len(levels):
+        words = ", ".join(in_yaml(word) for word in like)
+        named = ", ".join(f"'{word}'" for word in like)
+        yield Doubt(
+            "like-missing",
+            name,
+            f"{named} {'is a level' if len(like) == 1 else 'are levels'} like others; if a missing value is meant, "
+            f"set source.missing_words: {{{in_yaml(name)}: [{words}]}}",
+        )
+    if not is_free:
+        return
+    remedy = f"or, if they are levels, set source.categorical: [{in_yaml(name)}]"
+    if len(levels) > 1 and all(map(_PERIOD.fullmatch, levels)):
+        yield Doubt(
+            "dates-as-levels",
+            name,
+            f"'{shown(levels[0])}' and the others are times, a level each, and say nothing of later ones; make columns "
+            f"of what matters of them (year, month, days since a day), {remedy}",
+        )
+    elif (measured := _measured(levels)) is not None:
+        is_percent = "%" in measured
+        yield Doubt(
+            "percent" if is_percent else "numbers-with-unit",
+            name,
+            f"'{shown(measured)}' and the others are numbers with "
+            f"{'a sign of percent' if is_percent else 'a unit'}, a level each; write them without it, {remedy}",
+        )
+
+
+def _measured(levels: Sequence[str]) -> str | None:
+    """Return the first level that is a number with a unit, if nearly all have that unit."""
+    signs = [found and (found[1], found[2].strip()) for found in map(_MEASURED.fullmatch, levels)]
+    counts = Counter(sign for sign in signs if sign is not None and any(sign))
+    if not counts:
+        return None
+    sign, count = counts.most_common(1)[0]
+    fewest = 2 if sign[1] == "%" else _FEWEST_MEASURED
+    if count < max(fewest, min(len(levels) - 1, _LEAST_SHARE * len(levels))):
+        return None
+    return levels[signs.index(sign)]
