@@ -143,6 +143,26 @@ format: setup ## Put the code into the agreed format
 	$(BIN)/ruff format .
 	$(BIN)/snakefmt Snakefile workflow
 
+# Sphinx is installed on top of what is there when the site is built, because nothing else needs it.
+SITE := docs/_build
+SPHINX := $(BIN)/python -m sphinx -W --keep-going -d $(SITE)/doctrees
+.PHONY: docs
+docs: setup $(VENV)/.docs ## Build the site in docs/_build/html; a warning or a broken link within it is an error
+	@$(SPHINX) -q -b html docs $(SITE)/html
+	@echo "Done: open $(SITE)/html/index.html"
+
+.PHONY: links
+links: setup $(VENV)/.docs ## Check the links of the site that lead to other sites (needs a network)
+	$(SPHINX) -b linkcheck docs $(SITE)/links
+
+.PHONY: gallery
+gallery: setup ## Run the datasets of the gallery and take its pictures anew (needs Chromium; some minutes)
+	$(BIN)/python docs/gallery/make.py
+
+$(VENV)/.docs: docs/requirements.lock $(LOCKED)
+	@$(PIP) --require-hashes --no-deps --only-binary :all: --requirement $<
+	@touch $@
+
 .PHONY: tiny
 tiny: setup ## Run the whole workflow on config/tiny.yaml in a temporary folder (about a minute)
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
@@ -193,15 +213,16 @@ FORCE:
 # the pinned `coverage`, and stops for want of its hash. Where a Python cannot have the newest version, it gets a pin
 # of its own. The pins that are there stay unless they no longer fit; `make lock UPGRADE=--upgrade` takes the newest versions.
 .PHONY: lock
-lock: ## Write requirements.lock anew from pyproject.toml (needs a connection to a package index)
+lock: ## Write both locks anew, from pyproject.toml and docs/requirements.in (needs a connection to a package index)
 	@folder=$$(mktemp -d); trap 'rm -rf "$$folder"' EXIT; \
 	$(PYTHON) -m venv "$$folder"; \
 	"$$folder/bin/python" -m pip --disable-pip-version-check install --quiet uv; \
-	"$$folder/bin/uv" pip compile pyproject.toml --extra test --universal --python-version 3.11 --quiet \
-		--generate-hashes --no-strip-extras --no-annotate --no-header \
-		--no-emit-index-url --no-emit-find-links $(UPGRADE) --output-file requirements.lock
+	compile="$$folder/bin/uv pip compile --universal --python-version 3.11 --quiet --generate-hashes --no-strip-extras \
+		--no-annotate --no-header --no-emit-index-url --no-emit-find-links $(UPGRADE)"; \
+	$$compile pyproject.toml --extra test --output-file requirements.lock; \
+	$$compile docs/requirements.in --constraint requirements.lock --output-file docs/requirements.lock
 
 .PHONY: clean
 clean: ## Remove the environment, caches and workflow state, but not results/
-	rm -rf $(VENV) $(OTHER) .mypy_cache .pytest_cache .ruff_cache .coverage .snakemake
+	rm -rf $(VENV) $(OTHER) $(SITE) .mypy_cache .pytest_cache .ruff_cache .coverage .snakemake
 	find bnn scripts tests -name __pycache__ -type d -prune -exec rm -rf {} +

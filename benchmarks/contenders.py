@@ -120,7 +120,7 @@ def gaussian_process(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, n_classes
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel, WhiteKernel
 
     warnings.simplefilter("ignore")  # that length scales of inputs without effect are at their limits
-    # Starts by lot are uniform in the logs of these bounds, so they must be no wider than what can be.
+    # Random starts are uniform in the logs of these bounds, so they must be no wider than what can be.
     scales = RBF(np.full(x.shape[1], np.sqrt(x.shape[1])), (0.1, 1000.0))
     kernel = ConstantKernel(1.0, (0.01, 1000.0)) * scales
     if n_classes:

@@ -171,7 +171,7 @@ def notebooks(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, draws: int = 200
 
     Every other proposal is an epoch of stochastic gradient descent over the training rows, one at a time, plus
     noise, and needs the same epoch back; the others are a random walk. The settings are theirs: learning rate 0.01,
-    noise of standard deviation 0.025, the first half of the moves thrown away.
+    noise of standard deviation 0.025, the first half of the iterations thrown away.
     """
     from bnn.model.categorical import softmax
 

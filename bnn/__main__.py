@@ -10,8 +10,8 @@ from bnn.core.errors import with_code
 from bnn.posterior.new_rows import check_place, default_out_path, draws_path, predict_file, write_log
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return the status for the shell: 0, or 1 if the data or the files cannot be used."""
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line, with a parser for each command."""
     parser = argparse.ArgumentParser(
         prog="python -m bnn",
         description="Check a config before it is run, draft one, and use the network of a finished run.",
@@ -51,7 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     predict.add_argument(
         "--draws", type=int, default=0, metavar="N", help="write N new observations of each row, too"
     )
-    chosen = parser.parse_args(arguments)
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return the status for the shell: 0, or 1 if the data or the files cannot be used."""
+    chosen = make_parser().parse_args(arguments)
     if chosen.command == "check":
         return before_runs.check(chosen.config)
     if chosen.command == "draft":

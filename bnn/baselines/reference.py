@@ -87,8 +87,8 @@ def network_predictions(
     if likelihood is None:
         noise = np.empty(len(fits))
         for index, fit in enumerate(fits):
-            unseen = outputs(network, fit.stopped_theta[None], dataset.x_train[fit.validation_rows])[0, 0]
-            noise[index] = np.sqrt(np.mean((unseen - encoded[fit.validation_rows]) ** 2))
+            left_out = outputs(network, fit.stopped_theta[None], dataset.x_train[fit.validation_rows])[0, 0]
+            noise[index] = np.sqrt(np.mean((left_out - encoded[fit.validation_rows]) ** 2))
         own = {LOG_NOISE_SCALE: np.log(noise)}
     return _in_units(found, own, target or _as_in(dataset)), fits
 
@@ -172,7 +172,7 @@ def stratified_folds(y: np.ndarray, n_folds: int) -> np.ndarray:
     Neighbours in the table come into different folds, which the blocks of scikit-learn's StratifiedKFold do not do.
     """
     folds = np.empty(len(y), dtype=np.int64)
-    # The next class goes on where the one before ended, so that folds are of one size.
+    # The next class continues where the one before ended, so that folds are of one size.
     folds[np.argsort(y, kind="stable")] = np.arange(len(y)) % n_folds
     return folds
 

@@ -1,4 +1,4 @@
-"""checks.json and checks.nc: what every key means is in docs/results.md."""
+"""checks.json and checks.nc: what every key means is in docs/reference/results.md."""
 
 import os
 from collections.abc import Mapping, Sequence

@@ -27,39 +27,26 @@ _INTRODUCTION = """\
 differs. Mistakes are listed, all of them, before any job starts.
 
 - The settings at the top hold for all datasets.
-- A dataset may override any of them, in part: the keys it gives take the place of the shared ones, the others
+- A dataset may override any of them, in part: the keys that it gives replace the shared ones, the others
   stay. A list (`network.hidden`) is replaced as a whole.
-- To run another config *instead of* this one:
+- Another config runs *instead of* this one with
   `snakemake --cores 4 --replace-workflow-config --configfile mine.yaml`. Without `--replace-workflow-config`
-  Snakemake lays `mine.yaml` over `config.yaml`, and the datasets of both run. Either way results go to `results/` of
-  the folder in which it runs, and a dataset takes the place of one of the same name: `--directory elsewhere` keeps
-  two configs apart, and relative paths in a config then start from there.
+  Snakemake lays `mine.yaml` over `config.yaml`, and the datasets of both run.
+- Results go to `results/` of the folder in which it runs, and a dataset replaces one of the same name.
+  `--directory elsewhere` keeps two configs apart; relative paths in a config then start from there.
 - Editors with the YAML language server complete and check the keys, thanks to the first line of
   `config.yaml`.
+- A key that cannot change anything for a dataset (the noise of a regression target, where the dataset has
+  classes) is an error in that dataset's own settings. Among the shared settings it is fine.
 
-## Add a dataset
+## Examples
 
-Put a few lines under `datasets` and run `snakemake --cores 4` again; only the jobs of the new dataset run.
-Its name becomes a folder below `results`: letters of a-z and A-Z, digits, `_` and `-`, beginning with a
-letter or digit.
+The name of a dataset becomes a folder below `results`: letters of a-z and A-Z, digits, `_` and `-`, beginning with a
+letter or digit. [Add a dataset](../docs/howto/datasets.md) says what to write for files of other tools, and what
+becomes of the columns.
 
-A CSV file of your own: text in UTF-8 with a header line that names the columns. (docs/datasets.md says what to write
-for files of other tools.) The path starts from the folder in
-which you run Snakemake.
-
-```yaml
-datasets:
-  houses:
-    task: regression
-    source:
-      kind: csv
-      path: data/houses.csv
-      target: price
-      target_unit: EUR
-```
-
-A table as spreadsheets of many countries write it, with a column that says nothing about new rows, one whose
-numbers are codes, and missing values:
+A CSV file of your own, as spreadsheets of many countries write it. The path starts from the folder in which you run
+Snakemake:
 
 ```yaml
 datasets:
@@ -71,26 +58,11 @@ datasets:
       separator: ";"
       decimal: ","
       target: rent
+      target_unit: EUR
       drop: [id]
       categorical: [postcode]
     columns: {missing: impute, min_frequency: 10}
 ```
-
-What becomes of a column is told by its cells, and the report has a table of it:
-
-- Numbers become one feature, standardised.
-- Two words such as yes and no, or true and false, become one feature, 1 or 0; one letter alone, such as F without T, is
-  text.
-- Texts, and codes that `source.categorical` names, become a feature each, 1 in their rows and 0 elsewhere; those in
-  fewer than `columns.min_frequency` training rows share one.
-- Missing values get the median or the most frequent text, and one more feature says where; the run and the page tell it
-  unless `columns.missing: impute` says that it is meant. `columns.missing: error` refuses them.
-- A column with one value in all training rows becomes nothing.
-- Dates, texts that are nearly all different, numbers of rows (`id`) and numbers with some texts in between are
-  errors that say what to do.
-
-All that is learned about columns (means, medians, levels) is learned on the training rows. A text that only
-test rows or new rows have is none of the levels (or one of the rare ones), and is counted.
 
 A table of OpenML, and a CSV file at an address. Both are fetched once, into `results/.cache` or the folder that
 the environment variable `BNN_CACHE` names:
@@ -110,7 +82,7 @@ datasets:
       target_unit: m
 ```
 
-A dataset that comes with scikit-learn, here with settings of its own:
+A dataset that comes with scikit-learn, here with settings of its own, and artificial data:
 
 ```yaml
 datasets:
@@ -119,19 +91,13 @@ datasets:
     source: {kind: sklearn, name: wine}
     network: {hidden: [32, 16]}
     sampler: {draws: 2000}
-```
-
-Artificial data:
-
-```yaml
-datasets:
   gap_noisy:
     task: regression
     source: {kind: synthetic, name: gap, n: 120, noise: 0.3}
 ```
 
-Five random splits of one table, each a run of its own (`results/concrete.0` to `.4`), and their means with standard
-errors in `results/report.html` and `results/concrete/repeats.json`:
+Five random splits of one table, each a run of its own (`results/concrete.0` to `.4`); all rows of a patient on one side
+of the split; and a time series, where the last fifth is forecast a year ahead from the last twelve months:
 
 ```yaml
 datasets:
@@ -139,36 +105,15 @@ datasets:
     task: regression
     source: {kind: csv, path: data/concrete.csv, target: strength, target_unit: MPa}
     repeats: 5
-```
-
-All rows of a patient on one side of the split; the other ways are under `split` below:
-
-```yaml
-datasets:
   trial:
     task: classification
     source: {kind: csv, path: data/trial.csv, target: outcome}
     split: {method: group, column: patient}
-```
-
-A time series, where the last fifth is forecast a year ahead from the last twelve months:
-
-```yaml
-datasets:
   sales:
     task: timeseries
     source: {kind: csv, path: data/sales.csv, target: units}
     series: {lags: 12, horizon: 12, time: month}
 ```
-
-Each row of it becomes one to learn from: the target at a time, with the values up to `horizon` steps before as
-features. All statistics, such as those that standardise, are those of the train part, and the target of no train row
-lies after the time at which the first forecast of the test part is made. A file of new rows to predict (`predict`) has
-the columns `lag_1` (the latest value) to `lag_12` and those of the other features, a row for each forecast.
-
-A key that cannot change anything for a dataset (the noise of a regression target, where the dataset has
-classes) is an error in that dataset's own settings, because it is a misunderstanding; among the shared
-settings it is fine.
 """
 
 

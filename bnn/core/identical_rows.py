@@ -1,6 +1,6 @@
 """Rows of a table whose inputs are the same, and parts of a table that keep such rows together.
 
-A row that is left out says nothing about new ones if the same inputs were seen in training: what was learned by heart
+A row that is left out says nothing about new ones if the same inputs were seen in training: what was memorised
 is then as good as what was understood.
 """
 

@@ -56,7 +56,7 @@ class Progress:
             )
 
     def begin_at(self, done: int) -> None:
-        """Go on as if so many steps had been made before; the time that is left is judged from now on."""
+        """Continue as if so many steps had been made before; the time that is left is judged from now on."""
         self.done = self._first = done
         self._start = time.monotonic()
 

@@ -54,7 +54,7 @@ class ChainRandom:
         return cls([chain_rng(seed, stream, chain, *places) for chain in chains])
 
     def state(self) -> list[dict[str, Any]]:
-        """Return where each generator is: plain numbers and text, from which `set_state` goes on."""
+        """Return where each generator is: plain numbers and text, from which `set_state` continues."""
         return [dict(rng.bit_generator.state) for rng in self.generators]
 
     def set_state(self, state: Sequence[dict[str, Any]]) -> None:

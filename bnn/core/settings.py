@@ -114,7 +114,7 @@ OPEN_DRAWS = 1000
 class SamplerSettings:
     """How one chain samples the posterior.
 
-    `most_gradients` is None for a fixed length; else a chain goes on, kept draws ever further apart, until it has
+    `most_gradients` is None for a fixed length; else a chain continues, kept draws ever further apart, until it has
     mixed or that many gradients are used up.
     """
 
@@ -137,7 +137,7 @@ class SamplerSettings:
 
     @property
     def lengths(self) -> dict[str, int]:
-        """Steps of each phase, optimiser and transitions alike."""
+        """Steps of each phase, optimiser and iterations alike."""
         optimise = self.optimise_steps if self.init == "optimised" else 0
         return dict(zip(PHASES, (optimise, self.explore, self.warmup, self.draws * self.thin), strict=True))
 

@@ -19,7 +19,7 @@ class Convergence(NamedTuple):
     """Diagnostics of each quantity, all of the quantities' shape; NaN where they cannot be computed."""
 
     rhat: np.ndarray
-    """Infinite if no chain moves but chains differ; NaN if the quantity is the same in every draw"""
+    """Infinite if every chain is constant but chains differ; NaN if the quantity is the same in every draw"""
     ess_bulk: np.ndarray
     ess_tail: np.ndarray
     mcse_mean: np.ndarray

@@ -137,7 +137,7 @@ def _findings_of_run(summary: Mapping[str, Any]) -> Iterator[Finding]:
         yield Finding(
             "WARN",
             "There is one chain, so R-hat compares its two halves and cannot see what the chain has missed: "
-            "raise sampler.chains to 4.",
+            "raise sampler.chains to 8.",
             "one_chain",
         )
     if summary["adjusted"]:
@@ -202,8 +202,8 @@ def _findings_of_acceptance(chain: Mapping[str, Any], limits: Mapping[str, float
         yield Finding(
             "FAIL",
             f"Chain {number} accepts {rate:.2%} of its proposals, less than {limits['acceptance_fail']:.2%} "
-            "(diagnostics.acceptance_fail), so it hardly moves: raise sampler.warmup, in which the step size is tuned, "
-            f"or {_EXTREME}.",
+            "(diagnostics.acceptance_fail), so it stays nearly where it is: raise sampler.warmup, in which the step "
+            f"size is tuned, or {_EXTREME}.",
             "acceptance_low",
         )
     elif rate < limits["acceptance_min"]:

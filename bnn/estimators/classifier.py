@@ -58,7 +58,7 @@ class BNNClassifier(ClassifierMixin, BNN):
         The classes, sorted.
     n_features_in_ : int
         Number of features.
-    feature_names_in_ : ndarray of shape (n_features_in_,)
+    feature_names_in_ : ndarray of shape (n_features,)
         Names of the features, if `X` had some.
     inference_data_ : arviz.InferenceData (ArviZ 0.23) or xarray.DataTree (ArviZ 1)
         All draws, what they predict for the rows of the fit, and how the sampler went.

@@ -130,7 +130,7 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
 
 
 def _sample(job: ChainJob, verbose: bool) -> None:
-    """Run the chains of a job in this process, which nobody asks to stop in another way than by an exception."""
+    """Run the chains of a job in this process, which stops early by an exception alone."""
     numbers = "-".join(str(chain) for chain in sorted({job.chains[0], job.chains[-1]}))
     label = f"{job.name} chain {numbers}"
 

@@ -1,4 +1,4 @@
-"""metrics.json and predictions.csv: what every key means is in docs/results.md."""
+"""metrics.json and predictions.csv: what every key means is in docs/reference/results.md."""
 
 import os
 from collections.abc import Mapping

@@ -17,7 +17,8 @@ LEVEL = 0.9
 FALSE_ALARMS = 0.01
 """Share of tables, at most, on which the coverage of right probabilities, or their PIT, is flagged.
 
-Test rows share what the training rows left in doubt, of which these tests do not know: docs/diagnostics.md has rates.
+Test rows share what the training rows left in doubt, of which these tests do not know:
+docs/explanation/diagnostics.md has rates.
 """
 
 MARGIN = 0.02

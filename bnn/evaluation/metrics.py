@@ -135,7 +135,7 @@ def reliability(probability: np.ndarray, y: np.ndarray, n_bins: int = ECE_BINS) 
 
 
 def ece(probability: np.ndarray, y: np.ndarray, n_bins: int = ECE_BINS) -> float:
-    """Return the expected calibration error: the mean over rows of |accuracy - confidence| of the row's bin.
+    """Return the expected calibration error: the mean over rows of ``|accuracy - confidence|`` of the row's bin.
 
     Confidence is the probability of the predicted class, in `n_bins` bins of equal width (Guo et al. 2017).
 
@@ -237,9 +237,9 @@ def sample_crps(draws: np.ndarray, y: np.ndarray) -> float:
 def crps_of_sorted(ordered: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the CRPS of each row from draws in ascending order; (draw, obs) and (obs,) -> (obs,).
 
-    E|X - y| - E|X - X'|/2 over all pairs of draws (Gneiting & Raftery 2007, eq. 21). With sorted draws x_(i),
-    i = 1..n, half the mean over pairs is sum_i (2i - n - 1) x_(i) / n^2, so nothing is quadratic in n. For n
-    independent draws its expectation is the CRPS of the sampled distribution plus E|X - X'|/(2n).
+    ``E|X - y| - E|X - X'| / 2`` over all pairs of draws (Gneiting & Raftery 2007, eq. 21). With sorted draws
+    ``x_(i)``, i = 1..n, half the mean over pairs is ``sum_i (2i - n - 1) x_(i) / n^2``, so nothing is quadratic in
+    n. For n independent draws its expectation is the CRPS of the sampled distribution plus ``E|X - X'| / (2n)``.
     """
     n = len(ordered)
     weight = (2.0 * np.arange(1, n + 1) - n - 1) / n**2

@@ -31,7 +31,7 @@ def summarise(
     Returns
     -------
     dict
-        What goes into repeats.json; docs/results.md says what each key holds.
+        What goes into repeats.json; docs/reference/results.md says what each key holds.
     """
     first = metrics[0]
     shares = [found["n_test"] / found["n_train"] for found in metrics]

@@ -1,6 +1,6 @@
 """Scores of forecasts; those of the Bayesian network with their Monte Carlo standard errors.
 
-A Monte Carlo error says how far a score would move with other draws of the same posterior. It is found by leaving out
+A Monte Carlo error says how far a score would differ with other draws of the same posterior. It is found by leaving out
 blocks of draws in turn (the jackknife).
 """
 

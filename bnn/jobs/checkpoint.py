@@ -2,7 +2,7 @@
 
 The output grows in a file of fixed-size records beside the checkpoint. The checkpoint says how many records belong to
 it and their checksum, and is written after they have reached the disk: so at every moment the disk holds a checkpoint
-and all records that it speaks of, perhaps with more behind them, which are cut off when the work goes on.
+and all records that it speaks of, perhaps with more behind them, which are cut off when the job continues.
 
 Nothing here executes code from a file: arrays are read without pickle, the rest is JSON.
 """

@@ -19,7 +19,7 @@ from bnn.jobs.processes import Process, look
 
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 _ORPHANED = 1
-"""Exit status of a job whose Snakemake is gone: nobody reads it."""
+"""Exit status of a job whose Snakemake is gone: no process reads it."""
 _MOST_WRAPPERS = 8
 
 

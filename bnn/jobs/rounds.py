@@ -17,7 +17,7 @@ from bnn.model.posterior import Posterior
 _MOST_ROWS = 200
 """Training rows whose predictions are looked at, spread evenly."""
 _RHAT, _ESS = 1.01, 400.0
-"""A job goes on while the worst of its figures misses these, the thresholds of PASS."""
+"""A job continues while the worst of its figures misses these, the thresholds of PASS."""
 
 
 def round_of(n_records: int, settings: SamplerSettings) -> int:

@@ -51,12 +51,12 @@ def start_dual_averaging(step_size: np.ndarray) -> DualAveraging:
 
 
 def update_dual_averaging(state: DualAveraging, acceptance_prob: np.ndarray, target: float) -> DualAveraging:
-    """Return the search after one more transition.
+    """Return the search after one more iteration.
 
     Parameters
     ----------
     acceptance_prob
-        Acceptance probability of the transition, shape (chain,).
+        Acceptance probability of the iteration, shape (chain,).
     target
         The acceptance rate to reach.
     """
@@ -102,7 +102,7 @@ def learned_metric(positions: RunningVariance, gradients: RunningVariance) -> np
     Parameters
     ----------
     positions, gradients
-        Of the same transitions; gradients of shape (chain, 0) for kernels that use none.
+        Of the same iterations; gradients of shape (chain, 0) for kernels that use none.
 
     Raises
     ------
@@ -146,7 +146,7 @@ def start_adaptation(position: np.ndarray, grad: np.ndarray, step_size: float) -
 def tuning_for_warmup(
     state: Adaptation, *, n_warmup: int, trajectory_length: float, most_steps: int | None
 ) -> Tuning:
-    """Return the tuning for the next warm-up transition.
+    """Return the tuning for the next warm-up iteration.
 
     Trajectories are cut short in the first windows, and to `most_steps` in all; None for a kernel without them.
     """
@@ -184,18 +184,18 @@ def update_adaptation(
     precondition: bool,
     step_exponent: float,
 ) -> Adaptation:
-    """Return the adaptation after one more warm-up transition.
+    """Return the adaptation after one more warm-up iteration.
 
     Parameters
     ----------
     position
-        Where the chains are after the transition, shape (chain, param).
+        Where the chains are after the iteration, shape (chain, param).
     grad
         Gradient of the log density there, of the same shape; (chain, 0) for kernels that use none.
     acceptance_prob
         Its acceptance probabilities, shape (chain,).
     n_warmup
-        Length of the whole warm-up in transitions.
+        Length of the whole warm-up in iterations.
     target_acceptance
         The acceptance rate to reach.
     precondition

@@ -106,8 +106,8 @@ class ChainRun:
     Parameters
     ----------
     posterior, chains, seed, settings
-        As for `run_chains`. The number of draws in the settings is not looked at: a run goes on as long as it is asked,
-        and `thin`, iterations from one kept draw to the next, may be changed between steps.
+        As for `run_chains`. The number of draws in the settings is not looked at: a run continues as long as it is
+        asked, and `thin`, iterations from one kept draw to the next, may be changed between steps.
     state
         Where to go on; None to start.
     on_evaluation
@@ -153,7 +153,7 @@ class ChainRun:
                 self.state = self._leave_optimiser(self.state)
 
     def step(self) -> Draw | None:
-        """Make one step of the optimiser or one transition; return the draw that it completes, if it does."""
+        """Make one step of the optimiser or one iteration; return the draw that it completes, if it does."""
         began = time.perf_counter()
         before = self.state
         phase = PHASES.index(before.phase)
@@ -327,7 +327,7 @@ class ChainRun:
         )
 
     def _adapt(self, state: RunState) -> RunState:
-        """Make a transition and learn from it; after the last one, freeze what was learned."""
+        """Make an iteration and learn from it; after the last one, freeze what was learned."""
         assert state.adapting is not None
         phase, kernel, n_transitions = (
             state.phase,

@@ -19,9 +19,9 @@ class Draw(NamedTuple):
     log_density: np.ndarray
     """nats"""
     acceptance_rate: np.ndarray
-    """Mean over the transitions since the draw before"""
+    """Mean over the iterations since the draw before"""
     n_diverging: np.ndarray
-    """Divergent transitions since the draw before"""
+    """Divergent iterations since the draw before"""
     n_gradients: int
     """Evaluations of the log density, with or without gradient, since the start of the run, per chain; the longest
     trajectory of a batch counts"""
@@ -37,15 +37,15 @@ class OptimiserRecord(NamedTuple):
 
 
 class WarmupRecord(NamedTuple):
-    """How far warm-up was at one of its transitions; fields have shape (chain,) where nothing else is said."""
+    """How far warm-up was at one of its iterations; fields have shape (chain,) where nothing else is said."""
 
     iteration: int
-    """Transitions since the start of exploration"""
+    """Iterations since the start of exploration"""
     explores: bool
     log_density: np.ndarray
     step_size: np.ndarray
     acceptance_rate: np.ndarray
-    """Over about the last fifty transitions"""
+    """Over about the last fifty iterations"""
 
 
 def columns_of(
@@ -77,11 +77,11 @@ class RunState(NamedTuple):
     tuning: Tuning | None
     """Frozen, once there are draws"""
     recent: np.ndarray
-    """(chain,): acceptance rate over about the last fifty transitions"""
+    """(chain,): acceptance rate over about the last fifty iterations"""
     acceptance: np.ndarray
     """(chain,): sum of acceptance probabilities since the last kept draw"""
     n_diverging: np.ndarray
-    """(chain,): divergent transitions since the last kept draw"""
+    """(chain,): divergent iterations since the last kept draw"""
     optimiser_records: tuple[OptimiserRecord, ...]
     records: tuple[WarmupRecord, ...]
     n_gradients: int

@@ -54,7 +54,7 @@ class Coordinates:
         return self._turned(in_units, None if self._axes is None else self._axes.T)
 
     def log_jacobian(self, position: np.ndarray) -> np.ndarray:
-        """Return log |d theta / d position|, (chain,), by which the density here exceeds that of theta."""
+        """Return ``log |d theta / d position|``, (chain,), by which the density here exceeds that of theta."""
         if self._learned is None:
             return np.zeros(len(position))
         return self._learned.log_volume(position)

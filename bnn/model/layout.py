@@ -50,7 +50,7 @@ class ParameterLayout:
         Returns
         -------
         dict
-            Name -> array of shape (..., *shape of the block), sharing memory with theta.
+            Name -> array of shape (..., block), sharing memory with theta.
 
         Raises
         ------
@@ -96,7 +96,7 @@ class ParameterLayout:
         theta
             Shape (chain, param); changed.
         parameters
-            Name -> array of shape (chain, *shape of the block); blocks that are not named stay as they are.
+            Name -> array of shape (chain, block); blocks that are not named stay as they are.
         """
         for name, values in parameters.items():
             theta[:, self.slices[name]] += values.reshape(len(theta), -1)

@@ -40,7 +40,7 @@ class Normal:
 
 @dataclass(frozen=True)
 class Laplace:
-    """Double exponential exp(-|z|)/2; its standard deviation is sqrt(2) scales."""
+    """Double exponential ``exp(-|z|) / 2``; its standard deviation is sqrt(2) scales."""
 
     def log_density_and_grad(self, z: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the log density in nats, summed over the last axis, and its gradient (0 at the kink)."""

@@ -63,7 +63,7 @@ class Target:
             return (self._transformed(self.original(y)) - self.location) / self.spread
 
     def log_jacobian(self, y: np.ndarray) -> np.ndarray:
-        """Return, for standardised values (obs,), the log of |d encoded/d original|: nats to add to a log likelihood.
+        """Return, for standardised values (obs,), ``log |d encoded / d original|``: nats to add to a log likelihood.
 
         The sum is per unit of the column, whatever the transform, so that log scores of families compare. Counts, and
         zeros of a hurdle, have probabilities: nothing is added.

@@ -247,7 +247,7 @@ def _sample_stats(chains: Chains, coords: Mapping[str, np.ndarray]) -> _Group:
     n_diverging = chains.variables["diverging"].astype(np.int64)
     step_size = np.broadcast_to(chains.variables["step_size"][:, None], n_diverging.shape)
     about = {"lp": {"long_name": "log density", "units": "nats"}}
-    about["n_diverging"] = {"long_name": "divergent transitions since the draw before"}
+    about["n_diverging"] = {"long_name": "divergent iterations since the draw before"}
     per_draw = {
         "lp": chains.variables["log_density"],
         "acceptance_rate": chains.variables["acceptance_rate"],

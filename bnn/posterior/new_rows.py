@@ -248,7 +248,7 @@ def predictions(
     first_row: int = 2,
     limits: Mapping[float, float] = MappingProxyType({}),
 ) -> pd.DataFrame:
-    """Return a line for each row, with the columns that docs/results.md describes.
+    """Return a line for each row, with the columns that docs/reference/results.md describes.
 
     Parameters
     ----------

@@ -187,7 +187,7 @@ def redraw_data(posterior, theta, rng):
 def check_joint_distribution(kernel, step_size, n_chains=2000, n_rounds=25):
     """Geweke's (2004) joint-distribution test with independent replications.
 
-    Parameters and data start as an exact draw from their joint distribution. Rounds of "transition of the
+    Parameters and data start as an exact draw from their joint distribution. Rounds of "iteration of the
     parameters, then new data" leave that distribution as it is if the kernel is exact, so at the end the
     parameters of each chain are an exact, independent draw from the prior. Kolmogorov-Smirnov at 1e-4 on 5
     parameters and 2 function values: a correct kernel fails one run in 1,400.

@@ -1,4 +1,4 @@
-"""Fenced blocks of the pages of docs/, and how those in Python are run."""
+"""Fenced blocks of the pages of the documentation, and how those in Python are run."""
 
 import contextlib
 import io

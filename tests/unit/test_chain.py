@@ -231,7 +231,7 @@ def test_draws_without_correction_say_so(posterior):
 
 def test_trajectories_are_counted_in_gradients(posterior):
     draws = run_chains(posterior, [0], 5, changed(kernel="malt"), Silent())
-    # At least one step a transition, and more on average.
+    # At least one step an iteration, and more on average.
     assert draws.n_gradients > 2 * SETTINGS.n_steps
 
 

@@ -252,9 +252,9 @@ def test_every_error_is_listed() -> None:
 
 
 def test_a_dataset_that_mends_a_shared_error_has_none_itself() -> None:
-    mended = with_iris(sampler={"chains": 2})
-    assert problems_of({"sampler": {"chains": 0}, **mended}) == ["wrong-value sampler.chains"]
-    assert problems_of({"sampler": 3, **mended}) == ["wrong-value sampler"]
+    corrected = with_iris(sampler={"chains": 2})
+    assert problems_of({"sampler": {"chains": 0}, **corrected}) == ["wrong-value sampler.chains"]
+    assert problems_of({"sampler": 3, **corrected}) == ["wrong-value sampler"]
 
 
 def test_an_error_repeated_by_a_dataset_is_reported_for_both() -> None:

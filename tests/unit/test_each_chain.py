@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bnn.config.loading import load
+from bnn.diagnostics import remedies
 from bnn.diagnostics.each_chain import each_chain, nested_rhat
 from bnn.diagnostics.verdict import is_local
 
@@ -74,3 +76,14 @@ def test_nested_rhat_is_one_for_chains_of_one_distribution() -> None:
     rng = np.random.default_rng(2)
     assert nested_rhat(rng.normal(size=(8, 400, 1000))).max() < 1.02
     assert np.isnan(nested_rhat(rng.normal(size=(3, 400, 2)))).all()
+
+
+def test_one_chain_is_advised_to_be_as_many_as_the_default() -> None:
+    """Which are enough for the verdict LOCAL."""
+    iris = {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}}
+    default = load({"datasets": {"iris": iris}}).datasets["iris"]
+    one = load({"sampler": {"chains": 1, "draws": 500}, "datasets": {"iris": iris}}).datasets["iris"]
+    finding = {"level": "WARN", "name": "one_chain", "text": "…"}
+    change = remedies.changes({"findings": [finding]}, one.model_dump(mode="json"))
+    assert change == {"sampler": {"chains": default.sampler.chains}}
+    assert default.sampler.chains >= N_CHAINS

@@ -1,4 +1,4 @@
-"""Algebra of the kernels: proposal densities, acceptance, and what a transition reports."""
+"""Algebra of the kernels: proposal densities, acceptance, and what an iteration reports."""
 
 from dataclasses import asdict, replace
 

@@ -34,9 +34,12 @@ LINT_TOOLS = {"mypy", "ruff", "snakefmt"}
 BROWSER_TOOLS = {"axe-playwright-python", "playwright"}
 
 
-def _locked() -> list[tuple[Requirement, list[str]]]:
-    """Return the requirements of the lock, each with its hashes."""
-    logical_lines = (ROOT / "requirements.lock").read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
+LOCKS = ("requirements.lock", "docs/requirements.lock")
+
+
+def _locked(lock: str = LOCKS[0]) -> list[tuple[Requirement, list[str]]]:
+    """Return the requirements of a lock, each with its hashes."""
+    logical_lines = (ROOT / lock).read_text(encoding="utf-8").replace("\\\n", " ").splitlines()
     pins = []
     for line in logical_lines:
         requirement, *hashes = re.split(r"\s+--hash=", line.strip())
@@ -76,9 +79,10 @@ def test_lock_holds_every_requirement_within_its_bounds(requirement: Requirement
     assert requirement.specifier.contains(_version(pin))
 
 
-def test_every_pin_is_exact_and_has_a_hash() -> None:
+@pytest.mark.parametrize("lock", LOCKS)
+def test_every_pin_is_exact_and_has_a_hash(lock: str) -> None:
     """What is installed is what was tested, or nothing."""
-    pins = _locked()
+    pins = _locked(lock)
     assert len(pins) > len(DEPENDENCIES)
     for pin, hashes in pins:
         assert [specifier.operator for specifier in pin.specifier] == ["=="], str(pin)
@@ -109,9 +113,22 @@ def _requirements_of(name: str) -> list[Requirement]:
         return []
 
 
-def test_lock_names_no_package_index() -> None:
+def test_the_site_is_built_with_the_versions_of_the_lock() -> None:
+    """`make docs` installs on top of what is there, so it must change nothing of it."""
+    pinned = {(canonicalize_name(pin.name), str(pin.marker)): pin.specifier for pin, _ in _locked()}
+    names = {name for name, _ in pinned}
+    own = {(canonicalize_name(pin.name), str(pin.marker)): pin.specifier for pin, _ in _locked(LOCKS[1])}
+    shared = {key: specifier for key, specifier in own.items() if key[0] in names}
+    assert len(shared) >= 10
+    assert {key: pinned.get(key) for key in shared} == shared
+    asked = [Requirement(line) for line in (ROOT / "docs" / "requirements.in").read_text().splitlines()]
+    assert {canonicalize_name(requirement.name) for requirement in asked} <= {name for name, _ in own}
+
+
+@pytest.mark.parametrize("lock", LOCKS)
+def test_lock_names_no_package_index(lock: str) -> None:
     """Where packages come from is the affair of the machine, not of the project."""
-    text = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+    text = (ROOT / lock).read_text(encoding="utf-8")
     for word in ("http", "index", "find-links", "file:", "@ ", "trusted-host"):
         assert word not in text.replace("--hash=", "")
 
@@ -268,6 +285,9 @@ def test_make_alone_lists_what_it_can_do(tmp_path: Path) -> None:
         "benchmark",
         "lint",
         "format",
+        "docs",
+        "links",
+        "gallery",
         "tiny",
         "setup",
         "lock",

@@ -1,4 +1,4 @@
-"""Splits by lot, in time, by group and as a column says; each fault is named."""
+"""Random splits, splits in time, by group and as a column says; each fault is named."""
 
 from pathlib import Path
 from typing import Any

@@ -349,7 +349,7 @@ def test_columns_that_train_rows_hold_constant_are_told(tmp_path: Path) -> None:
 
 
 def test_all_faults_of_columns_are_told_at_once(tmp_path: Path) -> None:
-    """So that a table is not mended, and read, as often as it has columns."""
+    """So that a table is not corrected, and read, as often as it has columns."""
     bad = {
         "day": lambda i: f"2026-01-{i % 28 + 1:02d}",
         "id": lambda i: 1000 + i,

@@ -258,7 +258,11 @@ def read_words(path: Path, text: str, **options: Any) -> pd.DataFrame:
 
 
 def test_the_words_for_a_missing_value_are_those_of_the_guide(tmp_path: Path) -> None:
-    text = (Path(__file__).parents[2] / "docs" / "datasets.md").read_text(encoding="utf-8").replace("`", "")
+    text = (
+        (Path(__file__).parents[2] / "docs" / "howto" / "datasets.md")
+        .read_text(encoding="utf-8")
+        .replace("`", "")
+    )
     sentence = re.search(r"in any case, the words (.*?) and (\S+), become", text, re.DOTALL)
     assert sentence is not None
     assert [*sentence[1].split(", "), sentence[2]] == list(MISSING_WORDS)

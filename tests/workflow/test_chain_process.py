@@ -268,7 +268,7 @@ def test_another_processor_changes_the_last_digits_and_nothing_that_is_concluded
     _, said = process.communicate(timeout=600)
     assert process.returncode == 0, said
     one, two = (read_netcdf(chain.folder / "chain.nc")[0] for chain in (own, other))
-    # The first record of warm-up comes after 20 steps of the optimiser and one transition.
+    # The first record of warm-up comes after 20 steps of the optimiser and one iteration.
     assert np.allclose(one["warmup_log_density"][:, 0], two["warmup_log_density"][:, 0], rtol=1e-9)
     # Means of a hundred batches, each taken as independent; over seeds five standard errors are once in a million.
     batches = [values["log_density"][0].reshape(100, -1).mean(axis=1) for values in (one, two)]

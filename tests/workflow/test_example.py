@@ -37,5 +37,5 @@ def test_the_example_runs_from_table_to_decision(tmp_path: Path, monkeypatch: py
             assert done.returncode == 0, done.stdout + done.stderr
             commands.append(line)
 
-    assert run(DOCS / "example.md", {"yaml": configure, "bash": shell}) == 3
+    assert run(DOCS / "tutorial" / "decision.md", {"yaml": configure, "bash": shell}) == 3
     assert commands

@@ -1,4 +1,4 @@
-"""What every kernel shares: the state of a batch of chains, what a transition reports, and the one acceptance rule."""
+"""What every kernel shares: the state of a batch of chains, what an iteration reports, and the one acceptance rule."""
 
 from collections.abc import Callable
 from typing import NamedTuple, Protocol
@@ -36,11 +36,11 @@ class ChainState(NamedTuple):
     grad: np.ndarray
     """(chain, param); (chain, 0) for kernels that use no gradient"""
     velocity: np.ndarray | None = None
-    """(chain, param), for a kernel whose motion goes on from one transition to the next; None before the first"""
+    """(chain, param), for a kernel whose motion continues from one iteration to the next; None before the first"""
 
 
 class TransitionInfo(NamedTuple):
-    """What happened in one transition; every field has shape (chain,)."""
+    """What happened in one iteration; every field has shape (chain,)."""
 
     acceptance_prob: np.ndarray
     accepted: np.ndarray
@@ -61,7 +61,7 @@ class Tuning(NamedTuple):
 
 
 class Kernel(NamedTuple):
-    """A transition that leaves the target invariant, and what adaptation must know about it."""
+    """An iteration that leaves the target invariant, and what adaptation must know about it."""
 
     name: str
     target_acceptance: float
@@ -71,7 +71,7 @@ class Kernel(NamedTuple):
     step_exponent: float = 0.5
     """Power of the preconditioner C that the step size multiplies: 1 where a step is a variance, 1/2 for a length"""
     has_trajectories: bool = False
-    """Whether a transition takes several steps"""
+    """Whether an iteration takes several steps"""
     adjusted: bool = True
     """Whether proposals are accepted or rejected; if not, draws are biased by the step size"""
 

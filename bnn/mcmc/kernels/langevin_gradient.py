@@ -31,7 +31,7 @@ def make_kernel(*, learning_rate: float, noise_scale: float, langevin_probabilit
     noise_scale
         Standard deviation of the noise at step_size 1.
     langevin_probability
-        Probability that a transition uses the gradient, in [0, 1].
+        Probability that an iteration uses the gradient, in [0, 1].
 
     Notes
     -----

@@ -1,6 +1,6 @@
 """Metropolis-adjusted Langevin trajectories (Riou-Durand & Vogrinc 2022).
 
-A transition draws a velocity and follows underdamped Langevin dynamics for a whole trajectory, leapfrog steps with a
+An iteration draws a velocity and follows underdamped Langevin dynamics for a whole trajectory, leapfrog steps with a
 partial refreshment of the velocity between them, and accepts or rejects its end point once. The refreshment leaves
 the velocity's law invariant and so drops out of the acceptance ratio: what counts is the energy that the
 leapfrog steps fail to conserve, summed over the trajectory (their equation 12). Without friction it is Hamiltonian

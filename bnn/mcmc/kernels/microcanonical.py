@@ -1,7 +1,7 @@
 """Microcanonical Langevin dynamics: a velocity of constant length that turns towards the gradient.
 
 The dynamics conserve the energy -log p + (d - 1) log(speed of the underlying flow), and at stationarity visit
-positions by the target (Robnik et al. 2023; Robnik & Seljak 2024). This module's kernel takes one step a transition,
+positions by the target (Robnik et al. 2023; Robnik & Seljak 2024). This module's kernel takes one step an iteration,
 keeps its velocity from one to the next, and corrects nothing, so its draws are biased by the step size: it explores
 before warm-up, where its long steps leave poor modes quickly. `mams` corrects trajectories of such steps.
 """

@@ -1,0 +1,67 @@
+"""Runs the four datasets of config.yaml and takes a picture of the head of each page: `make gallery`.
+
+Chromium must be installed, or $BNN_CHROMIUM name it. An argument names a folder to run in, whose results are then kept.
+"""
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import yaml
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+WIDTH, HEIGHT, COLOURS = 1100, 800, 64
+
+
+def write_table(folder: Path) -> None:
+    """Write a sine wave that three hidden units can follow in several ways."""
+    rng = np.random.default_rng(1)
+    x = np.sort(rng.uniform(-3, 3, 75))
+    y = np.sin(2.5 * x) + 0.1 * rng.standard_normal(len(x))
+    lines = [f"{a:.4f},{b:.4f}" for a, b in zip(x, y, strict=True)]
+    (folder / "waves.csv").write_text("\n".join(["x,y", *lines, ""]), encoding="utf-8")
+
+
+def run(folder: Path) -> None:
+    """Run the workflow in a folder."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
+    config = ["--replace-workflow-config", "--configfile", str(HERE / "config.yaml")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([*command, "--directory", str(folder), *config], check=True, env=environment)
+
+
+def take_pictures(results: Path, names: list[str]) -> None:
+    """Write the head of each page as a small PNG beside this file."""
+    chromium = os.environ.get("BNN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
+        for name in names:
+            page.goto((results / name / "report.html").as_uri())
+            picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+            picture.quantize(COLOURS).save(HERE / f"{name}.png", optimize=True)
+        browser.close()
+
+
+def main(folder: Path) -> None:
+    """Run the datasets in a folder and take the pictures."""
+    write_table(folder)
+    run(folder)
+    config = yaml.safe_load((HERE / "config.yaml").read_text(encoding="utf-8"))
+    take_pictures(folder / "results", list(config["datasets"]))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) > 1:
+        main(Path(sys.argv[1]).resolve())
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            main(Path(folder))
