@@ -52,7 +52,7 @@ def read_columns(path: str, choose: Choose, form: TextFormat, *, is_source: bool
     form
         How the file is written.
     is_source
-        Whether the config names the file, so that it may be mended there.
+        Whether the config names the file, so that it can be corrected there.
 
     Raises
     ------

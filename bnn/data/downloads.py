@@ -58,8 +58,8 @@ def fetch(url: str, *, sha256: str, max_bytes: int) -> Path:
     Raises
     ------
     DataError
-        If it cannot be had, is too large, has another digest, or is an archive. What has come of a broken transfer is
-        kept, and the next call goes on from there.
+        If it cannot be downloaded, is too large, has another digest, or is an archive. What has come of a broken
+        transfer is kept, and the next call goes on from there.
     """
     expected = sha256.lower()
     path = cache_folder() / f"{expected}.csv"

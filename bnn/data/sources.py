@@ -38,7 +38,7 @@ def read_source(source: Source, *, is_class: bool, aside: Sequence[str] = ()) ->
     Raises
     ------
     DataError
-        If the table cannot be had or used; the message says where the fault is and what to do.
+        If the table cannot be read or used; the message says where the fault is and what to do.
     """
     return SOURCES[source["kind"]](source, is_class, aside)
 
@@ -134,7 +134,9 @@ def _read_openml(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
                     "OpenML stores this table without its zeros, and a network needs all columns; make a CSV or "
                     "Parquet file of those that matter, and set `kind: csv` or `kind: parquet`",
                 ) from error
-            raise DataError("table-unavailable", f"the table cannot be had: {_first_line(error)}") from error
+            raise DataError(
+                "table-unavailable", f"the table cannot be loaded: {_first_line(error)}"
+            ) from error
         targets = list(bunch.target_names)
         if not source.get("target") and len(targets) != 1:
             raise DataError(

@@ -174,7 +174,7 @@ def read_table(read: Callable[[Choose], Columns], wish: Reading, *, decimal: str
 def _raise_with_others(
     found: Columns, frame: "pd.DataFrame", wish: Reading, row_id: str | None, order: Sequence[str]
 ) -> None:
-    """Raise the faults of columns that could not be read, and those of others, so that all are mended at once."""
+    """Raise the faults of columns that could not be read, and those of others, so that all can be corrected at once."""
     faults = [error if wish.is_class else _with_task(error, wish.target) for error in found.faults]
     features = frame.drop(columns=[wish.target, *wish.aside, row_id], errors="ignore")
     try:

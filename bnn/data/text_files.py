@@ -123,7 +123,7 @@ class TextFile:
     form
         How it is written.
     is_source
-        Whether the config names the file, so that it may be mended there.
+        Whether the config names the file, so that it can be corrected there.
 
     Raises
     ------
