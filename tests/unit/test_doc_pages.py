@@ -104,7 +104,11 @@ def test_no_entry_of_the_references_is_lost(lists: Any) -> None:
 
 def test_keys_that_nobody_described_are_found() -> None:
     assert "loo.worst[].{row,id,time,k}" in described("checks.json")
-    known: dict[str, Any] = {"loo": {"k_max": 1.0, "worst": [{"row": 1, "k": 0.5}]}, "hole": None, "flags": []}
+    known: dict[str, Any] = {
+        "loo": {"k_max": 1.0, "worst": [{"row": 1, "k": 0.5}]},
+        "hole": None,
+        "flags": [],
+    }
     assert undescribed(known, "checks.json") == []
     unknown = {
         "loo": {"k_mix": 1.0, "worst": [{"raw": 1}]},
