@@ -33,7 +33,7 @@ from bnn.jobs.checkpoint import (
 from bnn.jobs.identity import stored_identity
 from bnn.jobs.interruption import Interrupted, Interruption
 from bnn.jobs.locks import exclusive_lock
-from bnn.jobs.rounds import Agreement, agreement, can_double, ends_round, kept_records, round_of
+from bnn.jobs.rounds import End, kept_records, round_of
 from bnn.mcmc import SAMPLER_VERSION
 from bnn.mcmc.chain import ChainRun, quiet_overflow
 from bnn.mcmc.chain_state import Draw, RunState, RunSummary
@@ -258,7 +258,7 @@ def _sample(
     interruption: Interruption,
 ) -> None:
     """Make the steps that are missing, with a checkpoint now and then and one at the end."""
-    settings, end = job.sampler, _End(job, run.posterior, records)
+    settings, end = job.sampler, End(job.sampler, run.posterior, records)
     if end.is_reached():
         print("nothing is sampled: the draws are there, of the same config, data and sampler version")
         return
@@ -295,42 +295,6 @@ def _sample(
     finally:
         display.close()
     _save(job, records, run.stored_state(), records.mark)
-
-
-class _End:
-    """Knows whether the records are all that are needed, and how far from it they are."""
-
-    def __init__(self, job: ChainJob, posterior: Posterior, records: RecordFile) -> None:
-        self._settings, self._posterior, self._records = job.sampler, posterior, records
-        self._found: Agreement | None = None
-
-    def is_reached(self) -> bool:
-        """Return whether nothing is left to be sampled; at the end of a round say how far the chains agree."""
-        settings, n_records = self._settings, self._records.mark.n_records
-        if settings.most_gradients is None:
-            return n_records >= settings.draws
-        if not ends_round(n_records, settings):
-            return False
-        kept, _ = kept_records(n_records, settings)
-        found = self._records.read(slice(0, n_records))
-        theta, log_density = (np.moveaxis(found[name][kept], 0, 1) for name in ("theta", "log_density"))
-        self._found = agreement(self._posterior, theta, log_density)
-        print(f"round {round_of(n_records - 1, settings) + 1}: {self._found}")
-        if self._found.is_enough:
-            return True
-        first, last = (int(found["n_gradients"][place]) for place in (0, -1))
-        if not can_double(settings, at_first_draw=first, so_far=last):
-            print(f"the {settings.most_gradients} gradients that each chain may take are used up")
-            return True
-        return False
-
-    def so_far(self) -> str:
-        """Return which round it is and how far the one before came, for a display; "" where no rounds are run yet."""
-        n_records = self._records.mark.n_records
-        if self._settings.most_gradients is None or not n_records:
-            return ""
-        before = "" if self._found is None else f"{self._found} after the last, "
-        return f"round {round_of(n_records, self._settings) + 1}, {before}"
 
 
 def _save(job: ChainJob, records: RecordFile, state: RunState, mark: Mark) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 from bnn.core import formatting
 from bnn.core.settings import SamplerSettings
 from bnn.diagnostics import mixing
+from bnn.jobs.checkpoint import RecordFile
 from bnn.model.posterior import Posterior
 
 _MOST_ROWS = 200
@@ -106,3 +107,49 @@ def can_double(settings: SamplerSettings, *, at_first_draw: int, so_far: int) ->
     """
     assert settings.most_gradients is not None
     return 2 * so_far - at_first_draw <= settings.most_gradients
+
+
+class End:
+    """Knows whether the records are all that are needed, and how far from it they are.
+
+    Parameters
+    ----------
+    settings
+        Of the chains.
+    posterior
+        Their target.
+    records
+        What has been drawn so far.
+    """
+
+    def __init__(self, settings: SamplerSettings, posterior: Posterior, records: RecordFile) -> None:
+        self._settings, self._posterior, self._records = settings, posterior, records
+        self._found: Agreement | None = None
+
+    def is_reached(self) -> bool:
+        """Return whether nothing is left to be sampled; at the end of a round say how far the chains agree."""
+        settings, n_records = self._settings, self._records.mark.n_records
+        if settings.most_gradients is None:
+            return n_records >= settings.draws
+        if not ends_round(n_records, settings):
+            return False
+        kept, _ = kept_records(n_records, settings)
+        found = self._records.read(slice(0, n_records))
+        theta, log_density = (np.moveaxis(found[name][kept], 0, 1) for name in ("theta", "log_density"))
+        self._found = agreement(self._posterior, theta, log_density)
+        print(f"round {round_of(n_records - 1, settings) + 1}: {self._found}")
+        if self._found.is_enough:
+            return True
+        first, last = (int(found["n_gradients"][place]) for place in (0, -1))
+        if not can_double(settings, at_first_draw=first, so_far=last):
+            print(f"the {settings.most_gradients} gradients that each chain may take are used up")
+            return True
+        return False
+
+    def so_far(self) -> str:
+        """Return which round it is and how far the one before came, for a display; "" where no rounds are run yet."""
+        n_records = self._records.mark.n_records
+        if self._settings.most_gradients is None or not n_records:
+            return ""
+        before = "" if self._found is None else f"{self._found} after the last, "
+        return f"round {round_of(n_records, self._settings) + 1}, {before}"

@@ -232,7 +232,7 @@ def test_chains_of_open_length_are_those_of_a_run_of_that_length(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collapse: str
 ) -> None:
     """Bit for bit, with jobs that end after different rounds: of all chains the iterations that each has."""
-    monkeypatch.setattr(chain_job, "agreement", lambda *_: rounds.Agreement(2.0, 10.0))
+    monkeypatch.setattr(rounds, "agreement", lambda *_: rounds.Agreement(2.0, 10.0))
     x, y = rows(30)
     own = {"network": {"hidden": [3], "engine": "numpy"}, "prior": {"weights": {"scale": 1}}}
     how = {"warmup": 20, "draws": 40, "optimise_steps": 10, "trajectory_length": 0.2, "collapse": collapse}
