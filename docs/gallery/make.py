@@ -1,5 +1,7 @@
 """Runs the four datasets of config.yaml and takes a picture of the head of each page: `make gallery`.
 
+A larger one of the first is the picture of the README.
+
 Chromium must be installed, or $BNN_CHROMIUM name it. An argument names a folder to run in, whose results are then kept.
 """
 
@@ -19,6 +21,8 @@ from playwright.sync_api import sync_playwright
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 WIDTH, HEIGHT, COLOURS = 1100, 800, 64
+README = HERE.parent / "report.png", 1280, 1112
+"""Its file, width and height."""
 
 
 def write_table(folder: Path) -> None:
@@ -39,20 +43,23 @@ def run(folder: Path) -> None:
 
 
 def take_pictures(results: Path, names: list[str]) -> None:
-    """Write the head of each page as a small PNG beside this file."""
+    """Write the head of each page as a small PNG beside this file, and the first one for the README."""
     chromium = os.environ.get("BNN_CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
+    pictures = [(name, HERE / f"{name}.png", WIDTH, HEIGHT) for name in names] + [(names[0], *README)]
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})
-        for name in names:
+        for name, path, width, height in pictures:
+            page = browser.new_page(viewport={"width": width, "height": height})
             page.goto((results / name / "report.html").as_uri())
             picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
-            picture.quantize(COLOURS).save(HERE / f"{name}.png", optimize=True)
+            picture.quantize(COLOURS).save(path, optimize=True)
+            page.close()
         browser.close()
 
 
 def main(folder: Path) -> None:
     """Run the datasets in a folder and take the pictures."""
+    folder.mkdir(parents=True, exist_ok=True)
     write_table(folder)
     run(folder)
     config = yaml.safe_load((HERE / "config.yaml").read_text(encoding="utf-8"))
