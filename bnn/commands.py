@@ -1,6 +1,7 @@
 """What `python -m bnn` says before anything is sampled: whether a config can be run, and a draft of one."""
 
 import sys
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -112,17 +113,17 @@ def _prepared(name: str, raw: dict[str, Any]) -> Dataset:
             name, **{key: settings[key] for key in ("task", "source", "split", "columns", "series")}
         )
     except DataError as error:
-        if error.code != "wrong-separator" or "separator" in raw["source"]:
+        if error.code != "wrong-separator" or error.value is None or "separator" in raw["source"]:
             raise
         raw["source"]["separator"] = error.value
         return _prepared(name, raw)
 
 
 def _kind(path: str) -> str:
-    """Return the kind of source that reads a file; of one that is not there, any that says so."""
+    """Return the kind of source that reads a file; of one that is not there or is damaged, any that says so."""
     try:
         return kind_of(Path(path))
-    except OSError:
+    except (OSError, zipfile.BadZipFile):
         return "csv"
 
 

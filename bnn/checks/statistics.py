@@ -13,6 +13,7 @@ import numpy as np
 from bnn.data.dataset import Dataset
 from bnn.evaluation.forecasts import observed
 from bnn.evaluation.scores import block_means, jackknife_blocks, jackknife_mcse
+from bnn.model.counts import has_zeros
 from bnn.model.priors import Prior
 from bnn.posterior.posterior_file import StoredPosterior
 from bnn.posterior.predictor import Predictor
@@ -150,7 +151,7 @@ def _target_statistics(y: np.ndarray, replicated: np.ndarray) -> Iterator[Check]
         "smallest": ("smallest of the targets", np.min),
         "largest": ("largest of the targets", np.max),
     }
-    if (y == 0).any() and y.min() >= 0:
+    if y.min() >= 0 and has_zeros(y == 0):
         # The smallest is 0 then; how many are is what counts and amounts are often wrong in.
         del statistics["smallest"]
         statistics["zeros"] = ("share of the targets that are 0", _zeros)

@@ -14,12 +14,14 @@ _MEASURED = re.compile(
 _FEWEST_MEASURED, _LEAST_SHARE = 3, 0.9
 """Levels of one unit, and their share among all but one, that are more than chance: some may say that there is none"""
 _MONTHS = (
-    "jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|mär|mai|okt|dez|janv|févr|fév|mars|avr|juin|juil|août|sept|déc|ene"
-    "|abr|ago|dic"
+    "jan(?:uary|uar|v|vier)?|feb(?:ruary|ruar|rero)?|févr?(?:ier)?|mar(?:ch|s|zo)?|mär(?:z)?|a[pbv]r(?:il)?|may|mai|mayo"
+    "|jun(?:e|i|io)?|juin|jul(?:y|i|io)?|juil(?:let)?|aug(?:ust)?|août|ago(?:sto)?|sep(?:t|tember|tembre|tiembre)?"
+    "|o[ck]t(?:ober|obre|ubre)?|nov(?:ember|embre|iembre)?|de[cz](?:ember)?|déc(?:embre)?|dic(?:iembre)?|ene(?:ro)?"
 )
+"""English, German, French and Spanish"""
 _PERIOD = re.compile(
     rf"(?:19|20)\d\d[-/.]?(?:0[1-9]|1[0-2]|[QW]\d{{1,2}})|Q[1-4][-/. ](?:19|20)\d\d"
-    rf"|(?:\d{{1,2}}[-. ]{{1,2}})?(?:{_MONTHS})[a-zäéû]*\.?[-/. ]{{1,2}}(?:\d{{1,2}}, ?)?(?:\d\d|\d{{4}})",
+    rf"|(?:\d{{1,2}}[-. ]{{1,2}})?(?:{_MONTHS})\.?[-/. ]{{1,2}}(?:\d{{1,2}}, ?)?(?:\d\d|\d{{4}})",
     re.IGNORECASE,
 )
 """A day, a month, a week or a quarter in a year, with a name or as in 2024-01"""

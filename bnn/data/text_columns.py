@@ -35,12 +35,12 @@ _FEW = 200
 _DIGITS, _BESIDE_DIGITS = b"0123456789", b"+-.eE"
 _IN_NUMBERS = frozenset((_DIGITS + _BESIDE_DIGITS).decode())
 THOUSANDS = re.compile(
-    r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?|[+-]?\d{1,3}([ '’\u00a0\u202f]\d{3})+([.,]\d*)?", re.ASCII
+    r"[+\-−]?\d{1,3}(,\d{3})+(\.\d*)?|[+\-−]?\d{1,3}([ '’\u00a0\u202f]\d{3})+([.,]\d*)?", re.ASCII
 )
 
 
 _BUT = ", but other cells of the column are; correct it (a column of numbers may hold nothing else)"
-_GERMAN = re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?", re.ASCII)
+_GERMAN = re.compile(r"[+\-−]?\d{1,3}(\.\d{3})+(,\d*)?", re.ASCII)
 
 
 class TextColumn:
@@ -389,5 +389,5 @@ def _meaning(
 
 def _loses_digits(cell: str, number: float) -> bool:
     """Return whether a whole number is another one as float64."""
-    digits = cell.lstrip("+-")
+    digits = cell.lstrip("+-\u2212")
     return digits.isdigit() and int(digits) != abs(int(number))

@@ -79,8 +79,15 @@ def kind_of(path: Path) -> str:
     return "csv"
 
 
-def opened(path: Path) -> IO[bytes]:
+def opened(path: Path, *, begins_with_table: bool = True) -> IO[bytes]:
     """Open a file, unpacked if it is packed.
+
+    Parameters
+    ----------
+    path
+        Which file.
+    begins_with_table
+        Whether no lines before the table are skipped, so that the first ones say whether it is one.
 
     Raises
     ------
@@ -89,7 +96,7 @@ def opened(path: Path) -> IO[bytes]:
     """
     with path.open("rb") as file:
         start = file.read(200)
-    for pattern, what in _NO_TABLES.items():
+    for pattern, what in _NO_TABLES.items() if begins_with_table else ():
         if re.match(pattern, start.removeprefix(b"\xef\xbb\xbf").lstrip(), re.IGNORECASE):
             raise DataError("no-table", f"this is {what}")
     if (kind := kind_of(path)) != "csv":
@@ -192,7 +199,7 @@ class TextFile:
         )
         row, is_over = self.first_row, False
         try:
-            with opened(self._path) as file:
+            with self._opened() as file:
                 if (
                     form.header and file.readline(_LONGEST_LINE).count(b'"') % 2
                 ):  # a name holds the end of a line
@@ -200,7 +207,7 @@ class TextFile:
                 is_plain = isinstance(file, io.BufferedReader)
             # Arrow reads ahead: a thread that still wants a file of Python's when Python ends would abort the process.
             with (
-                pa.OSFile(str(self._path)) if is_plain else opened(self._path) as file,
+                pa.OSFile(str(self._path)) if is_plain else self._opened() as file,
                 pyarrow.csv.open_csv(file, read, parse, convert) as batches,
             ):
                 for batch in batches:
@@ -269,7 +276,7 @@ class TextFile:
         path, separator = self._path, self._form.separator
         try:
             # utf-8-sig: spreadsheets begin a file with a mark that would become part of the first name.
-            with opened(path) as packed, io.TextIOWrapper(packed, encoding="utf-8-sig", newline="") as file:
+            with self._opened() as packed, io.TextIOWrapper(packed, encoding="utf-8-sig", newline="") as file:
                 lines = self._lines(file)
                 for row in csv.reader(
                     lines, delimiter=separator, strict=True, skipinitialspace=separator == " "
@@ -303,9 +310,13 @@ class TextFile:
         if n_read == 0:
             raise DataError("file-empty", EMPTY)
 
+    def _opened(self) -> IO[bytes]:
+        form = self._form
+        return opened(self._path, begins_with_table=not (form.skip_lines or form.comment))
+
     def _other_separator(self) -> str | None:
         """Return what stands more often in the first line than what is to separate its cells, if anything does."""
-        with opened(self._path) as packed, io.TextIOWrapper(packed, encoding="utf-8-sig", newline="") as file:
+        with self._opened() as packed, io.TextIOWrapper(packed, encoding="utf-8-sig", newline="") as file:
             line = next(self._lines(file), "")
         mark = max((mark for mark in SEPARATORS if mark != " "), key=line.count)
         return mark if line.count(mark) > line.count(self._form.separator) else None
@@ -338,6 +349,7 @@ class TextFile:
                 "wrong-separator",
                 f"the first line says that cells are separated by '{separator}'; set source.separator: \"{separator}\"",
                 key="source.separator",
+                value=separator,
             )
 
 
@@ -353,7 +365,7 @@ def wrong_separator(mark: str, separator: str, *, is_source: bool) -> DataError:
 
 
 def _first_row_of_another_encoding(path: Path) -> str:
-    with opened(path) as file:
+    with opened(path, begins_with_table=False) as file:
         for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
             if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
                 return " but UTF-16"

@@ -149,14 +149,15 @@ def with_point(text: str, decimal: str) -> str:
 
 def number_of(text: str, form: TextFormat) -> float | None:
     """Return the number that a text says, as a file of this format writes it; None if it says none, or NaN."""
+    # The sign of minus that typesetters use stands in tables of the web.
+    text = text.replace("\u2212", "-")
     if form.thousands and form.thousands in text:
         mark, point = re.escape(form.thousands), re.escape(form.decimal)
         if not re.fullmatch(rf"[+-]?\d{{1,3}}({mark}\d{{3}})+({point}\d*)?", text, re.ASCII):
             return None
         text = text.replace(form.thousands, "")
     try:
-        # The sign of minus that typesetters use stands in tables of the web.
-        value = float(with_point(text, form.decimal).replace("_", "?").replace("\u2212", "-"))
+        value = float(with_point(text, form.decimal).replace("_", "?"))
     except ValueError:
         return None
     return value if value == value else None

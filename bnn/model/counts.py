@@ -15,6 +15,15 @@ _LARGEST_LOG = 300.0
 """Log means beyond are cut off from the gradient's view: no posterior reaches them, first steps of a chain may."""
 
 
+SHARE_OF_ZEROS, FEWEST_ZEROS = 0.02, 5
+"""Zeros among other amounts, as a share and in number, from which on they have a probability of their own."""
+
+
+def has_zeros(zero: np.ndarray) -> bool:
+    """Return whether so many targets are 0, (obs,) bool, that this is no accident of a range that begins there."""
+    return bool(zero.sum() >= max(FEWEST_ZEROS, SHARE_OF_ZEROS * len(zero)))
+
+
 class _Counts:
     """What likelihoods of counts share: log mean = log of the training rows' mean + output.
 

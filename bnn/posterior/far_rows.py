@@ -13,8 +13,9 @@ from bnn.data.dataset import Dataset
 
 N_NEIGHBOURS = 5
 QUANTILE = 0.99
-_MOST_ASKED = 2000
-"""Training rows, spread evenly, whose distances to all others say what is usual."""
+_MOST_ROWS, _MOST_ASKED = 20_000, 500
+"""Training rows, spread evenly, among which neighbours are sought, and those of them whose distances say what is usual:
+with many features each search looks at nearly all rows."""
 _N_NAMED = 2
 """Features that are named for a row."""
 _SHARE = 0.2
@@ -29,15 +30,20 @@ def relative_distance(x_train: np.ndarray, x: np.ndarray) -> np.ndarray:
     x_train, x
         Standardised features, (row, feature) and (obs, feature).
     """
+    x_train = _some(x_train, _MOST_ROWS)
     tree = cKDTree(x_train)
     n_neighbours = min(N_NEIGHBOURS, len(x_train) - 1)
     # A training row is its own nearest neighbour, at distance 0: one more is asked for, and that one left out.
-    some = x_train[:: -(-len(x_train) // _MOST_ASKED)]
-    own = tree.query(some, k=range(2, n_neighbours + 2))[0].mean(axis=1)
+    own = tree.query(_some(x_train, _MOST_ASKED), k=range(2, n_neighbours + 2))[0].mean(axis=1)
     usual = np.quantile(own, QUANTILE)
     if usual == 0:
         usual = own.max() or 1.0
     return np.asarray(tree.query(x, k=range(1, n_neighbours + 1))[0].mean(axis=1) / usual)
+
+
+def _some(rows: np.ndarray, most: int) -> np.ndarray:
+    """Return at most so many of the rows, spread evenly."""
+    return rows[:: max(1, -(-len(rows) // most))]
 
 
 def outside_range(x_train: np.ndarray, x: np.ndarray) -> np.ndarray:
@@ -64,11 +70,12 @@ def why_far(dataset: Dataset, x: np.ndarray, distance: np.ndarray) -> list[str]:
     said = [""] * len(x)
     if not len(far):
         return said
-    n_neighbours = min(N_NEIGHBOURS, len(dataset.x_train) - 1)
-    nearest = cKDTree(dataset.x_train).query(x[far], k=range(1, n_neighbours + 1))[1]
+    x_train = _some(dataset.x_train, _MOST_ROWS)
+    n_neighbours = min(N_NEIGHBOURS, len(x_train) - 1)
+    nearest = cKDTree(x_train).query(x[far], k=range(1, n_neighbours + 1))[1]
     outside = outside_range(dataset.x_train, x[far])
     for index, row in enumerate(far):
-        near = dataset.x_train[nearest[index]].mean(axis=0)
+        near = x_train[nearest[index]].mean(axis=0)
         squares = np.square(x[row] - near)
         order = np.argsort(-squares, kind="stable")[:_N_NAMED]
         named = [

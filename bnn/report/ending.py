@@ -46,7 +46,10 @@ def summary(results: Path, names: Iterable[str]) -> str:
 
 
 def in_rst(rows: Iterable[Row]) -> str:
-    """Return `verdicts` in reStructuredText, whatever the datasets are called."""
+    """Return `verdicts` in reStructuredText, whatever the datasets are called; "" if no dataset has one."""
+    rows = list(rows)
+    if len(rows) < 2:
+        return ""
     lines = [".. list-table::", "   :header-rows: 1", ""]
     for row in rows:
         cells = [re.sub(r"([^\w\s])", r"\\\1", cell).replace("_", r"\_") for cell in row]

@@ -253,8 +253,9 @@ class _Race:
                 best = preferred
                 break
         if simplicity is not None:
-            alike = [one for one in left if prefer(one) == prefer(best) and self._is_as_good(best, one)]
-            best = min(alike, key=simplicity)
+            rank = prefer(best)
+            alike = [one for one in left if prefer(one) == rank and self._is_as_good(best, one)]
+            best = min([best, *alike], key=simplicity)
         order = sorted(candidates, key=lambda one: (one != best, one not in left, -self._mean(one, 1)))
         return best, [self._compared(best, one) for one in order]
 

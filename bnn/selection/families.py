@@ -4,14 +4,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from bnn.model.counts import has_zeros
+
 SMALL_COUNT = 10.0
 """Whole numbers of which a tenth are at most so large are looked at as counts: of larger ones a normal distribution
 says the same."""
 DECADE = 10.0
 """Ratio of the largest to the smallest of positive values from which on their logs are looked at."""
-SHARE_OF_ZEROS, FEWEST_ZEROS = 0.02, 5
-"""Zeros among other amounts, as a share and in number, from which on they have a probability of their own."""
-
 NOISES = {
     "gaussian": ("gaussian", "student_t", "heteroscedastic"),
     "log_normal": ("log_normal", "heteroscedastic_log_normal"),
@@ -49,7 +48,7 @@ def families_of(train: np.ndarray, beside: np.ndarray) -> Sequence[str]:
         return ("poisson", "negative_binomial", "gaussian") if _are_small_counts(train) else _positive(values)
     if highest <= 1.0:
         return ("logit_normal", "gaussian")
-    if zero.sum() >= max(FEWEST_ZEROS, SHARE_OF_ZEROS * len(train)):
+    if has_zeros(zero):
         return ("hurdle",)
     return _positive(values)
 

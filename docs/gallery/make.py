@@ -26,12 +26,12 @@ README = HERE.parent / "report.png", 1280, 1112
 
 
 def write_table(folder: Path) -> None:
-    """Write a sine wave that three hidden units can follow in several ways."""
+    """Write two bumps: two hidden units can follow one of them, whichever they find first."""
     rng = np.random.default_rng(1)
-    x = np.sort(rng.uniform(-3, 3, 75))
-    y = np.sin(2.5 * x) + 0.1 * rng.standard_normal(len(x))
+    x = np.sort(rng.uniform(-3, 3, 150))
+    y = np.exp(-8 * (x - 2) ** 2) + np.exp(-8 * (x + 2) ** 2) + 0.05 * rng.standard_normal(len(x))
     lines = [f"{a:.4f},{b:.4f}" for a, b in zip(x, y, strict=True)]
-    (folder / "waves.csv").write_text("\n".join(["x,y", *lines, ""]), encoding="utf-8")
+    (folder / "bumps.csv").write_text("\n".join(["x,y", *lines, ""]), encoding="utf-8")
 
 
 def run(folder: Path) -> None:

@@ -10,7 +10,7 @@ import bnn
 from bnn.__main__ import main
 from bnn.config.loading import load
 from bnn.core.storage import write_json
-from bnn.report.ending import failures, summary
+from bnn.report.ending import failures, in_rst, summary, verdicts
 from tests.unit import report_inputs as inputs
 
 TABLE = "\n".join(
@@ -108,8 +108,13 @@ def test_a_draft_says_what_is_missing_or_why_there_is_none(
     assert "[value-missing]" in said.partition("otherwise:")[2]
     assert main(["draft", "semicolons.csv", "--target", "price"]) == 0
     assert yaml.safe_load(capsys.readouterr().out)["datasets"]["semicolons"]["source"]["separator"] == ";"
-    assert main(["draft", "nowhere.csv", "--target", "price"]) == 1
-    assert "[file-missing]" in capsys.readouterr().err
+    (folder / "said.csv").write_text("sep=;\n" + TABLE.replace(",", ";"), encoding="utf-8")
+    assert main(["draft", "said.csv", "--target", "price"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["datasets"]["said"]["source"]["separator"] == ";"
+    (folder / "damaged.xlsx").write_bytes(b"PK\x03\x04 cut short")
+    for path, code in (("nowhere.csv", "file-missing"), ("damaged.xlsx", "archive-unreadable")):
+        assert main(["draft", path, "--target", "price"]) == 1
+        assert f"[{code}]" in capsys.readouterr().err
     numbered = "\n".join(f"{i},{line}" for i, line in enumerate(TABLE.splitlines())).replace("0,", "id,", 1)
     (folder / "numbered.csv").write_text(numbered, encoding="utf-8")
     for target in ("price", "kind"):
@@ -148,3 +153,7 @@ def test_a_run_that_failed_ends_with_the_sentences_of_its_jobs(tmp_path: Path) -
     assert said.splitlines()[:2] == ["houses, prepare: houses.csv: column 'a' is empty", "  - and so is b"]
     assert "fit_baseline" not in said
     assert failures(tmp_path, time.time() + 10) == ""
+
+
+def test_without_results_the_first_page_of_a_report_has_no_table(tmp_path: Path) -> None:
+    assert in_rst(verdicts(tmp_path, ["a"])) == ""

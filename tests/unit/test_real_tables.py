@@ -387,6 +387,23 @@ def test_the_minus_of_typesetters_is_one(tmp_path: Path) -> None:
     text = csv_of(frame_of(b=[f"\u2212{i % 7}.5" if i % 3 else i % 7 for i in range(N)]))
     expected = [-(i % 7) - 0.5 if i % 3 else i % 7 for i in range(N)]
     assert feature(read_text(tmp_path / "a.csv", text), "b") == expected
+    text = csv_of(frame_of(b=[f"\u2212{i % 7 + 1},{i % 9}00" for i in range(N)]))
+    thousands = [-1000 * (i % 7 + 1) - 100 * (i % 9) for i in range(N)]
+    assert feature(read_text(tmp_path / "a.csv", text, thousands=","), "b") == thousands
+
+
+def test_what_begins_a_file_does_not_matter_where_it_is_skipped(tmp_path: Path) -> None:
+    text = "@RELATION a\n@DATA\n" + csv_of(frame_of())
+    with refused("no-table", file="a.csv"):
+        read_text(tmp_path / "a.csv", text)
+    assert feature(read(tmp_path / "a.csv", skip_lines=2), "a") == frame_of()["a"].tolist()
+
+
+def test_words_that_begin_like_a_month_are_none(tmp_path: Path) -> None:
+    text = csv_of(frame_of(group=[f"{('Decile', 'Market')[i % 2]} {i % 5 + 10}" for i in range(N)]))
+    assert [
+        code for code, column, _ in doubts(read_text(tmp_path / "a.csv", text)) if column == "group"
+    ] == []
 
 
 def test_what_separates_cells_is_told_whatever_row_1_is(tmp_path: Path) -> None:
@@ -564,7 +581,7 @@ def test_lines_that_are_no_part_of_the_table_are_left_out(tmp_path: Path) -> Non
 
 def test_the_line_of_excel_that_names_the_separator(tmp_path: Path) -> None:
     text = "sep=;\n" + csv_of(frame_of(), sep=";")
-    with refused("wrong-separator", key="source.separator", file="a.csv"):
+    with refused("wrong-separator", key="source.separator", value=";", file="a.csv"):
         read_text(tmp_path / "a.csv", text)
     assert feature(read(tmp_path / "a.csv", separator=";"), "a") == frame_of()["a"].tolist()
 

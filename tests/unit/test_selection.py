@@ -97,6 +97,17 @@ def test_a_narrower_prior_takes_the_place_of_one_that_is_hardly_better(
     assert tried[0].candidate.scale == chosen_scale
 
 
+def test_networks_none_of_which_can_be_fitted_are_chosen_among(scores: dict[choice.Candidate, float]) -> None:
+    for hidden, scale in choice.NETWORKS["regression"]:
+        scores[choice.Candidate(hidden, scale, "gaussian")] = -np.inf
+    chosen, _ = choice.choose(
+        *rows(), n_classes=None, settings=settings_of(likelihood={"family": "gaussian"})
+    )
+    assert (tuple(chosen["network"]["hidden"]), chosen["prior"]["weights"]["scale"]) in choice.NETWORKS[
+        "regression"
+    ]
+
+
 def test_a_network_that_is_told_apart_from_the_best_is_not_as_good(
     scores: dict[choice.Candidate, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -250,7 +250,9 @@ def prediction_files():
 
 
 def verdicts_in_rst():
-    """Return the table of all datasets for the first page of Snakemake's report."""
+    """Return the table of all datasets for the first page of Snakemake's report; "" where results are in a storage."""
+    if workflow.storage_settings.default_storage_provider is not None:
+        return ""
     from bnn.report.ending import in_rst, verdicts
 
     return in_rst(verdicts(Path("results"), DATASETS))
@@ -266,5 +268,9 @@ def print_ending(ok):
         return
     # Results are in a storage by now. Of their copies here only logs stay, and that of the overview holds the lines.
     copies = workflow.storage_settings.local_storage_prefix
-    logs = [path.read_text(encoding="utf-8") for path in copies.glob("**/results/logs/overview.log")]
+    logs = [
+        path.read_text(encoding="utf-8")
+        for path in copies.glob("**/results/logs/overview.log")
+        if path.stat().st_mtime >= STARTED
+    ]
     print("\n".join(logs) if ok else failures(copies, STARTED))
