@@ -191,7 +191,7 @@ def runs(config: Config) -> dict[str, DatasetSettings]:
             found[name] = dataset
             continue
         for repeat in range(dataset.repeats):
-            assert dataset.split.seed is not None, "resolved, and random"
+            assert dataset.split.seed is not None, "of a random split, and resolved"
             split = dataset.split.model_copy(update={"seed": dataset.split.seed + repeat})
             found[f"{name}.{repeat}"] = dataset.model_copy(update={"split": split, "repeats": 1})
     return found

@@ -16,7 +16,7 @@ from bnn.core.settings import FAMILIES
 
 _ONE_STEP_KERNELS = ("mala", "langevin_gradient", "random_walk")
 """Kernels to which the length of a trajectory means nothing."""
-_BY_LOT = ("random", "group")
+_AT_RANDOM = ("random", "group")
 """Methods of splitting that a seed decides."""
 _OPTIMISER_KEYS = ("optimise_steps", "optimise_learning_rate")
 
@@ -64,18 +64,18 @@ def _resolve_split(dataset: DatasetSettings) -> Split:
         split = split.model_copy(update=of_series)
     elif split.method == "random":
         split = split.model_copy(update={"column": None})
-    by_lot = split.method in _BY_LOT
+    is_random = split.method in _AT_RANDOM
     seed = dataset.seed if split.seed is None else split.seed
     idle = {name: Split.model_fields[name].default for name in _idle_split_keys(split) if name != "column"}
     stratify = split.method == "random" and split.stratify and dataset.task == "classification"
-    return split.model_copy(update=idle | {"seed": seed if by_lot else None, "stratify": stratify})
+    return split.model_copy(update=idle | {"seed": seed if is_random else None, "stratify": stratify})
 
 
 def _idle_split_keys(split: Split) -> Iterator[str]:
     """Yield the keys that have no effect on a method of splitting, but for the seed, which is null then."""
     if split.method != "random":
         yield "stratify"
-    if split.method not in _BY_LOT:
+    if split.method not in _AT_RANDOM:
         yield "seed"
     if split.method == "column":
         yield "test_size"
@@ -91,7 +91,7 @@ def _unrepeatable(dataset: DatasetSettings) -> str:
         return "source.test names the test rows"
     if dataset.task == "timeseries":
         return "a time series is split by time"
-    if dataset.split.method not in _BY_LOT:
+    if dataset.split.method not in _AT_RANDOM:
         return f"split.method {dataset.split.method} deals out no rows at random"
     return ""
 

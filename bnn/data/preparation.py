@@ -62,7 +62,7 @@ def prepare(
     with naming(f"dataset '{name}'", is_file=False):
         is_series = task == "timeseries"
         aside = [split["column"]] if split.get("column") is not None and not source.get("test") else []
-        table = read_source(source, is_class=is_class, aside=aside)
+        table = read_source(source, is_class=is_class, aside=aside, is_series=is_series)
         places = place_of(source)
         with naming(*places):
             if not table.feature_names and not is_series:

@@ -4,7 +4,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,24 +23,35 @@ Source = Mapping[str, Any]
 """`kind` and the keys of that kind, as in the config."""
 
 
-def read_source(source: Source, *, is_class: bool, aside: Sequence[str] = ()) -> Table:
+class Asked(NamedTuple):
+    """What a task asks of a table, whatever its source."""
+
+    is_class: bool
+    """Whether the target is a class"""
+    aside: Sequence[str] = ()
+    """Columns to keep beside the features"""
+    is_series: bool = False
+    """Whether the target is a time series, for which a column that counts time is a feature like another"""
+
+
+def read_source(
+    source: Source, *, is_class: bool, aside: Sequence[str] = (), is_series: bool = False
+) -> Table:
     """Read a table.
 
     Parameters
     ----------
     source
         `kind` and the keys of that kind, as in the config. The file `test` is not read.
-    is_class
-        Whether the target is a class.
-    aside
-        Columns to keep beside the features.
+    is_class, aside, is_series
+        As of `Asked`.
 
     Raises
     ------
     DataError
         If the table cannot be read or used; the message says where the fault is and what to do.
     """
-    return SOURCES[source["kind"]](source, is_class, aside)
+    return SOURCES[source["kind"]](source, Asked(is_class, aside, is_series))
 
 
 def read_test_file(source: Source, *, is_class: bool, known: Mapping[str, Kind]) -> Table:
@@ -53,7 +64,7 @@ def read_test_file(source: Source, *, is_class: bool, known: Mapping[str, Kind])
     known
         What columns hold in the file of training rows: the same here, whatever they look like.
     """
-    reading = _reading(source, is_class, (), must_vary=False, known=known)
+    reading = _reading(source, Asked(is_class), must_vary=False, known=known)
     return _read_file({**source, "path": source["test"]}, reading)
 
 
@@ -68,10 +79,10 @@ def text_format(source: Source) -> TextFormat:
     return TextFormat(**{key: value for key, value in source.items() if key in names and value is not None})
 
 
-def _reading(source: Source, is_class: bool, aside: Sequence[str], **more: Any) -> Reading:
+def _reading(source: Source, asked: Asked, **more: Any) -> Reading:
     keys = ("target", "target_unit", "drop", "categorical", "numeric", "features", "row_id")
     chosen = {key: source[key] for key in keys if key in source}
-    return Reading(**chosen, is_class=is_class, aside=aside, **more)
+    return Reading(**chosen, **asked._asdict(), **more)
 
 
 def _read_file(source: Source, reading: Reading) -> Table:
@@ -86,14 +97,14 @@ def _read_file(source: Source, reading: Reading) -> Table:
         return read_table(lambda choose: read_typed_file(Path(path), source["kind"], choose, form), reading)
 
 
-def _read_named(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
-    return _read_file(source, _reading(source, is_class, aside))
+def _read_named(source: Source, asked: Asked) -> Table:
+    return _read_file(source, _reading(source, asked))
 
 
-def _read_url(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
+def _read_url(source: Source, asked: Asked) -> Table:
     path = fetch(source["url"], sha256=source["sha256"], max_bytes=source["max_mb"] * 1_000_000)
     try:
-        return _read_named({**source, "path": str(path)}, is_class, aside)
+        return _read_named({**source, "path": str(path)}, asked)
     except DataError as error:
         raise error.reworded(str(error).replace(str(path), source["url"], 1), file=source["url"]) from error
 
@@ -102,7 +113,7 @@ def _first_line(error: Exception) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0]
 
 
-def _read_openml(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
+def _read_openml(source: Source, asked: Asked) -> Table:
     from sklearn.datasets import fetch_openml
 
     which = (
@@ -159,7 +170,7 @@ def _read_openml(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
             )
             return Columns(*found, 1)
 
-        return read_table(read, _reading(chosen, is_class, aside))
+        return read_table(read, _reading(chosen, asked))
 
 
 RETRIES = 3
@@ -182,7 +193,7 @@ def _unreachable(server: str, error: OSError) -> DataError:
     )
 
 
-def _read_sklearn(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
+def _read_sklearn(source: Source, asked: Asked) -> Table:
     """Read a dataset of scikit-learn; its class indices stay, so that stratified splits reproduce."""
     import pandas as pd
     import sklearn.datasets
@@ -196,10 +207,10 @@ def _read_sklearn(source: Source, is_class: bool, aside: Sequence[str]) -> Table
     x = pd.DataFrame(np.asarray(bunch.data, dtype=np.float64), columns=map(str, bunch.feature_names))
     return Table(
         x=tidy(x),
-        y=bunch.target.astype(np.int64 if is_class else np.float64),
+        y=bunch.target.astype(np.int64 if asked.is_class else np.float64),
         target_name=SKLEARN_TARGETS[name],
         target_unit="",
-        class_names=tuple(str(item) for item in bunch.target_names) if is_class else (),
+        class_names=tuple(str(item) for item in bunch.target_names) if asked.is_class else (),
         first_row=1,
     )
 
@@ -224,7 +235,7 @@ def _read_california_housing() -> Table:
             with atomic_path(path) as temporary:
                 frame.to_csv(temporary, index=False)
     keys = {"kind": "csv", "path": str(path), "target": target, "target_unit": "100,000 USD"}
-    table = _read_named(keys, False, ())
+    table = _read_named(keys, Asked(is_class=False))
     return table._replace(first_row=1)  # nobody sees that file: its header is no row to count
 
 
@@ -238,7 +249,7 @@ SKLEARN_TARGETS = {
 """Name of the target of each dataset of scikit-learn."""
 
 
-def _read_synthetic(source: Source, is_class: bool, aside: Sequence[str]) -> Table:
+def _read_synthetic(source: Source, asked: Asked) -> Table:
     import pandas as pd
 
     generator = synthetic.GENERATORS[source["name"]]
@@ -247,7 +258,7 @@ def _read_synthetic(source: Source, is_class: bool, aside: Sequence[str]) -> Tab
     return Table(tidy(pd.DataFrame(x, columns=names)), y, "y", "", generator.class_names, first_row=1)
 
 
-SOURCES: dict[str, Callable[[Source, bool, Sequence[str]], Table]] = {
+SOURCES: dict[str, Callable[[Source, Asked], Table]] = {
     "csv": _read_named,
     "parquet": _read_named,
     "feather": _read_named,
@@ -257,4 +268,4 @@ SOURCES: dict[str, Callable[[Source, bool, Sequence[str]], Table]] = {
     "sklearn": _read_sklearn,
     "synthetic": _read_synthetic,
 }
-"""Readers by kind of source: (source, whether the target is a class, columns set aside) -> table."""
+"""Readers by kind of source."""

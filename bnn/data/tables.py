@@ -78,6 +78,8 @@ class Reading(NamedTuple):
     row_id: str | None = None
     aside: Sequence[str] = ()
     """Columns that are kept beside the features"""
+    is_series: bool = False
+    """Whether a column that only numbers the rows counts time, and is a feature like another"""
     must_vary: bool = True
     """Whether a model is to learn from these rows, so that a target with one value, or with hardly a value twice, is an
     error"""
@@ -177,8 +179,10 @@ def _raise_with_others(
     """Raise the faults of columns that could not be read, and those of others, so that all can be corrected at once."""
     faults = [error if wish.is_class else _with_task(error, wish.target) for error in found.faults]
     features = frame.drop(columns=[wish.target, *wish.aside, row_id], errors="ignore")
+    # As `prepare` has it of a table that can be read.
+    meant = tuple(features.columns) if wish.is_series else wish.features
     try:
-        check(features, features=wish.features, first_row=found.first_row, is_test=not wish.must_vary)
+        check(features, features=meant, first_row=found.first_row, is_test=not wish.must_vary)
     except DataError as error:
         faults += [fault for fault in error.faults if isinstance(fault, DataError)]
     faults.sort(key=lambda fault: order.index(fault.column) if fault.column in order else -1)

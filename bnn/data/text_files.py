@@ -12,10 +12,10 @@ import io
 import lzma
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -35,7 +35,11 @@ _BYTES_OF_ROW = 16 * 32
 """Bytes of a block for each column at least: some sixteen rows, for one must fit."""
 _LONGEST_LINE = 2**24
 EMPTY = "the file is empty; it needs a header line and rows of data"
-_PACKED = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+_PACKED: dict[bytes, Callable[[Path], Any]] = {
+    b"\x1f\x8b": gzip.open,
+    b"BZh": bz2.open,
+    b"\xfd7zXZ\0": lzma.open,
+}
 _OTHER_KINDS = {b"PAR1": "parquet", b"ARROW1": "feather", b"\xd0\xcf\x11\xe0": "excel"}
 """First bytes of files that are no text -> the kind of source that reads them."""
 
@@ -116,7 +120,7 @@ def opened(path: Path, *, begins_with_table: bool = True) -> IO[bytes]:
             return archive.open(names[0])  # which keeps the archive open as long as it is
     for magic, unpack in _PACKED.items():
         if start.startswith(magic):
-            return unpack(path)  # type: ignore[operator]
+            return unpack(path)
     return path.open("rb")
 
 

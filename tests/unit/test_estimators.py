@@ -590,7 +590,7 @@ def test_nothing_is_left_in_the_temporary_folder(
 
 @pytest.mark.parametrize("estimator", [BNNClassifier, BNNRegressor])
 def test_the_docstring_lists_every_parameter_with_its_default(estimator: type) -> None:
-    parameters = inspect.getdoc(estimator).partition("Parameters")[2].partition("Attributes")[0]  # type: ignore[union-attr]
+    parameters = (inspect.getdoc(estimator) or "").partition("Parameters")[2].partition("Attributes")[0]
     listed = re.findall(r"^(\w+) : .*, default=(.+)$", parameters, flags=re.MULTILINE)
     defaults = {
         name: parameter.default for name, parameter in inspect.signature(estimator).parameters.items()

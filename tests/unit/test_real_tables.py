@@ -19,6 +19,7 @@ import pytest
 from bnn.data.dataset import Dataset
 from bnn.data.new_row_files import read_features
 from bnn.data.preparation import prepare
+from bnn.data.sources import read_source
 from tests.refusals import all_refused, refused
 
 N = 40
@@ -390,6 +391,17 @@ def test_the_minus_of_typesetters_is_one(tmp_path: Path) -> None:
     text = csv_of(frame_of(b=[f"\u2212{i % 7 + 1},{i % 9}00" for i in range(N)]))
     thousands = [-1000 * (i % 7 + 1) - 100 * (i % 9) for i in range(N)]
     assert feature(read_text(tmp_path / "a.csv", text, thousands=","), "b") == thousands
+
+
+def test_a_series_is_not_told_to_drop_what_counts_time(tmp_path: Path) -> None:
+    text = csv_of(frame_of(index=range(1, N + 1), b=["cold" if i == 3 else i % 5 for i in range(N)]))
+    (tmp_path / "a.csv").write_text(text, encoding="utf-8")
+    source = {"kind": "csv", "path": str(tmp_path / "a.csv"), "target": "y"}
+    bad = ("text-among-numbers", {"column": "b", "row": 5, "value": "cold", "file": "a.csv"})
+    with refused("text-among-numbers", column="b", row=5, value="cold", file="a.csv"):
+        read_source(source, is_class=False, is_series=True)
+    with all_refused(("numbers-the-rows", {"column": "index", "file": "a.csv"}), bad):
+        read_source(source, is_class=False)
 
 
 def test_what_begins_a_file_does_not_matter_where_it_is_skipped(tmp_path: Path) -> None:
