@@ -89,7 +89,6 @@ def test_the_verdicts_are_in_the_log_of_the_overview(finished):
 
 @pytest.mark.slow
 def test_a_run_whose_results_go_to_a_storage_says_its_verdicts_too(tmp_path):
-    pytest.importorskip("snakemake_storage_plugin_fs")
     if shutil.which("rsync") is None:
         pytest.skip("the plugin copies with rsync")
     config = TINY | {"datasets": {"gap": TINY["datasets"]["gap"]}}
