@@ -2,7 +2,7 @@
 
 import sys
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,12 @@ import yaml
 from bnn.config.errors import ConfigError
 from bnn.config.files import check_syntax
 from bnn.config.loading import check_files, load
-from bnn.core.errors import DataError, Fault, with_code
+from bnn.core.errors import DataError, Doubt, Fault, listing, with_code
 from bnn.data.column_encoding import Column
 from bnn.data.dataset import Dataset
 from bnn.data.doubts import lines
+from bnn.data.file_kinds import kind_of
 from bnn.data.preparation import prepare
-from bnn.data.text_files import kind_of
 from bnn.model.targets import fit_target
 
 _MAX_CLASSES = 10
@@ -106,17 +106,46 @@ def draft(path: str, target: str) -> int:
 
 
 def _prepared(name: str, raw: dict[str, Any]) -> Dataset:
-    """Return the table of a dataset of a config; what separates its cells is found out, and written into the source."""
+    """Return the table of a dataset of a config; how its file is written is found out, and goes into the source."""
     settings = load({"datasets": {name: raw}}).datasets[name].model_dump(mode="json")
     try:
         return prepare(
             name, **{key: settings[key] for key in ("task", "source", "split", "columns", "series")}
         )
     except DataError as error:
-        if error.code != "wrong-separator" or error.value is None or "separator" in raw["source"]:
-            raise
-        raw["source"]["separator"] = error.value
-        return _prepared(name, raw)
+        source = raw["source"]
+        if error.key in ("source.separator", "source.encoding") and error.value is not None:
+            key = error.key.removeprefix("source.")
+            if key not in source:
+                source[key] = error.value
+                return _prepared(name, raw)
+        if "decimal" not in source and any(fault.key == "source.decimal" for fault in error.faults):
+            source["decimal"] = ","
+            try:
+                return _prepared(name, raw)
+            except DataError:
+                del source["decimal"]
+        raise
+
+
+def _encoding_doubts(dataset: Dataset) -> Iterator[Doubt]:
+    """Yield that a draft took an encoding other than UTF-8, which nothing in the file says."""
+    if (encoding := dataset.text_format.encoding) == "utf-8":
+        return
+    columns = dataset.columns or ()
+    texts = [*dataset.class_names, dataset.target_name]
+    texts += [text for column in columns for text in (column.name, *column.levels, *column.rare)]
+    strange = [f"'{text}'" for text in texts if not text.isascii()]
+    look = (
+        f"look whether {listing(strange)} {'is' if len(strange) == 1 else 'are'} right"
+        if strange
+        else "look at the texts"
+    )
+    yield Doubt(
+        "encoding",
+        "",
+        f"the file does not say its encoding, and {encoding} was taken; {look}, else set another",
+    )
 
 
 def _kind(path: str) -> str:
@@ -152,9 +181,9 @@ def _text(name: str, raw: Mapping[str, Any], dataset: Dataset) -> str:
     text += [f"    #   {column.name}: {_seen(column)}" for column in columns[:_MAX_COLUMNS]]
     if len(columns) > _MAX_COLUMNS:
         text.append(f"    #   and {len(columns) - _MAX_COLUMNS} more")
-    if dataset.doubts:
+    if doubts := [*_encoding_doubts(dataset), *dataset.doubts]:
         text.append("    # What may be meant otherwise:")
-        text += [f"    #   {line}" for line in lines(dataset.doubts)]
+        text += [f"    #   {line}" for line in lines(doubts)]
     return "\n".join(text)
 
 

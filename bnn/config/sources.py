@@ -1,19 +1,13 @@
 """The part of the config that says where a table comes from."""
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 from urllib.parse import quote, urlsplit
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    PlainSerializer,
-    field_validator,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, field_validator, model_validator
 
-from bnn.config.base import MAX_SEED, Group, expanded, read_yaml_value
+from bnn.config import source_keys as keys
+from bnn.config.base import MAX_SEED, Group, read_yaml_value
 from bnn.core.errors import Fault
 
 SOURCE_TASKS = {
@@ -30,119 +24,20 @@ SOURCE_TASKS = {
 """Task of each source that has a name."""
 
 
-def _check_target(value: Any) -> Any:
-    """Say what to do with several targets."""
-    if isinstance(value, list | tuple) and len(value) > 1:
-        one, *others = map(str, value)
-        raise Fault(
-            "several-targets",
-            f"must be one column, not {len(value)}: make a dataset for each, here with `target: {one}` and "
-            f"`drop: [{', '.join(others)}]`",
-        )
-    return value
-
-
-_FILE = "relative to the folder in which Snakemake runs; $NAME stands for an environment variable."
-_File = Annotated[str, Field(min_length=1), AfterValidator(expanded)]
-_Path = Annotated[_File, Field(description=f"The file, {_FILE}")]
-_Test = Annotated[
-    _File | None,
-    Field(
-        default=None,
-        description="A file of test rows; `split` is then not used, and `path` has train rows only.",
-    ),
-]
-_Target = Annotated[
-    str, Field(min_length=1, description="Name of the column to predict."), BeforeValidator(_check_target)
-]
-_Unit = Annotated[str, Field(default="", description="Unit of a regression target, for tables and figures.")]
-_Names = Annotated[tuple[Annotated[str, Field(min_length=1)], ...], PlainSerializer(list)]
-_Drop = Annotated[_Names, Field(default=(), description="Columns to leave out, such as an id or a date.")]
-_Categorical = Annotated[
-    _Names,
-    Field(
-        default=(),
-        description="Columns whose numbers are codes, such as postcodes: each value gets a feature of its own, as if "
-        "it were text.",
-    ),
-]
-_Numeric = Annotated[
-    _Names,
-    Field(
-        default=(),
-        description="Columns that are numbers though they look like codes, such as 0170: zeros at the beginning mean "
-        "nothing.",
-    ),
-]
-_Features = Annotated[
-    _Names,
-    Field(
-        default=(),
-        description="Columns that are features though they look like names or numbers of rows.",
-    ),
-]
-_MissingWords = Annotated[
-    _Names | dict[Annotated[str, Field(min_length=1)], _Names] | None,
-    Field(
-        default=None,
-        # csv_files has the list itself; it imports NumPy, for which Snakemake would wait at every start.
-        description='Words, in any case, or numbers in quotes, such as "-999", that stand for a missing value, as an '
-        "empty cell always does: a list for all columns, or lists by the names of columns; without NA in the "
-        "list, a text NA is a level like others. In a file whose columns have types null means none, else "
-        "null: NA, N/A, #N/A, `<NA>`, NaN, -NaN, null and None.",
-    ),
-]
-_RowId = Annotated[
-    str | None,
-    Field(
-        default=None,
-        min_length=1,
-        description="The column that names rows, such as an id: no feature, it stands beside the rows in "
-        "predictions.csv and in the report.",
-    ),
-]
-_Separator = Annotated[
-    str,
-    Field(
-        default=",",
-        min_length=1,
-        max_length=1,
-        description='What stands between cells, such as ";", or "\\t" for a tab.',
-    ),
-]
-_Decimal = Annotated[
-    Literal[".", ","],
-    Field(default=".", description="What stands before the fraction of a number: a point, or a comma."),
-]
-
-
-_Thousands = Annotated[
-    Literal["", ",", ".", " ", "'", "’", "\u00a0", "\u202f"],
-    Field(
-        default="",
-        description='What stands between the groups of three digits of a number, such as "," in 41,867.',
-    ),
-]
-_SkipLines = Annotated[
-    Annotated[int, Field(ge=0)] | Annotated[tuple[Annotated[int, Field(ge=1)], ...], PlainSerializer(list)],
-    Field(
-        default=0,
-        description="Lines at the top that are no part of the table, such as a title; or a list of the numbers of such "
-        "lines, such as [2] for units below the header. Rows are counted without them.",
-    ),
-]
-_Comment = Annotated[
-    str, Field(default="", description='What begins lines that are no part of the table, such as "#".')
-]
-_Header = Annotated[
-    bool, Field(default=True, description="Whether the first line holds the names of the columns.")
-]
-_ColumnNames = Annotated[
-    _Names,
-    Field(
-        default=(), description="Names of the columns of a file without header line; []: c1, c2 and so on."
-    ),
-]
+_EXCLUDING = (
+    ("drop", "target"),
+    ("categorical", "target"),
+    ("target", "row_id"),
+    ("drop", "row_id"),
+    ("categorical", "row_id"),
+    ("fold_case", "row_id"),
+    ("drop", "categorical"),
+    ("numeric", "categorical"),
+    ("numeric", "drop"),
+    ("fold_case", "drop"),
+    ("fold_case", "numeric"),
+)
+"""Pairs of keys that must not name one column."""
 
 
 class _Table(Group):
@@ -150,31 +45,19 @@ class _Table(Group):
 
     @model_validator(mode="after")
     def _check_keys(self) -> Self:
-        target, drop, categorical = (getattr(self, name) for name in ("target", "drop", "categorical"))
-        for role, names in (("drop", drop), ("categorical", categorical)):
-            if target in names:
-                raise Fault("contradiction", f"{role} must not name the target '{target}'")
+        named = {role: set(getattr(self, role)) for role in ("drop", "categorical", "numeric", "fold_case")}
+        for role in ("target", "row_id"):
+            named[role] = {getattr(self, role)} - {None}
+        for one, other in _EXCLUDING:
+            if both := ", ".join(sorted(named[one] & named[other])):
+                what = f"both name {both}; remove it from one of them"
+                must = f"{one} must not name the target '{both}'"
+                raise Fault("contradiction", must if other == "target" else f"{one} and {other} {what}")
         if getattr(self, "names", ()) and self.header:  # type: ignore[attr-defined]
             raise Fault("contradiction", "names are those of a file without header line; set `header: false`")
-        if both := sorted(set(self.numeric) & {*categorical, *drop}):  # type: ignore[attr-defined]
-            raise Fault(
-                "contradiction",
-                f"numeric names {', '.join(both)}, and categorical or drop does too; remove it from one of them",
-            )
-        row_id = getattr(self, "row_id", None)
-        for role, names in (("target", [target]), ("drop", drop), ("categorical", categorical)):
-            if row_id in names and row_id is not None:
-                raise Fault(
-                    "contradiction", f"{role} and row_id both name {row_id}; remove it from one of them"
-                )
-        if both := sorted(set(drop) & set(categorical)):
-            raise Fault(
-                "contradiction",
-                f"drop and categorical both name {', '.join(both)}; remove it from one of them",
-            )
         separator, decimal = getattr(self, "separator", ";"), getattr(self, "decimal", ".")
-        if separator == decimal:
-            raise Fault("contradiction", f"separator and decimal must not both be '{decimal}'")
+        if separator == decimal == ".":  # a comma may be both, in numbers between quotation marks
+            raise Fault("contradiction", "separator and decimal must not both be '.'")
         if getattr(self, "thousands", "") == decimal:
             raise Fault("contradiction", f"thousands and decimal must not both be '{decimal}'")
         if separator in '"\r\n' or separator.isalnum():
@@ -188,75 +71,80 @@ class CsvSource(_Table):
     """A CSV file of your own with a header line."""
 
     kind: Literal["csv"] = Field(description="A CSV file.")
-    path: _Path
-    test: _Test
-    target: _Target
-    target_unit: _Unit
-    drop: _Drop
-    row_id: _RowId
-    categorical: _Categorical
-    numeric: _Numeric
-    features: _Features
-    separator: _Separator
-    decimal: _Decimal
-    thousands: _Thousands
-    missing_words: _MissingWords
-    skip_lines: _SkipLines
-    comment: _Comment
-    header: _Header
-    names: _ColumnNames
+    path: keys.Path
+    test: keys.Test
+    target: keys.Target
+    target_unit: keys.Unit
+    drop: keys.Drop
+    row_id: keys.RowId
+    categorical: keys.Categorical
+    numeric: keys.Numeric
+    features: keys.Features
+    fold_case: keys.FoldCase
+    separator: keys.Separator
+    decimal: keys.Decimal
+    thousands: keys.Thousands
+    encoding: keys.Encoding
+    missing_words: keys.MissingWords
+    skip_lines: keys.SkipLines
+    comment: keys.Comment
+    header: keys.Header
+    names: keys.ColumnNames
 
 
 class ParquetSource(_Table):
     """A Parquet file of your own."""
 
     kind: Literal["parquet"] = Field(description="A Parquet file.")
-    path: _Path
-    test: _Test
-    target: _Target
-    target_unit: _Unit
-    drop: _Drop
-    row_id: _RowId
-    categorical: _Categorical
-    numeric: _Numeric
-    features: _Features
-    missing_words: _MissingWords
+    path: keys.Path
+    test: keys.Test
+    target: keys.Target
+    target_unit: keys.Unit
+    drop: keys.Drop
+    row_id: keys.RowId
+    categorical: keys.Categorical
+    numeric: keys.Numeric
+    features: keys.Features
+    fold_case: keys.FoldCase
+    missing_words: keys.MissingWords
 
 
 class FeatherSource(_Table):
     """A Feather or Arrow file of your own."""
 
     kind: Literal["feather"] = Field(description="A Feather or Arrow file.")
-    path: _Path
-    test: _Test
-    target: _Target
-    target_unit: _Unit
-    drop: _Drop
-    row_id: _RowId
-    categorical: _Categorical
-    numeric: _Numeric
-    features: _Features
-    missing_words: _MissingWords
+    path: keys.Path
+    test: keys.Test
+    target: keys.Target
+    target_unit: keys.Unit
+    drop: keys.Drop
+    row_id: keys.RowId
+    categorical: keys.Categorical
+    numeric: keys.Numeric
+    features: keys.Features
+    fold_case: keys.FoldCase
+    missing_words: keys.MissingWords
 
 
 class ExcelSource(_Table):
     """A workbook of your own, as Excel (xlsx, xls, xlsb) or LibreOffice (ods) writes it; needs python-calamine."""
 
     kind: Literal["excel"] = Field(description="A workbook.")
-    path: _Path
+    path: keys.Path
     sheet: str | None = Field(
         None, min_length=1, description="Name of the sheet; null: the only one of the workbook."
     )
-    test: _Test
-    target: _Target
-    target_unit: _Unit
-    drop: _Drop
-    row_id: _RowId
-    categorical: _Categorical
-    numeric: _Numeric
-    features: _Features
-    missing_words: _MissingWords
-    skip_lines: _SkipLines
+    test: keys.Test
+    target: keys.Target
+    target_unit: keys.Unit
+    drop: keys.Drop
+    row_id: keys.RowId
+    categorical: keys.Categorical
+    numeric: keys.Numeric
+    features: keys.Features
+    fold_case: keys.FoldCase
+    missing_words: keys.MissingWords
+    skip_lines: keys.SkipLines
 
 
 class SklearnSource(Group):
@@ -276,16 +164,17 @@ class OpenmlSource(_Table):
     id: int | None = Field(None, ge=1, description="Its number; or give `name` and `version`.")
     name: str | None = Field(None, min_length=1, description="Its name.")
     version: int | None = Field(None, ge=1, description="Version of that name.")
-    target: Annotated[str | None, BeforeValidator(_check_target)] = Field(
+    target: Annotated[str | None, BeforeValidator(keys.check_target)] = Field(
         None, min_length=1, description="Name of the column to predict; null: the one that OpenML names."
     )
-    target_unit: _Unit
-    drop: _Drop
-    row_id: _RowId
-    categorical: _Categorical
-    numeric: _Numeric
-    features: _Features
-    missing_words: _MissingWords
+    target_unit: keys.Unit
+    drop: keys.Drop
+    row_id: keys.RowId
+    categorical: keys.Categorical
+    numeric: keys.Numeric
+    features: keys.Features
+    fold_case: keys.FoldCase
+    missing_words: keys.MissingWords
 
     _numbers = field_validator("id", "version", mode="before")(read_yaml_value)
 
@@ -312,21 +201,23 @@ class UrlSource(_Table):
         description="Its SHA-256 digest, as `sha256sum` prints it: a file that has changed is refused.",
     )
     max_mb: int = Field(500, ge=1, le=100_000, description="Megabytes that the file may have at most.")
-    target: _Target
-    target_unit: _Unit
-    drop: _Drop
-    row_id: _RowId
-    categorical: _Categorical
-    numeric: _Numeric
-    features: _Features
-    separator: _Separator
-    decimal: _Decimal
-    thousands: _Thousands
-    missing_words: _MissingWords
-    skip_lines: _SkipLines
-    comment: _Comment
-    header: _Header
-    names: _ColumnNames
+    target: keys.Target
+    target_unit: keys.Unit
+    drop: keys.Drop
+    row_id: keys.RowId
+    categorical: keys.Categorical
+    numeric: keys.Numeric
+    features: keys.Features
+    fold_case: keys.FoldCase
+    separator: keys.Separator
+    decimal: keys.Decimal
+    thousands: keys.Thousands
+    encoding: keys.Encoding
+    missing_words: keys.MissingWords
+    skip_lines: keys.SkipLines
+    comment: keys.Comment
+    header: keys.Header
+    names: keys.ColumnNames
 
     _numbers = field_validator("max_mb", mode="before")(read_yaml_value)
 

@@ -80,9 +80,13 @@ class DataError(Fault):
     """
 
 
-def cell_error(code: str, column: str, row: int, text: str, *, value: str | None = None) -> DataError:
+def cell_error(
+    code: str, column: str, row: int, text: str, *, key: str | None = None, value: str | None = None
+) -> DataError:
     """Return the error for a cell, of which `text` says what is wrong and what to do."""
-    return DataError(code, f"column '{column}', row {row}: {text}", column=column, row=row, value=value)
+    return DataError(
+        code, f"column '{column}', row {row}: {text}", column=column, row=row, key=key, value=value
+    )
 
 
 class ResultError(Fault):

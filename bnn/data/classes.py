@@ -1,12 +1,11 @@
 """The target as classes: an index for each row, and the names of the classes."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bnn.core.errors import DataError, Doubt, cell_error, shown
+from bnn.core.errors import DataError, cell_error, shown
 from bnn.data.words import are_numbers, fault_of_name
 
 if TYPE_CHECKING:
@@ -59,17 +58,3 @@ def read_classes(
         )
     index = {class_name: number for number, class_name in enumerate(names)}
     return np.array([index[cell] for cell in cells], dtype=np.int64)[codes], names
-
-
-def class_doubts(name: str, classes: tuple[str, ...]) -> Iterator[Doubt]:
-    """Yield classes that hardly are classes of their own."""
-    groups: dict[str, list[str]] = {}
-    for text in classes:
-        groups.setdefault("".join(text.split()).casefold(), []).append(f"'{shown(text)}'")
-    for alike in groups.values():
-        if len(alike) > 1:
-            yield Doubt(
-                "classes-alike",
-                name,
-                f"the classes {' and '.join(alike)} differ by case or blanks alone: write them alike if they are one",
-            )

@@ -2,10 +2,10 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bnn.core.errors import Doubt, in_yaml, shown
-from bnn.data.words import LIKE_MISSING
+from bnn.data.words import LIKE_MISSING, folded
 
 _MEASURED = re.compile(
     r"([$€£¥₹]?)\s?[+-]?(?:\d{1,3}(?:[,.' \u00a0]\d{3})+|\d+)(?:[.,]\d+)?\s?([^\d\s.,;:/()-][^\d,;:()-]{0,9}|)"
@@ -13,6 +13,8 @@ _MEASURED = re.compile(
 """A number with a sign of money before it or a unit behind it"""
 _FEWEST_MEASURED, _LEAST_SHARE = 3, 0.9
 """Levels of one unit, and their share among all but one, that are more than chance: some may say that there is none"""
+_MOST_GROUPS = 3
+"""Groups of levels that are alike, of which a doubt names the levels"""
 _MONTHS = (
     "jan(?:uary|uar|v|vier)?|feb(?:ruary|ruar|rero)?|févr?(?:ier)?|mar(?:ch|s|zo)?|mär(?:z)?|a[pbv]r(?:il)?|may|mai|mayo"
     "|jun(?:e|i|io)?|juin|jul(?:y|i|io)?|juil(?:let)?|aug(?:ust)?|août|ago(?:sto)?|sep(?:t|tember|tembre|tiembre)?"
@@ -80,6 +82,27 @@ def level_doubts(
             f"'{shown(measured)}' and the others are numbers with "
             f"{'a sign of percent' if is_percent else 'a unit'}, a level each; write them without it, {remedy}",
         )
+
+
+def alike_doubts(name: str, texts: Iterable[str], *, is_target: bool) -> Iterator[Doubt]:
+    """Yield levels, or classes, that hardly are such of their own: only case or blanks tell them apart."""
+    groups: dict[str, list[str]] = {}
+    for text in texts:
+        groups.setdefault(folded(text).replace(" ", ""), []).append(text)
+    alike = [group for group in groups.values() if len(group) > 1]
+    if not alike:
+        return
+    named = [" and ".join(f"'{shown(text)}'" for text in group) for group in alike]
+    more = f" and {len(named) - _MOST_GROUPS} more" if len(named) > _MOST_GROUPS else ""
+    remedy = f"set source.fold_case: [{in_yaml(name)}]"
+    if any(len(set(map(folded, group))) > 1 for group in alike):
+        remedy = "write them alike"  # blanks within words stay
+    keep = "" if is_target else f"; if each is a level of its own, set source.categorical: [{in_yaml(name)}]"
+    yield Doubt(
+        "classes-alike" if is_target else "levels-alike",
+        name,
+        f"{', '.join(named[:_MOST_GROUPS])}{more} differ by case or blanks alone: if they are one, {remedy}{keep}",
+    )
 
 
 def _measured(levels: Sequence[str]) -> str | None:

@@ -10,8 +10,8 @@ import numpy as np
 from bnn.core.errors import DataError, listing, shown
 from bnn.data.csv_files import NAMELESS, read_columns
 from bnn.data.excel_files import read_sheet
+from bnn.data.file_kinds import kind_of
 from bnn.data.tables import names_of_rows, naming
-from bnn.data.text_files import kind_of
 from bnn.data.typed_files import read_typed_file
 from bnn.data.words import Kind, TextFormat
 

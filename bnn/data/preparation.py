@@ -14,9 +14,10 @@ from bnn.data.column_encoding import Column
 from bnn.data.dataset import Dataset, Task
 from bnn.data.doubts import gross_doubts, missing_doubts, number_doubts, repeated_doubts, target_doubts
 from bnn.data.encoding import Encoded, Encoding, fit
+from bnn.data.joining import join
 from bnn.data.sources import place_of, read_source, read_test_file, text_format
 from bnn.data.splits import MIN_TRAIN_ROWS, Rows, check_size, split_rows
-from bnn.data.tables import Table, join, naming
+from bnn.data.tables import Table, naming
 from bnn.data.time_series import Forecasts, as_forecasts
 from bnn.data.words import Kind
 

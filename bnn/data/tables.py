@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 
 from bnn.core.errors import DataError, Doubt, cell_error, in_yaml, listing, raise_all, shown
-from bnn.data.cells import as_truth, check
-from bnn.data.classes import class_doubts, read_classes
+from bnn.data.cells import check
+from bnn.data.classes import read_classes
 from bnn.data.csv_files import NAMELESS, Choose, Columns
+from bnn.data.level_doubts import alike_doubts
 from bnn.data.words import LIKE_MISSING, Kind, are_numbers, fault_of_name, with_point
 
 if TYPE_CHECKING:
@@ -75,6 +76,8 @@ class Reading(NamedTuple):
     numeric: Sequence[str] = ()
     features: Sequence[str] = ()
     """Columns that are features though they look like names of rows"""
+    fold_case: Sequence[str] = ()
+    """Columns of which texts that differ by case or blanks alone are one"""
     row_id: str | None = None
     aside: Sequence[str] = ()
     """Columns that are kept beside the features"""
@@ -104,6 +107,8 @@ def read_table(read: Callable[[Choose], Columns], wish: Reading, *, decimal: str
     DataError
         If the table cannot be used; the message names column and row.
     """
+    import pandas as pd
+
     roles = (wish.target, *wish.drop, *wish.categorical, *wish.numeric, *wish.features, *wish.aside)
     row_id = wish.row_id
     row_names: list[str] = []
@@ -162,8 +167,9 @@ def read_table(read: Callable[[Choose], Columns], wish: Reading, *, decimal: str
     except DataError as error:
         _raise_with_others(found._replace(faults=(error,)), frame, wish, row_id, order)
         raise
-    if wish.is_class:
-        doubts += class_doubts(wish.target, table.class_names)
+    for name in (wish.target, *table.feature_names):
+        if isinstance(frame[name].dtype, pd.CategoricalDtype) and name not in wish.categorical:
+            doubts += alike_doubts(name, frame[name].cat.categories, is_target=name == wish.target)
     return table._replace(
         target_unit=wish.target_unit,
         dropped=tuple(dict.fromkeys(wish.drop)),
@@ -203,7 +209,8 @@ def _with_task(error: DataError, target: str) -> DataError:
 def check_names(names: Sequence[str], wish: Reading) -> None:
     """Raise DataError if columns that are asked for are not there, or the target is asked for as something else too."""
     target, aside = wish.target, wish.aside
-    of_source = {name: getattr(wish, name) for name in ("drop", "categorical", "numeric", "features")}
+    keys = ("drop", "categorical", "numeric", "features", "fold_case")
+    of_source = {key: getattr(wish, key) for key in keys}
     of_source["row_id"] = [wish.row_id] if wish.row_id else []
     asked = [("target", "", target)]
     asked += [(role, f" (source.{role})", name) for role, of in of_source.items() for name in of]
@@ -219,7 +226,7 @@ def check_names(names: Sequence[str], wish: Reading) -> None:
             *((f"source.{role}", of) for role, of in of_source.items()),
             ("split or series", aside),
         ]
-        if target in of
+        if target in of and key != "source.fold_case"
     ]
     for role, key, name in asked:
         if name not in names:
@@ -326,76 +333,3 @@ def _aside(name: str, column: "pd.Series", first_row: int, decimal: str) -> np.n
     if are_numbers(numbers):
         return np.array([float(number) for number in numbers])[codes]
     return np.array(levels, dtype=str)[codes]
-
-
-def join(train: Table, test: Table) -> Table:
-    """Return the rows of both tables, train first.
-
-    Raises
-    ------
-    DataError
-        If the test table lacks a feature, has another one or one of another kind, or has a class that the train table
-        has not.
-    """
-    import pandas as pd
-
-    of_train, of_test = set(train.feature_names), set(test.feature_names)
-    missing = [name for name in train.feature_names if name not in of_test]
-    unknown = [name for name in test.feature_names if name not in of_train]
-    for names, fault in ((missing, "lacks"), (unknown, "has, and the train file has not,")):
-        if names:
-            raise DataError(
-                "column-missing" if fault == "lacks" else "column-unknown",
-                f"the test file {fault} column {listing(names)}: both must have the same columns",
-                column=names[0],
-            )
-    y = test.y
-    if train.class_names:
-        index = {name: k for k, name in enumerate(train.class_names)}
-        strange = [f"'{name}'" for name in test.class_names if name not in index]
-        if strange:
-            raise DataError(
-                "class-unknown",
-                f"the test file has class {listing(strange)}, which the train file has not",
-                value=strange[0][1:-1],
-            )
-        y = np.array([index[name] for name in test.class_names], dtype=np.int64)[test.y]
-    columns = {name: _joined(name, train.x[name], test.x[name]) for name in train.feature_names}
-    n_rows = len(train.y) + len(y)
-    return train._replace(
-        x=pd.DataFrame(columns, index=pd.RangeIndex(n_rows), copy=False),
-        y=np.concatenate([train.y, y]),
-        aside={name: np.concatenate([train.aside[name], test.aside[name]]) for name in train.aside},
-        ids=None if train.ids is None or test.ids is None else np.concatenate([train.ids, test.ids]),
-    )
-
-
-def _joined(name: str, train: "pd.Series", test: "pd.Series") -> "pd.Series":
-    import pandas as pd
-    from pandas.api.types import union_categoricals
-
-    if isinstance(train.dtype, pd.CategoricalDtype) and isinstance(test.dtype, pd.CategoricalDtype):
-        return pd.Series(union_categoricals([train, test], sort_categories=True))
-    if isinstance(train.dtype, pd.BooleanDtype):
-        test = as_truth(test)
-    kinds = [_kind(column) for column in (train, test)]
-    if kinds[0] != kinds[1]:
-        # A column without any value says nothing of its kind.
-        if test.isna().all():
-            test = pd.Series(np.full(len(test), None, dtype=object)).astype(train.dtype)
-        else:
-            raise DataError(
-                "other-kind",
-                f"column '{name}' holds {kinds[0]} in the train file and {kinds[1]} in the test file; make them the "
-                "same",
-                column=name,
-            )
-    return pd.concat([train, test], ignore_index=True)
-
-
-def _kind(column: "pd.Series") -> str:
-    import pandas as pd
-
-    if isinstance(column.dtype, pd.CategoricalDtype):
-        return "texts"
-    return "true or false" if isinstance(column.dtype, pd.BooleanDtype) else "numbers"

@@ -35,12 +35,12 @@ _FEW = 200
 _DIGITS, _BESIDE_DIGITS = b"0123456789", b"+-.eE"
 _IN_NUMBERS = frozenset((_DIGITS + _BESIDE_DIGITS).decode())
 THOUSANDS = re.compile(
-    r"[+\-−]?\d{1,3}(,\d{3})+(\.\d*)?|[+\-−]?\d{1,3}([ '’\u00a0\u202f]\d{3})+([.,]\d*)?", re.ASCII
+    r"[+\-−]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?|[+\-−]?[1-9]\d{0,2}([ '’\u00a0\u202f]\d{3})+([.,]\d*)?", re.ASCII
 )
 
 
 _BUT = ", but other cells of the column are; correct it (a column of numbers may hold nothing else)"
-_GERMAN = re.compile(r"[+\-−]?\d{1,3}(\.\d{3})+(,\d*)?", re.ASCII)
+_GERMAN = re.compile(r"[+\-−]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?", re.ASCII)
 
 
 class TextColumn:
@@ -282,7 +282,8 @@ class TextColumn:
             )
         if truth is not None:
             return pd.arrays.BooleanArray(truth[codes], codes == -1)
-        return categories(levels, codes, kind=self._kind, decimal=self._form.decimal)
+        fold = self.name in self._form.fold_case
+        return categories(levels, codes, kind=self._kind, decimal=self._form.decimal, fold=fold)
 
     def _codes(self) -> Any:
         """Return digits as levels, if one of them begins with a zero as no number does; else None."""
@@ -320,11 +321,12 @@ class TextColumn:
         return drop_line(self.name)
 
     def _not_a_number(self, row: int, cell: str, but: str = "") -> DataError:
-        hint = ""
+        hint, key = "", None
         decimal, plain = self._form.decimal, TextFormat()
         if not self._form.thousands and (mark := self._thousands(cell)):
-            hint = f"; if '{mark}' stands between thousands, set source.thousands: '{mark}'"
-        elif decimal == "." and cell.count(",") == 1 and number_of(cell.replace(",", "."), plain) is not None:
+            hint, key = f"; if '{mark}' stands between thousands, set source.thousands: '{mark}'", "thousands"
+        elif decimal == "." and self._form.thousands != "," and self._has_decimal_comma(cell):
+            key = "decimal"
             hint = (
                 " as long as source.decimal is '.'; if its comma is a decimal comma, set source.decimal: ','"
             )
@@ -334,9 +336,11 @@ class TextColumn:
             hint = "; write a number alone, without unit or sign of money"
         elif self._form.header and row == 2 and not self._form.skip_lines:
             hint = "; if row 2 holds units, set source.skip_lines: [2]"
-        return cell_error(
-            "not-a-number", self.name, row, f"'{shown(cell)}' is not a number{but}{hint}", value=cell
-        )
+        text = f"'{shown(cell)}' is not a number{but}{hint}"
+        return cell_error("not-a-number", self.name, row, text, value=cell, key=key and f"source.{key}")
+
+    def _has_decimal_comma(self, cell: str) -> bool:
+        return cell.count(",") == 1 and number_of(cell.replace(",", "."), TextFormat()) is not None
 
     def _thousands(self, cell: str) -> str | None:
         """Return what stands between the thousands of a number, if something does."""
@@ -356,12 +360,13 @@ class TextColumn:
                 raise self._not_a_number(row, cell)
             return
         if self._n_texts <= self._n_numbers:
+            fault = self._not_a_number(row, cell, _BUT)
             raise DataError(
                 "text-among-numbers",
-                f"{self._not_a_number(row, cell, _BUT)}, {or_missing(self._levels, self._words)}or drop the column "
-                f"({self._drop()})",
+                f"{fault}, {or_missing(self._levels, self._words)}or drop the column ({self._drop()})",
                 column=self.name,
                 row=row,
+                key=fault.key,
                 value=cell,
             )
         row, cell = self._first["number"]

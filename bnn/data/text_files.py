@@ -5,21 +5,21 @@ splits what is plain; where it meets a quotation mark or a row that is not like 
 standard library begins anew, and its errors name the row.
 """
 
-import bz2
 import csv
-import gzip
 import io
 import lzma
 import re
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from bnn.core.errors import DataError, in_yaml, listing
+from bnn.core.errors import DataError, in_yaml
+from bnn.data.file_kinds import opened
+from bnn.data.text_encodings import LONGEST_LINE, encoding_of, in_utf_8, wrong_encoding
 from bnn.data.words import TextFormat
 
 if TYPE_CHECKING:
@@ -33,25 +33,7 @@ _BLOCKS = 512
 """Blocks of a file between those bounds: more take longer, fewer more memory."""
 _BYTES_OF_ROW = 16 * 32
 """Bytes of a block for each column at least: some sixteen rows, for one must fit."""
-_LONGEST_LINE = 2**24
 EMPTY = "the file is empty; it needs a header line and rows of data"
-_PACKED: dict[bytes, Callable[[Path], Any]] = {
-    b"\x1f\x8b": gzip.open,
-    b"BZh": bz2.open,
-    b"\xfd7zXZ\0": lzma.open,
-}
-_OTHER_KINDS = {b"PAR1": "parquet", b"ARROW1": "feather", b"\xd0\xcf\x11\xe0": "excel"}
-"""First bytes of files that are no text -> the kind of source that reads them."""
-
-_SAVE = "; make a CSV file of it, as pandas does with"
-_NO_TABLES = {
-    rb"@relation\b": f"an ARFF file{_SAVE} scipy.io.arff.loadarff, or set `kind: openml`",
-    rb"[\[{]\s*[\[{\"]": f"a JSON file{_SAVE} read_json",
-    rb"<(!doctype html|html|\?xml)": "a page of the web or an XML file, no table; check where it was downloaded from",
-    rb"version https://git-lfs": "a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`",
-    rb"\{\\rtf|%pdf-": "a document, no table; save the table as CSV",
-}
-"""What files begin with that are no table of lines -> what they are, and what to do."""
 
 
 class Block(NamedTuple):
@@ -66,62 +48,6 @@ class Block(NamedTuple):
 
 class _CloserLook(Exception):
     """The quick reader met something that it must not judge."""
-
-
-def kind_of(path: Path) -> str:
-    """Return the kind of source that reads a file, by its first bytes."""
-    with path.open("rb") as file:
-        start = file.read(8)
-    for magic, kind in _OTHER_KINDS.items():
-        if start.startswith(magic):
-            return kind
-    if start.startswith(b"PK\x03\x04"):
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-        if "[Content_Types].xml" in names or "mimetype" in names:
-            return "excel"
-    return "csv"
-
-
-def opened(path: Path, *, begins_with_table: bool = True) -> IO[bytes]:
-    """Open a file, unpacked if it is packed.
-
-    Parameters
-    ----------
-    path
-        Which file.
-    begins_with_table
-        Whether no lines before the table are skipped, so that the first ones say whether it is one.
-
-    Raises
-    ------
-    DataError
-        If it is a file of another kind, or an archive of several.
-    """
-    with path.open("rb") as file:
-        start = file.read(200)
-    for pattern, what in _NO_TABLES.items() if begins_with_table else ():
-        if re.match(pattern, start.removeprefix(b"\xef\xbb\xbf").lstrip(), re.IGNORECASE):
-            raise DataError("no-table", f"this is {what}")
-    if (kind := kind_of(path)) != "csv":
-        raise DataError("other-kind-of-file", f"this is no text file; set `kind: {kind}`", key="source.kind")
-    if start.startswith(b"PK\x03\x04"):
-        with zipfile.ZipFile(path) as archive:
-            names = [
-                name
-                for name in archive.namelist()
-                if not name.endswith("/") and not name.startswith("__MACOSX")
-            ]
-            if len(names) != 1:
-                raise DataError(
-                    "archive-of-several",
-                    f"the archive holds {len(names)} files ({listing(names)}); unpack it and name one of them",
-                )
-            return archive.open(names[0])  # which keeps the archive open as long as it is
-    for magic, unpack in _PACKED.items():
-        if start.startswith(magic):
-            return unpack(path)
-    return path.open("rb")
 
 
 class TextFile:
@@ -144,6 +70,7 @@ class TextFile:
 
     def __init__(self, path: Path, form: TextFormat, *, is_source: bool) -> None:
         self._path, self._form, self._is_source = path, form, is_source
+        self._encoding = ""
         self._remedy = (
             "check source.path (it starts from the folder of the run)" if is_source else "check its name"
         )
@@ -205,10 +132,10 @@ class TextFile:
         try:
             with self._opened() as file:
                 if (
-                    form.header and file.readline(_LONGEST_LINE).count(b'"') % 2
+                    form.header and file.readline(LONGEST_LINE).count(b'"') % 2
                 ):  # a name holds the end of a line
                     raise _CloserLook
-                is_plain = isinstance(file, io.BufferedReader)
+                is_plain = isinstance(getattr(file, "raw", None), io.FileIO)
             # Arrow reads ahead: a thread that still wants a file of Python's when Python ends would abort the process.
             with (
                 pa.OSFile(str(self._path)) if is_plain else self._opened() as file,
@@ -233,7 +160,7 @@ class TextFile:
                     if n_rows:
                         yield Block(columns, row, n_rows)
                     row += n_rows
-        except (pa.ArrowException, OSError, EOFError, zipfile.BadZipFile):
+        except (pa.ArrowException, OSError, EOFError, zipfile.BadZipFile, UnicodeError):
             raise _CloserLook from None
 
     def _strict_blocks(self, n_cells: int, wanted: Sequence[bool], done: int) -> Iterator[Block]:
@@ -279,6 +206,9 @@ class TextFile:
         n_read = 0
         path, separator = self._path, self._form.separator
         try:
+            self._encoding = self._encoding or encoding_of(
+                path, self._form.encoding, is_source=self._is_source
+            )
             # utf-8-sig: spreadsheets begin a file with a mark that would become part of the first name.
             with self._opened() as packed, io.TextIOWrapper(packed, encoding="utf-8-sig", newline="") as file:
                 lines = self._lines(file)
@@ -290,10 +220,9 @@ class TextFile:
                     n_read += 1
         except FileNotFoundError:
             raise DataError("file-missing", f"there is no such file; {self._remedy}") from None
-        except UnicodeDecodeError:
-            place = _first_row_of_another_encoding(path)
-            raise DataError(
-                "not-utf-8", f"the file is not UTF-8 text{place}; save it again as 'CSV UTF-8'"
+        except UnicodeError:
+            raise wrong_encoding(
+                path, self._encoding, self._form.encoding, is_source=self._is_source
             ) from None
         except csv.Error as error:
             if n_read == 0 and (mark := self._other_separator()):
@@ -316,7 +245,8 @@ class TextFile:
 
     def _opened(self) -> IO[bytes]:
         form = self._form
-        return opened(self._path, begins_with_table=not (form.skip_lines or form.comment))
+        file = opened(self._path, begins_with_table=not (form.skip_lines or form.comment))
+        return in_utf_8(file, self._encoding)
 
     def _other_separator(self) -> str | None:
         """Return what stands more often in the first line than what is to separate its cells, if anything does."""
@@ -328,11 +258,11 @@ class TextFile:
     def _lines(self, file: io.TextIOWrapper) -> Iterator[str]:
         """Yield the lines of the table; a line without end, as in a file that is no text, must not fill the memory."""
         form, skip = self._form, self._form.skip_lines
-        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), ""), start=1):
-            if len(line) == _LONGEST_LINE:
+        for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), ""), start=1):
+            if len(line) == LONGEST_LINE:
                 raise DataError(
                     "line-too-long",
-                    f"line {number} has more than {_LONGEST_LINE} characters: this is no table of lines and columns; "
+                    f"line {number} has more than {LONGEST_LINE} characters: this is no table of lines and columns; "
                     "check which file is named",
                     row=number,
                 )
@@ -366,15 +296,3 @@ def wrong_separator(mark: str, separator: str, *, is_source: bool) -> DataError:
         key="source.separator",
         value=mark,
     )
-
-
-def _first_row_of_another_encoding(path: Path) -> str:
-    with opened(path, begins_with_table=False) as file:
-        for number, line in enumerate(iter(lambda: file.readline(_LONGEST_LINE), b""), start=1):
-            if number == 1 and line.startswith((b"\xff\xfe", b"\xfe\xff")):
-                return " but UTF-16"
-            try:
-                line.decode("utf-8")
-            except UnicodeDecodeError as error:
-                return f" (line {number}, from byte {error.start + 1} on)"
-    return ""

@@ -136,7 +136,7 @@ def _read(name: str, values: Any, kind: Kind, form: TextFormat, has_levels: bool
     if isinstance(values, pd.Series):
         dtype = values.dtype
         if isinstance(dtype, pd.CategoricalDtype):
-            return _levels(list(dtype.categories), values.cat.codes.to_numpy(), kind)
+            return _levels(list(dtype.categories), values.cat.codes.to_numpy(), kind, name in form.fold_case)
         if isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize >= 4 and kind == "any":
             return Found(_checked(name, values.to_numpy(np.float64), row))
         try:
@@ -172,7 +172,8 @@ def _read_arrow(
         chunks = [chunk.indices.cast(pa.int64()).fill_null(-1).to_numpy() for chunk in coded.chunks]
         own = coded.chunk(0).dictionary if coded.num_chunks else pa.array([])
         texts = own.cast(pa.string()) if types.is_floating(own.type) else own
-        return _levels(texts.to_pylist(), np.concatenate([np.empty(0, np.int64), *chunks]), kind)
+        codes = np.concatenate([np.empty(0, np.int64), *chunks])
+        return _levels(texts.to_pylist(), codes, kind, name in form.fold_case)
     if types.is_string(kind_of) or types.is_large_string(kind_of) or types.is_string_view(kind_of):
         column = TextColumn(name, kind, form, is_typed=True)
         start = row
@@ -210,7 +211,7 @@ def _read_arrow(
             values = pc.if_else(values, "True", "False")
         coded = pc.dictionary_encode(values.combine_chunks() if values.num_chunks != 1 else values.chunk(0))
         texts = coded.dictionary.cast(pa.string()).to_pylist()
-        return _levels(texts, coded.indices.fill_null(-1).to_numpy(), kind)
+        return _levels(texts, coded.indices.fill_null(-1).to_numpy(), kind, name in form.fold_case)
     return _numbers(name, values, row)
 
 
@@ -249,7 +250,7 @@ def _checked(name: str, values: np.ndarray, row: int) -> np.ndarray:
     return values
 
 
-def _levels(levels: Sequence[Any], codes: np.ndarray, kind: Kind) -> Found:
+def _levels(levels: Sequence[Any], codes: np.ndarray, kind: Kind, fold: bool) -> Found:
     """Return levels of any type as texts, or as truth if they are the words of one pair."""
     import pandas as pd
 
@@ -263,7 +264,7 @@ def _levels(levels: Sequence[Any], codes: np.ndarray, kind: Kind) -> Found:
     )
     if truth is not None:
         return Found(pd.arrays.BooleanArray(np.append(truth, False)[codes], codes == -1))
-    return Found(categories(texts, codes, kind=kind))
+    return Found(categories(texts, codes, kind=kind, fold=fold))
 
 
 def _read_things(name: str, column: "pd.Series", kind: Kind, form: TextFormat, row: int) -> Found:
@@ -276,7 +277,7 @@ def _read_things(name: str, column: "pd.Series", kind: Kind, form: TextFormat, r
     ):
         things = column.astype(object)
         codes, levels = pd.factorize(things.map(level_text, na_action="ignore"))
-        return _levels(list(levels), codes, kind)
+        return _levels(list(levels), codes, kind, name in form.fold_case)
     present = column[column.notna().to_numpy()]
     kinds = [_kind_of(value) for value in present]
     counts = Counter(kinds)

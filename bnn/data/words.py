@@ -94,6 +94,10 @@ class TextFormat:
         Whether the first line holds names.
     names
         Names of columns of a file without a header line; (): c1, c2 and so on.
+    encoding
+        Encoding of a text file, unless a mark at its beginning says another one.
+    fold_case
+        Columns whose texts are one where they differ by case or blanks alone.
     """
 
     separator: str = ","
@@ -104,6 +108,8 @@ class TextFormat:
     comment: str = ""
     header: bool = True
     names: Sequence[str] = ()
+    encoding: str = "utf-8"
+    fold_case: Sequence[str] = ()
 
     def words_of(self, column: str, *, is_typed: bool = False) -> tuple[Sequence[str], bool]:
         """Return the words of a column, and whether the config names them."""
@@ -111,6 +117,11 @@ class TextFormat:
         if isinstance(self.missing_words, Mapping):
             return self.missing_words.get(column, default), column in self.missing_words
         return (default, False) if self.missing_words is None else (self.missing_words, True)
+
+
+def folded(text: str) -> str:
+    """Return the same for all texts that differ by case, by blanks or by how accents are composed alone."""
+    return unicodedata.normalize("NFC", " ".join(text.split()).lower())
 
 
 def truth_of(levels: Sequence[str], *, is_known: bool = False) -> np.ndarray | None:
@@ -205,7 +216,12 @@ def are_numbers(texts: Iterable[str]) -> bool:
 
 
 def categories(
-    levels: Sequence[str], codes: np.ndarray, *, kind: Kind = "text", decimal: str = "."
+    levels: Sequence[str],
+    codes: np.ndarray,
+    *,
+    kind: Kind = "text",
+    decimal: str = ".",
+    fold: bool = False,
 ) -> "pd.Categorical":
     """Return texts as categories, sorted; levels that are the same number are one, levels without a row are left out.
 
@@ -219,9 +235,12 @@ def categories(
         "name": all texts stay as they are.
     decimal
         What stands before the fraction of a number.
+    fold
+        Whether texts that differ by case or blanks alone are one.
     """
     import pandas as pd
 
+    levels = [*map(folded, levels)] if fold else levels
     own = dict.fromkeys(levels)
     name = {text: text for text in own} if kind == "name" else names_of_numbers(own, decimal=decimal)
     used = np.unique(codes[codes >= 0])

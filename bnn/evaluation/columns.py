@@ -1,6 +1,6 @@
 """What metrics.json says of each column of the table."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,9 +11,6 @@ from bnn.data.dataset import Dataset
 
 FIRST_LEVELS = 10
 """Levels of a column of texts that metrics.json names; data.nc has all."""
-
-_MOST_GROUPS = 3
-"""Levels that are alike, of which so many examples are named."""
 
 
 def about_columns(dataset: Dataset) -> list[dict[str, Any]]:
@@ -47,7 +44,7 @@ def _about(column: Column, doubts: Sequence[str]) -> dict[str, Any]:
         "n_rare": len(column.rare),
         "has_indicator": column.has_indicator,
         "features": list(column.features),
-        "doubts": [*doubts, *_alike(column)],
+        "doubts": list(doubts),
     }
 
 
@@ -72,15 +69,3 @@ def _repeated(dataset: Dataset) -> list[str]:
     if several.size > 1:
         more = ", and 1 more does so" if several.size == 2 else f", and {several.size - 1} more do so"
     return [f"'{shown(str(name))}' stands in rows {listing(rows)}{more}"]
-
-
-def _alike(column: Column) -> Iterator[str]:
-    """Say which levels differ only by case or blanks, as those of one meaning do that several people wrote."""
-    groups: dict[str, list[str]] = {}
-    for level in (*column.levels, *column.rare):
-        groups.setdefault("".join(level.split()).casefold(), []).append(f"'{shown(level)}'")
-    alike = [" and ".join(levels) for levels in groups.values() if len(levels) > 1]
-    if alike:
-        more = f" and {len(alike) - _MOST_GROUPS} more" if len(alike) > _MOST_GROUPS else ""
-        named = ", ".join(alike[:_MOST_GROUPS])
-        yield f"{named}{more} differ by case or blanks alone: write them alike if they are one"

@@ -91,7 +91,11 @@ $CSV, target: y, drop: [a], row_id: a} >> contradiction x.source
 $CSV, target: y, drop: [a], categorical: [a]} >> contradiction x.source
 $CSV, target: y, separator: ";;"} >> wrong-value x.source.separator
 $CSV, target: y, separator: "x"} >> wrong-value x.source
-$CSV, target: y, decimal: ","} >> contradiction x.source
+$CSV, target: y, separator: "."} >> contradiction x.source
+$CSV, target: y, drop: [a], fold_case: [a]} >> contradiction x.source
+$CSV, target: y, encoding: cp12520} >> wrong-value x.source.encoding
+$CSV, target: y, encoding: base64} >> wrong-value x.source.encoding
+$CSV, target: y, encoding: punycode} >> wrong-value x.source.encoding
 $OPENML, name: iris} >> which-table x.source
 $OPENML, id: 61, name: iris, version: 1} >> which-table x.source
 $URL, url: "ftp://a.org/b.csv"} >> wrong-address x.source.url

@@ -106,7 +106,8 @@ $CSV, target: y, drop: [a], row_id: a} >> x.source: drop and row_id both name a;
 $CSV, target: y, drop: [a], categorical: [a]} >> x.source: drop and categorical both name a; remove it from one of them
 $CSV, target: y, separator: ";;"} >> x.source.separator: must be text that is one character, not ';;'
 $CSV, target: y, separator: "x"} >> x.source: separator cannot be 'x'; use one such as ',', ';', '|' or
-$CSV, target: y, decimal: ","} >> x.source: separator and decimal must not both be ','
+$CSV, target: y, separator: "."} >> x.source: separator and decimal must not both be '.'
+$CSV, target: y, encoding: windows1252} >> x.source.encoding: 'windows1252' is no encoding that Python knows; di
 $OPENML, name: iris} >> x.source: give either id, or name and version: a name alone may mean another table tomorrow
 $OPENML, id: 61, name: iris, version: 1} >> x.source: give either id, or name and version
 $URL, url: "ftp://a.org/b.csv"} >> x.source.url: must be an address that begins with https:// or http://, not 'ftp://
@@ -186,7 +187,10 @@ OF_A_TABLE = {
     "header only": "there is a header line but no row of data",
     "ragged row": "row 3 has 2 cells, but the header has 3; check its separators and quotation marks",
     "duplicate column": "row 1: column 'x' appears more than once; rename or remove one",
-    "wrong encoding": "the file is not UTF-8 text (line 4, from byte 5 on); save it again as 'CSV UTF-8'",
+    "wrong encoding": (
+        "the file is not UTF-8 text (line 4, from byte 5 on); set source.encoding: cp1252, as R and Excel write on "
+        "Windows (the text there is then 'größer'), or save it again as 'CSV UTF-8'"
+    ),
     "target column missing": "there is no target column 'y' (the columns are x, z, Y_)",
     "target value missing": "column 'y', row 5: the value is missing; fill it in, or remove the row",
     "target constant": "column 'y': the target is 3.0 in every row",

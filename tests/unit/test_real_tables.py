@@ -276,7 +276,9 @@ def test_blanks_that_align_columns_are_one_separator(tmp_path: Path) -> None:
 def test_thousands_are_told_and_read(tmp_path: Path, mark: str) -> None:
     numbers = [f"{1000 + i * 41:,}".replace(",", mark) for i in range(N)]
     text = csv_of(frame_of(b=numbers), sep=";")
-    with refused("not-a-number", column="b", row=2, value=f"1{mark}000", file="a.csv") as error:
+    with refused(
+        "not-a-number", column="b", row=2, key="source.thousands", value=f"1{mark}000", file="a.csv"
+    ) as error:
         read_text(tmp_path / "a.csv", text, separator=";")
     assert f"source.thousands: '{mark}'" in str(error.value) and "source.decimal" not in str(error.value)
     found = read(tmp_path / "a.csv", separator=";", thousands=mark)
@@ -450,7 +452,9 @@ def test_names_that_look_like_numbers_with_exponents_are_texts(tmp_path: Path) -
 
 def test_points_between_thousands_are_told(tmp_path: Path) -> None:
     text = csv_of(frame_of(b=[f"{1 + i % 9}.{100 + i},5" for i in range(N)]), sep=";", decimal=",")
-    with refused("not-a-number", column="b", row=2, value="1.100,5", file="a.csv") as error:
+    with refused(
+        "not-a-number", column="b", row=2, key="source.thousands", value="1.100,5", file="a.csv"
+    ) as error:
         read_text(tmp_path / "a.csv", text, separator=";", decimal=",")
     assert "source.thousands: '.'" in str(error.value)
     found = read(tmp_path / "a.csv", separator=";", decimal=",", thousands=".")
@@ -632,7 +636,9 @@ def test_faults_of_lines_name_their_row_however_late(
 def test_quotation_marks_late_in_a_file_change_nothing(tmp_path: Path) -> None:
     n = 300_000
     text = "a,y\n" + "".join(f"{i % 97},{i % 89}\n" for i in range(n)) + '"1,5",7\n' * 3
-    with refused("text-among-numbers", column="a", row=n + 2, value="1,5", file="a.csv"):
+    with refused(
+        "text-among-numbers", column="a", row=n + 2, key="source.decimal", value="1,5", file="a.csv"
+    ):
         read_text(tmp_path / "a.csv", text)
     found = read_text(tmp_path / "a.csv", text.replace('"1,5"', '"15"') + "\n\n \n")
     assert len(found.y_train) + len(found.y_test) == n + 3

@@ -103,7 +103,7 @@ FAULTS = [
         "wrong encoding",
         lambda path: path.write_bytes("x,z,y\n1,2,3\n1,2,3\n1,größer,3\n".encode("latin-1")),
         "not-utf-8",
-        {},
+        {"key": "source.encoding", "value": "cp1252"},
     ),
     Fault(
         "byte order mark",
@@ -219,7 +219,7 @@ FAULTS = [
         "decimal comma",
         text(rows(x=lambda i: f'"{i},5"')),
         "not-a-number",
-        {"column": "x", "row": 2, "value": "0,5"},
+        {"column": "x", "row": 2, "key": "source.decimal", "value": "0,5"},
     ),
     Fault(
         "decimal comma and semicolon",
