@@ -1,5 +1,6 @@
 """What `python -m bnn` says before anything is sampled: whether a config can be run, and a draft of one."""
 
+import re
 import sys
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -102,6 +103,9 @@ def draft(path: str, target: str) -> int:
     if not isinstance(first, Fault) or target not in [fault.column for fault in first.faults]:
         error = first  # not that the target is no number
     print(f"error: {with_code(error)}", file=sys.stderr)
+    if found_out := {key: value for key, value in source.items() if key not in ("kind", "path", "target")}:
+        text = yaml.safe_dump(found_out, allow_unicode=True, default_flow_style=True).strip()
+        print(f"The file was read with {text}.", file=sys.stderr)
     return 1
 
 
@@ -114,18 +118,30 @@ def _prepared(name: str, raw: dict[str, Any]) -> Dataset:
         )
     except DataError as error:
         source = raw["source"]
-        if error.key in ("source.separator", "source.encoding") and error.value is not None:
-            key = error.key.removeprefix("source.")
-            if key not in source:
-                source[key] = error.value
-                return _prepared(name, raw)
-        if "decimal" not in source and any(fault.key == "source.decimal" for fault in error.faults):
-            source["decimal"] = ","
+        for key, value in _told(error):
+            if key in source:
+                continue
+            before, source[key] = dict(source), value
             try:
                 return _prepared(name, raw)
-            except DataError:
-                del source["decimal"]
+            except DataError as other:
+                if key in ("separator", "encoding") or len(other.faults) < len(error.faults):
+                    raise
+                source.clear()  # it was no help
+                source.update(before)
         raise
+
+
+def _told(error: DataError) -> Iterator[tuple[str, str]]:
+    """Yield keys of a source, and their values, that an error says without doubt."""
+    for fault in error.faults:
+        key, value = (fault.key or "").removeprefix("source."), fault.value
+        if key in ("separator", "encoding") and value is not None:
+            yield key, value
+        elif key == "decimal":
+            yield key, ","
+        elif key == "thousands" and value and (marks := re.findall(r"[^\d+\-−]", value))[1:]:
+            yield key, marks[0]  # one alone may be a decimal comma
 
 
 def _encoding_doubts(dataset: Dataset) -> Iterator[Doubt]:

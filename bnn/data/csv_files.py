@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bnn.core.errors import DataError, Doubt, in_yaml, listing, raise_all
-from bnn.data.text_columns import THOUSANDS, TextColumn
+from bnn.data.text_columns import TextColumn
 from bnn.data.text_files import SEPARATORS, TextFile, wrong_separator
-from bnn.data.words import Kind, TextFormat, fault_of_name, number_of
+from bnn.data.words import Kind, TextFormat, fault_of_name, number_of, thousands_mark
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -135,7 +135,7 @@ def _check_separator(first: str, form: TextFormat, is_source: bool) -> None:
     if not form.header:
         marks = [mark for mark in marks if mark not in (form.decimal, form.thousands)]
         n_blanks = len(first.split()) - 1
-        is_number = form.thousands == " " or THOUSANDS.fullmatch(first.strip())
+        is_number = form.thousands == " " or thousands_mark(first.strip(), ".")
         if n_blanks > max([1, *map(first.count, marks)]) and not is_number:
             marks = [" "]
     if marks:

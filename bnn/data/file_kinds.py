@@ -26,6 +26,16 @@ _NO_TABLES = {
     rb"<(!doctype html|html|\?xml)": "a page of the web or an XML file, no table; check where it was downloaded from",
     rb"version https://git-lfs": "a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`",
     rb"\{\\rtf|%pdf-": "a document, no table; save the table as CSV",
+    rb"RD[ABX][23]\n|[ABX]\n\0\0\0[\x02\x03]|structure\(": "an object of R, no table; write it with write.csv(..., "
+    "row.names = FALSE)",
+    rb"\$FL[23]@": f"a file of SPSS{_SAVE} read_spss",
+    rb"<stata_dta>|[\x6c-\x73][\x01\x02]\x01\0": f"a file of Stata{_SAVE} read_stata",
+    rb"\0{12}\xc2\xea\x81\x60|HEADER RECORD\*{7}LIBRARY": f"a file of SAS{_SAVE} read_sas",
+    rb"\x89HDF": f"an HDF5 file{_SAVE} read_hdf",
+    rb"\x93NUMPY": "an array of NumPy; make a CSV file of it, with names of columns",
+    rb"SQLite format 3\0": f"a database of SQLite{_SAVE} read_sql",
+    rb"\x80[\x02-\x05]": f"a pickle of Python{_SAVE} read_pickle",
+    rb"ORC|Obj\x01": "an ORC or Avro file; make a Parquet file of it",
 }
 """What files begin with that are no table of lines -> what they are, and what to do."""
 
@@ -60,13 +70,20 @@ def opened(path: Path, *, begins_with_table: bool = True) -> IO[bytes]:
     DataError
         If it is a file of another kind, or an archive of several.
     """
-    with path.open("rb") as file:
-        start = file.read(200)
-    for pattern, what in _NO_TABLES.items() if begins_with_table else ():
-        if re.match(pattern, start.removeprefix(b"\xef\xbb\xbf").lstrip(), re.IGNORECASE):
-            raise DataError("no-table", f"this is {what}")
     if (kind := kind_of(path)) != "csv":
         raise DataError("other-kind-of-file", f"this is no text file; set `kind: {kind}`", key="source.kind")
+    file = _unpacked(path)
+    start = file.peek(200)[:200] if begins_with_table else b""  # type: ignore[attr-defined]
+    for pattern, what in _NO_TABLES.items():
+        if re.match(pattern, start.removeprefix(b"\xef\xbb\xbf").lstrip(), re.IGNORECASE):
+            file.close()
+            raise DataError("no-table", f"this is {what}")
+    return file
+
+
+def _unpacked(path: Path) -> IO[bytes]:
+    with path.open("rb") as file:
+        start = file.read(8)
     if start.startswith(b"PK\x03\x04"):
         with zipfile.ZipFile(path) as archive:
             names = [

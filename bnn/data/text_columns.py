@@ -4,7 +4,6 @@ Cells become numbers, or codes of texts, a block of rows at a time, so that a fi
 does what is plain; what is not is looked at text by text.
 """
 
-import re
 from collections import Counter
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -23,7 +22,10 @@ from bnn.data.words import (
     Kind,
     TextFormat,
     categories,
+    has_decimal_comma,
+    is_nearly_number,
     number_of,
+    thousands_mark,
     truth_of,
 )
 
@@ -34,13 +36,7 @@ _FEW = 200
 """Cells of a block that Python reads before Arrow has begun"""
 _DIGITS, _BESIDE_DIGITS = b"0123456789", b"+-.eE"
 _IN_NUMBERS = frozenset((_DIGITS + _BESIDE_DIGITS).decode())
-THOUSANDS = re.compile(
-    r"[+\-−]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?|[+\-−]?[1-9]\d{0,2}([ '’\u00a0\u202f]\d{3})+([.,]\d*)?", re.ASCII
-)
-
-
 _BUT = ", but other cells of the column are; correct it (a column of numbers may hold nothing else)"
-_GERMAN = re.compile(r"[+\-−]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?", re.ASCII)
 
 
 class TextColumn:
@@ -323,9 +319,12 @@ class TextColumn:
     def _not_a_number(self, row: int, cell: str, but: str = "") -> DataError:
         hint, key = "", None
         decimal, plain = self._form.decimal, TextFormat()
-        if not self._form.thousands and (mark := self._thousands(cell)):
+        if not self._form.thousands and (mark := thousands_mark(cell, decimal)):
             hint, key = f"; if '{mark}' stands between thousands, set source.thousands: '{mark}'", "thousands"
-        elif decimal == "." and self._form.thousands != "," and self._has_decimal_comma(cell):
+        elif decimal == "." and not self._form.thousands and "," in cell and thousands_mark(cell, ",") == ".":
+            key = "decimal"
+            hint = "; if its comma is a decimal comma, set source.decimal: ',', and source.thousands: '.'"
+        elif decimal == "." and self._form.thousands != "," and has_decimal_comma(cell):
             key = "decimal"
             hint = (
                 " as long as source.decimal is '.'; if its comma is a decimal comma, set source.decimal: ','"
@@ -339,25 +338,14 @@ class TextColumn:
         text = f"'{shown(cell)}' is not a number{but}{hint}"
         return cell_error("not-a-number", self.name, row, text, value=cell, key=key and f"source.{key}")
 
-    def _has_decimal_comma(self, cell: str) -> bool:
-        return cell.count(",") == 1 and number_of(cell.replace(",", "."), TextFormat()) is not None
-
-    def _thousands(self, cell: str) -> str | None:
-        """Return what stands between the thousands of a number, if something does."""
-        if self._form.decimal == "," and _GERMAN.fullmatch(cell):
-            return "."
-        return next(c for c in cell if c not in "+-0123456789") if THOUSANDS.fullmatch(cell) else None
-
     def _check_texts(self) -> None:
         """Raise DataError if there are numbers among the texts, or numbers that only look like texts."""
         row, cell = self._first["text"]
+        is_mostly_text = "number" not in self._first or self._n_texts > self._n_numbers
+        if is_mostly_text and all(map(is_nearly_number, self._levels)):
+            fault = self._not_a_number(row, cell)
+            raise fault.reworded(f"{fault}; if it is a text, set source.categorical: [{in_yaml(self.name)}]")
         if "number" not in self._first:
-            form = TextFormat(decimal=".", thousands="")
-            if all(
-                number_of(level.replace(",", "."), form) is not None or self._thousands(level)
-                for level in self._levels
-            ):
-                raise self._not_a_number(row, cell)
             return
         if self._n_texts <= self._n_numbers:
             fault = self._not_a_number(row, cell, _BUT)

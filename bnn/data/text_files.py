@@ -74,6 +74,8 @@ class TextFile:
         self._remedy = (
             "check source.path (it starts from the folder of the run)" if is_source else "check its name"
         )
+        self._line = ""
+        """The one read last"""
         self._is_said = False
         """Whether the first line says what separates cells, as Excel has it"""
         rows = self._strict_rows()
@@ -229,7 +231,9 @@ class TextFile:
                 raise wrong_separator(mark, separator, is_source=self._is_source) from error
             raise DataError(
                 "not-csv",
-                f"row {n_read + 1} cannot be read as CSV ({error}); check its quotation marks",
+                f"row {n_read + 1} cannot be read as CSV ({error}); check its quotation marks"
+                + "; within a text one is doubled, not written behind a backslash (in R by qmethod = 'double')"
+                * (r"\"" in self._line),
                 row=n_read + 1,
             ) from error
         except (EOFError, zipfile.BadZipFile, lzma.LZMAError, RuntimeError) as error:
@@ -252,6 +256,9 @@ class TextFile:
         """Return what stands more often in the first line than what is to separate its cells, if anything does."""
         with self._opened() as packed, io.TextIOWrapper(packed, encoding="utf-8-sig", newline="") as file:
             line = next(self._lines(file), "")
+        mark = max(SEPARATORS, key=lambda mark: line.count(f'"{mark}"'))
+        if f'"{mark}"' in line:
+            return mark if mark != self._form.separator else None
         mark = max((mark for mark in SEPARATORS if mark != " "), key=line.count)
         return mark if line.count(mark) > line.count(self._form.separator) else None
 
@@ -273,6 +280,7 @@ class TextFile:
                 continue
             if form.comment and line.lstrip().startswith(form.comment):
                 continue
+            self._line = line
             # Between blanks a tab is one more.
             yield line.replace("\t", " ").strip(" \r\n") + "\n" if form.separator == " " else line
 

@@ -68,6 +68,11 @@ A single letter says so only beside its other half: F alone may be a sex, or a g
 _NUMBER = re.compile(r"[+-]?((0|[1-9]\d{0,14})(\.\d{0,15})?|\.\d{1,15})([eE][+-]?\d{1,2})?", re.ASCII)
 CODE = re.compile(r"0\d+", re.ASCII)
 """Digits that begin with a zero which says nothing to a number: a postcode, a code of a region."""
+_THOUSANDS = re.compile(
+    r"[+\-−]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?|[+\-−]?[1-9]\d{0,2}([ '’\u00a0\u202f]\d{3})+([.,]\d*)?", re.ASCII
+)
+_GERMAN = re.compile(r"[+\-−]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?", re.ASCII)
+_DIGITS = "0123456789"
 _LONGEST_NAME = 500
 # Joiners that words of some scripts need; other characters without a shape of their own are faults or tricks.
 _JOINERS = "\u200c\u200d"
@@ -172,6 +177,24 @@ def number_of(text: str, form: TextFormat) -> float | None:
     except ValueError:
         return None
     return value if value == value else None
+
+
+def thousands_mark(cell: str, decimal: str) -> str | None:
+    """Return what stands between the thousands of a number, if something does."""
+    if decimal == "," and _GERMAN.fullmatch(cell):
+        return "."
+    return next(c for c in cell if c not in "+-\u2212" + _DIGITS) if _THOUSANDS.fullmatch(cell) else None
+
+
+def has_decimal_comma(cell: str) -> bool:
+    """Whether a text is a number with a comma before its fraction."""
+    return cell.count(",") == 1 and number_of(cell.replace(",", "."), TextFormat()) is not None
+
+
+def is_nearly_number(cell: str) -> bool:
+    """Whether a text is a number but for its decimal mark, or what stands between its thousands."""
+    is_number = number_of(cell.replace(",", "."), TextFormat()) is not None
+    return is_number or bool(_GERMAN.fullmatch(cell) or _THOUSANDS.fullmatch(cell))
 
 
 def level_text(value: Any) -> str:
