@@ -100,8 +100,11 @@ def draft(path: str, target: str) -> int:
         return 0
     error = faults["classification"]
     first = faults.get("regression", error)
-    if not isinstance(first, Fault) or target not in [fault.column for fault in first.faults]:
-        error = first  # not that the target is no number
+    # Not that the target is no number, unless a key may make it one.
+    if not isinstance(first, Fault) or target not in [
+        fault.column for fault in first.faults if not fault.key
+    ]:
+        error = first
     print(f"error: {with_code(error)}", file=sys.stderr)
     if found_out := {key: value for key, value in source.items() if key not in ("kind", "path", "target")}:
         text = yaml.safe_dump(found_out, allow_unicode=True, default_flow_style=True).strip()

@@ -2,17 +2,25 @@
 
 import re
 import zipfile
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from xml.sax.saxutils import quoteattr, unescape
 
-from bnn.core.errors import DataError, cell_error, in_yaml, listing
+from bnn.core.errors import DataError, Doubt, cell_error, in_yaml, listing, raise_all
 from bnn.data.csv_files import Choose, Columns
 from bnn.data.typed_columns import check_typed_names, read_typed
 from bnn.data.words import TextFormat
 
 # A formula without the value that a spreadsheet would have stored beside it: the reader takes it for an empty cell.
 _NEVER_CALCULATED = re.compile(rb'<c r="([A-Z]+)(\d+)"[^>]*><f[^>]*(?:/>|>[^<]*</f>)(?:<v\s*/>|<v></v>)?</c>')
+
+# The reader takes a cell with an error for an empty one, too; #N/A says itself that there is no value.
+_ERROR = re.compile(
+    rb'<c r="([A-Z]+)(\d+)"(?:(?! t=)[^>])* t="e"[^>]*>(?:(?!</c>).)*?<v>(#(?!N/A<)[^<]*)</v>', re.DOTALL
+)
+_ERROR_OF_ODS = re.compile(rb'calcext:value-type="error"[^>]*><text:p>(#(?!N/A<)[^<]*|Err:\d+)<')
 
 
 def read_sheet(path: Path, sheet: str | None, choose: Choose, form: TextFormat) -> Columns:
@@ -64,19 +72,30 @@ def read_sheet(path: Path, sheet: str | None, choose: Choose, form: TextFormat) 
         if all(cell == "" for cell in line):
             raise DataError("row-empty", f"row {row} is empty; remove it", row=row)
     kinds = choose(names, ())
-    for column, number in _never_calculated(path, name):
+    xml, faults = _xml_of(path, name), {}
+    told = [(*found, "") for found in _NEVER_CALCULATED.findall(xml)] + _ERROR.findall(xml)
+    for letters, digits, error in told:
+        column, number = _column(letters.decode()), int(digits)
         if number in place and column < len(names) and kinds[names[column]] != "skip":
-            raise cell_error(
-                "never-calculated",
-                names[column],
-                place[number],
-                "the cell holds a formula that no spreadsheet has calculated; open the file in one, and save it",
-            )
+            text = "holds a formula that no spreadsheet has calculated; open the file in one, and save it"
+            if error:
+                text = f"holds the error {error.decode()}; correct it, or leave it empty"
+            code = "formula-error" if error else "never-calculated"
+            fault = cell_error(code, names[column], place[number], f"the cell {text}")
+            faults.setdefault((code, column), fault)
+    raise_all([*faults.values()], "cells cannot be used as they are")
 
     def series(column: int) -> Any:
         return pd.Series([_value(row[column]) for row in body], dtype=object)
 
-    return Columns(*read_typed(names, series, kinds, form=form, first_row=2), 2)
+    frame, doubts, column_faults = read_typed(names, series, kinds, form=form, first_row=2)
+    if errors := [error.decode() for error in _ERROR_OF_ODS.findall(xml)]:
+        kind = Counter(errors).most_common(1)[0][0]
+        text = (
+            f"the sheet holds an error, such as {kind}, {len(errors)} times; it is taken for a missing value"
+        )
+        doubts = (*doubts, Doubt("formula-error", "", text))
+    return Columns(frame, doubts, column_faults, 2)
 
 
 def _value(cell: Any) -> Any:
@@ -123,27 +142,30 @@ def _sheet(path: Path, sheet: str | None) -> tuple[str, list[list[Any]], Sequenc
         raise DataError("not-excel", f"this is no workbook that can be read ({error})") from error
 
 
-def _never_calculated(path: Path, sheet: str) -> list[tuple[int, int]]:
-    """Return column, from 0, and row, from 1, of formulas without a value; of xlsx alone."""
+def _xml_of(path: Path, sheet: str) -> bytes:
+    """Return a sheet as the workbook holds it, of xlsx and ods alone; of others nothing."""
     if not zipfile.is_zipfile(path):
-        return []
+        return b""
     with zipfile.ZipFile(path) as archive:
-        try:
-            book = archive.read("xl/workbook.xml").decode()
-            links = archive.read("xl/_rels/workbook.xml.rels").decode()
-        except KeyError:
-            return []
+        names = archive.namelist()
+        if "content.xml" in names:
+            content = archive.read("content.xml")
+            tables = re.split(rb"(?=<table:table [^>]*table:name=)", content)
+            name = f"table:name={quoteattr(sheet)}".encode()
+            return next((table for table in tables if name in table[: table.find(b">")]), b"")
+        if "xl/workbook.xml" not in names or "xl/_rels/workbook.xml.rels" not in names:
+            return b""
+        book = archive.read("xl/workbook.xml").decode()
+        links = archive.read("xl/_rels/workbook.xml.rels").decode()
         for tag in re.findall(r"<sheet [^>]*>", book):
             own = dict(re.findall(r'([\w:]+)="([^"]*)"', tag))
-            if own.get("name") != sheet:
+            if unescape(own.get("name", "")) != sheet:
                 continue
             for link in re.findall(r"<Relationship [^>]*>", links):
                 about = dict(re.findall(r'(\w+)="([^"]*)"', link))
                 if about.get("Id") == own.get("r:id"):
-                    text = archive.read("xl/" + about["Target"].removeprefix("/xl/"))
-                    found = _NEVER_CALCULATED.findall(text)
-                    return [(_column(letters.decode()), int(row)) for letters, row in found]
-    return []
+                    return archive.read("xl/" + about["Target"].removeprefix("/xl/"))
+    return b""
 
 
 def _column(letters: str) -> int:

@@ -25,7 +25,7 @@ _WINDOWS = "cp1252"
 """What R, Excel and SAS write on Windows in Western Europe and America"""
 
 
-def encoding_of(path: Path, named: str, *, is_source: bool) -> str:
+def encoding_of(path: Path, named: str, *, is_source: bool, begins_with_table: bool) -> str:
     """Return the encoding of a file: what a mark at its beginning says, else the one that is named.
 
     Raises
@@ -33,7 +33,7 @@ def encoding_of(path: Path, named: str, *, is_source: bool) -> str:
     DataError
         If it is UTF-8 and another one is named, or UTF-16 without a mark and UTF-8 is named.
     """
-    with opened(path, begins_with_table=False) as file:
+    with opened(path, begins_with_table=begins_with_table) as file:
         start = file.read(_CHUNK)
     for mark, encoding in _MARKS.items():
         if start.startswith(mark):

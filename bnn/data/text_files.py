@@ -71,6 +71,7 @@ class TextFile:
     def __init__(self, path: Path, form: TextFormat, *, is_source: bool) -> None:
         self._path, self._form, self._is_source = path, form, is_source
         self._encoding = ""
+        self._begins_with_table = not (form.skip_lines or form.comment)
         self._remedy = (
             "check source.path (it starts from the folder of the run)" if is_source else "check its name"
         )
@@ -208,9 +209,9 @@ class TextFile:
         n_read = 0
         path, separator = self._path, self._form.separator
         try:
-            self._encoding = self._encoding or encoding_of(
-                path, self._form.encoding, is_source=self._is_source
-            )
+            if not self._encoding:
+                about = {"is_source": self._is_source, "begins_with_table": self._begins_with_table}
+                self._encoding = encoding_of(path, self._form.encoding, **about)
             # utf-8-sig: spreadsheets begin a file with a mark that would become part of the first name.
             with self._opened() as packed, io.TextIOWrapper(packed, encoding="utf-8-sig", newline="") as file:
                 lines = self._lines(file)
@@ -248,8 +249,7 @@ class TextFile:
             raise DataError("file-empty", EMPTY)
 
     def _opened(self) -> IO[bytes]:
-        form = self._form
-        file = opened(self._path, begins_with_table=not (form.skip_lines or form.comment))
+        file = opened(self._path, begins_with_table=self._begins_with_table)
         return in_utf_8(file, self._encoding)
 
     def _other_separator(self) -> str | None:

@@ -1,6 +1,7 @@
 """The command line before a run: a config is checked with its tables, and drafted for one."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,41 @@ def test_a_draft_is_a_config_of_the_right_task(
     assert f"#   {'rooms'}: numbers" in said
     (folder / "draft.yaml").write_text(said, encoding="utf-8")
     assert main(["check", "draft.yaml"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        (lambda i: f"{i + 1}.{100 + i},5", {"decimal": ",", "thousands": "."}),
+        (lambda i: f"{i + 1},{100 + i}.5", {"thousands": ","}),
+        (lambda i: f"{i + 1},{100 + i},007", {"thousands": ","}),
+        (lambda i: f"0,{100 + i}", {"decimal": ","}),
+        (lambda i: f"{i},5" if i % 2 else f"{i}", {"decimal": ","}),
+    ],
+)
+@pytest.mark.parametrize("separator", [";", ","])
+def test_a_draft_finds_out_how_numbers_are_written(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    numbers: Callable[[int], str],
+    expected: dict[str, str],
+    separator: str,
+) -> None:
+    lines = [f'{"abc"[i % 3]}{separator}"{numbers(i)}"' for i in range(60)]
+    (folder / "a.csv").write_text("\n".join([f"kind{separator}y", *lines, ""]), encoding="utf-8")
+    assert main(["draft", "a.csv", "--target", "y"]) == 0
+    source = yaml.safe_load(capsys.readouterr().out)["datasets"]["a"]["source"]
+    found = {key: source[key] for key in source if key not in ("kind", "path", "target", "separator")}
+    assert found == expected
+
+
+def test_what_a_draft_cannot_be_sure_of_is_told(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """41,867 may be some forty, or forty thousand; other keys that were found out are told beside it."""
+    lines = [f"{'äbc'[i % 3]};{i + 1},{100 + i}" for i in range(60)]
+    (folder / "a.csv").write_text("\n".join(["kind;y", *lines, ""]), encoding="cp1252")
+    assert main(["draft", "a.csv", "--target", "y"]) == 1
+    told = capsys.readouterr().err
+    assert "source.thousands" in told and "{encoding: cp1252, separator: ;}" in told
 
 
 def test_a_draft_says_what_is_missing_or_why_there_is_none(

@@ -16,6 +16,7 @@ import pyarrow.feather
 import pyarrow.parquet
 import pytest
 
+from bnn.core.errors import DataError
 from bnn.data.dataset import Dataset
 from bnn.data.new_row_files import read_features
 from bnn.data.preparation import prepare
@@ -420,11 +421,33 @@ def test_words_that_begin_like_a_month_are_none(tmp_path: Path) -> None:
     ] == []
 
 
+def test_a_quotation_mark_behind_a_backslash_is_told(tmp_path: Path) -> None:
+    """As write.table of R, MySQL and Spark have it."""
+    frame = frame_of(b=['a "b"' if i == 3 else "cd"[i % 2] for i in range(N)])
+    text = csv_of(frame, doublequote=False, escapechar="\\", quoting=2)
+    with refused("not-csv", row=5, file="a.csv") as error:
+        read_text(tmp_path / "a.csv", text)
+    assert "behind a backslash" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "write", [lambda i: f"{i % 7}" if i % 3 else f"{i},5", lambda i: f"{i},5" if i % 3 else f"{i % 7}"]
+)
+def test_a_decimal_comma_is_told_however_many_numbers_have_one(
+    tmp_path: Path, write: Callable[[int], str]
+) -> None:
+    text = csv_of(frame_of(b=map(write, range(N)), y=[f"{i % 9},{i}" for i in range(N)]), sep=";", quoting=0)
+    with pytest.raises(DataError) as error:
+        read_text(tmp_path / "a.csv", text, separator=";")
+    assert {fault.column: fault.key for fault in error.value.faults} == dict.fromkeys("by", "source.decimal")
+
+
 def test_what_separates_cells_is_told_whatever_row_1_is(tmp_path: Path) -> None:
     own = csv_of(frame_of(a="A1", b=range(3, N + 3)), header=False)
     quoted = csv_of(frame_of(), sep=";", quoting=2)
     for text, keys, mark in (
         (quoted, {}, ";"),
+        (csv_of(frame_of(), sep=" ", quoting=2), {}, " "),
         (own.replace(",", " "), {"header": False}, " "),
         (own.replace(",", "   ").replace("\n", '\t"a name"\n'), {"header": False}, " "),
         (own.replace(",", "\t"), {"header": False}, "\t"),
@@ -435,11 +458,25 @@ def test_what_separates_cells_is_told_whatever_row_1_is(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "start",
-    ["@RELATION iris\n", '[\n{"a": 1,', '{"a": [1', "<!doctype html>", "<?xml ", "version https://git-lfs"],
+    [
+        *(
+            "@RELATION iris\n",
+            '[\n{"a": 1,',
+            '{"a": [1',
+            "<!doctype html>",
+            "<?xml ",
+            "version https://git-lfs",
+        ),
+        *("RDX3\nX\n", "X\n\0\0\0\3", "structure(list(a = c(", "$FL2@(#) SPSS", "<stata_dta>", "s\1\1\0"),
+        *("SQLite format 3\0", "HEADER RECORD*******LIBRARY HEADER"),
+    ],
 )
 def test_what_is_no_table_is_told(tmp_path: Path, start: str) -> None:
     with refused("no-table", file="a.csv"):
         read_text(tmp_path / "a.csv", start + csv_of(frame_of()))
+    (tmp_path / "a.gz").write_bytes(gzip.compress(start.encode()))
+    with refused("no-table", file="a.gz"):
+        read(tmp_path / "a.gz")
 
 
 def test_names_that_look_like_numbers_with_exponents_are_texts(tmp_path: Path) -> None:
@@ -686,6 +723,10 @@ def test_faults_of_a_workbook_are_told(tmp_path: Path) -> None:
     with refused("never-calculated", column="day", row=7, file="a.xlsx"):
         read(path, "excel")
     assert read(path, "excel", drop=["day"]).feature_names == ("a",)
+    book["Sheet1"]["A9"], book["Sheet1"]["A11"], book["Sheet1"]["A12"] = "#N/A", "#DIV/0!", "#REF!"
+    book.save(path)
+    with refused("formula-error", column="a", row=11, file="a.xlsx"):
+        read(path, "excel", drop=["day"])
     book["Sheet1"].merge_cells("A9:B10")
     book.create_sheet("Notes")
     book.save(path)
