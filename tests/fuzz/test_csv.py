@@ -1,5 +1,6 @@
 """Damaged CSV files: refused in one line that names the file, or read as an independent strict parser reads them."""
 
+import codecs
 import csv
 import gzip
 import io
@@ -178,7 +179,10 @@ def files(draw: Draw) -> tuple[bytes, str, Task]:
 
 def strict_parse(data: bytes) -> Rows:
     """Read a file with nothing but the standard library: header and rows, without rows of blanks at the end."""
-    text = data.decode("utf-8").removeprefix("\ufeff")
+    marks = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}
+    marks |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+    encoding = next((marks[mark] for mark in marks if data.startswith(mark)), "utf-8")
+    text = data.decode(encoding).removeprefix("\ufeff")
     rows = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text, newline=""), strict=True)]
     while rows and set(rows[-1]) <= {""}:
         rows.pop()
@@ -284,8 +288,9 @@ def test_a_file_is_read_right_or_refused(
     table=tables(),
     newline=st.sampled_from(["\n", "\r\n"]),
     quoting=st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL, csv.QUOTE_NONNUMERIC]),
-    encoding=st.sampled_from(["utf-8", "utf-8-sig"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-32"]),
     padding=st.integers(0, 3),
+    fold=st.booleans(),
 )
 def test_a_sound_file_is_accepted_however_it_is_written(
     table: tuple[Rows, str, Task],
@@ -293,6 +298,7 @@ def test_a_sound_file_is_accepted_however_it_is_written(
     quoting: Literal[0, 1, 2, 3],
     encoding: str,
     padding: int,
+    fold: bool,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     """The values are known before the file is written: this needs no second reader."""
@@ -307,8 +313,17 @@ def test_a_sound_file_is_accepted_however_it_is_written(
         rows = [rows[0], *[other if i % 2 else row for i, row in enumerate(rows[1:])]]
     path = tmp_path_factory.getbasetemp() / "sound.csv"
     blank = ("," * (len(rows[0]) - 1) + newline) * padding
-    path.write_bytes((text_of(rows, newline=newline, quoting=quoting) + blank).encode(encoding))
-    source = {"kind": "csv", "path": str(path), "target": target, "target_unit": ""}
+    written = [list(row) for row in rows]
+    for row in written[1:None:3] if fold and task == "classification" else ():
+        row[column] = f" {row[column].upper()}"
+    path.write_bytes((text_of(written, newline=newline, quoting=quoting) + blank).encode(encoding))
+    source = {
+        "kind": "csv",
+        "path": str(path),
+        "target": target,
+        "target_unit": "",
+        "fold_case": [target] * fold,
+    }
     split = {
         "method": "random",
         "test_size": 0.3,
@@ -325,7 +340,8 @@ def test_a_sound_file_is_accepted_however_it_is_written(
 def dialects(draw: Draw) -> dict[str, Any]:
     """Keys of a source, and how to write a file that they describe."""
     keys: dict[str, Any] = {"separator": draw(st.sampled_from([",", ";", "\t", "|"]))}
-    keys["decimal"] = draw(st.sampled_from([".", ","])) if keys["separator"] != "," else "."
+    keys["decimal"] = draw(st.sampled_from([".", ","]))
+    keys["encoding"] = draw(st.sampled_from(["utf-8", "cp1252", "cp850", "gb18030", "utf-16", "utf-16-be"]))
     marks = ["", "'", "\u00a0", *[mark for mark in ",." if mark not in (keys["separator"], keys["decimal"])]]
     keys["thousands"] = draw(st.sampled_from(marks))
     keys["comment"] = draw(st.sampled_from(["", "#", "//"]))
@@ -357,7 +373,9 @@ def test_a_sound_file_of_any_dialect_is_read_right(
     """The values are known before the file is written: this needs no second reader."""
     rows, target, _ = table
     place, n_features = rows[0].index(target), len(rows[0]) - 1
-    names = [*(f"f{i}" for i in range(n_features)), "y"]
+    names = [*(f"größe {i}" for i in range(n_features)), "y"]
+    if keys["separator"] in (keys["decimal"], keys["thousands"]):
+        quoting = csv.QUOTE_ALL
     rng = np.random.default_rng(len(rows))
     body = np.round(rng.normal(size=(12 * len(rows), n_features + 1)) * scale, 3)
     names[place], names[-1] = names[-1], names[place]
@@ -377,7 +395,7 @@ def test_a_sound_file_of_any_dialect_is_read_right(
         lines[1:1] = ["m/s"]
     if says and skip == 0:
         lines[:0] = [f"sep={keys['separator']}"]
-    data = ("\n".join(lines) + "\n").encode()
+    data = ("\n".join(lines) + "\n").encode(keys["encoding"])
     path = tmp_path_factory.getbasetemp() / "dialect.csv"
     path.write_bytes(gzip.compress(data) if packed else data)
     chosen = {**keys, "names": () if keys["header"] else [*names, "Unnamed: 9"][: len(names) + trailing]}
