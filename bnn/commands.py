@@ -100,11 +100,14 @@ def draft(path: str, target: str) -> int:
         return 0
     error = faults["classification"]
     first = faults.get("regression", error)
-    # Not that the target is no number, unless a key may make it one.
-    if not isinstance(first, Fault) or target not in [
+    of_target = isinstance(first, Fault) and target in [
         fault.column for fault in first.faults if not fault.key
-    ]:
-        error = first
+    ]
+    are_classes = not isinstance(error, Fault) or "hardly-classes" not in [
+        fault.code for fault in error.faults
+    ]
+    if not (of_target and are_classes):
+        error = first  # which is not that the names of classes are no numbers
     print(f"error: {with_code(error)}", file=sys.stderr)
     if found_out := {key: value for key, value in source.items() if key not in ("kind", "path", "target")}:
         text = yaml.safe_dump(found_out, allow_unicode=True, default_flow_style=True).strip()
@@ -208,7 +211,8 @@ def _text(name: str, raw: Mapping[str, Any], dataset: Dataset) -> str:
 
 def _seen(column: Column) -> str:
     n_levels = len(column.levels) + len(column.rare)
-    kind = {"number": "numbers", "boolean": "true or false", "text": f"texts, {n_levels} different ones"}
+    texts = f"texts, {n_levels} different ones" if n_levels else "texts"
+    kind = {"number": "numbers", "boolean": "true or false", "text": texts}
     parts = [kind.get(column.kind, "no feature")]
     n_missing = column.n_missing + column.n_missing_test
     if n_missing:

@@ -134,12 +134,19 @@ def _check_separator(first: str, form: TextFormat, is_source: bool) -> None:
     marks = [mark for mark in SEPARATORS if mark in first and mark not in (form.separator, " ")]
     if not form.header:
         marks = [mark for mark in marks if mark not in (form.decimal, form.thousands)]
+    if not form.header or _is_data(first, form):
         n_blanks = len(first.split()) - 1
         is_number = form.thousands == " " or thousands_mark(first.strip(), ".")
         if n_blanks > max([1, *map(first.count, marks)]) and not is_number:
             marks = [" "]
     if marks:
         raise wrong_separator(marks[0], form.separator, is_source=is_source)
+
+
+def _is_data(text: str, form: TextFormat) -> bool:
+    """Whether a cell is rather a row of numbers between blanks."""
+    parts = text.split()
+    return len(parts) > 2 and 2 * sum(number_of(part, form) is not None for part in parts) > len(parts)
 
 
 def _check_header(header: Sequence[str]) -> None:
@@ -163,9 +170,13 @@ def _with_cause(error: DataError, header: Sequence[str], form: TextFormat) -> Da
     if not form.header or error.code not in ("column-missing", "name-twice"):
         return error
     hints: list[str] = []
-    if len(header) == 1 and " " in header[0] and form.separator != " ":
+    if form.separator != " " and (
+        (len(header) == 1 and " " in header[0]) or any(_is_data(name, form) for name in header)
+    ):
         hints.append("if blanks separate the cells, set source.separator: ' '")
-    if any(number_of(name, form) is not None for name in header):
+    if error.code == "name-twice" or any(
+        number_of(part, form) is not None for part in " ".join(header).split()
+    ):
         hints.append("if row 1 holds data and no names, set source.header: false, and source.names")
     if sum(not NAMELESS.fullmatch(name) for name in header) == 1 or not header[0][0].isalnum():
         hints.append("if lines come before the header, set source.skip_lines: 1, say, or source.comment: '#'")

@@ -17,6 +17,7 @@ from bnn.data.level_doubts import level_doubts
 from bnn.data.words import (
     CODE,
     LARGEST,
+    LIKE_MISSING,
     MOST_EXACT,
     TEXTS,
     Kind,
@@ -333,7 +334,9 @@ class TextColumn:
             hint = " as long as source.decimal is ','"
         elif any(map(str.isdigit, cell)) and not cell.startswith("#"):
             hint = "; write a number alone, without unit or sign of money"
-        elif self._form.header and row == 2 and not self._form.skip_lines:
+        elif (
+            self._form.header and row == 2 and not self._form.skip_lines and cell.lower() not in LIKE_MISSING
+        ):
             hint = "; if row 2 holds units, set source.skip_lines: [2]"
         text = f"'{shown(cell)}' is not a number{but}{hint}"
         return cell_error("not-a-number", self.name, row, text, value=cell, key=key and f"source.{key}")
@@ -351,7 +354,8 @@ class TextColumn:
             fault = self._not_a_number(row, cell, _BUT)
             raise DataError(
                 "text-among-numbers",
-                f"{fault}, {or_missing(self._levels, self._words)}or drop the column ({self._drop()})",
+                f"{fault}, {or_missing(self._levels, self._words)}or, if all are levels, set "
+                f"source.categorical: [{in_yaml(self.name)}], or drop the column ({self._drop()})",
                 column=self.name,
                 row=row,
                 key=fault.key,

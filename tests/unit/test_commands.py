@@ -134,6 +134,14 @@ def test_what_a_draft_cannot_be_sure_of_is_told(folder: Path, capsys: pytest.Cap
     assert "source.thousands" in told and "{encoding: cp1252, separator: ;}" in told
 
 
+def test_a_draft_says_what_of_a_target_is_no_number(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Prices with a sign of money are no classes, and names of classes no numbers."""
+    lines = [f"{i % 5},${i * 37 + 9}" for i in range(60)]
+    (folder / "a.csv").write_text("\n".join(["rooms,y", *lines, ""]), encoding="utf-8")
+    assert main(["draft", "a.csv", "--target", "y"]) == 1
+    assert "[not-a-number]" in capsys.readouterr().err
+
+
 def test_a_draft_says_what_is_missing_or_why_there_is_none(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -213,7 +213,7 @@ OF_A_TABLE = {
     "words for a missing value": "column 'z', row 5: 'n.a.' is not a number, but other cells of the column are; "
     "correct it (a column of numbers may hold nothing else), or, if 'N.A.', '-', 'unknown' stand for "
     "a missing value, set source.missing_words: "
-    f"{WORDS}, or drop the column (source.drop: [z])",
+    f"{WORDS}, or, if all are levels, set source.categorical: [z], or drop the column (source.drop: [z])",
     "a word for a missing value in most rows": (
         "column 'z', row 2: '0' is a number, but most cells of the column are texts; correct it, "
         "or, if '?' stands for a missing value, set source.missing_words: [NA, N/A, \"#N/A\", "
@@ -221,7 +221,7 @@ OF_A_TABLE = {
     ),
     "mixed types: a number with its unit": (
         "column 'z', row 6: '12 kg' is not a number, but other cells of the column are; correct it "
-        "(a column of numbers may hold nothing else); write a number alone, without unit or sign of money, or drop"
+        "(a column of numbers may hold nothing else); write a number alone, without unit or sign of money, or, if"
     ),
     "mixed types: a number among texts": (
         "column 'kind', row 5: '12' is a number, but most cells of the column are texts; correct it, or, if"

@@ -587,6 +587,34 @@ def test_packed_files_are_read(tmp_path: Path, pack: Callable[[Path, str], Any])
         read(path)
 
 
+@pytest.mark.parametrize(
+    ("line", "keys", "hints"),
+    [
+        ('18.0   8   307.0   130\t"chevrolet"', {}, ["source.separator"]),
+        (" 0.006  18.00   2.310  0  0.538", {}, ["source.separator"]),
+        ("5,x,s,5", {}, ["source.header: false"]),
+        ("p,x,s,p", {}, ["source.header: false"]),
+    ],
+)
+def test_a_first_row_of_data_is_told(
+    tmp_path: Path, line: str, keys: dict[str, Any], hints: list[str]
+) -> None:
+    """Tables of UCI: cells between blanks, one tab among them, and no names."""
+    (tmp_path / "a.csv").write_text(f"{line}\n" * 20, encoding="utf-8")
+    with pytest.raises(DataError) as error:
+        read(tmp_path / "a.csv", **keys)
+    assert all(hint in str(error.value) for hint in hints)
+
+
+def test_levels_some_of_which_are_numbers_are_told(tmp_path: Path) -> None:
+    """As 2, 4, more persons; what stands for a missing value in row 2 is no unit."""
+    text = csv_of(frame_of(persons=["?", *(["2", "4", "more"][i % 3] for i in range(1, N))]))
+    with refused("text-among-numbers", column="persons", row=2, value="?", file="a.csv") as error:
+        read_text(tmp_path / "a.csv", text)
+    assert "source.categorical: [persons]" in str(error.value) and "skip_lines" not in str(error.value)
+    assert levels(read(tmp_path / "a.csv", categorical=["persons"]), "persons") == ("2", "4", "?", "more")
+
+
 def test_files_of_another_kind_are_told(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
         archive.writestr("a.csv", "a")
