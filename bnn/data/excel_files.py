@@ -72,7 +72,8 @@ def read_sheet(path: Path, sheet: str | None, choose: Choose, form: TextFormat) 
         if all(cell == "" for cell in line):
             raise DataError("row-empty", f"row {row} is empty; remove it", row=row)
     kinds = choose(names, ())
-    xml, faults = _xml_of(path, name), {}
+    xml = _xml_of(path, name)
+    faults: dict[tuple[str, int], DataError] = {}
     told = [(*found, "") for found in _NEVER_CALCULATED.findall(xml)] + _ERROR.findall(xml)
     for letters, digits, error in told:
         column, number = _column(letters.decode()), int(digits)

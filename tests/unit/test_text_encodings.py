@@ -125,8 +125,8 @@ def test_recoding_takes_no_memory_of_the_size_of_the_file(tmp_path: Path) -> Non
 def test_another_encoding_is_refused(
     tmp_path: Path, data: bytes, keys: dict[str, str], code: str, value: str | None
 ) -> None:
-    place = {"key": "source.encoding", "file": "a.csv"} | ({"value": value} if value else {})
-    with refused(code, **place):
+    of_value: dict[str, Any] = {"value": value} if value else {}
+    with refused(code, key="source.encoding", file="a.csv", **of_value):
         read(tmp_path / "a.csv", data, **keys)
 
 
