@@ -1,13 +1,18 @@
 """An array that grows by blocks."""
 
+import mmap
+
 import numpy as np
+
+_PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
 
 
 class Growing:
     """Values that come block by block, in one array from the beginning.
 
     Many small arrays that are put together in the end leave as many holes in the memory as there were: a table of
-    twenty columns would take twice its size. Of an array with room to spare the system gives what is touched alone.
+    twenty columns would take twice its size. Of an array with room to spare the system gives what is touched alone, if
+    it comes from the system itself: what was touched before, and is used again, is there in full.
 
     Parameters
     ----------
@@ -23,7 +28,9 @@ class Growing:
         """Add values, (row,), of the type of the first ones."""
         end = self._size + len(values)
         if end > len(self._array):
-            larger = np.empty(max(end, 2 * len(self._array)), self._array.dtype)
+            size = max(end, 2 * len(self._array))
+            pages = mmap.mmap(-1, size * self._array.itemsize, **_PRIVATE)
+            larger = np.frombuffer(pages, self._array.dtype)
             larger[: self._size] = self.values
             self._array = larger
         self._array[self._size : end] = values
