@@ -267,6 +267,7 @@ def _model(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> s
         noise = "" if is_class else f", {FAMILY_WORDS[which['family']]}"
         runner_up = (
             f"; runner-up: {units} units{noise}, scale {which['scale']:g}, with a log score {_apart(second)}"
+            f"{_why_not(second, tried)}"
         )
     n_tried = len({str(one["candidate"]) for one in tried})
     return f"{model}, chosen among {n_tried} on training rows left out{runner_up}"
@@ -276,6 +277,20 @@ def _apart(second: Mapping[str, Any]) -> str:
     """Say how far the log score of the runner-up is from that of the chosen one."""
     side = "lower" if second["difference"] >= 0 else "higher"
     return f"{abs(second['difference']):.3f} ± {second['error']:.3f} nats a row {side}"
+
+
+def _why_not(second: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> str:
+    """Say that chains of a runner-up with a higher log score agreed less, where that is so."""
+    # Of each step the one that was taken comes first, without a difference from itself.
+    chosen = [one for one in tried[: tried.index(second)] if not one["error"]][-1]
+    if second["difference"] >= 0 or None in (chosen["rhat"], second["rhat"]):
+        return ""
+    if second["rhat"] <= chosen["rhat"]:
+        return ""
+    return (
+        f", but chains that agree less (R-hat of short runs {second['rhat']:.3f}, of this one "
+        f"{chosen['rhat']:.3f})"
+    )
 
 
 def _summary(metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> str:

@@ -5,6 +5,7 @@ import copy
 import re
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -318,6 +319,19 @@ def test_every_figure_has_texts() -> None:
 
 def test_captions_of_snakemakes_report_are_those_of_the_page() -> None:
     assert PATH.read_text(encoding="utf-8") == figure_captions(), "run python -m bnn.report.rst"
+
+
+def test_a_runner_up_that_predicts_better_comes_with_the_reason(svg: Path) -> None:
+    def one(hidden: list[int], difference: float, rhat: float | None) -> dict[str, Any]:
+        candidate = {"hidden": hidden, "scale": 2.0, "family": "gaussian"}
+        error = 0.021 if difference else 0.0
+        return {"candidate": candidate, "difference": difference, "error": error, "rhat": rhat}
+
+    for difference, rhat, said in ((-0.044, 1.118, True), (-0.044, 1.02, False), (0.044, 1.118, False)):
+        tried = [one([7], 0.0, 1.5), one([50, 50], 0.0, 1.021), one([50], difference, rhat)]
+        page = dataset_page(svg, "regression", tried=tried)
+        assert ("chains that agree less (R-hat of short runs 1.118, of this one 1.021)" in page) is said
+        assert "0.044 ± 0.021 nats a row" in page
 
 
 def test_missing_numbers_are_said_in_words(svg: Path) -> None:
