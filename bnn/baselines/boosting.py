@@ -4,6 +4,10 @@ Trees are grown until a part of the training rows is no longer predicted better,
 them: what the baseline network does with its epochs. A real target gets a model for each of `LEVELS`, by the quantile
 loss (Koenker & Bassett 1978), and one for its mean, by the squared error. Quantiles that cross are sorted
 (Chernozhukov, Fernández-Val & Galichon 2010). They say nothing of a density.
+
+Values that many rows share are spread out before, because their quantiles would not say how probable each is: counts
+evenly over the unit about each, so that rounding gives them back (Machado & Santos Silva 2005), and zeros of amounts
+below 0, so that cutting off does.
 """
 
 from typing import Any
@@ -44,7 +48,7 @@ def boosting_predictions(
         Draws the rows that are set aside, the same ones for every model.
     target
         How the likelihood describes a real target; None: as it is standardised in the table. Quantiles are those of its
-        logs or logits, where it has such, turned back.
+        logs or logits, where it has such, turned back; and of counts, and amounts with zeros, those of spread ones.
 
     Returns
     -------
@@ -66,6 +70,8 @@ def boosting_predictions(
     found: dict[str, np.ndarray] = {"level": np.array(LEVELS)}
     mean = _fitted(HistGradientBoostingRegressor, x, dataset.y_train, shared)
     encoded = described.encode(dataset.y_train)
+    if target is not None and target.form in ("count", "hurdle"):
+        encoded = _spread_out(dataset.y_train, target, rng)
     quantiles = [
         _fitted(HistGradientBoostingRegressor, x, encoded, shared | {"loss": "quantile", "quantile": level})
         for level in LEVELS
@@ -75,6 +81,17 @@ def boosting_predictions(
         predicted = np.stack([model.predict(rows) for model in quantiles])
         found[f"{split}_quantile"] = np.sort(described.decode(predicted), axis=0)
     return found
+
+
+def _spread_out(y: np.ndarray, target: Target, rng: np.random.Generator) -> np.ndarray:
+    """Return standardised counts, or amounts with zeros, none of which many rows share; (obs,) -> (obs,)."""
+    value = target.original(y)
+    if target.form == "count":
+        value = value + rng.uniform(-0.5, 0.5, size=len(y))
+    elif (is_zero := value == 0).any() and not is_zero.all():
+        # As dense as what lies on the other side of 0.
+        value = np.where(is_zero, -np.median(value[~is_zero]) * rng.random(len(y)), value)
+    return np.asarray((value - target.mean) / target.scale)
 
 
 def _fitted(kind: Any, x: np.ndarray, y: np.ndarray, own: dict[str, Any], *, can_stop: bool = True) -> Any:

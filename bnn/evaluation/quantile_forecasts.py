@@ -1,11 +1,11 @@
 """Predictive distributions of a model that predicts quantiles alone, such as gradient boosting.
 
-Between two of its levels a quantile is interpolated, linearly in the normal score of the level, which is exact for a
-normal distribution; beyond the outermost levels it is held. CRPS, intervals and the probability integral transform are
-those of the distribution that this makes, moved into the range of the target, and of counts rounded. The CRPS is the
-integral of twice the quantile loss over all levels (Gneiting & Ranjan 2011, eq. 4). With tails of 2.5 % held, that of
-right quantiles comes out too large by 0.05 % of a normal, 0.1 % of an exponential, and 0.2 % of a log-normal
-distribution of log-scale 1. There is no density.
+Between two of its levels a quantile is interpolated by a monotone cubic (Fritsch & Carlson 1980) in the normal score of
+the level, which is exact for a normal distribution; beyond the outermost levels it is held. CRPS, intervals and the
+probability integral transform are those of the distribution that this makes, moved into the range of the target, and of
+counts rounded. The CRPS is the integral of twice the quantile loss over all levels (Gneiting & Ranjan 2011, eq. 4).
+With tails of 2.5 % held, that of right quantiles comes out too large by 0.04 % of a normal, 0.06 % of an exponential
+and 0.13 % of a log-normal distribution of log-scale 1. There is no density.
 """
 
 from collections.abc import Iterator, Sequence
@@ -94,13 +94,10 @@ class QuantileForecast:
 
     def _at(self, probability: np.ndarray, rows: slice) -> np.ndarray:
         """Return quantiles at any probabilities, (probability, obs)."""
-        from scipy.special import ndtri  # slow to import, and classes do without it
+        # Slow to import, and classes do without them.
+        from scipy.interpolate import PchipInterpolator
+        from scipy.special import ndtri
 
         score = ndtri(self._level)
-        asked = np.clip(ndtri(probability), score[0], score[-1])
-        place = np.clip(np.searchsorted(score, asked), 1, len(score) - 1)
-        share = ((asked - score[place - 1]) / (score[place] - score[place - 1]))[:, None]
-        below, above = self._quantile[place - 1, rows], self._quantile[place, rows]
-        # Exact at both ends: equal quantiles are one value, not two that rounding tells apart.
-        found = np.where(below == above, below, (1 - share) * below + share * above)
-        return self._target.nearest(found)
+        curve = PchipInterpolator(score, self._quantile[:, rows])
+        return self._target.nearest(curve(np.clip(ndtri(probability), score[0], score[-1])))
