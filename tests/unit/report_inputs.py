@@ -457,10 +457,11 @@ def distinct_metrics(task: str) -> dict[str, Any]:
         for scores in splits.values():
             for entry in scores.values():
                 step += 1
-                entry["value"] *= 1 - 0.0031 * step
+                if entry["value"] is not None:
+                    entry["value"] *= 1 - 0.0031 * step
     for scores in metrics["differences"].values():
         for entry in scores.values():
             step += 1
-            for name in entry:
-                entry[name] *= 1 - 0.0031 * step
+            for name, value in entry.items():
+                entry[name] = None if value is None else value * (1 - 0.0031 * step)
     return metrics

@@ -182,6 +182,26 @@ def test_an_impossible_row_is_not_hidden(rng):
     assert math.isnan(bootstrap.standard_error(found["nll"]))
 
 
+def test_a_model_without_a_density_has_no_nll_and_no_difference_in_it(rng):
+    """The other model's is infinite on a row: the difference is no number, and nothing warns."""
+    y = rng.normal(size=6)
+    forecast = mixture_forecast(GaussianMixture(np.zeros((1, 6)), np.ones(1)), y)
+    none = forecast._replace(nll=np.full(6, np.nan), sd=np.full(6, np.nan), has_density=False)
+    impossible = forecast._replace(nll=np.where(np.arange(6) == 2, np.inf, forecast.nll))
+    models = {"first": impossible, "other": none}
+    errors, differences = bootstrap.compare(
+        {model: scores.forecast_scores(found, y) for model, found in models.items()},
+        lambda model, weights: bootstrap.target_replicates(models[model], y, weights),
+        n_rows=6,
+        rng=rng,
+        n_replicates=50,
+    )
+    for name in ("nll", "nll_gaussian"):
+        assert math.isnan(errors["other"][name])
+        assert all(math.isnan(value) for value in differences["other"][name].values())
+    assert all(math.isfinite(value) for value in differences["other"]["crps"].values())
+
+
 @pytest.mark.parametrize(
     ("value", "error", "raised"),
     [(0.3, 0.1, True), (0.1, 0.1, False), (-0.3, 0.1, False), (0.0, 0.0, False), (math.inf, math.nan, True)],
