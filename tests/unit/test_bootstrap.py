@@ -38,7 +38,8 @@ def test_a_replicate_is_the_score_of_the_rows_it_drew(rng):
         assert found[name][0] == pytest.approx(value, rel=1e-9), name
     forecast, y = some_targets(rng, n)
     found = bootstrap.target_replicates(forecast, y, weights)
-    repeated = type(forecast)(*(part[..., rows] for part in forecast))
+    arrays = {name: part for name, part in forecast._asdict().items() if isinstance(part, np.ndarray)}
+    repeated = forecast._replace(**{name: part[..., rows] for name, part in arrays.items()})
     for name, value in scores.forecast_scores(repeated, y[rows]).items():
         assert found[name][0] == pytest.approx(value, rel=1e-6), name
 
