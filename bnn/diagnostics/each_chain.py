@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from bnn.diagnostics import mixing
+from bnn.posterior.mixture import log_mean_exp
 from bnn.posterior.posterior_file import StoredPosterior
+from bnn.posterior.predictor import row_blocks
 
 _BLOCK_NUMBERS = 4_000_000
 """Numbers judged at a time, which bounds the memory."""
@@ -28,7 +30,9 @@ def each_chain(idata: StoredPosterior, group: str) -> dict[str, Any]:
         `rhat_max`, `ess_bulk_min`: (chain,) lists, the worst over all rows (means, or probabilities of classes) and the
         log density of that chain alone. `between_share`: the part of the epistemic variance that lies between the means
         of chains, mean over rows. `nested_rhat_max`, `nested_rhat_median`: over rows, of two groups of chains
-        (Margossian et al. 2024, definition 2.3); None with fewer than four chains.
+        (Margossian et al. 2024, definition 2.3); None with fewer than four chains. `nll`: (chain,) list, mean over rows
+        of the negative log density of what was observed, of that chain alone, and `nll_all` of all chains together,
+        nats; None where a density is 0 in all draws or not a number.
     """
     values = idata[group]["mean" if "mean" in idata[group] else "probability"]
     n_chains, n_draws = values.shape[:2]
@@ -49,6 +53,9 @@ def each_chain(idata: StoredPosterior, group: str) -> dict[str, Any]:
         shares.append(between / (between + block.var(axis=1).mean(axis=0)))
         nested.append(nested_rhat(block))
     found = np.array(figures)
+    alone, together = _negative_log_scores(
+        idata[group]["log_density_y"] if "log_density_y" in idata[group] else idata["log_likelihood"]["y"]
+    )
     all_nested = np.concatenate(nested or [np.array([np.nan])])
     return {
         "rhat_max": found[:, 0].max(axis=0).tolist(),
@@ -56,7 +63,20 @@ def each_chain(idata: StoredPosterior, group: str) -> dict[str, Any]:
         "between_share": float(np.mean(np.concatenate(shares))) if shares else None,
         "nested_rhat_max": None if np.isnan(all_nested).any() else float(all_nested.max()),
         "nested_rhat_median": None if np.isnan(all_nested).any() else float(np.median(all_nested)),
+        "nll": [float(value) if math.isfinite(value) else None for value in alone],
+        "nll_all": together if math.isfinite(together) else None,
     }
+
+
+def _negative_log_scores(log_density: Any) -> tuple[np.ndarray, float]:
+    """Return the mean NLL of each chain, (chain,), and that of their mixture; log density (chain, draw, obs), nats."""
+    n_chains, n_draws, n_rows = log_density.shape
+    alone, together = np.zeros(n_chains), 0.0
+    for rows in row_blocks(n_rows, 8 * n_chains * n_draws):
+        of_chains = log_mean_exp(np.asarray(log_density[:, :, rows], dtype=np.float64), 1)
+        alone -= of_chains.sum(axis=1) / n_rows
+        together -= float(log_mean_exp(of_chains, 0).sum()) / n_rows
+    return alone, together
 
 
 def nested_rhat(draws: np.ndarray) -> np.ndarray:

@@ -63,9 +63,10 @@ def convergence(diagnostics: Mapping[str, Any]) -> Table:
 
 def chains(diagnostics: Mapping[str, Any]) -> Table:
     """How each chain ran."""
-    limits = diagnostics["thresholds"]
+    limits, alone = diagnostics["thresholds"], diagnostics["each_chain"]
     rows = []
-    for chain in diagnostics["chains"]:
+    by_chain = zip(diagnostics["chains"], alone["rhat_max"], alone["ess_bulk_min"], alone["nll"], strict=True)
+    for chain, rhat, ess, nll in by_chain:
         rate = chain["acceptance_rate"]
         in_range = rate is not None and limits["acceptance_min"] <= rate <= limits["acceptance_max"]
         cells = (
@@ -74,12 +75,41 @@ def chains(diagnostics: Mapping[str, Any]) -> Table:
             Cell(formatting.count(chain["n_diverging"]), sort=chain["n_diverging"]),
             Cell("yes", "fail") if chain["stuck"] else Cell("no"),
             Cell(formatting.number(chain["log_density_mean"], 5), sort=finite(chain["log_density_mean"])),
+            Cell(formatting.rhat(rhat), sort=finite(rhat)),
+            Cell(formatting.count(ess), sort=finite(ess)),
+            Cell(formatting.number(nll, 3), sort=finite(nll)),
             Cell(formatting.duration(chain["seconds"]), sort=finite(chain["seconds"])),
         )
         rows.append(Row(str(chain["chain"]), "", cells))
-    columns = ("Chain", "Accepted", "Step size", "Divergences", "Stuck", "Mean log density [nats]", "Time")
+    columns = (
+        *("Chain", "Accepted", "Step size", "Divergences", "Stuck", "Mean log density [nats]"),
+        *("R-hat alone", "ESS alone", "NLL alone", "Time"),
+    )
     notes = missing_note(rows, "the figure was not finite")
-    return Table("chains", "Each chain", columns, tuple(rows), notes=notes, sortable=len(rows) > 2)
+    if len(rows) > 1 and alone["nll_all"] is not None:
+        notes = (*notes, _how_far_chains_differ(alone))
+    return Table(
+        "chains",
+        "Each chain",
+        columns,
+        tuple(rows),
+        notes=notes,
+        sortable=len(rows) > 2,
+    )
+
+
+def _how_far_chains_differ(alone: Mapping[str, Any]) -> str:
+    scores = [value for value in alone["nll"] if value is not None]
+    text = "Alone: at test rows, the worst R-hat and ESS among them. "
+    text += f"All chains together have an NLL of {formatting.number(alone['nll_all'], 3)}"
+    if scores:
+        lowest, highest = (formatting.number(value, 3) for value in (min(scores), max(scores)))
+        text += f", one by itself {lowest} to {highest}"
+    if alone["between_share"] is not None:
+        text += (
+            f"; {formatting.percent(alone['between_share'])} of the epistemic variance lies between chains"
+        )
+    return f"{text}."
 
 
 def rhat_flag(value: float | None, limits: Mapping[str, float]) -> str:

@@ -12,9 +12,10 @@ from bnn.selection.choice import STANDARDISED, Unit, choose
 
 _MOST_EXPLORING = 4000
 """Unadjusted steps before warm-up, in runs of open length; a fifth of the gradients at most."""
-_PER_MOVE = 100
-"""Gradients for each draw where they are few: some 25 for it, as many for an iteration of warm-up, a second round.
-Fewer and longer trajectories go farther than many short ones."""
+_PER_MOVE = 400
+"""Gradients for each draw where they are few: a third for its trajectory and one in a second round each, a third for an
+iteration of warm-up. Few long trajectories go farther than many short ones: on concrete (50 units, scale 4) those of at
+most 44, 100 and 200 steps gave median ESS of 154, 162 and 221 after the same 30,000 gradients."""
 _FEWEST_DRAWS = 100
 _FEWEST_STEPS = 4
 
@@ -60,14 +61,16 @@ def make_plan(
         # Halves are compared, and rounds halve it: an even number.
         draws = min(OPEN_DRAWS, max(_FEWEST_DRAWS, most // _PER_MOVE // 2 * 2))
         warmup = min(sampler["warmup"], draws)
-        # Warm-up and a first round take half of the gradients at most.
-        most_steps = max(_FEWEST_STEPS, most // (2 * (warmup + draws * sampler["thin"])))
+        explore = min(_MOST_EXPLORING, most // 5) if asked == "auto" else asked
+        # Warm-up and two rounds, the second as long as the first, take what exploring leaves.
+        left = most - explore - (sampler["optimise_steps"] if sampler["init"] == "optimised" else 0)
+        most_steps = max(_FEWEST_STEPS, left // (warmup + 2 * draws * sampler["thin"]))
         chosen["sampler"] = {
             "draws": draws,
             "warmup": warmup,
             "most_steps": min(sampler["most_steps"], most_steps),
             "most_gradients": most,
-            "explore": min(_MOST_EXPLORING, most // 5) if asked == "auto" else asked,
+            "explore": explore,
         }
     tried = [
         {**asdict(one), "candidate": {**one.candidate._asdict(), "hidden": list(one.candidate.hidden)}}

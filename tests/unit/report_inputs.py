@@ -96,6 +96,15 @@ def make_diagnostics(task: str, verdict: str = "PASS", dataset: str = "iris") ->
         if task == "classification"
         else scalar | {"mean": 0.7, "sd": 0.03, "mcse_mean": 0.0009},
         "predictions": {"train": dict(split), "test": dict(split)},
+        "each_chain": {
+            "rhat_max": [1.012, 1.013, 1.014, 1.015],
+            "ess_bulk_min": [301.0, 302.0, 303.0, 304.0],
+            "between_share": 0.27,
+            "nested_rhat_max": 1.03,
+            "nested_rhat_median": 1.01,
+            "nll": [0.351, 0.362, 0.373, None],
+            "nll_all": 0.344,
+        },
         "weights": {"raw": weights, "canonical": weights | {"rhat_max": 1.12}},
         "n_diverging": 0,
         "stuck_chains": [3] if verdict == "FAIL" else [],

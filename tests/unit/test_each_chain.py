@@ -21,9 +21,10 @@ def chains(n_chains: int = N_CHAINS, *, apart: float = 5.0, seed: int = 0) -> np
     return places + rng.normal(size=(n_chains, N_DRAWS, N_ROWS))
 
 
-def found(mean: np.ndarray) -> dict[str, Any]:
+def found(mean: np.ndarray, log_density: np.ndarray | None = None) -> dict[str, Any]:
     lp = SimpleNamespace(values=np.random.default_rng(1).normal(size=mean.shape[:2]))
-    idata: Any = {"predictions": {"mean": mean}, "sample_stats": {"lp": lp}}
+    group = {"mean": mean, "log_density_y": np.zeros_like(mean) if log_density is None else log_density}
+    idata: Any = {"predictions": group, "sample_stats": {"lp": lp}}
     return {"adjusted": True, "each_chain": each_chain(idata, "predictions")}
 
 
@@ -69,6 +70,20 @@ def test_one_chain_that_has_not_converged_spoils_it(spoil: Any) -> None:
 def test_seven_chains_or_biased_draws_are_not_local() -> None:
     assert not is_local(found(chains(7)))
     assert not is_local(found(chains()) | {"adjusted": False})
+
+
+def test_each_chain_has_the_score_of_its_own_mixture() -> None:
+    """Densities 1 and 3 in turn mix to 2 in one chain, 6 throughout the other: 4 together; 0 has no finite score."""
+    density = np.empty((2, N_DRAWS, N_ROWS))
+    density[0, ::2], density[0, 1::2], density[1] = 1.0, 3.0, 6.0
+    scores = found(chains(2), np.log(density))["each_chain"]
+    assert np.allclose(scores["nll"], [-np.log(2), -np.log(6)])
+    assert np.isclose(scores["nll_all"], -np.log(4))
+    density[0, :, 1] = 0.0
+    with np.errstate(divide="ignore"):
+        scores = found(chains(2), np.log(density))["each_chain"]
+    assert scores["nll"][0] is None
+    assert np.isclose(scores["nll_all"], -(5 * np.log(4) + np.log(3)) / 6)
 
 
 def test_nested_rhat_is_one_for_chains_of_one_distribution() -> None:
