@@ -59,7 +59,10 @@ def boosting_predictions(
     from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 
     x, inputs = dataset.x_train, {"train": dataset.x_train, "test": dataset.x_test}
-    shared = {"random_state": int(rng.integers(2**31)), "validation_fraction": validation_size}
+    shared: dict[str, Any] = {
+        "random_state": int(rng.integers(2**31)),
+        "validation_fraction": validation_size,
+    }
     if dataset.task == "classification":
         shared["class_weight"] = "balanced" if class_weight == "balanced" else None
         can_stop = _has_rows_to_spare(dataset.y_train, validation_size)

@@ -153,7 +153,7 @@ def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
             }
             for split in ("train", "test")
         }
-    metrics = {
+    metrics: dict[str, Any] = {
         "dataset": dataset,
         "first_row": 2,
         "id_name": "",

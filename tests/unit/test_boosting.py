@@ -64,7 +64,7 @@ def few(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def predict(dataset: Dataset, target: Target | None = None, **changes: Any) -> dict[str, np.ndarray]:
     """Fit with the usual settings."""
-    given = {"validation_size": 0.2, "class_weight": "none"} | changes
+    given: dict[str, Any] = {"validation_size": 0.2, "class_weight": "none"} | changes
     return boosting_predictions(dataset, rng=np.random.default_rng(5), target=target, **given)
 
 
