@@ -23,7 +23,7 @@ from bnn.report.captions import figure_texts
 from bnn.report.overview import Entry, cautions, overview_rows, tally, verdict_counts
 from bnn.report.repeats import over_splits
 from bnn.report.scatter import HEIGHT, WIDTH, scatter
-from bnn.report.table import Table
+from bnn.report.table import MODELS, Table
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _RAN = 1e-4
@@ -335,11 +335,11 @@ def _timings(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> list
     rows.append(("Gradients, all chains", formatting.count(diagnostics["n_gradients"])))
     seconds = metrics["seconds"]
     rows.append(("BNN", formatting.duration(seconds["bnn"])))
-    for model, label in (("baseline", "Baseline network"), ("ensemble", "Deep ensemble")):
+    for model in ("baseline", "ensemble", "boosting"):
         text = formatting.duration(seconds[model])
         if seconds["bnn"] and seconds[model]:
             text += f" (the BNN took {formatting.number(seconds['bnn'] / seconds[model], 2)} times as long)"
-        rows.append((label, text))
+        rows.append((MODELS[model], text))
     return rows
 
 
