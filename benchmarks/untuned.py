@@ -13,7 +13,7 @@ is written to <results>/untuned.md. Everything runs on one core.
 - bnn: `snakemake --cores 1` on a config of `seed`, `task` and `source` (and `series`) in a temporary folder; its
   core-seconds are those of all jobs up to the predictions and the verdict.
 - ensemble: the deep ensemble of that run, of the network that was chosen for it; its core-seconds are those of the job
-  that trains it, the baseline network and the linear model.
+  that trains it, the baseline network and the linear model, without gradient boosting.
 - the others: benchmarks/contenders.py. The Gaussian process runs on tables of at most 2,000 rows, bde on one split of
   larger ones.
 """
@@ -43,7 +43,7 @@ from bnn.config.loading import check_files, load, runs
 from bnn.config.sources import SOURCE_TASKS
 from bnn.core.code_digest import code_digest
 from bnn.core.errors import Fault
-from bnn.core.storage import read_json, write_json
+from bnn.core.storage import read_attributes, read_json, write_json
 from bnn.data.dataset import Dataset
 from bnn.data.preparation import prepare
 from bnn.data.sources import SKLEARN_TARGETS
@@ -134,6 +134,7 @@ def run_workflow(
         seconds = {"bnn": make("posterior.nc", "diagnostics.json"), "ensemble": make("baseline.nc")}
         make("metrics.json")
         folder = Path(place, "results", name)
+        seconds["ensemble"] -= read_attributes(folder / "baseline.nc")["seconds_boosting"]
         diagnosed, plan = (read_json(folder / file) for file in ("diagnostics.json", "plan.json"))
         about = {"bnn": {"verdict": diagnosed["verdict"], "plan": plan["settings"]}, "ensemble": {}}
         return {

@@ -39,7 +39,8 @@ def main(data_path, plan_path, settings, budget):
     for one in plan["tried"]:
         print(
             f"{one['candidate']}: log score {one['log_score']:.4f}, behind by {one['difference']:.4f} "
-            f"+- {one['error']:.4f}, folds {one['n_folds']}"
+            f"+- {one['error']:.4f}, folds {one['n_folds']}, R-hat of two chains "
+            f"{'-' if one['rhat'] is None else format(one['rhat'], '.3f')}"
         )
     if "sampler" in plan["settings"]:
         print(f"{dataset.name}: at most {plan['settings']['sampler']['most_gradients']} gradients a chain")

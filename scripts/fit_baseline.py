@@ -1,4 +1,4 @@
-"""Train the baseline network, the deep ensemble and the linear model on the same rows as the chains."""
+"""Train what the Bayesian network is compared with, on the same rows as the chains."""
 
 from bnn.baselines.reference import fit_references
 from bnn.core.plan import planned

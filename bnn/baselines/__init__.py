@@ -1,1 +1,1 @@
-"""What the Bayesian network is compared with: networks trained by Adam, linear models. Imports core, data and model."""
+"""What the Bayesian network is compared with: networks by Adam, linear models, boosting. Imports core, data, model."""

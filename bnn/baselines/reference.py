@@ -1,9 +1,10 @@
-"""What the Bayesian network is compared with: the same network trained by Adam, an ensemble of such, a linear model.
+"""What the Bayesian network is compared with: the same network trained by Adam, an ensemble of such, other models.
 
-Of a time series the last known value, as the forecast of what comes, stands beside them: what a model must beat.
-All see the same training rows and standardisation as the chains, and are judged on the same test rows in the
-same units. A deep ensemble (Lakshminarayanan, Pritzel & Blundell 2017) is several networks, each from its own start on
-its own order of the rows; what it predicts is the mean of their predictive distributions.
+These are a linear model and gradient boosting. Of a time series the last known value, as the forecast of what comes,
+stands beside them: what a model must beat. All see the same training rows and standardisation as the chains, and are
+judged on the same test rows in the same units. A deep ensemble (Lakshminarayanan, Pritzel & Blundell 2017) is several
+networks, each from its own start on its own order of the rows; what it predicts is the mean of their predictive
+distributions.
 """
 
 import time
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from bnn.baselines.boosting import boosting_predictions
 from bnn.baselines.training import BaselineSettings, TrainedNetwork, train
 from bnn.core.seeding import Stream, chain_rng
 from bnn.data.dataset import Dataset
@@ -223,7 +225,9 @@ def fit_references(
         As of `network_predictions`. Where there is such a likelihood, the linear model is a network without hidden
         layers, trained with it.
     """
-    # First, because the import of scikit-learn is no training.
+    # First, because its import is no training.
+    import sklearn.ensemble  # noqa: F401
+
     if likelihood is None:
         linear = linear_predictions(dataset, class_weight=settings.class_weight, target=target)
     else:
@@ -240,8 +244,17 @@ def fit_references(
     rngs = [chain_rng(seed, Stream.ENSEMBLE, member) for member in range(n_members)]
     members, fits = network_predictions(dataset, network, settings, rngs, target, likelihood)
     times.append(time.perf_counter())
+    boosting = boosting_predictions(
+        dataset,
+        validation_size=settings.validation_size,
+        class_weight=settings.class_weight,
+        rng=chain_rng(seed, Stream.BOOSTING),
+        target=target,
+    )
+    times.append(time.perf_counter())
     predictions = {f"baseline_{name}": values[0] for name, values in single.items()}
     predictions |= {f"linear_{name}": values for name, values in linear.items()}
+    predictions |= {f"boosting_{name}": values for name, values in boosting.items()}
     predictions |= {f"naive_{name}": values for name, values in naive_predictions(dataset).items()}
     # An average of probabilities is all that scores need; the mixture of normals needs its components.
     predictions |= {
@@ -261,6 +274,8 @@ def fit_references(
             dims = (*dims, "class")
         elif name.endswith("output"):
             dims = ("output", *dims)
+        elif name.endswith(("quantile", "level")):
+            dims = ("level", *dims)
         if name.startswith("ensemble") and not name.endswith("probability"):
             dims = ("member", *dims)
         variables[name] = (dims, values)
@@ -270,7 +285,8 @@ def fit_references(
         "epochs": len(fit.train_loss) - 1,
         "seconds": times[1] - times[0],
         "seconds_ensemble": times[2] - times[1],
-        "seconds_training": times[2] - times[0],
+        "seconds_boosting": times[3] - times[2],
+        "seconds_training": times[3] - times[0],
         "n_params": len(fit.theta),
         "layout": ParameterLayout(network.parameter_shapes).to_json(),
     }

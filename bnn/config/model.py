@@ -83,14 +83,17 @@ class Baseline(Section):
         100, ge=1, description="Epochs without a better validation loss after which training stops."
     )
     validation_size: float = Field(
-        0.2, gt=0, lt=1, description="Fraction of the train part that only decides when to stop."
+        0.2,
+        gt=0,
+        lt=1,
+        description="Fraction of the train part that only decides when to stop; so it does for gradient boosting.",
     )
     class_weight: Literal["none", "balanced"] = Field(
         "none",
         description="balanced: rare classes weigh as much as common ones in the training of the baseline networks and "
-        "of the linear model, which then find more of their rows, and give probabilities that are too high for them. "
-        "The Bayesian network has no such weights, because its posterior is that of the rows as they are. Regression "
-        "ignores it.",
+        "of the linear model and gradient boosting, which then find more of their rows, and give probabilities that "
+        "are too high for them. The Bayesian network has no such weights, because its posterior is that of the rows as "
+        "they are. Regression ignores it.",
     )
 
 

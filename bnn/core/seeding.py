@@ -28,6 +28,7 @@ class Stream(IntEnum):
     SELECTION = 12
     OUTPUT = 13
     CONFORMAL = 14
+    BOOSTING = 15
 
 
 def chain_rng(seed: int, stream: Stream, chain: int = 0, *places: int) -> np.random.Generator:

@@ -110,6 +110,11 @@ def evaluate(
         "n_params": int(about["n_params"]),
         "flags": flags(differences, models, calibrated["bnn"], n_test=len(dataset.y_test)),
         "models": models,
+        "without_density": [
+            model
+            for model, forecast in forecasts["test"].items()
+            if isinstance(forecast, TargetForecast) and not forecast.has_density
+        ],
         "differences": differences,
         "bootstrap": {"n_replicates": bootstrap.N_REPLICATES, "level": bootstrap.LEVEL},
         "calibration": calibrated,
@@ -123,6 +128,7 @@ def evaluate(
         "seconds": {
             "baseline": float(reference_attributes["seconds"]),
             "ensemble": float(reference_attributes["seconds_ensemble"]),
+            "boosting": float(reference_attributes["seconds_boosting"]),
             "bnn": float(sum(stats[f"seconds_{phase}"].values.sum() for phase in PHASES)),
         },
     }
@@ -335,12 +341,16 @@ def predictions_table(
     columns["y"] = observed(dataset, "test")
     for model, forecast in forecasts.items():
         assert isinstance(forecast, TargetForecast)
-        columns |= {f"{model}_mean": forecast.mean, f"{model}_sd": forecast.sd}
+        columns[f"{model}_mean"] = forecast.mean
+        if forecast.has_density:
+            columns[f"{model}_sd"] = forecast.sd
         if model == "bnn":
             columns["bnn_sd_aleatoric"] = np.sqrt(bnn.aleatoric)
             columns["bnn_sd_epistemic"] = np.sqrt(bnn.epistemic)
         for level in scores.LEVELS:
             lower, upper = forecast.interval(level)
             columns |= {f"{model}_lower_{100 * level:.0f}": lower, f"{model}_upper_{100 * level:.0f}": upper}
-        columns |= {f"{model}_pit": forecast.pit, f"{model}_nll": forecast.nll}
+        columns[f"{model}_pit"] = forecast.pit
+        if forecast.has_density:
+            columns[f"{model}_nll"] = forecast.nll
     return columns

@@ -193,7 +193,8 @@ def standard_error(replicates: np.ndarray) -> float:
 
 
 def _weighted(weights: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Return weighted sums; a row of infinite value counts only where its weight is not 0."""
-    finite = np.isfinite(values)
+    """Return weighted sums; a row whose value is infinite, or none, counts only where its weight is not 0."""
+    missing, finite = np.isnan(values), np.isfinite(values)
     total = weights @ np.where(finite, values, 0.0)
-    return np.where((weights @ ~finite) > 0, np.inf, total)
+    total = np.where((weights @ ~finite) > 0, np.inf, total)
+    return np.where((weights @ missing) > 0, np.nan, total)

@@ -8,6 +8,7 @@ import numpy as np
 from bnn.core.errors import ResultError
 from bnn.data.dataset import Dataset
 from bnn.evaluation.metrics import crps_of_sorted, pit_of_rows
+from bnn.evaluation.quantile_forecasts import QuantileForecast
 from bnn.evaluation.reference_forecasts import Mixture
 from bnn.posterior.posterior_file import PREDICTIONS, StoredPosterior
 from bnn.posterior.predictive import (
@@ -19,7 +20,7 @@ from bnn.posterior.predictive import (
     target_summary,
 )
 
-REFERENCES = ("baseline", "ensemble", "linear")
+REFERENCES = ("baseline", "ensemble", "linear", "boosting")
 """Models that the Bayesian network is compared with."""
 
 NAIVE = "naive"
@@ -37,9 +38,9 @@ class TargetForecast(NamedTuple):
     mean: np.ndarray
     """(obs,)"""
     sd: np.ndarray
-    """(obs,): standard deviation of a new observation"""
+    """(obs,): standard deviation of a new observation; NaN where quantiles alone are predicted"""
     nll: np.ndarray
-    """(obs,): negative log density of the observed value, nats"""
+    """(obs,): negative log density of the observed value, nats; NaN likewise"""
     crps: np.ndarray
     """(obs,)"""
     pit: np.ndarray
@@ -48,6 +49,8 @@ class TargetForecast(NamedTuple):
     """(level, obs): ends of the central intervals of `CURVE_LEVELS`"""
     upper: np.ndarray
     """(level, obs)"""
+    has_density: bool = True
+    """Whether a density is predicted, and with it a standard deviation"""
 
     def interval(self, level: float) -> tuple[np.ndarray, np.ndarray]:
         """Return the ends of the central interval of one of `CURVE_LEVELS`, each (obs,)."""
@@ -119,7 +122,8 @@ def mixture_forecast(mixture: Mixture, y: np.ndarray) -> TargetForecast:
     """Return the predictive distributions of a reference, judged by the observed values (obs,)."""
     lower, upper = mixture.intervals(CURVE_LEVELS)
     nll, crps, pit = -mixture.log_density(y), mixture.crps(y), mixture.cdf(y)
-    return TargetForecast(mixture.mean, mixture.sd, nll, crps, pit, lower, upper)
+    has_density = not isinstance(mixture, QuantileForecast)
+    return TargetForecast(mixture.mean, mixture.sd, nll, crps, pit, lower, upper, has_density)
 
 
 def models_in(references: Mapping[str, np.ndarray]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Predictive distributions of the references: mixtures of normals, or of what the target's family makes of networks."""
+"""Predictive distributions of the references: mixtures of normals, or of what the target's family makes; quantiles."""
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -9,6 +9,7 @@ import numpy as np
 from bnn.core.settings import LikelihoodSettings
 from bnn.data.dataset import Dataset
 from bnn.evaluation.metrics import crps_of_sorted, pit_of_rows
+from bnn.evaluation.quantile_forecasts import QuantileForecast
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import Gaussian, Likelihood, RegressionLikelihood
 from bnn.model.network import Network, outputs
@@ -136,6 +137,11 @@ def reference_mixture(
     dataset, likelihood
         The table, and the settings of the run.
     """
+    if f"{model}_{split}_quantile" in references:
+        target = target_of(dataset, likelihood)
+        assert target is not None, "classes have probabilities"
+        quantile, mean = (references[f"{model}_{split}_{name}"] for name in ("quantile", "mean"))
+        return QuantileForecast(references[f"{model}_level"], quantile, mean, target)
     if f"{model}_{split}_mean" in references:
         means, scales = references[f"{model}_{split}_mean"], references[f"{model}_noise_scale"]
         return GaussianMixture(np.atleast_2d(means), np.atleast_1d(scales))

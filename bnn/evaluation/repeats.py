@@ -49,6 +49,7 @@ def summarise(
             }
             for model, scores in first["models"].items()
         },
+        "without_density": first["without_density"],
         "differences": {
             other: {
                 score: paired_difference(

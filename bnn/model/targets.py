@@ -62,6 +62,15 @@ class Target:
         with np.errstate(divide="ignore", invalid="ignore"):
             return (self._transformed(self.original(y)) - self.location) / self.spread
 
+    def within(self, value: np.ndarray) -> np.ndarray:
+        """Return values in the unit of the column, those beyond the possible moved to its end."""
+        return np.clip(value, *BOUNDS[self.form])
+
+    def nearest(self, value: np.ndarray) -> np.ndarray:
+        """Return for values in the unit of the column the nearest ones that the target can have; counts are whole."""
+        found = self.within(value)
+        return np.asarray(np.rint(found)) if self.form == "count" else found
+
     def log_jacobian(self, y: np.ndarray) -> np.ndarray:
         """Return, for standardised values (obs,), ``log |d encoded / d original|``: nats to add to a log likelihood.
 

@@ -38,6 +38,7 @@ MODELS = {
     "baseline": ("baseline network", ORANGE, "s", "--"),
     "ensemble": ("deep ensemble", PURPLE, "D", "-."),
     "linear": ("linear model", GREEN, "^", ":"),
+    "boosting": ("gradient boosting", SKY, "P", "--"),
     "naive": ("last value", VERMILLION, "v", "-."),
 }
 """Model -> label, colour, marker and line style, the same in every figure."""

@@ -25,7 +25,7 @@ def differences(path: PathLike, metrics: Mapping[str, Any]) -> None:
     path
         The SVG file.
     metrics
-        Content of metrics.json, of which `task`, `target_unit`, `bootstrap` and `differences` are used.
+        Content of metrics.json, of which `task`, `target_unit`, `without_density` and `differences` are used.
     """
     names = ("accuracy" if metrics["task"] == "classification" else "rmse", "nll")
     found = metrics["differences"]
@@ -36,9 +36,9 @@ def differences(path: PathLike, metrics: Mapping[str, Any]) -> None:
         for place, model in enumerate(models):
             entry = found[model].get(name)
             if entry is None or any(entry[end] is None for end in ("value", "lower", "upper")):
-                axes.text(
-                    0.5, place, "not finite", transform=axes.get_yaxis_transform(), va="center", ha="center"
-                )
+                missing = name == "nll" and model in metrics["without_density"]
+                text = "predicts no density" if missing else "not finite"
+                axes.text(0.5, place, text, transform=axes.get_yaxis_transform(), va="center", ha="center")
                 continue
             value, low, high = (scale * entry[end] for end in ("value", "lower", "upper"))
             sign = 1 if name in _MORE_IS_BETTER else -1

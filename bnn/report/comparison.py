@@ -12,13 +12,16 @@ from bnn.report.table import (
     MANY_NOTE,
     METRICS,
     MODELS,
+    NO_DENSITY,
     OUTCOMES,
     SAME,
     Cell,
     Metric,
     Row,
     Table,
+    density_note,
     difference,
+    lacks_density,
     missing_note,
     models_of,
     outcome,
@@ -53,12 +56,16 @@ def scores(metrics: Mapping[str, Any], split: str, *, trusted: bool = True) -> T
         entries = [found[model][split].get(name) for model in models]
         mcse = (entries[0] or {}).get("mcse")
         shown = formatting.percent(mcse) if metric.is_share else formatting.number(mcse, 2)
-        cells = [Cell(score(entry, metric, error)) for entry in entries]
+        cells = [
+            Cell(NO_DENSITY if lacks_density(metrics, model, name) else score(entry, metric, error))
+            for model, entry in zip(models, entries, strict=True)
+        ]
         rows.append(Row(metric.label, remark(metric, metrics), (*cells, Cell(shown))))
     doubt = "" if trusted else ": not to be trusted, the chains have not converged"
     caption = f"{split.capitalize()} rows ({formatting.count(metrics[f'n_{split}'])}){doubt}"
     columns = ("Metric", *(MODELS.get(model, model) for model in models), "Monte Carlo error, BNN")
-    notes = missing_note(rows, _SCORE_MISSING) + _of_which_class(metrics)
+    notes = missing_note(rows, _SCORE_MISSING) + density_note(rows, metrics["without_density"])
+    notes += _of_which_class(metrics)
     return Table(f"comparison-{split}", caption, columns, tuple(rows), notes=notes)
 
 
@@ -90,6 +97,9 @@ def differences(metrics: Mapping[str, Any], *, trusted: bool = True) -> Table:
             continue
         cells = []
         for other in others:
+            if lacks_density(metrics, other, name):
+                cells.append(Cell(NO_DENSITY))
+                continue
             entry = found[other].get(name)
             value, ends = difference(entry, metric)
             words, flag = OUTCOMES[outcome(entry, metric)] if trusted or not metric.sign else (DOUBTED, "")
@@ -103,7 +113,11 @@ def differences(metrics: Mapping[str, Any], *, trusted: bool = True) -> Table:
         f"BNN minus the other model, test rows ({level} interval below{doubt})",
         ("Metric", *(MODELS.get(other, other) for other in others)),
         tuple(rows),
-        notes=(*missing_note(rows, _SCORE_MISSING), *_cautions(metrics)),
+        notes=(
+            *missing_note(rows, _SCORE_MISSING),
+            *density_note(rows, metrics["without_density"]),
+            *_cautions(metrics),
+        ),
     )
 
 

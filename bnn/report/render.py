@@ -23,7 +23,7 @@ from bnn.report.captions import figure_texts
 from bnn.report.overview import Entry, cautions, overview_rows, tally, verdict_counts
 from bnn.report.repeats import over_splits
 from bnn.report.scatter import HEIGHT, WIDTH, scatter
-from bnn.report.table import Table
+from bnn.report.table import MODELS, Table
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _RAN = 1e-4
@@ -267,6 +267,7 @@ def _model(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> s
         noise = "" if is_class else f", {FAMILY_WORDS[which['family']]}"
         runner_up = (
             f"; runner-up: {units} units{noise}, scale {which['scale']:g}, with a log score {_apart(second)}"
+            f"{_why_not(second, tried)}"
         )
     n_tried = len({str(one["candidate"]) for one in tried})
     return f"{model}, chosen among {n_tried} on training rows left out{runner_up}"
@@ -276,6 +277,20 @@ def _apart(second: Mapping[str, Any]) -> str:
     """Say how far the log score of the runner-up is from that of the chosen one."""
     side = "lower" if second["difference"] >= 0 else "higher"
     return f"{abs(second['difference']):.3f} ± {second['error']:.3f} nats a row {side}"
+
+
+def _why_not(second: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> str:
+    """Say that chains of a runner-up with a higher log score agreed less, where that is so."""
+    # Of each step the one that was taken comes first, without a difference from itself.
+    chosen = [one for one in tried[: tried.index(second)] if not one["error"]][-1]
+    if second["difference"] >= 0 or None in (chosen["rhat"], second["rhat"]):
+        return ""
+    if second["rhat"] <= chosen["rhat"]:
+        return ""
+    return (
+        f", but chains that agree less (R-hat of short runs {second['rhat']:.3f}, of this one "
+        f"{chosen['rhat']:.3f})"
+    )
 
 
 def _summary(metrics: Mapping[str, Any], settings: Mapping[str, Any]) -> str:
@@ -320,11 +335,11 @@ def _timings(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any]) -> list
     rows.append(("Gradients, all chains", formatting.count(diagnostics["n_gradients"])))
     seconds = metrics["seconds"]
     rows.append(("BNN", formatting.duration(seconds["bnn"])))
-    for model, label in (("baseline", "Baseline network"), ("ensemble", "Deep ensemble")):
+    for model in ("baseline", "ensemble", "boosting"):
         text = formatting.duration(seconds[model])
         if seconds["bnn"] and seconds[model]:
             text += f" (the BNN took {formatting.number(seconds['bnn'] / seconds[model], 2)} times as long)"
-        rows.append((label, text))
+        rows.append((MODELS[model], text))
     return rows
 
 

@@ -8,13 +8,16 @@ from bnn.report.table import (
     DOUBTED,
     METRICS,
     MODELS,
+    NO_DENSITY,
     OUTCOMES,
     Cell,
     Metric,
     Row,
     Table,
+    density_note,
     difference,
     headline,
+    lacks_density,
     missing_note,
     models_of,
     outcome,
@@ -37,10 +40,17 @@ def over_splits(found: Sequence[Mapping[str, Any]]) -> Table | None:
     """
     if not found:
         return None
-    models = models_of(found[0]["models"])
+    models = models_of({model: None for entry in found for model in entry["models"]})
     rows = [_row(entry, name, METRICS[name], models) for entry in found for name in (headline(entry), "nll")]
     columns = ("Dataset", "Splits", "Metric", *(MODELS.get(model, model) for model in models))
-    notes = (_NOTE, *missing_note(rows, "the score was not finite on every split"))
+    without = dict.fromkeys(model for entry in found for model in entry["without_density"])
+    notes = (
+        _NOTE,
+        *missing_note(
+            rows, "there is no such model of the dataset, or the score was not finite on every split"
+        ),
+        *density_note(rows, without),
+    )
     return Table("repeats", "Means over splits, test rows", columns, tuple(rows), notes=notes)
 
 
@@ -49,7 +59,10 @@ def _row(entry: Mapping[str, Any], name: str, metric: Metric, models: Sequence[s
     unit = entry["target_unit"] if metric.has_unit else ""
     cells = [Cell(formatting.count(entry["n_repeats"]), remark=verdicts), Cell(metric.label, remark=unit)]
     for model in models:
-        text = score(entry["models"][model].get(name), metric)
+        if lacks_density(entry, model, name):
+            cells.append(Cell(NO_DENSITY))
+            continue
+        text = score(entry["models"].get(model, {}).get(name), metric)
         gap = entry["differences"].get(model, {}).get(name)
         if gap is None:
             cells.append(Cell(text))

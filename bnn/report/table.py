@@ -1,7 +1,7 @@
 """What a table of the report is made of: cells of text, rows, and how each metric is shown."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,6 +12,7 @@ MODELS = {
     "baseline": "Baseline network",
     "ensemble": "Deep ensemble",
     "linear": "Linear model",
+    "boosting": "Gradient boosting",
     "naive": "Last value",
 }
 """Model -> heading of its column, in the order of the columns."""
@@ -74,6 +75,11 @@ MANY_NOTE = (
 )
 FEW_ROWS = 30
 """Test rows below which a bootstrap over rows is said to understate errors."""
+
+NO_DENSITY = "–"
+"""What stands in place of a score that needs a density, of a model that predicts quantiles alone."""
+OF_DENSITY = ("nll", "nll_gaussian")
+"""Scores that need one."""
 
 DOUBTED = "not to be trusted"
 """What stands in place of an outcome where the chains have not converged."""
@@ -236,10 +242,22 @@ def outcome(entry: Mapping[str, Any] | None, metric: Metric) -> str:
     return "better" if low > 0 else "worse" if high < 0 else "open"
 
 
+def lacks_density(found: Mapping[str, Any], model: str, name: str) -> bool:
+    """Whether a model has no such score because it predicts quantiles alone; of metrics.json or repeats.json."""
+    return name in OF_DENSITY and model in found["without_density"]
+
+
 def missing_note(rows: Sequence[Row], reason: str) -> tuple[str, ...]:
     """Explain "n/a" where a cell shows it."""
     missing = any(formatting.NOT_AVAILABLE in cell.text for row in rows for cell in row.cells)
     return (f"{formatting.NOT_AVAILABLE}: {reason}.",) if missing else ()
+
+
+def density_note(rows: Sequence[Row], models: Iterable[str]) -> tuple[str, ...]:
+    """Explain the dash where a cell shows it, of these models without a density."""
+    missing = any(cell.text == NO_DENSITY for row in rows for cell in row.cells)
+    named = " and ".join(MODELS.get(model, model).lower() for model in models)
+    return (f"{NO_DENSITY}: {named} predicts quantiles, which have no density.",) if missing else ()
 
 
 def finite(value: float | None) -> float | None:

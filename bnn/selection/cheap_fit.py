@@ -1,11 +1,14 @@
 """Cheap fits: a short unadjusted run of a few chains, and what it predicts for rows that were left out."""
 
+from typing import NamedTuple
+
 import numpy as np
 
 from bnn.core.progress import Silent
 from bnn.core.settings import LangevinSettings, ModelSettings, SamplerSettings
+from bnn.diagnostics import mixing
 from bnn.mcmc.chain import run_chains
-from bnn.model.network import resolve_engine
+from bnn.model.network import outputs, resolve_engine
 from bnn.model.posterior import Posterior, make_posterior
 from bnn.model.targets import Target
 
@@ -35,6 +38,16 @@ SAMPLER = SamplerSettings(
 and the same for all candidates."""
 
 
+class CheapFit(NamedTuple):
+    """What a cheap fit says of a candidate."""
+
+    log_scores: np.ndarray
+    """Log score of each row that was left out, (obs,), in nats: the density of the mixture over draws"""
+    rhat: float
+    """Median over outputs at those rows of the R-hat of the chains: how well the posterior mixes; infinite if it has
+    none"""
+
+
 def fitted(
     x: np.ndarray,
     y: np.ndarray,
@@ -44,9 +57,9 @@ def fitted(
     seed: int,
     target: Target | None = None,
 ) -> np.ndarray | None:
-    """Return draws of theta, (draw, param), given some rows; None if no chain found a start with a finite density.
+    """Return draws of theta, (chain, draw, param), given some rows; None if no chain found a start.
 
-    Parameters are as of `log_scores`.
+    Parameters are as of `cheap_fit`.
     """
     posterior = make_posterior(
         x,
@@ -58,13 +71,12 @@ def fitted(
         target=target,
     )
     try:
-        draws = run_chains(posterior, range(N_CHAINS), seed, SAMPLER, Silent())
+        return run_chains(posterior, range(N_CHAINS), seed, SAMPLER, Silent()).theta
     except FloatingPointError:
         return None
-    return draws.theta.reshape(-1, draws.theta.shape[-1])
 
 
-def log_scores(
+def cheap_fit(
     x: np.ndarray,
     y: np.ndarray,
     left_out: tuple[np.ndarray, np.ndarray],
@@ -73,11 +85,11 @@ def log_scores(
     settings: ModelSettings,
     seed: int,
     target: Target | None = None,
-) -> np.ndarray:
-    """Return the log score of each row that was left out, (obs,), in nats: the density of the mixture over draws.
+) -> CheapFit:
+    """Fit some rows and return how well the fit predicts others, and how far its chains agree there.
 
-    Of a real target it is per unit of its column, and where all values are whole numbers it is at most 0, as the log of
-    a probability is: else noise that is narrower than the step from one to the next would win.
+    The log score of a real target is per unit of its column, and where all values are whole numbers it is at most 0, as
+    the log of a probability is: else noise that is narrower than the step from one to the next would win.
 
     Parameters
     ----------
@@ -96,12 +108,12 @@ def log_scores(
 
     Returns
     -------
-    ndarray
-        Minus infinity everywhere if no chain found a start with a finite density.
+    CheapFit
+        With log scores of minus infinity if no chain found a start with a finite density.
     """
     theta = fitted(x, y, n_classes=n_classes, settings=settings, seed=seed, target=target)
     if theta is None:
-        return np.full(len(left_out[1]), -np.inf)
+        return CheapFit(np.full(len(left_out[1]), -np.inf), np.inf)
     scored = make_posterior(
         *left_out,
         n_classes=n_classes,
@@ -110,13 +122,23 @@ def log_scores(
         likelihood=settings.likelihood,
         target=target,
     )
-    found = _log_mean_density(scored, theta)
+    rhat = _median_rhat(scored, theta)
+    found = _log_mean_density(scored, theta.reshape(-1, theta.shape[-1]))
     if target is None:
-        return found
+        return CheapFit(found, rhat)
     found = found + target.log_jacobian(left_out[1])
     values = target.original(np.concatenate([y, left_out[1]]))
     is_whole = np.abs(values - np.rint(values)).max() <= 1e-9 * max(1.0, np.abs(values).max())
-    return np.minimum(found, 0.0) if is_whole else found
+    return CheapFit(np.minimum(found, 0.0) if is_whole else found, rhat)
+
+
+def _median_rhat(posterior: Posterior, theta: np.ndarray) -> float:
+    """Return the median R-hat of the outputs at all rows; theta (chain, draw, param)."""
+    with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+        of_chains = [outputs(posterior.network, draws, posterior.x) for draws in theta]
+        rhat = mixing.rhat(np.stack(of_chains).reshape(*theta.shape[:2], -1))
+    rhat = rhat[np.isfinite(rhat)]
+    return float(np.median(rhat)) if len(rhat) else float("inf")
 
 
 def _log_mean_density(posterior: Posterior, theta: np.ndarray) -> np.ndarray:

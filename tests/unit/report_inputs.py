@@ -13,7 +13,7 @@ LIMITS = {
     "diverging_warn": 0.01,
 }
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 9 6"><title>empty</title></svg>'
-MODELS = ("bnn", "baseline", "ensemble", "linear")
+MODELS = ("bnn", "baseline", "ensemble", "linear", "boosting")
 MADE = ("2026-01-31", "bnn 0.1.0", "commit 0a1b2c3", "source houses.csv")
 VERSIONS = {"bnn": "0.1.0", "Python": "3.11.2", "NumPy": "2.4.0"}
 
@@ -153,7 +153,7 @@ def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
             }
             for split in ("train", "test")
         }
-    metrics = {
+    metrics: dict[str, Any] = {
         "dataset": dataset,
         "first_row": 2,
         "id_name": "",
@@ -173,10 +173,11 @@ def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
         "architecture": [4, 16, 3],
         "n_params": 131,
         "models": models,
+        "without_density": [] if task == "classification" else ["boosting"],
         "uncertainty": {
             split: {"total": 0.1312, "aleatoric": 0.1011, "epistemic": 0.0301} for split in ("train", "test")
         },
-        "seconds": {"baseline": 0.31, "ensemble": 1.27, "bnn": 95.0},
+        "seconds": {"baseline": 0.31, "ensemble": 1.27, "boosting": 1.93, "bnn": 95.0},
         "bootstrap": {"n_replicates": 1000, "level": 0.95},
         "differences": {
             other: {
@@ -202,6 +203,9 @@ def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
         "calibration": {model: _calibration(task, index) for index, model in enumerate(MODELS)},
         "rows": {which: _rows(task, shift) for shift, which in enumerate(("most_uncertain", "most_wrong"))},
     }
+    for model in metrics["without_density"]:
+        for scores in (*models[model].values(), metrics["differences"][model]):
+            scores["nll"] = dict.fromkeys(scores["nll"])
     if task == "classification":
         entry = {"precision": 1.0, "recall": 0.9, "f1": 0.947368, "support": 10}
         report = [{"class": name} | entry for name in ("setosa", "versicolor", "virginica")]
@@ -462,10 +466,11 @@ def distinct_metrics(task: str) -> dict[str, Any]:
         for scores in splits.values():
             for entry in scores.values():
                 step += 1
-                entry["value"] *= 1 - 0.0031 * step
+                if entry["value"] is not None:
+                    entry["value"] *= 1 - 0.0031 * step
     for scores in metrics["differences"].values():
         for entry in scores.values():
             step += 1
-            for name in entry:
-                entry[name] *= 1 - 0.0031 * step
+            for name, value in entry.items():
+                entry[name] = None if value is None else value * (1 - 0.0031 * step)
     return metrics

@@ -38,7 +38,8 @@ def test_a_replicate_is_the_score_of_the_rows_it_drew(rng):
         assert found[name][0] == pytest.approx(value, rel=1e-9), name
     forecast, y = some_targets(rng, n)
     found = bootstrap.target_replicates(forecast, y, weights)
-    repeated = type(forecast)(*(part[..., rows] for part in forecast))
+    arrays = {name: part for name, part in forecast._asdict().items() if isinstance(part, np.ndarray)}
+    repeated = forecast._replace(**{name: part[..., rows] for name, part in arrays.items()})
     for name, value in scores.forecast_scores(repeated, y[rows]).items():
         assert found[name][0] == pytest.approx(value, rel=1e-6), name
 
@@ -180,6 +181,26 @@ def test_an_impossible_row_is_not_hidden(rng):
     assert found["nll"][0] == math.inf
     assert found["nll"][1] == pytest.approx(math.log(2))
     assert math.isnan(bootstrap.standard_error(found["nll"]))
+
+
+def test_a_model_without_a_density_has_no_nll_and_no_difference_in_it(rng):
+    """The other model's is infinite on a row: the difference is no number, and nothing warns."""
+    y = rng.normal(size=6)
+    forecast = mixture_forecast(GaussianMixture(np.zeros((1, 6)), np.ones(1)), y)
+    none = forecast._replace(nll=np.full(6, np.nan), sd=np.full(6, np.nan), has_density=False)
+    impossible = forecast._replace(nll=np.where(np.arange(6) == 2, np.inf, forecast.nll))
+    models = {"first": impossible, "other": none}
+    errors, differences = bootstrap.compare(
+        {model: scores.forecast_scores(found, y) for model, found in models.items()},
+        lambda model, weights: bootstrap.target_replicates(models[model], y, weights),
+        n_rows=6,
+        rng=rng,
+        n_replicates=50,
+    )
+    for name in ("nll", "nll_gaussian"):
+        assert math.isnan(errors["other"][name])
+        assert all(math.isnan(value) for value in differences["other"][name].values())
+    assert all(math.isfinite(value) for value in differences["other"]["crps"].values())
 
 
 @pytest.mark.parametrize(

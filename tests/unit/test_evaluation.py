@@ -28,8 +28,15 @@ from tests.unit.synthetic_chains import (
     write_chains,
 )
 
-ATTRIBUTES = {"seconds": 0.75, "seconds_ensemble": 1.5, "best_epoch": 3, "n_params": 13}
-MODELS = ["bnn", "baseline", "ensemble", "linear"]
+ATTRIBUTES = {
+    "seconds": 0.75,
+    "seconds_ensemble": 1.5,
+    "seconds_boosting": 2.5,
+    "best_epoch": 3,
+    "n_params": 13,
+}
+MODELS = ["bnn", "baseline", "ensemble", "linear", "boosting"]
+OF_DENSITY = ("nll", "nll_gaussian")
 CLASS_SCORES = ["accuracy", "nll", "brier", "ece", "balanced_accuracy", "auroc", "average_precision"]
 REGRESSION_SCORES = ["rmse", "mae", "r2", "nll", "nll_gaussian", "crps"]
 REGRESSION_SCORES += [f"{name}_{level}" for level in (50, 90, 95) for name in ("coverage", "width")]
@@ -41,12 +48,20 @@ def posterior_of(folder, dataset, theta, likelihood=LIKELIHOOD):
 
 
 def references(predictions):
-    """Return a baseline file's variables in which all models predict the same."""
+    """Return a baseline file's variables in which all models predict the same; boosting, its quantiles."""
     own = {name: np.asarray(value) for name, value in predictions.items()}
     found = {f"{model}_{name}": value for model in ("baseline", "linear") for name, value in own.items()}
     repeated = {
         name: value if name.endswith("probability") else np.stack([value] * 2) for name, value in own.items()
     }
+    if "noise_scale" in own:
+        level = np.array([0.025, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 0.975])
+        found["boosting_level"] = level
+        for split in ("train", "test"):
+            mean, reach = own[f"{split}_mean"], own["noise_scale"] * stats.norm.ppf(level)
+            found |= {f"boosting_{split}_mean": mean, f"boosting_{split}_quantile": mean + reach[:, None]}
+    else:
+        found |= {f"boosting_{name}": value for name, value in own.items()}
     return found | {f"ensemble_{name}": value for name, value in repeated.items()}
 
 
@@ -92,7 +107,9 @@ def test_what_is_in_the_scores(evaluated, tmp_path):
     for model, splits in scores["models"].items():
         for found in splits.values():
             assert list(found) == names
-            assert all(math.isfinite(entry["value"]) for entry in found.values())
+            without = OF_DENSITY if model in scores["without_density"] else ()
+            for name, entry in found.items():
+                assert math.isfinite(entry["value"]) == (name not in without), (model, name)
             assert all((entry["mcse"] is None) == (model != "bnn") for entry in found.values())
     assert (scores["dataset"], scores["task"], scores["n_train"], scores["n_test"]) == (
         "toy",
@@ -105,7 +122,13 @@ def test_what_is_in_the_scores(evaluated, tmp_path):
     assert scores["class_names"] == (["kind 0", "kind 1", "kind 2"] if is_class else [])
     assert scores["architecture"] == [2, 3, dataset.n_outputs]
     assert scores["n_params"] == layout_of(dataset).n_params
-    assert scores["seconds"] == {"baseline": 0.75, "ensemble": 1.5, "bnn": 0.5 * 3 + (1 + 2 + 3) + 2 * 3}
+    assert scores["seconds"] == {
+        "baseline": 0.75,
+        "ensemble": 1.5,
+        "boosting": 2.5,
+        "bnn": 0.5 * 3 + (1 + 2 + 3) + 2 * 3,
+    }
+    assert scores["without_density"] == ([] if is_class else ["boosting"])
     for parts in scores["uncertainty"].values():
         assert parts["total"] == pytest.approx(parts["aleatoric"] + parts["epistemic"], rel=1e-9)
     assert ("classification_report" in scores) == is_class
@@ -357,7 +380,9 @@ def test_one_normal_distribution_has_one_set_of_scores_whichever_model_predicts_
         bnn = scores["models"]["bnn"][split]
         for model in MODELS[1:]:
             for name, entry in scores["models"][model][split].items():
-                if name in ("rmse", "mae", "r2", "nll", "nll_gaussian"):
+                if model == "boosting" and name in OF_DENSITY:
+                    assert math.isnan(entry["value"])
+                elif name in ("rmse", "mae", "r2", "nll", "nll_gaussian"):
                     assert bnn[name]["value"] == pytest.approx(entry["value"], rel=1e-6), name
                 elif name.startswith("coverage"):
                     # An end that moves by its error can cross one observation or two.

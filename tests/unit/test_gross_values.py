@@ -12,6 +12,7 @@ import pytest
 from bnn.core.gross_values import gross_errors, mean_and_scale
 from bnn.evaluation.columns import other_doubts
 from bnn.selection import choice
+from bnn.selection.cheap_fit import CheapFit
 from tests.unit.test_selection import rows, settings_of
 from tests.unit.test_split_tables import lines, made
 
@@ -149,11 +150,11 @@ def test_with_a_gross_error_candidates_are_compared_with_heavy_tails(
     """And heavy tails are taken unless other noise is better by more than a standard error."""
     seen: list[str] = []
 
-    def log_scores(x: Any, y: Any, left_out: Any, *, settings: Any, **_: Any) -> np.ndarray:
+    def fit(x: Any, y: Any, left_out: Any, *, settings: Any, **_: Any) -> CheapFit:
         seen.append(settings.likelihood.family)
-        return np.zeros(len(left_out[1]))
+        return CheapFit(np.zeros(len(left_out[1])), 1.0)
 
-    monkeypatch.setattr(choice, "log_scores", log_scores)
+    monkeypatch.setattr(choice, "cheap_fit", fit)
     x, y = rows()
     y[3] += 1e4 * is_wrong
     chosen, _ = choice.choose(x, y, n_classes=None, settings=settings_of())

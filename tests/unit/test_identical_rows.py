@@ -11,6 +11,7 @@ from bnn.baselines.training import validation_rows
 from bnn.core.identical_rows import first_of_each, folds, gathered, taken_together
 from bnn.data.splits import Rows, is_parted, split_rows
 from bnn.selection import choice
+from bnn.selection.cheap_fit import CheapFit
 from tests.unit.test_selection import settings_of
 from tests.unit.test_split_tables import lines, made
 
@@ -184,11 +185,11 @@ def test_a_test_file_and_other_splits_are_taken_as_they_are(tmp_path: Path) -> N
 def test_folds_of_a_choice_have_whole_groups(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
 
-    def log_scores(x: Any, y: Any, left_out: Any, **_: Any) -> np.ndarray:
+    def fit(x: Any, y: Any, left_out: Any, **_: Any) -> CheapFit:
         seen.append((set(x[:, 0]), set(left_out[0][:, 0])))
-        return np.zeros(len(left_out[1]))
+        return CheapFit(np.zeros(len(left_out[1])), 1.0)
 
-    monkeypatch.setattr(choice, "log_scores", log_scores)
+    monkeypatch.setattr(choice, "cheap_fit", fit)
     x = np.repeat(np.random.default_rng(0).normal(size=(40, 2)), 8, axis=0)
     choice.choose(x, x[:, 0], n_classes=None, settings=settings_of())
     assert seen and not any(used & out for used, out in seen)

@@ -25,7 +25,7 @@ MAY_IMPORT = {
     "plots": "core data model posterior evaluation",
     "report": "core diagnostics",
     "jobs": "core model mcmc diagnostics",
-    "selection": "core model mcmc posterior",
+    "selection": "core model mcmc posterior diagnostics",
     "estimators": "core config data diagnostics posterior selection jobs",
 }
 """Package -> packages that its modules import. What is not here is an error, and so is what no module uses."""

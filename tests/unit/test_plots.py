@@ -119,7 +119,8 @@ def make_metrics(
     metrics = {
         "task": "classification" if is_class else "regression",
         "target_unit": "" if is_class else "kg",
-        "differences": dict.fromkeys(("baseline", "ensemble", "linear"), found),
+        "differences": dict.fromkeys(("baseline", "ensemble", "linear", "boosting"), found),
+        "without_density": [] if is_class else ["boosting"],
     }
     if isinstance(test, plots.RegressionTest):
         forecast = mixture_forecast(GaussianMixture(test.mean[None], np.ones(1)), test.y)
@@ -536,6 +537,15 @@ def test_a_difference_that_is_not_finite_is_said(tmp_path: Path, rng: np.random.
     metrics["differences"]["linear"] = metrics["differences"]["linear"] | {name: None}
     plots.differences(path, metrics)
     assert texts(path).count("not finite") == 1
+
+
+def test_the_nll_of_quantiles_is_said_not_to_be_there(tmp_path: Path, rng: np.random.Generator) -> None:
+    path = tmp_path / "figure.svg"
+    metrics = make_metrics(rng, make_regression(rng))
+    none = dict.fromkeys(("value", "lower", "upper"))
+    metrics["differences"]["boosting"] = metrics["differences"]["boosting"] | {"nll": none}
+    plots.differences(path, metrics)
+    assert texts(path).count("predicts no density") == 1 and "not finite" not in texts(path)
 
 
 def test_failed_write_leaves_the_old_figure(tmp_path: Path, rng: np.random.Generator) -> None:

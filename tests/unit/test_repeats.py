@@ -22,10 +22,12 @@ def splits(task: str, verdicts: tuple[str, ...] = ("PASS", "PASS", "WARN")) -> t
         found = copy.deepcopy(make_metrics(task, f"mine.{index}"))
         for scores in found["models"].values():
             for entry in scores["test"].values():
-                entry["value"] *= 1 + 0.013 * index
+                if entry["value"] is not None:
+                    entry["value"] *= 1 + 0.013 * index
         for scores in found["differences"].values():
             for entry in scores.values():
-                entry["value"] *= 1 + 0.017 * index
+                if entry["value"] is not None:
+                    entry["value"] *= 1 + 0.017 * index
         metrics.append(found)
     return [make_diagnostics(task, verdict, f"mine.{i}") for i, verdict in enumerate(verdicts)], metrics
 
@@ -40,7 +42,7 @@ def test_means_and_errors_are_those_of_the_splits() -> None:
     }
     assert found["runs"] == ["mine.0", "mine.1", "mine.2"]
     assert found["verdicts"] == {"PASS": 2, "WARN": 1}
-    assert set(found["differences"]) == {"baseline", "ensemble", "linear"}
+    assert set(found["differences"]) == {"baseline", "ensemble", "linear", "boosting"}
 
 
 def test_the_interval_of_a_difference_allows_for_rows_that_splits_share() -> None:
@@ -94,6 +96,36 @@ def test_chains_that_did_not_converge_on_one_split_make_no_better_model() -> Non
     trusted = over_splits([summarise("mine", metrics, [d | {"verdict": "PASS"} for d in diagnostics])])
     assert trusted is not None
     assert (trusted.rows[1].cells[3].flag, "BNN better" in trusted.rows[1].cells[3].remark) == ("good", True)
+
+
+def test_a_score_that_a_model_cannot_have_is_a_dash_with_its_reason() -> None:
+    both = []
+    for task in ("classification", "regression"):
+        diagnostics, metrics = splits(task)
+        both.append(summarise(task, metrics, diagnostics))
+    table = over_splits(both)
+    assert table is not None
+    dashes = [(row.label, row.cells[1].text) for row in table.rows if row.cells[-1].text == "–"]
+    assert dashes == [("regression", "NLL")]
+    assert [note for note in table.notes if note.startswith("–: gradient boosting")] != []
+    of_classes = over_splits(both[:1])
+    assert of_classes is not None
+    assert not any("gradient boosting" in note for note in of_classes.notes)
+
+
+def test_a_series_beside_other_tables_has_a_column_more() -> None:
+    diagnostics, metrics = splits("regression")
+    for found in metrics:
+        for key in ("models", "differences", "calibration"):
+            found[key]["naive"] = found[key]["linear"]
+    plain = summarise("plain", *reversed(splits("regression")))
+    for given in (
+        [plain, summarise("series", metrics, diagnostics)],
+        [summarise("series", metrics, diagnostics), plain],
+    ):
+        table = over_splits(given)
+        assert table is not None and table.columns[-1] == "Last value"
+        assert [row.label for row in table.rows if row.cells[-1].text == "n/a"] == ["plain", "plain"]
 
 
 def test_without_a_repeated_dataset_there_is_no_table() -> None:

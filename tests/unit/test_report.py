@@ -5,6 +5,7 @@ import copy
 import re
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -102,6 +103,7 @@ def test_comparison_shows_the_numbers_of_the_file(svg: Path, task: str, split: s
         "Baseline network",
         "Deep ensemble",
         "Linear model",
+        "Gradient boosting",
         "Monte Carlo error, BNN",
     ]
     n_metrics = {"classification": 7, "regression": 5}[task]
@@ -109,6 +111,9 @@ def test_comparison_shows_the_numbers_of_the_file(svg: Path, task: str, split: s
     for name, metric in table.METRICS.items():
         if metric.label in found:
             for model, text in zip(MODELS, found[metric.label], strict=False):
+                if task == "regression" and (model, name) == ("boosting", "nll"):
+                    assert text == "–"
+                    continue
                 assert_shows(text, metrics["models"][model][split][name], "se")
             assert_close(found[metric.label][-1], metrics["models"]["bnn"][split][name]["mcse"])
 
@@ -125,11 +130,16 @@ def test_differences_show_the_numbers_of_the_file_and_what_they_mean(svg: Path, 
             scale = 100 if metric.is_share else 1
             for other, text in zip(MODELS[1:], found[metric.label], strict=True):
                 entry = metrics["differences"][other][name]
+                if task == "regression" and (other, name) == ("boosting", "nll"):
+                    assert text == "–"
+                    continue
                 assert_shows(
                     text.removeprefix("+"), {key: scale * entry[key] for key in ("value", "se")}, "se"
                 )
     outcomes = page.remarks["differences"]["NLL"][1:]
-    assert [text.splitlines()[-1] for text in outcomes] == ["not told apart", "BNN better", "BNN worse"]
+    assert [text.splitlines()[-1] for text in outcomes[:3]] == ["not told apart", "BNN better", "BNN worse"]
+    assert ("–: gradient boosting" in page.text) == (task == "regression")
+    assert "n/a: the metric" not in page.text
 
 
 def test_a_score_that_does_not_vary_over_rows_has_no_error(svg: Path) -> None:
@@ -154,7 +164,7 @@ def test_an_ece_is_called_neither_better_nor_worse(svg: Path) -> None:
         metrics["differences"][other]["ece"] |= {"lower": 0.04, "upper": 0.09}
     for verdict in ("PASS", "FAIL"):
         page = Page.of(dataset_page(svg, "classification", verdict, metrics=metrics))
-        assert page.remarks["differences"]["ECE"] == ["percentage points", "", "", ""]
+        assert page.remarks["differences"]["ECE"] == ["percentage points", *[""] * len(MODELS[1:])]
         assert table.ECE_NOTE in page.text
     assert table.ECE_NOTE not in Page.of(dataset_page(svg, "regression")).text
 
@@ -202,7 +212,7 @@ def test_interval_table_shows_the_numbers_of_the_file(svg: Path) -> None:
 
 def test_class_table_shows_the_numbers_of_the_file(svg: Path) -> None:
     found = Page.of(dataset_page(svg, "classification")).cells("classes-test")
-    assert found["virginica"] == ["10", *(["100 %", "90.0 %", "94.7 %"] * 4)]
+    assert found["virginica"] == ["10", *(["100 %", "90.0 %", "94.7 %"] * len(MODELS))]
 
 
 def test_uncertainty_table_shows_parts_and_share(svg: Path) -> None:
@@ -320,18 +330,38 @@ def test_captions_of_snakemakes_report_are_those_of_the_page() -> None:
     assert PATH.read_text(encoding="utf-8") == figure_captions(), "run python -m bnn.report.rst"
 
 
+def test_a_runner_up_that_predicts_better_comes_with_the_reason(svg: Path) -> None:
+    def one(hidden: list[int], difference: float, rhat: float | None) -> dict[str, Any]:
+        candidate = {"hidden": hidden, "scale": 2.0, "family": "gaussian"}
+        error = 0.021 if difference else 0.0
+        return {"candidate": candidate, "difference": difference, "error": error, "rhat": rhat}
+
+    for difference, rhat, said in ((-0.044, 1.118, True), (-0.044, 1.02, False), (0.044, 1.118, False)):
+        tried = [one([7], 0.0, 1.5), one([50, 50], 0.0, 1.021), one([50], difference, rhat)]
+        page = dataset_page(svg, "regression", tried=tried)
+        assert ("chains that agree less (R-hat of short runs 1.118, of this one 1.021)" in page) is said
+        assert "0.044 ± 0.021 nats a row" in page
+
+
 def test_missing_numbers_are_said_in_words(svg: Path) -> None:
     metrics = make_metrics("regression")
     metrics["models"]["bnn"]["test"]["r2"] = {"value": None, "mcse": None, "se": None}
     metrics["models"]["linear"]["test"] = {}
     metrics["models"]["bnn"]["train"]["coverage_50"] = {"value": None, "mcse": None, "se": None}
-    metrics["seconds"] = {"baseline": None, "ensemble": None, "bnn": 3.0}
+    metrics["seconds"] = {"baseline": None, "ensemble": None, "boosting": None, "bnn": 3.0}
     diagnostics = make_diagnostics("regression", "FAIL")
     diagnostics["log_density"] = dict.fromkeys(diagnostics["log_density"])
     diagnostics["predictions"]["test"] |= {"rhat_max": None, "ess_bulk_min": None}
     diagnostics["chains"][0] |= {"acceptance_rate": None, "step_size": None}
     page = Page.of(dataset_page(svg, "regression", diagnostics=diagnostics, metrics=metrics))
-    assert page.cells("comparison-test")["R²"] == ["n/a", "0.476 ± 0.015", "0.471 ± 0.015", "n/a", "n/a"]
+    assert page.cells("comparison-test")["R²"] == [
+        "n/a",
+        "0.476 ± 0.015",
+        "0.471 ± 0.015",
+        "n/a",
+        "0.462 ± 0.015",
+        "n/a",
+    ]
     assert page.cells("convergence")["Log density"][1] == "n/a"
     assert page.cells("chains")["0"][:2] == ["n/a", "n/a"]
     assert page.cells("chains")["3"][-2] == "n/a"
@@ -353,8 +383,15 @@ def test_other_models_and_metrics_are_shown_under_their_own_names(svg: Path) -> 
     extra = {"log_score": {"value": -0.25, "mcse": None, "se": None}}
     metrics["models"]["forest"] = {"train": extra, "test": extra}
     found = Page.of(dataset_page(svg, "classification", metrics=metrics)).cells("comparison-test")
-    assert found["Metric"][:-1] == ["BNN", "Baseline network", "Deep ensemble", "Linear model", "forest"]
-    assert found["log_score"] == [*["n/a"] * 4, "\N{MINUS SIGN}0.2500", "n/a"]
+    assert found["Metric"][:-1] == [
+        "BNN",
+        "Baseline network",
+        "Deep ensemble",
+        "Linear model",
+        "Gradient boosting",
+        "forest",
+    ]
+    assert found["log_score"] == [*["n/a"] * len(MODELS), "\N{MINUS SIGN}0.2500", "n/a"]
 
 
 def test_page_says_how_it_was_made(svg: Path) -> None:

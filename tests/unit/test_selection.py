@@ -38,11 +38,19 @@ def rows(n: int = 90, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture
-def scores(monkeypatch: pytest.MonkeyPatch) -> dict[choice.Candidate, float]:
-    """Mean log scores that cheap fits are made to have, by candidate; each fit is counted."""
+def rhats() -> dict[choice.Candidate, float]:
+    """R-hat that cheap fits are made to have, by candidate; 1 of others."""
+    return {}
+
+
+@pytest.fixture
+def scores(
+    monkeypatch: pytest.MonkeyPatch, rhats: dict[choice.Candidate, float]
+) -> dict[choice.Candidate, float]:
+    """Mean log scores that cheap fits are made to have, by candidate."""
     means: dict[choice.Candidate, float] = {}
 
-    def log_scores(x: Any, y: Any, left_out: Any, *, settings: Any, **_: Any) -> np.ndarray:
+    def fit(x: Any, y: Any, left_out: Any, *, settings: Any, **_: Any) -> cheap_fit.CheapFit:
         which = choice.Candidate(
             settings.network.hidden, settings.prior.weights.scale, settings.likelihood.family
         )
@@ -50,9 +58,10 @@ def scores(monkeypatch: pytest.MonkeyPatch) -> dict[choice.Candidate, float]:
         own = np.random.default_rng([len(which.hidden), int(which.scale), len(which.family)]).normal(
             0, 0.3, len(noise)
         )
-        return means.get(which, -2.0) + noise + own - own.mean()
+        found = means.get(which, -2.0) + noise + own - own.mean()
+        return cheap_fit.CheapFit(found, rhats.get(which, 1.0))
 
-    monkeypatch.setattr(choice, "log_scores", log_scores)
+    monkeypatch.setattr(choice, "cheap_fit", fit)
     return means
 
 
@@ -95,6 +104,35 @@ def test_a_narrower_prior_takes_the_place_of_one_that_is_hardly_better(
     chosen, tried = choice.choose(*rows(), n_classes=None, settings=settings_of())
     assert (chosen["network"]["hidden"], chosen["prior"]["weights"]["scale"]) == ([50], chosen_scale)
     assert tried[0].candidate.scale == chosen_scale
+
+
+@pytest.mark.parametrize(
+    ("behind", "rhat", "hidden", "scale"),
+    [
+        (0.09, 1.02, [50, 50], 2.0),
+        (0.09, 1.06, [50], 2.0),
+        (0.11, 1.02, [50], 4.0),
+    ],
+    ids=["agrees", "disagrees more than another", "too far behind"],
+)
+def test_a_network_whose_chains_agree_takes_the_place_of_one_whose_chains_do_not(
+    scores: dict[choice.Candidate, float],
+    rhats: dict[choice.Candidate, float],
+    behind: float,
+    rhat: float,
+    hidden: list[int],
+    scale: float,
+) -> None:
+    best, calmer = choice.Candidate((50,), 4.0, "gaussian"), choice.Candidate((50, 50), 2.0, "gaussian")
+    middling = choice.Candidate((50,), 2.0, "gaussian")
+    scores |= {best: -1.0, calmer: -1.0 - behind}
+    rhats |= {best: 1.2, calmer: rhat}
+    if rhat > choice.MIXES:
+        scores[middling], rhats[middling] = -1.05, 1.055
+    settings = settings_of(likelihood={"family": "gaussian"})
+    chosen, tried = choice.choose(*rows(), n_classes=None, settings=settings)
+    assert (chosen["network"]["hidden"], chosen["prior"]["weights"]["scale"]) == (hidden, scale)
+    assert {one.candidate: one.rhat for one in tried}[best] == pytest.approx(1.2)
 
 
 def test_networks_none_of_which_can_be_fitted_are_chosen_among(scores: dict[choice.Candidate, float]) -> None:

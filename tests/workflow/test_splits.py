@@ -94,6 +94,8 @@ def test_amounts_that_are_often_0_are_predicted_in_their_range(splits: Project) 
     for model in ("bnn", "baseline", "ensemble", "linear"):
         assert all(0 <= float(row[f"{model}_lower_90"]) <= float(row[f"{model}_upper_90"]) for row in rows)
         assert all(np.isfinite(float(row[f"{model}_nll"])) for row in rows)
+    assert all(0 <= float(row["boosting_lower_95"]) <= float(row["boosting_upper_95"]) for row in rows)
+    assert not {"boosting_nll", "boosting_sd"} & rows[0].keys(), "quantiles have no density"
     assert "zero or log-normal (hurdle)" in splits.result("amounts", "report.html").read_text(
         encoding="utf-8"
     )

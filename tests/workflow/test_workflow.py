@@ -50,7 +50,7 @@ def test_metrics_and_verdict_are_plain_numbers(finished):
     for dataset, settings in TINY["datasets"].items():
         metrics = json.loads(finished.result(dataset, "metrics.json").read_text())
         verdict = json.loads(finished.result(dataset, "diagnostics.json").read_text())
-        assert set(metrics["models"]) == {"bnn", "baseline", "ensemble", "linear"}
+        assert set(metrics["models"]) == {"bnn", "baseline", "ensemble", "linear", "boosting"}
         headline = "accuracy" if settings["task"] == "classification" else "rmse"
         for model in metrics["models"].values():
             assert np.isfinite(model["test"][headline]["value"])

@@ -83,7 +83,7 @@ rule evaluate:
         settings=settings("seed"),
         code=code("evaluate.py", "evaluation", "posterior", "data", "model", "core/formatting.py"),
     message:
-        "Evaluating {wildcards.dataset}: BNN, baseline networks, linear model"
+        "Evaluating {wildcards.dataset}: BNN and the other models"
     script:
         "../../scripts/evaluate.py"
 

@@ -44,7 +44,7 @@ rule fit_baseline:
         settings=baseline_settings,
         code=code("fit_baseline.py", "baselines", "data", "model"),
     message:
-        "Training the baseline networks and the linear model on {wildcards.dataset}"
+        "Training the baseline networks, the linear model and gradient boosting on {wildcards.dataset}"
     script:
         "../../scripts/fit_baseline.py"
 
