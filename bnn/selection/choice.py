@@ -36,7 +36,7 @@ narrower prior, whose posterior mixes better, and then fewer layers, whose gradi
 TOLERABLE = {"classification": NEGLIGIBLE, "regression": 0.1}
 """Nats a row by which a network whose chains agree may be behind one whose chains do not, by task. On energy 50-50
 units of scale 1 are 0.1 behind those of scale 2; after 24,000 gradients the worst R-hat was 1.06 in place of 1.96."""
-MIXES = 1.025
+MIXES = 1.02
 """Largest R-hat of cheap fits, median over rows, of chains that are said to agree."""
 HOPELESS = 3.0
 """Standard errors of the mean difference from the best beyond which a candidate is given up."""

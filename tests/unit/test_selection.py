@@ -109,9 +109,9 @@ def test_a_narrower_prior_takes_the_place_of_one_that_is_hardly_better(
 @pytest.mark.parametrize(
     ("behind", "rhat", "hidden", "scale"),
     [
-        (0.09, 1.02, [50, 50], 2.0),
+        (0.09, 1.015, [50, 50], 2.0),
         (0.09, 1.06, [50], 2.0),
-        (0.11, 1.02, [50], 4.0),
+        (0.11, 1.015, [50], 4.0),
     ],
     ids=["agrees", "disagrees more than another", "too far behind"],
 )
