@@ -338,8 +338,14 @@ class TextColumn:
             self._form.header and row == 2 and not self._form.skip_lines and cell.lower() not in LIKE_MISSING
         ):
             hint = "; if row 2 holds units, set source.skip_lines: [2]"
-        text = f"'{shown(cell)}' is not a number{but}{hint}"
-        return cell_error("not-a-number", self.name, row, text, value=cell, key=key and f"source.{key}")
+        return cell_error(
+            "not-a-number",
+            self.name,
+            row,
+            f"'{shown(cell)}' is not a number{but}{hint}",
+            value=cell,
+            key=key and f"source.{key}",
+        )
 
     def _check_texts(self) -> None:
         """Raise DataError if there are numbers among the texts, or numbers that only look like texts."""

@@ -72,7 +72,7 @@ def conformity_scores(
             continue
         predictor = _predictor(x.shape[1], n_classes, settings, target)
         for rows in np.array_split(out, -(-len(out) // _ROWS_AT_ONCE)):
-            scores[rows] = _scores(predictor, theta, x[rows], y[rows], rng)
+            scores[rows] = _scores(predictor, theta.reshape(-1, theta.shape[-1]), x[rows], y[rows], rng)
     return scores
 
 

@@ -47,6 +47,8 @@ rule conformal:
             "selection/__init__.py",
             "selection/conformal.py",
             "selection/cheap_fit.py",
+            "diagnostics/__init__.py",
+            "diagnostics/mixing.py",
             "posterior",
             "data",
             "model",

@@ -17,7 +17,15 @@ rule choose:
     params:
         settings=choice_settings,
         budget=budget,
-        code=code("choose.py", "selection", "model", "mcmc", "data"),
+        code=code(
+            "choose.py",
+            "selection",
+            "diagnostics/__init__.py",
+            "diagnostics/mixing.py",
+            "model",
+            "mcmc",
+            "data",
+        ),
     message:
         "Choosing what the config leaves open for {wildcards.dataset}"
     script:
