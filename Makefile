@@ -64,8 +64,8 @@ test: setup ## Run the quick tests (at most four minutes on two cores)
 
 .PHONY: test-rest
 test-rest: setup ## Run the tests that `make test` leaves out: slow ones, a cluster, a browser
-# Three at a time on two cores: these wait a good deal, for a batch system, a lock or a kill.
-	$(BIN)/python -m pytest -n 3 --dist worksteal -m "$(MARKED)" --durations=40
+# Three at a time on two cores: some wait a good deal, for a batch system, a lock or a kill.
+	$(BIN)/python -m pytest -n 3 --dist worksteal -m "$(MARKED)"
 
 .PHONY: test-all
 test-all: COVERAGE := 1
