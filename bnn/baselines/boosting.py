@@ -1,9 +1,11 @@
 """scikit-learn's histogram gradient boosting: probabilities of classes, or quantiles and the mean of a real target.
 
 Trees are grown until a part of the training rows is no longer predicted better, and then once more, as many, on all of
-them: what the baseline network does with its epochs. A real target gets a model for each of `LEVELS`, by the quantile
-loss (Koenker & Bassett 1978), and one for its mean, by the squared error. Quantiles that cross are sorted
-(Chernozhukov, Fernández-Val & Galichon 2010). They say nothing of a density.
+them: what the baseline network does with its epochs, but scikit-learn may part rows with the same inputs.
+
+A real target gets a model for each of `LEVELS`, by the quantile loss (Koenker & Bassett 1978), and one for its mean, by
+the squared error. Quantiles that cross are sorted (Chernozhukov, Fernández-Val & Galichon 2010). They say nothing of a
+density.
 
 Values that many rows share are spread out before, because their quantiles would not say how probable each is: counts
 evenly over the unit about each, so that rounding gives them back (Machado & Santos Silva 2005), and zeros of amounts
@@ -71,12 +73,19 @@ def boosting_predictions(
     as_given = Target(dataset.target_mean, dataset.target_scale)
     described = target if target is not None and target.form in _QUANTILES_SURVIVE else as_given
     found: dict[str, np.ndarray] = {"level": np.array(LEVELS)}
-    mean = _fitted(HistGradientBoostingRegressor, x, dataset.y_train, shared)
+    can_stop = np.ceil(validation_size * len(x)) < len(x) - 1
+    mean = _fitted(HistGradientBoostingRegressor, x, dataset.y_train, shared, can_stop=can_stop)
     encoded = described.encode(dataset.y_train)
     if target is not None and target.form in ("count", "hurdle"):
         encoded = _spread_out(dataset.y_train, target, rng)
     quantiles = [
-        _fitted(HistGradientBoostingRegressor, x, encoded, shared | {"loss": "quantile", "quantile": level})
+        _fitted(
+            HistGradientBoostingRegressor,
+            x,
+            encoded,
+            shared | {"loss": "quantile", "quantile": level},
+            can_stop=can_stop,
+        )
         for level in LEVELS
     ]
     for split, rows in inputs.items():

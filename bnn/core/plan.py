@@ -6,6 +6,9 @@ from typing import Any
 
 from bnn.core.storage import read_json
 
+AGREEING_RHAT = 1.025
+"""Largest R-hat of short runs, median over rows left out, of chains that a plan says to agree."""
+
 
 def planned(settings: Mapping[str, Any], plans: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:
     """Return settings with the values of a plan in place of the config's, in sections that both have.

@@ -26,8 +26,8 @@ _NO_TABLES = {
     rb"<(!doctype html|html|\?xml)": "a page of the web or an XML file, no table; check where it was downloaded from",
     rb"version https://git-lfs": "a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`",
     rb"\{\\rtf|%pdf-": "a document, no table; save the table as CSV",
-    rb"RD[ABX][23]\n|[ABX]\n\0\0\0[\x02\x03]|structure\(": "an object of R, no table; write it with write.csv(..., "
-    "row.names = FALSE)",
+    rb"RD[ABX][23]\n|[ABX]\n\0\0\0[\x02\x03]|structure\((?:list|c)\(": "an object of R, no table; write it with "
+    "write.csv(..., row.names = FALSE)",
     rb"\$FL[23]@": f"a file of SPSS{_SAVE} read_spss",
     rb"<stata_dta>|[\x6c-\x73][\x01\x02]\x01\0": f"a file of Stata{_SAVE} read_stata",
     rb"\0{12}\xc2\xea\x81\x60|HEADER RECORD\*{7}LIBRARY": f"a file of SAS{_SAVE} read_sas",
@@ -35,7 +35,7 @@ _NO_TABLES = {
     rb"\x93NUMPY": "an array of NumPy; make a CSV file of it, with names of columns",
     rb"SQLite format 3\0": f"a database of SQLite{_SAVE} read_sql",
     rb"\x80[\x02-\x05]": f"a pickle of Python{_SAVE} read_pickle",
-    rb"ORC|Obj\x01": "an ORC or Avro file; make a Parquet file of it",
+    rb"(?-i:ORC)[^\t\r\n -~]|(?-i:Obj)\x01": "an ORC or Avro file; make a Parquet file of it",
 }
 """What files begin with that are no table of lines -> what they are, and what to do."""
 

@@ -279,7 +279,8 @@ class TextColumn:
             )
         if truth is not None:
             return pd.arrays.BooleanArray(truth[codes], codes == -1)
-        fold = self.name in self._form.fold_case
+        # The names of parts of a split stand in the config as they are written in the table.
+        fold = self.name in self._form.fold_case and self._kind != "name"
         return categories(levels, codes, kind=self._kind, decimal=self._form.decimal, fold=fold)
 
     def _codes(self) -> Any:

@@ -264,7 +264,7 @@ def _levels(levels: Sequence[Any], codes: np.ndarray, kind: Kind, fold: bool) ->
     )
     if truth is not None:
         return Found(pd.arrays.BooleanArray(np.append(truth, False)[codes], codes == -1))
-    return Found(categories(texts, codes, kind=kind, fold=fold))
+    return Found(categories(texts, codes, kind=kind, fold=fold and kind != "name"))
 
 
 def _read_things(name: str, column: "pd.Series", kind: Kind, form: TextFormat, row: int) -> Found:

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bnn.core import formatting
-from bnn.core.plan import as_run
+from bnn.core.plan import AGREEING_RHAT, as_run
 from bnn.core.row_names import ROW_COUNTING
 from bnn.core.storage import atomic_path
 from bnn.diagnostics import remedies as advice
@@ -283,9 +283,10 @@ def _why_not(second: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> s
     """Say that chains of a runner-up with a higher log score agreed less, where that is so."""
     # Of each step the one that was taken comes first, without a difference from itself.
     chosen = [one for one in tried[: tried.index(second)] if not one["error"]][-1]
-    if second["difference"] >= 0 or None in (chosen["rhat"], second["rhat"]):
+    networks = [(one["candidate"]["hidden"], one["candidate"]["scale"]) for one in (chosen, second)]
+    if second["difference"] >= 0 or networks[0] == networks[1] or None in (chosen["rhat"], second["rhat"]):
         return ""
-    if second["rhat"] <= chosen["rhat"]:
+    if second["rhat"] <= max(chosen["rhat"], AGREEING_RHAT):
         return ""
     return (
         f", but chains that agree less (R-hat of short runs {second['rhat']:.3f}, of this one "

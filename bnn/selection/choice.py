@@ -18,6 +18,7 @@ import numpy as np
 
 from bnn.core.gross_values import gross_errors
 from bnn.core.identical_rows import first_of_each, folds
+from bnn.core.plan import AGREEING_RHAT
 from bnn.core.seeding import Stream, chain_rng
 from bnn.core.settings import ModelSettings, build
 from bnn.model.targets import Target, fit_target
@@ -36,10 +37,9 @@ narrower prior, whose posterior mixes better, and then fewer layers, whose gradi
 TOLERABLE = {"classification": NEGLIGIBLE, "regression": 0.1}
 """Nats a row by which a network whose chains agree may be behind one whose chains do not, by task. On energy 50-50
 units of scale 1 are 0.1 behind those of scale 2; after 24,000 gradients the worst R-hat was 1.06 in place of 1.96."""
-MIXES = 1.02
-"""Largest R-hat of cheap fits, median over rows, of chains that are said to agree."""
 HOPELESS = 3.0
-"""Standard errors of the mean difference from the best beyond which a candidate is given up."""
+"""Standard errors of the mean difference from the best beyond which a candidate is given up, if it is behind by more
+than is tolerable, too."""
 
 NETWORKS: Mapping[str, Sequence[tuple[tuple[int, ...], float]]] = {
     "classification": (
@@ -278,16 +278,19 @@ class _Race:
                 break
         rank = prefer(best)
         alike = [one for one in left if prefer(one) == rank]
-        if tolerable and self._rhat(best) > MIXES:
+        if tolerable and self._rhat(best) > AGREEING_RHAT:
             near = [best, *(one for one in alike if self._difference(best, one)[0] <= tolerable)]
-            agreeing = [one for one in near if self._rhat(one) <= MIXES]
+            agreeing = [one for one in near if self._rhat(one) <= AGREEING_RHAT]
             best = (
                 max(agreeing, key=lambda one: self._mean(one, len(self._folds)))
                 if agreeing
                 else min(near, key=self._rhat)
             )
         if simplicity is not None:
-            best = min([best, *(one for one in alike if self._is_as_good(best, one))], key=simplicity)
+            # Not one that has just been passed over.
+            most = max(AGREEING_RHAT, self._rhat(best))
+            as_good = [one for one in alike if self._rhat(one) <= most and self._is_as_good(best, one)]
+            best = min([best, *as_good], key=simplicity)
         order = sorted(candidates, key=lambda one: (one != best, one not in left, -self._mean(one, 1)))
         return best, [self._compared(best, one) for one in order]
 

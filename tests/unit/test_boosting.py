@@ -301,3 +301,12 @@ def test_without_rows_to_spare_it_has_as_many_trees_as_scikit_learn_by_default(r
     found = predict(dataset)["test_probability"]
     theirs = HistGradientBoostingClassifier(early_stopping=False).fit(dataset.x_train, y)
     assert found == pytest.approx(theirs.predict_proba(dataset.x_test), rel=1e-9)
+
+
+def test_a_regression_whose_rows_are_nearly_all_set_aside_is_fitted() -> None:
+    dataset = make_dataset("regression", n_train=12, n_test=20)
+    found = predict(dataset, validation_size=0.95)
+    own = {"random_state": int(np.random.default_rng(5).integers(2**31))}
+    theirs = HistGradientBoostingRegressor(early_stopping=False, **own).fit(dataset.x_train, dataset.y_train)
+    expected = dataset.target_mean + dataset.target_scale * theirs.predict(dataset.x_test)
+    assert found["test_mean"] == pytest.approx(expected, rel=1e-9)

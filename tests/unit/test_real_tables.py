@@ -479,6 +479,12 @@ def test_what_is_no_table_is_told(tmp_path: Path, start: str) -> None:
         read(tmp_path / "a.gz")
 
 
+@pytest.mark.parametrize("first", ["orchard", "ORC", "Obj", "structure(a)", "rdx3"])
+def test_a_first_name_that_begins_like_another_file_is_a_name(tmp_path: Path, first: str) -> None:
+    found = read_text(tmp_path / "a.csv", csv_of(frame_of().rename(columns={"a": first})))
+    assert first in found.feature_names
+
+
 def test_names_that_look_like_numbers_with_exponents_are_texts(tmp_path: Path) -> None:
     ids = ["1f3a", "42e62205", "7e999", "beef", "c0de"]
     found = read_text(tmp_path / "a.csv", csv_of(frame_of(sha=[ids[i % 5] for i in range(N)])))

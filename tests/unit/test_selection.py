@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from bnn.config.loading import chain_settings, leaves_open, load
-from bnn.core.plan import as_run, planned, with_plan
+from bnn.core.plan import AGREEING_RHAT, as_run, planned, with_plan
 from bnn.core.progress import Progress, Silent
 from bnn.core.settings import ChainSettings, SamplerSettings, build
 from bnn.core.storage import read_netcdf, write_json
@@ -124,11 +124,13 @@ def test_a_network_whose_chains_agree_takes_the_place_of_one_whose_chains_do_not
     scale: float,
 ) -> None:
     best, calmer = choice.Candidate((50,), 4.0, "gaussian"), choice.Candidate((50, 50), 2.0, "gaussian")
-    middling = choice.Candidate((50,), 2.0, "gaussian")
+    middling, shallow = (choice.Candidate((50,), scale, "gaussian") for scale in (2.0, 1.0))
     scores |= {best: -1.0, calmer: -1.0 - behind}
     rhats |= {best: 1.2, calmer: rhat}
-    if rhat > choice.MIXES:
+    if rhat > AGREEING_RHAT:
         scores[middling], rhats[middling] = -1.05, 1.055
+    # A simple network that was passed over does not come back.
+    scores[shallow], rhats[shallow] = -1.0 - behind / 2, 1.3
     settings = settings_of(likelihood={"family": "gaussian"})
     chosen, tried = choice.choose(*rows(), n_classes=None, settings=settings)
     assert (chosen["network"]["hidden"], chosen["prior"]["weights"]["scale"]) == (hidden, scale)
