@@ -9,7 +9,7 @@ from bnn.model.posterior import make_likelihood, make_network, make_prior
 from bnn.model.targets import Target
 from bnn.posterior.conformal import interval_scores, set_scores
 from bnn.posterior.predictor import Predictor
-from bnn.selection.cheap_fit import fitted
+from bnn.selection.cheap_fit import few_of, fitted
 
 N_FOLDS = 5
 _PER_DRAW = 40
@@ -70,9 +70,10 @@ def conformity_scores(
         )
         if theta is None:
             continue
+        theta = few_of(theta)
         predictor = _predictor(x.shape[1], n_classes, settings, target)
         for rows in np.array_split(out, -(-len(out) // _ROWS_AT_ONCE)):
-            scores[rows] = _scores(predictor, theta.reshape(-1, theta.shape[-1]), x[rows], y[rows], rng)
+            scores[rows] = _scores(predictor, theta, x[rows], y[rows], rng)
     return scores
 
 
