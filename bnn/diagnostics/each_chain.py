@@ -7,22 +7,22 @@ import numpy as np
 
 from bnn.diagnostics import mixing
 from bnn.posterior.mixture import log_mean_exp
-from bnn.posterior.posterior_file import StoredPosterior
+from bnn.posterior.posterior_file import PREDICTIONS, StoredPosterior, log_density_of_rows
 from bnn.posterior.predictor import row_blocks
 
 _BLOCK_NUMBERS = 4_000_000
 """Numbers judged at a time, which bounds the memory."""
 
 
-def each_chain(idata: StoredPosterior, group: str) -> dict[str, Any]:
+def each_chain(idata: StoredPosterior, split: str) -> dict[str, Any]:
     """Return how each chain mixes by itself and how far chains differ in what they predict.
 
     Parameters
     ----------
     idata
         The combined posterior.
-    group
-        Name of the group of predictions to judge, such as "predictions".
+    split
+        "train" or "test": whose predictions to judge.
 
     Returns
     -------
@@ -34,7 +34,8 @@ def each_chain(idata: StoredPosterior, group: str) -> dict[str, Any]:
         of the negative log density of what was observed, of that chain alone, and `nll_all` of all chains together,
         nats; None where a density is 0 in all draws or not a number.
     """
-    values = idata[group]["mean" if "mean" in idata[group] else "probability"]
+    group = idata[PREDICTIONS[split]]
+    values = group["mean" if "mean" in group else "probability"]
     n_chains, n_draws = values.shape[:2]
     log_density = np.asarray(idata["sample_stats"]["lp"].values)[..., None]
     step = max(1, _BLOCK_NUMBERS // (n_chains * n_draws * math.prod(values.shape[3:])))
@@ -53,9 +54,7 @@ def each_chain(idata: StoredPosterior, group: str) -> dict[str, Any]:
         shares.append(between / (between + block.var(axis=1).mean(axis=0)))
         nested.append(nested_rhat(block))
     found = np.array(figures)
-    alone, together = _negative_log_scores(
-        idata[group]["log_density_y"] if "log_density_y" in idata[group] else idata["log_likelihood"]["y"]
-    )
+    alone, together = _negative_log_scores(log_density_of_rows(idata, split))
     all_nested = np.concatenate(nested or [np.array([np.nan])])
     return {
         "rhat_max": found[:, 0].max(axis=0).tolist(),

@@ -80,7 +80,7 @@ def summarise(
             for name in SCALES.values()
         },
         "predictions": predictions,
-        "each_chain": each_chain(idata, PREDICTIONS["test" if "test" in predictions else "train"]),
+        "each_chain": each_chain(idata, "test" if "test" in predictions else "train"),
         "weights": _weight_summary(idata),
         "prior_scales": _prior_scale_summary(idata),
         "n_diverging": sum(record["n_diverging"] for record in chains),

@@ -10,7 +10,7 @@ from bnn.data.dataset import Dataset
 from bnn.evaluation.metrics import crps_of_sorted, pit_of_rows
 from bnn.evaluation.quantile_forecasts import QuantileForecast
 from bnn.evaluation.reference_forecasts import Mixture
-from bnn.posterior.posterior_file import PREDICTIONS, StoredPosterior
+from bnn.posterior.posterior_file import PREDICTIONS, StoredPosterior, log_density_of_rows
 from bnn.posterior.predictive import (
     ClassSummary,
     TargetSummary,
@@ -93,7 +93,7 @@ def posterior_summary(idata: StoredPosterior, dataset: Dataset, split: str) -> C
 def posterior_forecast(idata: StoredPosterior, dataset: Dataset, split: str) -> TargetForecast:
     """Return the predictive distributions of the Bayesian network; regression only."""
     group, y = idata[PREDICTIONS[split]], observed(dataset, split)
-    log_density = group["log_density_y"] if split == "test" else idata["log_likelihood"]["y"]
+    log_density = log_density_of_rows(idata, split)
     summary = target_summary(group["mean"], group["noise_sd"])
     crps, pit = np.empty(len(y)), np.empty(len(y))
     ends = np.empty((2, len(CURVE_LEVELS), len(y)))

@@ -13,7 +13,7 @@ import numpy as np
 from bnn.evaluation import metrics, ranking
 from bnn.evaluation.forecasts import TargetForecast
 from bnn.posterior.mixture import log_mean_exp
-from bnn.posterior.posterior_file import PREDICTIONS, StoredPosterior
+from bnn.posterior.posterior_file import PREDICTIONS, StoredPosterior, log_density_of_rows
 from bnn.posterior.predictive import intervals_of_sorted
 
 LEVELS = (0.5, 0.9, 0.95)
@@ -173,7 +173,7 @@ def posterior_target_scores(idata: StoredPosterior, split: str, y: np.ndarray) -
     """Return score -> {"value", "mcse"} of the Bayesian network; y (obs,) in original units."""
     group = idata[PREDICTIONS[split]]
     drawn, noise_sd = group["y"], group["noise_sd"]
-    log_density = group["log_density_y"] if split == "test" else idata["log_likelihood"]["y"]
+    log_density = log_density_of_rows(idata, split)
     blocks = jackknife_blocks(*drawn.shape[:2])
     n_variants = len(_variants(blocks))
     centre, variance, density, crps = (np.empty((n_variants, len(y))) for _ in range(4))

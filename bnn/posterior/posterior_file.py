@@ -112,6 +112,13 @@ class PosteriorFile(Mapping[str, Any]):
         return len(self._groups)
 
 
+def log_density_of_rows(posterior: StoredPosterior, split: str) -> _Variable:
+    """Return the log density of what was observed, (chain, draw, obs), nats, at the rows of a split."""
+    if split == "train":
+        return posterior["log_likelihood"]["y"]
+    return posterior[PREDICTIONS[split]]["log_density_y"]
+
+
 def stacked_theta(posterior: StoredPosterior) -> tuple[np.ndarray, ParameterLayout]:
     """Return the draws as theta, shape (chain, draw, param), and their layout.
 

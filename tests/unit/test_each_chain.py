@@ -25,7 +25,7 @@ def found(mean: np.ndarray, log_density: np.ndarray | None = None) -> dict[str, 
     lp = SimpleNamespace(values=np.random.default_rng(1).normal(size=mean.shape[:2]))
     group = {"mean": mean, "log_density_y": np.zeros_like(mean) if log_density is None else log_density}
     idata: Any = {"predictions": group, "sample_stats": {"lp": lp}}
-    return {"adjusted": True, "each_chain": each_chain(idata, "predictions")}
+    return {"adjusted": True, "each_chain": each_chain(idata, "test")}
 
 
 def test_chains_that_each_converged_are_local() -> None:
