@@ -12,7 +12,7 @@ from bnn.data.dataset import Dataset, Task
 from bnn.model.layout import ParameterLayout
 from bnn.model.priors import learned_scale_shapes
 from bnn.posterior import inference_data
-from bnn.posterior.arviz_versions import open_posterior
+from bnn.posterior.posterior_file import PosteriorFile
 from bnn.posterior.predictor import make_predictor
 
 NETWORK = NetworkSettings((3,), "tanh", "float64", "numpy")
@@ -86,7 +86,7 @@ def combined(
     path = Path(paths[0]).parent / "posterior.nc" if paths else Path("nowhere.nc")
     rng = np.random.default_rng(seed)
     inference_data.combine(path, dataset, paths, network=network, likelihood=likelihood, keep=keep, rng=rng)
-    return open_posterior(path)
+    return PosteriorFile(path)
 
 
 def write_chains(

@@ -12,6 +12,7 @@ from bnn.evaluation.reference_forecasts import reference_mixture
 from bnn.model.layout import ParameterLayout
 from bnn.model.network import Network
 from bnn.plots import ClassificationTest, RegressionTest, figures
+from bnn.posterior.arviz_versions import open_posterior
 from tests.unit.synthetic_chains import (
     LIKELIHOOD,
     NETWORK,
@@ -73,7 +74,7 @@ def test_rows_of_a_classification(posteriors):
     )
     assert isinstance(rows, ClassificationTest)
     assert np.array_equal(rows.y, dataset.y_test)
-    mean = idata.predictions["probability"].values.mean(axis=(0, 1))
+    mean = idata["predictions"]["probability"].values.mean(axis=(0, 1))
     assert np.allclose(rows.probability["bnn"], mean)
     assert rows.probability["linear"] is reference
     assert rows.class_names == tuple(dataset.class_names)
@@ -88,16 +89,16 @@ def test_rows_of_a_regression_are_in_original_units(posteriors):
     rows = figures.rows_of_test(idata, dataset, reference | scales)
     assert isinstance(rows, RegressionTest)
     assert np.allclose(rows.y, 20 + 5 * dataset.y_test)
-    assert np.allclose(rows.mean, idata.predictions["mean"].values.mean(axis=(0, 1)))
+    assert np.allclose(rows.mean, idata["predictions"]["mean"].values.mean(axis=(0, 1)))
     assert np.all(rows.lower_90 < rows.mean) and np.all(rows.mean < rows.upper_90)
-    below = (idata.predictions["y"].values < rows.y).mean(axis=(0, 1))
+    below = (idata["predictions"]["y"].values < rows.y).mean(axis=(0, 1))
     assert np.allclose(rows.pit["bnn"], below, atol=0.01)
     assert np.allclose(
         rows.pit["baseline"],
         reference_mixture(reference | scales, "baseline", "test", dataset, LIKELIHOOD).cdf(rows.y),
     )
     assert rows.replicated.shape == (50, len(dataset.y_train))
-    assert rows.replicated[1].tolist() == idata.posterior_predictive["y"].values[0, 2].tolist()
+    assert rows.replicated[1].tolist() == idata["posterior_predictive"]["y"].values[0, 2].tolist()
     assert rows.target_label == "price [EUR]"
 
 
@@ -109,7 +110,8 @@ def test_the_run_of_the_chains(posteriors):
 
 
 def test_exploration_is_told_from_warm_up(tmp_path):
-    idata = posterior_of(tmp_path, make_dataset("regression"))
+    posterior_of(tmp_path, make_dataset("regression"))
+    idata = open_posterior(tmp_path / "posterior.nc")  # whose arrays can be written to
     idata["warmup_sample_stats"]["explores"][:2] = 1
     assert figures.log_density_trace(idata).n_explore == 20
     assert figures.chain_run(idata, 0.6).n_explore == 20

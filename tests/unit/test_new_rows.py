@@ -21,7 +21,6 @@ from bnn.core.formatting import as_given
 from bnn.core.storage import read_netcdf, write_netcdf
 from bnn.data.new_row_files import read_features
 from bnn.data.preparation import prepare
-from bnn.posterior.arviz_versions import open_posterior
 from bnn.posterior.far_rows import relative_distance, why_far
 from bnn.posterior.new_rows import (
     Said,
@@ -31,6 +30,7 @@ from bnn.posterior.new_rows import (
     predict_file,
     write_log,
 )
+from bnn.posterior.posterior_file import PosteriorFile
 from scripts import predict
 from tests.refusals import refused
 from tests.unit.synthetic_chains import (
@@ -56,7 +56,7 @@ def finished_run(folder, dataset, likelihood=LIKELIHOOD):
         write_verdict(made, "PASS")
     results = folder / "results"
     shutil.copytree(made, results)
-    return results, open_posterior(results / "posterior.nc")
+    return results, PosteriorFile(results / "posterior.nc")
 
 
 def write_verdict(results, verdict):

@@ -32,7 +32,6 @@ MAY_IMPORT = {
 
 ONLY = {
     "arviz": {"posterior"},
-    "arviz_stats": {"posterior"},
     "matplotlib": {"plots"},
     "jinja2": {"report"},
     "numba": {"model"},
