@@ -23,6 +23,7 @@ from bnn.data.preparation import without_test_rows
 from bnn.data.typed_columns import tidy
 from bnn.estimators.fitting import fit
 from bnn.estimators.parameters import Names, in_own_words, resolve, warning
+from bnn.posterior import arviz_versions
 from bnn.posterior.predictive import ClassSummary, TargetSummary, predict_rows
 
 
@@ -82,13 +83,21 @@ class BNN(BaseEstimator):
             for doubt in doubts:
                 warnings.warn(self._names.translated(str(doubt)), stacklevel=3)
         found = fit(dataset, settings, n_jobs=self.n_jobs, verbose=bool(self.verbose))
-        self.inference_data_ = found.idata
+        self._posterior: Any = found.posterior
         self.diagnostics_ = in_own_words(found.diagnostics, self._names)
         self.seed_ = settings["seed"]
         self._theta, self._predictor = found.theta, found.predictor
         if text := warning(name, self.diagnostics_, found.settings, self._names):
             warnings.warn(text, ConvergenceWarning, stacklevel=3)
         return self
+
+    @property
+    def inference_data_(self) -> Any:
+        """All draws, as ArviZ has them: made when it is first asked for, since that takes longer than a small fit."""
+        check_is_fitted(self)
+        if isinstance(self._posterior, bytes):
+            self._posterior = arviz_versions.from_bytes(self._posterior)
+        return self._posterior
 
     def _data(self, X: Any, y: Any) -> tuple[pd.DataFrame, np.ndarray, str]:
         """Return features as `tidy` makes them, the target as it is, and its name."""

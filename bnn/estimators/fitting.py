@@ -7,6 +7,7 @@ draws as files, here in a temporary folder: memory does not grow with the draws 
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -25,8 +26,8 @@ from bnn.data.dataset import Dataset
 from bnn.diagnostics import summary as diagnostics
 from bnn.jobs.chain_job import ChainJob, run_job
 from bnn.jobs.interruption import Interruption
-from bnn.posterior import arviz_versions, inference_data
-from bnn.posterior.posterior_file import StoredPosterior, stacked_theta
+from bnn.posterior import inference_data
+from bnn.posterior.posterior_file import PosteriorFile, stacked_theta
 from bnn.posterior.predictor import Predictor, make_predictor
 from bnn.selection.budget import Budget
 from bnn.selection.choice import Unit
@@ -39,8 +40,8 @@ _NEVER = 1e9
 class Fit(NamedTuple):
     """A sampled posterior."""
 
-    idata: StoredPosterior
-    """ArviZ's InferenceData or DataTree, in memory; it holds what `sampler.keep` says"""
+    posterior: bytes
+    """A posterior.nc, which holds what `sampler.keep` says"""
     theta: np.ndarray
     """(chain, draw, param)"""
     predictor: Predictor
@@ -112,21 +113,23 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
         whole, part, judged = folder / "posterior.nc", folder / "part.nc", folder / "diagnostics.json"
         files = [job.path for job in jobs]
         _combine(whole, dataset, files, settings, keep="both")
-        idata = arviz_versions.open_posterior(whole)
-        summary, _ = diagnostics.summarise(idata, dataset, thresholds=settings["diagnostics"])
-        write_json(judged, summary)
-        theta, layout = stacked_theta(idata)
+        with closing(PosteriorFile(whole)) as stored:
+            summary, _ = diagnostics.summarise(stored, dataset, thresholds=settings["diagnostics"])
+            write_json(judged, summary)
+            theta, layout = stacked_theta(stored)
+            precision = stored["posterior"].attrs["precision"]
+        kept = whole
         if settings["sampler"]["keep"] != "both":
+            kept = part
             _combine(part, dataset, files, settings, keep=settings["sampler"]["keep"])
-            idata = arviz_versions.open_posterior(part)
         model = build(ModelSettings, settings)
         predictor = make_predictor(
             dataset,
-            network=model.network.in_numpy(idata["posterior"].attrs["precision"]),
+            network=model.network.in_numpy(precision),
             likelihood=model.likelihood,
             layout=layout,
         )
-        return Fit(arviz_versions.in_memory(idata), theta, predictor, read_json(judged), dict(settings))
+        return Fit(kept.read_bytes(), theta, predictor, read_json(judged), dict(settings))
 
 
 def _sample(job: ChainJob, verbose: bool) -> None:

@@ -111,6 +111,10 @@ class PosteriorFile(Mapping[str, Any]):
         """Return the number of groups."""
         return len(self._groups)
 
+    def close(self) -> None:
+        """Close the file; arrays that were read remain."""
+        self._file.close()
+
 
 def log_density_of_rows(posterior: StoredPosterior, split: str) -> _Variable:
     """Return the log density of what was observed, (chain, draw, obs), nats, at the rows of a split."""
