@@ -181,11 +181,11 @@ class Project:
 
 
 def copy_code(source: Path, target: Path) -> None:
-    """Copy all that the workflow runs."""
+    """Copy all that the workflow runs, bytecode included: or each job compiles it, where none may be written."""
     target.mkdir(parents=True)
     for name in CODE:
         if (source / name).is_dir():
-            shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("__pycache__"))
+            shutil.copytree(source / name, target / name, ignore=shutil.ignore_patterns("*.pyc.*"))
         else:
             shutil.copy(source / name, target / name)
 
