@@ -177,7 +177,7 @@ def test_what_the_config_says_is_taken_and_not_compared(scores: dict[choice.Cand
 @pytest.mark.slow
 def test_noise_that_varies_and_noise_with_outliers_are_found() -> None:
     """Tables of each kind, 300 rows: the right family in at least nine of ten; of normal noise too."""
-    n_tables = 10 if FULL else 3
+    n_tables = 10 if FULL else 2
     small = {"network": {"hidden": [8], "engine": "numpy"}, "prior": {"weights": {"scale": 2}}}
     right = dict.fromkeys(NOISES["gaussian"], 0)
     for seed in range(n_tables):
