@@ -247,7 +247,9 @@ class ChainRun:
             chain=ChainState(position, zero, np.zeros_like(position)),
             adapting=None,
             tuning=None,
-            row_precision=np.ones((len(self.chains), 0 if self._collapsed is None else self._collapsed.n_mixing)),
+            row_precision=np.ones(
+                (len(self.chains), 0 if self._collapsed is None else self._collapsed.n_mixing)
+            ),
             recent=zero,
             acceptance=zero,
             n_diverging=np.zeros(len(self.chains), dtype=np.int64),

@@ -90,7 +90,9 @@ class CollapsedPosterior:
         self._output = whole.network.layers[-1]
         self._size = whole.network.sizes[-2] + 1
         names = [name for name in whole.layout.names if name not in self._output]
-        places = {name: np.arange(whole.layout.n_params)[whole.layout.slices[name]] for name in whole.layout.names}
+        places = {
+            name: np.arange(whole.layout.n_params)[whole.layout.slices[name]] for name in whole.layout.names
+        }
         kept = {name: places[name] for name in names}
         shapes = {name: whole.layout.shapes[name] for name in names}
         blocks = {name: whole.prior.blocks[name] for name in names}
