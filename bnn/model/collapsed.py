@@ -56,15 +56,6 @@ class _Conditional(NamedTuple):
     residual: np.ndarray
     """|y - Phi m|^2 / s^2, (chain,)"""
 
-    @property
-    def by_all_rows(self) -> np.ndarray:
-        """`by_rows` with the rows of the one and of y, (chain, k + 1, k + 1), where s is 1."""
-        found = np.empty((len(self.mean), self.mean.shape[-1] + 1, self.mean.shape[-1] + 1))
-        found[:, :-1, :-1] = -(self.inverse + self.mean[:, :, None] * self.mean[:, None])
-        found[:, :-1, -1] = found[:, -1, :-1] = self.mean
-        found[:, -1, -1] = -1.0
-        return found
-
 
 class CollapsedPosterior:
     """Posterior of all parameters but the output layer, which is integrated out.
@@ -119,6 +110,8 @@ class CollapsedPosterior:
         self._tiles = (slice(0, len(self.x)),) if self._passes is None else self._passes.tiles
         # Features of a tile, a one for the bias, and the target: products of these rows are all that is needed.
         self._rows: np.ndarray = np.zeros((0, 0, 0), dtype=self.x.dtype)
+        self._by_hidden = self._rows
+        """(chain, k - 1, obs): gradient by the features of a tile"""
         self._weights: np.ndarray | None = None
         """(chain, obs): weights of the rows of the tile, with which they are multiplied"""
         weight, bias = (whole.prior.blocks[name] for name in self._output)
@@ -197,45 +190,49 @@ class CollapsedPosterior:
             if factor is not None:
                 grad[:, self.layout.slices[factor].start] += change[:, of_factor].sum(axis=-1)
         if self._passes is not None or self._varying is not None:
-            by_rows = found.by_rows if self._varying is None else found.by_all_rows
-            by_rows = by_rows.astype(self.x.dtype, copy=False)
+            by_rows = found.by_rows.astype(self.x.dtype, copy=False)
             for index in range(len(self._tiles)):
                 if len(self._tiles) > 1:
                     self._load_rows(index, rest)
-                of_rows = np.matmul(by_rows, self._rows)
-                of_hidden = of_rows[:, : self._size - 1]
+                if self._by_hidden.shape[::2] != self._rows.shape[::2]:
+                    self._by_hidden = np.empty(
+                        (len(rest), self._size - 1, self._rows.shape[-1]), self.x.dtype
+                    )
+                np.matmul(by_rows, self._rows, out=self._by_hidden)
+                by_log_scale = None if self._varying is None else self._add_by_noise(rest, found, grad)
                 if self._weights is not None:
-                    of_hidden = of_hidden * self._weights[:, None]
-                if self._varying is not None:
-                    self._add_of_noise(rest, grad, of_rows, of_hidden)
+                    self._by_hidden *= self._weights[:, None]
+                if by_log_scale is not None:
+                    weight = rest[:, self.layout.slices[self._of_noise[0]], None].astype(self.x.dtype)
+                    # The rows are not needed any more.
+                    np.multiply(weight, by_log_scale[:, None], out=self._rows[:, :-2])
+                    self._by_hidden += self._rows[:, :-2]
                 if self._passes is not None:
-                    self._passes.backward(index, of_hidden)
+                    self._passes.backward(index, self._by_hidden)
             if self._passes is not None:
                 self._passes.add_gradient(grad)
         return total, grad
 
-    def _add_of_noise(
-        self, rest: np.ndarray, grad: np.ndarray, of_rows: np.ndarray, of_hidden: np.ndarray
-    ) -> None:
-        """Add to the gradient of the rest, and to that of the hidden units, what goes by way of the noise scale.
+    def _add_by_noise(self, rest: np.ndarray, found: _Conditional, grad: np.ndarray) -> np.ndarray:
+        """Add to the gradient, (chain, rest), the part by the weights of the output that makes the noise.
 
-        Parameters
-        ----------
-        rest, grad
-            (chain, rest).
-        of_rows
-            The rows times `by_all_rows`, (chain, k + 1, obs): the sum of their products is minus
-            ((y_i - Phi_i m)^2 + Phi_i A^-1 Phi_i')/s_i^2.
-        of_hidden
-            Gradient by hidden units, (chain, k - 1, obs).
+        Returns
+        -------
+        ndarray
+            The gradient by that output, (chain, obs).
         """
         assert self._varying is not None and self._weights is not None
+        # A sum over j of Phi_j times the gradient by it is minus ((y - Phi m)^2 + Phi A^-1 Phi')/s^2.
+        last = np.empty((len(rest), 2, self._size + 1), dtype=self.x.dtype)
+        last[:, 0, :-1] = -(found.inverse[:, -1] + found.mean[:, -1:] * found.mean)
+        last[:, 0, -1], last[:, 1, :-1], last[:, 1, -1] = found.mean[:, -1], found.mean, -1.0
+        total = np.einsum("ckn,ckn->cn", self._rows[:, :-2], self._by_hidden)
+        total += np.einsum("ckn,ckn->cn", self._rows[:, -2:], np.matmul(last, self._rows))
+        by_output = -self._varying.log_noise_sd * (total + 1.0)
         weight, bias = (self.layout.slices[name] for name in self._of_noise)
-        of_output = np.einsum("ckn,ckn->cn", self._rows, of_rows)
-        of_output = -self._varying.log_noise_sd * (of_output + 1.0)
-        of_hidden += rest[:, weight].astype(of_rows.dtype)[:, :, None] * of_output[:, None]
-        grad[:, bias] += of_output.sum(axis=-1, dtype=np.float64)[:, None]
-        grad[:, weight] += np.matmul(self._rows[:, :-2], (of_output / self._weights)[..., None])[..., 0]
+        grad[:, bias] += by_output.sum(axis=-1, dtype=np.float64)[:, None]
+        grad[:, weight] += np.matmul(self._rows[:, :-2], (by_output / self._weights)[..., None])[..., 0]
+        return by_output
 
     def _features(self, index: int) -> np.ndarray:
         """Run the hidden layers over a tile, (chain, k - 1, obs), with the parameters that were loaded."""
