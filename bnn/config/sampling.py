@@ -216,9 +216,9 @@ class Sampler(Section):
     )
     collapse: Literal["auto", "never"] = Field(
         "auto",
-        description="auto: where the noise and the priors of the output layer are normal, the layer is integrated out, "
-        "exactly, and its weights are drawn for each kept draw; chains then mix several times as fast. never: it is "
-        "sampled like the other layers.",
+        description="auto: where the target is a number with normal or Student-t noise and priors of the output layer "
+        "are normal, the layer is integrated out, exactly, and its weights are drawn for each kept draw; chains then "
+        "mix several times as fast. never: it is sampled like the other layers.",
     )
     langevin: Langevin = Field(
         default_factory=Langevin, description="Proposal of the kernel langevin_gradient."

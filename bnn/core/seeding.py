@@ -29,6 +29,7 @@ class Stream(IntEnum):
     OUTPUT = 13
     CONFORMAL = 14
     BOOSTING = 15
+    ROW_PRECISION = 16
 
 
 def chain_rng(seed: int, stream: Stream, chain: int = 0, *places: int) -> np.random.Generator:
@@ -78,6 +79,10 @@ class ChainRandom:
             if chains is None or chains[index]:
                 rng.standard_normal(out=out[index])
         return out
+
+    def standard_gamma(self, shape: float, size: int) -> np.ndarray:
+        """Return gamma numbers of a shape parameter and rate 1, (chain, size)."""
+        return np.array([rng.standard_gamma(shape, size) for rng in self.generators])
 
     def uniform(self) -> np.ndarray:
         """Return uniform numbers in [0, 1) of shape (chain,)."""

@@ -168,7 +168,11 @@ def read_table(read: Callable[[Choose], Columns], wish: Reading, *, decimal: str
         _raise_with_others(found._replace(faults=(error,)), frame, wish, row_id, order)
         raise
     for name in (wish.target, *table.feature_names):
-        if isinstance(frame[name].dtype, pd.CategoricalDtype) and name not in wish.categorical:
+        if not isinstance(frame[name].dtype, pd.CategoricalDtype):
+            if name in wish.fold_case:
+                told = "it holds no texts, and source.fold_case does nothing: take it out there"
+                doubts.append(Doubt("nothing-to-fold", name, told))
+        elif name not in wish.categorical:
             doubts += alike_doubts(name, frame[name].cat.categories, is_target=name == wish.target)
     return table._replace(
         target_unit=wish.target_unit,

@@ -76,6 +76,9 @@ class RunState(NamedTuple):
     adapting: Adaptation | None
     tuning: Tuning | None
     """Frozen, once there are draws"""
+    row_precision: np.ndarray
+    """(chain, obs): by what the noise precision of each row is multiplied, where Student-t noise is sampled as normal
+    noise of such rows; else (chain, 0)"""
     recent: np.ndarray
     """(chain,): acceptance rate over about the last fifty iterations"""
     acceptance: np.ndarray

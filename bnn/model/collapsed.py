@@ -9,6 +9,13 @@ weights and s the noise scale (Bishop 2006, sections 3.3 and 3.5; O'Hagan 1978):
 
 Kernels move the rest, in which no output weight is left to follow hidden units about; the weights of a kept draw come
 from N(m, A^-1). The gradient by the features is (y - Phi m) m'/s^2 - Phi A^-1/s^2, which backpropagation takes on.
+
+Where the noise differs from row to row, rows of Phi and y times a weight each are such a regression:
+
+- Noise that depends on the inputs, scale s_i of row i: the weight is 1/s_i, and s is 1. The weights of the output that
+  makes the noise are not integrated out; the gradient by log s_i is ((y_i - Phi_i m)^2 + Phi_i A^-1 Phi_i')/s_i^2 - 1.
+- Student-t noise is normal with the precision l_i/s^2, l_i from a gamma distribution (Andrews & Mallows 1974; Geweke
+  1993): the weight is sqrt(l_i). Between iterations all l_i are drawn anew given the rest, a Gibbs step.
 """
 
 import math
@@ -18,13 +25,15 @@ import numpy as np
 
 from bnn.core.seeding import ChainRandom
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import LOG_NOISE_SCALE, Gaussian
+from bnn.model.likelihoods import LOG_NOISE_SCALE, Gaussian, HeteroscedasticGaussian, StudentT
 from bnn.model.network import Network
 from bnn.model.posterior import Posterior
 from bnn.model.priors import Normal, Prior
 
 _MOST_ROUNDING = 0.01
 """Nats by which rounding may change a log density; where it could be more, products are summed in float64."""
+_OF_NOISE = ".noise"
+"""Ends the names of the blocks that make the noise, of an output layer that makes mean and noise."""
 _LOG_2PI = math.log(2 * math.pi)
 
 
@@ -65,27 +74,46 @@ class CollapsedPosterior:
     def __init__(self, whole: Posterior) -> None:
         if not _can_collapse(whole):
             raise ValueError(
-                "the output layer needs normal noise of one scale and a normal prior centred on zero"
+                "the output layer needs normal or Student-t noise and a normal prior centred on zero"
             )
         self.whole = whole
         self.network: Network = whole.network
         self._output = whole.network.layers[-1]
+        self._size = whole.network.sizes[-2] + 1
         names = [name for name in whole.layout.names if name not in self._output]
+        places = {
+            name: np.arange(whole.layout.n_params)[whole.layout.slices[name]] for name in whole.layout.names
+        }
+        kept = {name: places[name] for name in names}
+        shapes = {name: whole.layout.shapes[name] for name in names}
         blocks = {name: whole.prior.blocks[name] for name in names}
-        self.layout = ParameterLayout({name: whole.layout.shapes[name] for name in names})
+        self._varying = whole.likelihood if isinstance(whole.likelihood, HeteroscedasticGaussian) else None
+        self._of_noise = tuple(name + _OF_NOISE for name in self._output)
+        if self._varying is not None:
+            for name, own, shape in zip(self._output, self._of_noise, ((self._size - 1,), ()), strict=True):
+                # Of two outputs, the second one.
+                kept[own], shapes[own], blocks[own] = places[name][1::2], shape, whole.prior.blocks[name]
+        self.layout = ParameterLayout(shapes)
         self.prior = Prior(self.layout, blocks)
+        self._kept = np.concatenate([*kept.values(), np.arange(0)])
+        self._drawn = np.concatenate([places[name][:: whole.network.sizes[-1]] for name in self._output])
+        """(k,): where the output weights and the bias of the mean are in theta"""
         self.x = whole.x
         self._y = np.asarray(whole.target, dtype=np.float64)
         self._n_rows = self._y.shape[-1]
         self._squares = np.vecdot(self._y, self._y)
-        parts = [whole.layout.slices[name] for name in names]
-        self._kept = np.concatenate([np.arange(part.start, part.stop) for part in parts] or [np.arange(0)])
-        self._size = whole.network.sizes[-2] + 1
+        self._df = whole.likelihood.df if isinstance(whole.likelihood, StudentT) else None
+        self.row_precision = np.empty((0, 0))
+        """(chain, n_mixing): l of each row, on which the densities of the next calls are conditional"""
         self._trunk = whole.network.trunk
         self._passes = None if self._trunk is None else self._trunk.passes(self.x, self.layout)
         self._tiles = (slice(0, len(self.x)),) if self._passes is None else self._passes.tiles
         # Features of a tile, a one for the bias, and the target: products of these rows are all that is needed.
         self._rows: np.ndarray = np.zeros((0, 0, 0), dtype=self.x.dtype)
+        self._by_hidden = self._rows
+        """(chain, k - 1, obs): gradient by the features of a tile"""
+        self._weights: np.ndarray | None = None
+        """(chain, obs): weights of the rows of the tile, with which they are multiplied"""
         weight, bias = (whole.prior.blocks[name] for name in self._output)
         self._scales = np.append(np.full(self._size - 1, weight.scale), bias.scale)
         self._factors = tuple(block.log_factor for block in (weight, bias))
@@ -100,10 +128,15 @@ class CollapsedPosterior:
     def of(cls, whole: Posterior) -> Self | None:
         """Return the collapsed posterior, or None where the output layer cannot be integrated out.
 
-        It can where the noise is normal with one scale, known or sampled, and the prior of the output weights and of
-        the bias is normal and centred on zero, its scales known or learned.
+        It can where the noise is normal or Student-t, and the prior of the output weights and of the bias is normal and
+        centred on zero, its scales known or learned.
         """
         return cls(whole) if _can_collapse(whole) else None
+
+    @property
+    def n_mixing(self) -> int:
+        """Rows whose noise precision is sampled beside the rest: all with Student-t noise, else none."""
+        return 0 if self._df is None else self._n_rows
 
     def reduce(self, theta: np.ndarray) -> np.ndarray:
         """Return the parameters that are sampled, (chain, rest), of all of theta, (chain, param)."""
@@ -113,23 +146,40 @@ class CollapsedPosterior:
         """Return theta, (chain, param), its output weights drawn from their posterior given the rest, (chain, rest)."""
         theta = np.empty((len(rest), self.whole.layout.n_params))
         theta[:, self._kept] = rest
-        found = self._conditional(rest, self._products(rest), inverse_too=False)
-        mean, root = found.mean, found.root
-        noise = random.standard_normal(self._size)
-        weights = mean + np.einsum("cij,ci->cj", root, noise)
-        weight, bias = (self.whole.layout.slices[name] for name in self._output)
-        theta[:, weight], theta[:, bias] = weights[:, :-1], weights[:, -1:]
+        theta[:, self._drawn] = self._sample_weights(rest, random)
         return theta
+
+    def sample_row_precision(self, rest: np.ndarray, random: ChainRandom) -> np.ndarray:
+        """Return l of each row, (chain, n_mixing), from its distribution given the rest.
+
+        Given also output weights that are drawn before: a gamma distribution of shape (df + 1)/2 and rate
+        (df + (y_i - Phi_i w)^2/s^2)/2.
+        """
+        if self._df is None:
+            return np.empty((len(rest), 0))
+        weights = self._sample_weights(rest, random)
+        squares = np.empty((len(rest), self._n_rows))
+        for index, part in enumerate(self._tiles):
+            mean = np.matmul(weights[:, None, :-1], self._features(index))[:, 0] + weights[:, -1:]
+            squares[:, part] = (self._y[..., part] - mean) ** 2
+        rate = 0.5 * (self._df + squares / self._noise_variance(rest)[:, None])
+        return random.standard_gamma(0.5 * (self._df + 1), self._n_rows) / rate
+
+    def _sample_weights(self, rest: np.ndarray, random: ChainRandom) -> np.ndarray:
+        """Return weights of the mean's output, its bias last, from N(m, A^-1), (chain, k)."""
+        found = self._conditional(rest, *self._products(rest), inverse_too=False)
+        noise = random.standard_normal(self._size)
+        return np.asarray(found.mean + np.einsum("cij,ci->cj", found.root, noise))
 
     def log_density(self, rest: np.ndarray) -> np.ndarray:
         """Return the log density of the rest with the output layer integrated out, nats, (chain,)."""
         total = self.prior.log_density_and_grad(rest)[0]
-        return total + self._conditional(rest, self._products(rest), inverse_too=False).evidence
+        return total + self._conditional(rest, *self._products(rest), inverse_too=False).evidence
 
     def log_density_and_grad(self, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return that log density (chain,) and its gradient (chain, rest), both float64."""
         total, grad = self.prior.log_density_and_grad(rest)
-        found = self._conditional(rest, self._products(rest), inverse_too=True)
+        found = self._conditional(rest, *self._products(rest), inverse_too=True)
         total = total + found.evidence
         spread = found.precision * np.diagonal(found.inverse, axis1=-2, axis2=-1)
         if LOG_NOISE_SCALE in self.layout.names:
@@ -139,66 +189,125 @@ class CollapsedPosterior:
         for factor, of_factor in zip(self._factors, (slice(0, -1), slice(-1, None)), strict=True):
             if factor is not None:
                 grad[:, self.layout.slices[factor].start] += change[:, of_factor].sum(axis=-1)
-        if self._passes is not None:
+        if self._passes is not None or self._varying is not None:
             by_rows = found.by_rows.astype(self.x.dtype, copy=False)
             for index in range(len(self._tiles)):
                 if len(self._tiles) > 1:
-                    self._load_rows(index)
-                self._passes.backward(index, np.matmul(by_rows, self._rows))
-            self._passes.add_gradient(grad)
+                    self._load_rows(index, rest)
+                if self._by_hidden.shape[::2] != self._rows.shape[::2]:
+                    self._by_hidden = np.empty(
+                        (len(rest), self._size - 1, self._rows.shape[-1]), self.x.dtype
+                    )
+                np.matmul(by_rows, self._rows, out=self._by_hidden)
+                by_log_scale = None if self._varying is None else self._add_by_noise(rest, found, grad)
+                if self._weights is not None:
+                    self._by_hidden *= self._weights[:, None]
+                if by_log_scale is not None:
+                    weight = rest[:, self.layout.slices[self._of_noise[0]], None].astype(self.x.dtype)
+                    # The rows are not needed any more.
+                    np.multiply(weight, by_log_scale[:, None], out=self._rows[:, :-2])
+                    self._by_hidden += self._rows[:, :-2]
+                if self._passes is not None:
+                    self._passes.backward(index, self._by_hidden)
+            if self._passes is not None:
+                self._passes.add_gradient(grad)
         return total, grad
 
-    def _load_rows(self, index: int) -> None:
-        """Run the hidden layers over a tile and set its features, ones and targets, (chain, k + 1, obs)."""
-        part = self._tiles[index]
+    def _add_by_noise(self, rest: np.ndarray, found: _Conditional, grad: np.ndarray) -> np.ndarray:
+        """Add to the gradient, (chain, rest), the part by the weights of the output that makes the noise.
+
+        Returns
+        -------
+        ndarray
+            The gradient by that output, (chain, obs).
+        """
+        assert self._varying is not None and self._weights is not None
+        # A sum over j of Phi_j times the gradient by it is minus ((y - Phi m)^2 + Phi A^-1 Phi')/s^2.
+        last = np.empty((len(rest), 2, self._size + 1), dtype=self.x.dtype)
+        last[:, 0, :-1] = -(found.inverse[:, -1] + found.mean[:, -1:] * found.mean)
+        last[:, 0, -1], last[:, 1, :-1], last[:, 1, -1] = found.mean[:, -1], found.mean, -1.0
+        total = np.einsum("ckn,ckn->cn", self._rows[:, :-2], self._by_hidden)
+        total += np.einsum("ckn,ckn->cn", self._rows[:, -2:], np.matmul(last, self._rows))
+        by_output = -self._varying.log_noise_sd * (total + 1.0)
+        weight, bias = (self.layout.slices[name] for name in self._of_noise)
+        grad[:, bias] += by_output.sum(axis=-1, dtype=np.float64)[:, None]
+        grad[:, weight] += np.matmul(self._rows[:, :-2], (by_output / self._weights)[..., None])[..., 0]
+        return by_output
+
+    def _features(self, index: int) -> np.ndarray:
+        """Run the hidden layers over a tile, (chain, k - 1, obs), with the parameters that were loaded."""
         if self._passes is None:
-            features = np.broadcast_to(self.x.T, (self._n_chains, *self.x.T.shape))
-        else:
-            features = self._passes.forward(index)
+            return np.broadcast_to(self.x.T, (self._n_chains, *self.x.T.shape))
+        return self._passes.forward(index)
+
+    def _load_rows(self, index: int, rest: np.ndarray) -> None:
+        """Set features of a tile, ones and targets, times the weights of the rows, (chain, k + 1, obs)."""
+        part = self._tiles[index]
+        features = self._features(index)
         shape = (self._n_chains, self._size + 1, part.stop - part.start)
         if self._rows.shape != shape:
             self._rows = np.empty(shape, dtype=self.x.dtype)
-        self._rows[:, :-2] = features
-        self._rows[:, -2] = 1.0
-        self._rows[:, -1] = self._y[..., part]
+        if self._varying is not None:
+            weight, bias = (rest[:, self.layout.slices[name]].astype(self.x.dtype) for name in self._of_noise)
+            output = np.matmul(weight[:, None], features)[:, 0] + bias
+            self._weights = np.exp(-self._varying.log_noise_mean - self._varying.log_noise_sd * output)
+        elif self._df is not None:
+            self._weights = np.sqrt(self.row_precision[:, part]).astype(self.x.dtype)
+        if self._weights is None:
+            self._rows[:, :-2] = features
+            self._rows[:, -2] = 1.0
+            self._rows[:, -1] = self._y[..., part]
+        else:
+            np.multiply(features, self._weights[:, None], out=self._rows[:, :-2])
+            self._rows[:, -2] = self._weights
+            self._rows[:, -1] = self._y[..., part] * self._weights
 
-    def _products(self, rest: np.ndarray) -> np.ndarray:
-        """Return sums over rows of the products of [Phi, y] with themselves, (chain, k + 1, k + 1)."""
+    def _products(self, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return sums over rows: of the products of [Phi, y] with themselves, (chain, k + 1, k + 1), both times the
+        weights of the rows, and of the logs of the weights, (chain,)."""
         self._n_chains = len(rest)
         if self._passes is not None:
             self._passes.load(rest)
         total = np.zeros((len(rest), self._size + 1, self._size + 1))
-        # Of the evidence nothing but the residuals is left of sums that are 1/variance times as large.
-        rounding = self._n_rows * np.finfo(self.x.dtype).eps / self._noise_variance(rest)
-        is_exact = rounding > _MOST_ROUNDING
+        logs = np.zeros(len(rest))
+        variance = self._noise_variance(rest)
         for index in range(len(self._tiles)):
-            self._load_rows(index)
+            self._load_rows(index, rest)
+            precision = 1.0 / variance
+            if self._weights is not None:
+                logs += np.log(self._weights).sum(axis=-1, dtype=np.float64)
+                precision = precision * np.square(self._weights).mean(axis=-1, dtype=np.float64)
+            # Of the evidence nothing but the residuals is left of sums that are 1/variance times as large.
+            is_exact = self._n_rows * np.finfo(self.x.dtype).eps * precision > _MOST_ROUNDING
             for chains, dtype in ((~is_exact, self.x.dtype), (is_exact, np.float64)):
                 if chains.any():
                     rows = self._rows if chains.all() else self._rows[chains]
                     rows = rows.astype(dtype, copy=False)
                     total[chains] += np.matmul(rows, rows.swapaxes(-1, -2))
-        return total
+        return total, logs
 
-    def _conditional(self, rest: np.ndarray, products: np.ndarray, *, inverse_too: bool) -> "_Conditional":
+    def _conditional(
+        self, rest: np.ndarray, products: np.ndarray, log_weights: np.ndarray, *, inverse_too: bool
+    ) -> "_Conditional":
         """Return what follows from the products, each chain by itself; the inverse only where it is asked for."""
         variance = self._noise_variance(rest)
         scale = self._output_scales(rest)
         precision = 1.0 / (scale * scale)
         mean, root, inverse, half_log, by_rows = self._regressions(products, variance, precision, inverse_too)
         explained = np.einsum("ck,ck->c", mean, products[:, :-1, -1] / variance[:, None])
-        evidence = -0.5 * (
-            self._n_rows * (_LOG_2PI + np.log(variance)) + self._squares / variance - explained
-        )
-        evidence = evidence - half_log - np.log(scale).sum(axis=-1)
-        residual = self._squares / variance - explained - (precision * mean * mean).sum(axis=-1)
+        squares = (self._squares if self._weights is None else products[:, -1, -1]) / variance
+        evidence = -0.5 * (self._n_rows * (_LOG_2PI + np.log(variance)) + squares - explained)
+        evidence = evidence + log_weights - half_log - np.log(scale).sum(axis=-1)
+        residual = squares - explained - (precision * mean * mean).sum(axis=-1)
         evidence = np.where(np.isfinite(evidence), evidence, -np.inf)
         return _Conditional(mean, root, inverse, by_rows, evidence, precision, residual)
 
     def _noise_variance(self, rest: np.ndarray) -> np.ndarray:
         """Return s^2, (chain,)."""
         likelihood = self.whole.likelihood
-        assert isinstance(likelihood, Gaussian)
+        if isinstance(likelihood, HeteroscedasticGaussian):
+            return np.ones(len(rest))
+        assert isinstance(likelihood, Gaussian | StudentT)
         if likelihood.noise_scale is not None:
             return np.full(len(rest), likelihood.noise_scale**2)
         return np.exp(2.0 * rest[:, self.layout.slices[LOG_NOISE_SCALE].start])
@@ -215,7 +324,7 @@ class CollapsedPosterior:
 def _can_collapse(whole: Posterior) -> bool:
     blocks = [whole.prior.blocks[name] for name in whole.network.layers[-1]]
     return (
-        isinstance(whole.likelihood, Gaussian)
+        isinstance(whole.likelihood, Gaussian | StudentT | HeteroscedasticGaussian)
         and all(isinstance(block.family, Normal) and block.location == 0.0 for block in blocks)
         # One learned scale for a block; of a network without hidden layers it may be one for each input.
         and all(block.log_factor is None or whole.layout.shapes[block.log_factor] == () for block in blocks)

@@ -133,7 +133,7 @@ class CompiledPasses:
         self._blocks_in_tile = min(self._n_blocks, max(1, _TILE_BYTES // self._delta.nbytes))
         step = self._blocks_in_tile * size
         self.tiles = tuple(slice(first, min(first + step, n_rows)) for first in range(0, n_rows, step))
-        self._hidden = np.zeros((0, 0, 0), x.dtype)
+        self._hidden, self._out = np.zeros((0, 0, 0), x.dtype), np.zeros((0, 0, 0), x.dtype)
 
     def _blocks(self, columns: np.ndarray) -> np.ndarray:
         """Return (obs, column) as (block, column * STRIDE), filled up with the last row and with columns of zeros."""
@@ -152,11 +152,14 @@ class CompiledPasses:
         self._grad = np.zeros((len(theta), self._n_weights))
 
     def forward(self, tile: int) -> np.ndarray:
-        """Return the output of a tile, (chain, output, obs)."""
+        """Return the output of a tile, (chain, output, obs), which the next call writes over."""
         rows = self.tiles[tile]
-        out = np.empty((len(self._theta), self._plan[-1, 1], rows.stop - rows.start), self._dtype)
-        self._run(tile, out, False)
-        return out
+        shape = (len(self._theta), self._plan[-1, 1], rows.stop - rows.start)
+        # The system takes its time for new memory.
+        if self._out.shape != shape:
+            self._out = np.empty(shape, self._dtype)
+        self._run(tile, self._out, False)
+        return self._out
 
     def backward(self, tile: int, output_grad: np.ndarray) -> None:
         """Add up the gradient over the tile that `forward` has seen last."""

@@ -256,10 +256,8 @@ def _model(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> s
     model = f"{net}{noise}, {family} prior of scale {prior['scale']:g}"
     if not tried:
         return f"{model}, as the config says"
-    # The chosen one has no difference from itself.
-    second = min(
-        (one for one in tried if one["error"]), key=lambda one: float(one["difference"]), default=None
-    )
+    chosen, others = _compared(tried)
+    second = min(others, key=lambda one: float(one["difference"]), default=None)
     runner_up = ""
     if second is not None:
         which = second["candidate"]
@@ -267,10 +265,26 @@ def _model(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> s
         noise = "" if is_class else f", {FAMILY_WORDS[which['family']]}"
         runner_up = (
             f"; runner-up: {units} units{noise}, scale {which['scale']:g}, with a log score {_apart(second)}"
-            f"{_why_not(second, tried)}"
+            f"{_why_not(second, chosen)}"
         )
     n_tried = len({str(one["candidate"]) for one in tried})
     return f"{model}, chosen among {n_tried} on training rows left out{runner_up}"
+
+
+def _compared(
+    tried: Sequence[Mapping[str, Any]],
+) -> tuple[Mapping[str, Any], list[Mapping[str, Any]]]:
+    """Return the candidate that was chosen in the end, and all that were compared with it itself."""
+    # Of each step the one that was taken comes first, without a difference from itself.
+    chosen = [one for one in tried if one["difference"] == 0 and one["error"] == 0]
+    others: list[Mapping[str, Any]] = []
+    is_final = False
+    for one in tried:
+        if one in chosen:
+            is_final = one["candidate"] == chosen[-1]["candidate"]
+        elif is_final and one["error"]:
+            others.append(one)
+    return chosen[-1], others
 
 
 def _apart(second: Mapping[str, Any]) -> str:
@@ -279,10 +293,8 @@ def _apart(second: Mapping[str, Any]) -> str:
     return f"{abs(second['difference']):.3f} ± {second['error']:.3f} nats a row {side}"
 
 
-def _why_not(second: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> str:
+def _why_not(second: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
     """Say that chains of a runner-up with a higher log score agreed less, where that is so."""
-    # Of each step the one that was taken comes first, without a difference from itself.
-    chosen = [one for one in tried[: tried.index(second)] if not one["error"]][-1]
     networks = [(one["candidate"]["hidden"], one["candidate"]["scale"]) for one in (chosen, second)]
     if second["difference"] >= 0 or networks[0] == networks[1] or None in (chosen["rhat"], second["rhat"]):
         return ""

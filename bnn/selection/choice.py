@@ -23,7 +23,7 @@ from bnn.core.seeding import Stream, chain_rng
 from bnn.core.settings import ModelSettings, build
 from bnn.model.targets import Target, fit_target
 from bnn.selection.cheap_fit import CheapFit, cheap_fit
-from bnn.selection.families import NOISES, ONE_NOISE, families_of
+from bnn.selection.families import NOISES, VARYING, families_of, kind_of
 
 AUTO = "auto"
 MOST_ROWS = 1500
@@ -162,25 +162,24 @@ def choose(
         All candidates that were tried, the chosen one first in each step; empty if there was no choice.
     """
     task = "regression" if n_classes is None else "classification"
-    family = settings["likelihood"]["family"]
     race = _Race(x, y, n_classes, settings, unit)
     comparisons: list[Comparison] = []
-    kind = family
-    # Normal noise as wide as gross errors would tell no candidates apart.
-    has_errors = family == AUTO and n_classes is None and bool(gross_errors(unit.original(y)).any())
-    if n_classes is not None:
-        kind = "gaussian"  # which classes ignore
-    elif family == AUTO:
+    family = "gaussian" if n_classes is not None else settings["likelihood"]["family"]  # which classes ignore
+    families: Sequence[str] = ()
+    if family == AUTO:
+        # Normal noise as wide as gross errors would tell no candidates apart; one decides every comparison of families
+        # by itself, and most of all on a log scale.
+        has_errors = bool(gross_errors(unit.original(y)).any())
+        families = ("student_t",) if has_errors else _families(unit.original(y), unit.beside)
         hidden, scale = _asked(settings)
         trial = Candidate(
             TRIAL[0] if hidden == AUTO else tuple(hidden), TRIAL[1] if scale == AUTO else float(scale), ""
         )
-        # A gross error decides every comparison of families by itself, and most of all on a log scale.
-        kinds = ("student_t",) if has_errors else families_of(unit.original(y), unit.beside)
-        candidates = [trial._replace(family=name) for name in kinds]
-        best, more = race.run(candidates, prefer=lambda one: kinds.index(one.family))
-        kind, comparisons = best.family, [*more]
-    networks = [Candidate(hidden, scale, kind) for hidden, scale in _networks(settings, task)]
+        best, more = race.run(
+            [trial._replace(family=name) for name in families], prefer=lambda one: _rank(one.family, families)
+        )
+        family, comparisons = best.family, [*more]
+    networks = [Candidate(hidden, scale, family) for hidden, scale in _networks(settings, task)]
     best, more = race.run(
         networks,
         prefer=lambda one: 0 if one.hidden else None,
@@ -188,15 +187,28 @@ def choose(
         tolerable=TOLERABLE[task],
     )
     comparisons += more
-    noise_kind = "gaussian" if has_errors and kind == "student_t" else kind
-    if family == AUTO and n_classes is None and noise_kind in NOISES:
-        noises = [best._replace(family=name) for name in NOISES[noise_kind]]
-        # Normal noise is a special case of one that varies, which is then hardly worse; heavy tails cost something
-        # where there are none, and a margin for them missed four of ten tables of 300 rows.
-        first = (kind,) if has_errors else ONE_NOISE
-        best, more = race.run(noises, prefer=lambda one: 0 if one.family in first else None)
-        comparisons += more
-    return filled(settings, best), comparisons
+    # What varies for a poor network may not for a good one.
+    noises = [name for name in families if kind_of(name) == kind_of(family)]
+    best, more = race.run(
+        [best._replace(family=name) for name in noises] or [best],
+        prefer=lambda one: _rank(one.family, families),
+    )
+    return filled(settings, best), comparisons + more
+
+
+def _families(train: np.ndarray, beside: np.ndarray) -> list[str]:
+    """Return the families to compare, and those that differ from one by their noise."""
+    return [name for kind in families_of(train, beside) for name in NOISES.get(kind, (kind,))]
+
+
+def _rank(family: str, families: Sequence[str]) -> int:
+    """Return a rank by kind, and within a kind the noise that varies last.
+
+    Normal noise is a special case of one that varies, which is then hardly worse; heavy tails cost something where
+    there are none, and a margin for them missed four of ten tables of 300 rows.
+    """
+    kinds = list(dict.fromkeys(map(kind_of, families)))
+    return 2 * kinds.index(kind_of(family)) + (family in VARYING)
 
 
 def _asked(settings: Mapping[str, Any]) -> tuple[Any, Any]:

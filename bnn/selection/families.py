@@ -16,11 +16,14 @@ NOISES = {
     "log_normal": ("log_normal", "heteroscedastic_log_normal"),
     "logit_normal": ("logit_normal", "heteroscedastic_logit_normal"),
 }
-"""Family -> those that differ from it by their noise alone, the simplest first. With that one the output layer can be
-integrated out, and chains mix best."""
+"""Family -> those that differ from it by their noise alone, the simplest first."""
+VARYING = tuple(families[-1] for families in NOISES.values())
+"""Those whose noise depends on the inputs."""
 
-ONE_NOISE = ("gaussian", "student_t", "log_normal", "logit_normal")
-"""Those whose noise is the same for all rows."""
+
+def kind_of(family: str) -> str:
+    """Return the family of normal noise that a family differs from by its noise alone; others stand for themselves."""
+    return next((kind for kind, families in NOISES.items() if family in families), family)
 
 
 def families_of(train: np.ndarray, beside: np.ndarray) -> Sequence[str]:

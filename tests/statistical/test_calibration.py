@@ -172,15 +172,19 @@ def test_ranks_are_uniform_in_every_model(model, monkeypatch):
     check_calibration("malt", model, N_REPLICATIONS, monkeypatch)
 
 
-@pytest.mark.parametrize("model", ["gaussian", "learned scales"] if FULL else ["gaussian"])
+COLLAPSING = ("gaussian", "student_t", "heteroscedastic", "learned scales")
+
+
+# Student-t noise is normal noise, and row precisions that are drawn between iterations.
+@pytest.mark.parametrize("model", COLLAPSING if FULL else ["student_t"])
 def test_ranks_are_uniform_with_the_output_layer_integrated_out(model, monkeypatch):
     check_calibration("malt", model, N_REPLICATIONS, monkeypatch, collapse="auto")
 
 
 @pytest.mark.skipif(not FULL, reason="tests/unit/test_collapsed.py catches it in less time")
 def test_calibration_catches_a_collapsed_density_without_its_determinant(monkeypatch):
-    def mutant(self, rest, products, *, inverse_too):
-        found = original(self, rest, products, inverse_too=inverse_too)
+    def mutant(self, rest, *products, inverse_too):
+        found = original(self, rest, *products, inverse_too=inverse_too)
         diagonal = np.diagonal(found.root, axis1=-2, axis2=-1)
         return found._replace(evidence=found.evidence - np.log(diagonal).sum(axis=-1))
 
@@ -188,6 +192,29 @@ def test_calibration_catches_a_collapsed_density_without_its_determinant(monkeyp
     monkeypatch.setattr(CollapsedPosterior, "_conditional", mutant)
     with pytest.raises(AssertionError, match="not uniform"):
         check_calibration("malt", "gaussian", N_REPLICATIONS, monkeypatch, collapse="auto")
+
+
+@pytest.mark.skipif(not FULL, reason="tests/unit/test_collapsed.py catches one in less time")
+def test_calibration_catches_row_precisions_of_normal_noise(monkeypatch):
+    def mutant(self, rest, random):
+        return original(self, rest, random) ** 0.5
+
+    original = CollapsedPosterior.sample_row_precision
+    monkeypatch.setattr(CollapsedPosterior, "sample_row_precision", mutant)
+    with pytest.raises(AssertionError, match="not uniform"):
+        check_calibration("malt", "student_t", N_REPLICATIONS, monkeypatch, collapse="auto")
+
+
+@pytest.mark.skipif(not FULL, reason="tests/unit/test_collapsed.py catches it in less time")
+def test_calibration_catches_noise_without_its_logarithm(monkeypatch):
+    def mutant(self, rest):
+        products, _ = original(self, rest)
+        return products, np.zeros(len(rest))
+
+    original = CollapsedPosterior._products
+    monkeypatch.setattr(CollapsedPosterior, "_products", mutant)
+    with pytest.raises(AssertionError, match="not uniform"):
+        check_calibration("malt", "heteroscedastic", N_REPLICATIONS, monkeypatch, collapse="auto")
 
 
 @pytest.mark.skipif(not FULL, reason="tests/unit/test_coordinates.py catches it in less time")

@@ -117,6 +117,14 @@ def test_a_column_that_is_not_there_is_told(tmp_path: Path) -> None:
         read(tmp_path / "a.csv", kind, fold_case=["Tree"])
 
 
+@pytest.mark.parametrize("how", ["csv", "texts"])
+def test_a_column_of_numbers_has_nothing_to_put_together_and_says_so(tmp_path: Path, how: str) -> None:
+    kind = write(tmp_path / "a.csv", frame(["p", "q"], ["elm", "oak"]), how)
+    (doubt,) = read(tmp_path / "a.csv", kind, fold_case=["a", "tree", "y"]).doubts
+    assert (doubt.code, doubt.column) == ("nothing-to-fold", "a")
+    assert "source.fold_case" in doubt.text
+
+
 def test_groups_of_rows_are_put_together_where_the_config_says_so(tmp_path: Path) -> None:
     table = frame(["p", "q"], ["oak", "elm"]).assign(
         site=[["Ulm", "ULM", "Bonn", "Kiel"][i % 4] for i in range(N)]

@@ -63,9 +63,15 @@ KERNELS = ["malt", "mams", "microcanonical", "mala", "random_walk", "langevin_gr
 
 
 def make_job(
-    folder: Path, *, chains: tuple[int, ...] = (1, 3), every: float = 1e9, **sampler: Any
+    folder: Path,
+    *,
+    chains: tuple[int, ...] = (1, 3),
+    every: float = 1e9,
+    family: str = LIKELIHOOD.family,
+    **sampler: Any,
 ) -> ChainJob:
-    settings = ChainSettings(NETWORK, PRIOR, LIKELIHOOD, seed=5, sampler=replace(SAMPLER, **sampler))
+    likelihood = replace(LIKELIHOOD, family=family)
+    settings = ChainSettings(NETWORK, PRIOR, likelihood, seed=5, sampler=replace(SAMPLER, **sampler))
     return ChainJob(
         DATASET.name,
         DATASET.x_train,
@@ -153,15 +159,20 @@ def test_a_job_writes_the_draws_of_its_chains_and_all_that_is_needed(tmp_path):
     assert attributes["seconds_warmup"] > 0
 
 
+# With Student-t noise and the output layer integrated out, row precisions are part of the state.
+STOPPED = [{"kernel": kernel} for kernel in KERNELS]
+STOPPED += [{"kernel": kernel, "collapse": "auto", "family": "student_t"} for kernel in ("malt", "mala")]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kernel", KERNELS)
-def test_stopped_anywhere_and_started_again_a_job_ends_with_the_same_draws(tmp_path, kernel, eager):
-    undisturbed = make_job(tmp_path / "once", kernel=kernel)
+@pytest.mark.parametrize("how", STOPPED, ids=str)
+def test_stopped_anywhere_and_started_again_a_job_ends_with_the_same_draws(tmp_path, how, eager):
+    undisturbed = make_job(tmp_path / "once", **how)
     run(undisturbed)
     n_evaluations = int(draws_of(undisturbed)["n_gradients"])
     rng = np.random.default_rng(0)
     for series in range(2):
-        job = make_job(tmp_path / str(series), kernel=kernel)
+        job = make_job(tmp_path / str(series), **how)
         n_stops = 0
         while not job.path.exists():
             try:
@@ -188,8 +199,9 @@ def test_stopped_in_every_phase(tmp_path, eager, capsys):
     assert phases == {"optimise", "explore", "warmup", "draws"}
 
 
-def test_chains_alone_and_stopped_equal_those_of_a_batch(tmp_path, eager):
-    together, alone = make_job(tmp_path / "a"), make_job(tmp_path / "b", chains=(3,))
+@pytest.mark.parametrize("how", [{}, {"collapse": "auto", "family": "student_t"}], ids=["plain", "collapsed"])
+def test_chains_alone_and_stopped_equal_those_of_a_batch(tmp_path, eager, how):
+    together, alone = make_job(tmp_path / "a", **how), make_job(tmp_path / "b", chains=(3,), **how)
     run(together)
     with pytest.raises(Interrupted):
         run(alone, StopAt(60))

@@ -12,6 +12,7 @@ from bnn.model.posterior import Posterior, make_posterior
 from bnn.model.priors import LOG_PRIOR_SCALE
 
 N_ROWS = 24
+LOG_NOISE_MEAN, LOG_NOISE_SD = -1.0, 0.8
 
 
 def make_whole(
@@ -34,13 +35,15 @@ def make_whole(
         n_classes=None,
         network=NetworkSettings(hidden, activation, precision, engine),
         prior=PriorSettings(weights, BlockPriorSettings("normal", 0.7, 4.0), True, learned),
-        likelihood=LikelihoodSettings(family, noise, 4.0, -1.0, 1.0),
+        likelihood=LikelihoodSettings(family, noise, 4.0, LOG_NOISE_MEAN, LOG_NOISE_SD),
     )
 
 
-def collapse(**settings) -> CollapsedPosterior:
+def collapse(n_chains=3, **settings) -> CollapsedPosterior:
+    """Return a posterior for so many chains at a time; with Student-t noise precisions differ by row and by chain."""
     found = CollapsedPosterior.of(make_whole(**settings))
     assert found is not None
+    found.row_precision = np.random.default_rng(5).gamma(2.0, 0.5, (3, found.n_mixing))[:n_chains]
     return found
 
 
@@ -48,8 +51,10 @@ def draws(posterior: CollapsedPosterior, n: int = 3) -> np.ndarray:
     return 0.6 * np.random.default_rng(3).standard_normal((n, posterior.layout.n_params))
 
 
-def design(posterior: CollapsedPosterior, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
-    """Return the features with a column of ones, the prior scales of the output weights, and the noise scale."""
+def design(
+    posterior: CollapsedPosterior, rest: np.ndarray, chain: int = 0
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the features with a column of ones, the prior scales of the output weights, and each row's noise scale."""
     whole = posterior.whole
     blocks = posterior.layout.unpack(rest[None])
     features = whole.x
@@ -60,8 +65,14 @@ def design(posterior: CollapsedPosterior, rest: np.ndarray) -> tuple[np.ndarray,
     for name, size in zip(whole.network.layers[-1], (features.shape[1], 1), strict=True):
         factor = blocks.get(LOG_PRIOR_SCALE + name)
         scales += [whole.prior.blocks[name].scale * (1.0 if factor is None else np.exp(factor.item()))] * size
-    noise = blocks[LOG_NOISE_SCALE].item() if LOG_NOISE_SCALE in blocks else np.log(0.4)
-    return np.column_stack([features, np.ones(N_ROWS)]), np.array(scales), float(np.exp(noise))
+    log_noise = blocks[LOG_NOISE_SCALE].item() if LOG_NOISE_SCALE in blocks else np.log(0.4)
+    noise = np.full(N_ROWS, np.exp(log_noise))
+    if whole.network.sizes[-1] == 2:
+        weight, bias = (blocks[name + ".noise"][0] for name in whole.network.layers[-1])
+        noise = np.exp(LOG_NOISE_MEAN + LOG_NOISE_SD * (features @ weight + bias))
+    if posterior.n_mixing:
+        noise = noise / np.sqrt(posterior.row_precision[chain])
+    return np.column_stack([features, np.ones(N_ROWS)]), np.array(scales), noise
 
 
 CASES = [
@@ -72,19 +83,25 @@ CASES = [
     {"learned": "layer"},
     {"learned": "ard"},
     {"noise": 0.4},
+    {"family": "student_t"},
+    {"family": "student_t", "noise": 0.4, "learned": "layer"},
+    {"family": "heteroscedastic"},
+    {"family": "heteroscedastic", "hidden": ()},
+    {"family": "heteroscedastic", "learned": "layer"},
 ]
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_the_density_is_that_of_the_targets_without_the_weights(case):
-    """Given the rest, targets are jointly normal with covariance s^2 I + Phi L^-1 Phi'."""
+    """Given the rest, targets are jointly normal with covariance diag(s^2) + Phi L^-1 Phi'."""
     posterior = collapse(**case)
-    for rest in draws(posterior):
-        features, scales, noise = design(posterior, rest)
-        covariance = noise**2 * np.eye(N_ROWS) + (features * scales**2) @ features.T
+    found = posterior.log_density(draws(posterior))
+    for chain, rest in enumerate(draws(posterior)):
+        features, scales, noise = design(posterior, rest, chain)
+        covariance = np.diag(noise**2) + (features * scales**2) @ features.T
         expected = stats.multivariate_normal(np.zeros(N_ROWS), covariance).logpdf(posterior.whole.target)
         expected += posterior.prior.log_density_and_grad(rest[None])[0][0]
-        assert posterior.log_density(rest[None])[0] == pytest.approx(expected, rel=1e-9)
+        assert found[chain] == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)
@@ -100,51 +117,86 @@ def test_the_gradient_is_that_of_central_differences(case):
         assert np.abs(numeric - grad[:, index]).max() < 1e-6 * np.abs(grad).max()
 
 
-@pytest.mark.parametrize("learned", ["none", "layer"])
-def test_weights_are_drawn_from_their_conditional_distribution(learned):
-    """Mean and covariance from the textbook's formulas, within 4.5 standard errors (45 of them: 3e-4 false alarms)."""
-    posterior = collapse(learned=learned)
+@pytest.mark.parametrize(
+    "case", [{}, {"learned": "layer"}, {"family": "student_t"}, {"family": "heteroscedastic"}], ids=str
+)
+def test_weights_are_drawn_from_their_conditional_distribution(case):
+    """Mean and covariance from the textbook's formulas, within 4.5 standard errors (90 of them: 6e-4 false alarms)."""
+    posterior = collapse(**case)
     rest = draws(posterior, 1)[0]
     features, scales, noise = design(posterior, rest)
-    covariance = np.linalg.inv(np.diag(scales**-2.0) + features.T @ features / noise**2)
-    mean = covariance @ features.T @ posterior.whole.target / noise**2
+    weighted = features / noise[:, None] ** 2
+    covariance = np.linalg.inv(np.diag(scales**-2.0) + features.T @ weighted)
+    mean = covariance @ weighted.T @ posterior.whole.target
     n = 20_000
+    posterior.row_precision = np.tile(posterior.row_precision[:1], (n, 1))
     theta = posterior.complete(
         np.tile(rest, (n, 1)), ChainRandom([np.random.default_rng(i) for i in range(n)])
     )
     assert np.array_equal(posterior.reduce(theta), np.tile(rest, (n, 1)))
     blocks = posterior.whole.layout.unpack(theta)
     weight, bias = posterior.whole.network.layers[-1]
-    drawn = np.column_stack([blocks[weight][..., 0], blocks[bias]])
+    drawn = np.column_stack([blocks[weight][..., 0], blocks[bias][..., 0]])
     deviation = np.sqrt(np.diag(covariance))
     assert np.abs(drawn.mean(axis=0) - mean).max() < 4.5 * (deviation / np.sqrt(n)).max()
     error = np.sqrt((covariance**2 + np.outer(deviation, deviation) ** 2) / n)
     assert (np.abs(np.cov(drawn.T) - covariance) < 4.5 * error).all()
 
 
-def test_the_joint_density_is_the_marginal_times_the_conditional():
+@pytest.mark.parametrize("family", ["gaussian", "heteroscedastic"])
+def test_the_joint_density_is_the_marginal_times_the_conditional(family):
     """log p(theta, y) = log p(rest, y) + log p(weights | rest, y), for weights drawn or not."""
-    posterior = collapse(learned="layer")
+    posterior = collapse(learned="layer", family=family)
     rest = draws(posterior)
     theta = posterior.complete(rest, ChainRandom([np.random.default_rng(i) for i in range(len(rest))]))
     weight, bias = posterior.whole.network.layers[-1]
     for own, all_of_it in zip(rest, theta, strict=True):
         features, scales, noise = design(posterior, own)
-        covariance = np.linalg.inv(np.diag(scales**-2.0) + features.T @ features / noise**2)
-        mean = covariance @ features.T @ posterior.whole.target / noise**2
+        weighted = features / noise[:, None] ** 2
+        covariance = np.linalg.inv(np.diag(scales**-2.0) + features.T @ weighted)
+        mean = covariance @ weighted.T @ posterior.whole.target
         blocks = posterior.whole.layout.unpack(all_of_it[None])
-        weights = np.append(blocks[weight][0, :, 0], blocks[bias][0])
+        weights = np.append(blocks[weight][0, :, 0], blocks[bias][0, 0])
         conditional = stats.multivariate_normal(mean, covariance).logpdf(weights)
         joint = posterior.whole.log_density(all_of_it[None])[0]
         assert joint == pytest.approx(posterior.log_density(own[None])[0] + conditional, rel=1e-9)
 
 
+def test_row_precisions_are_drawn_from_their_conditional_distribution():
+    """Means over many draws, with output weights drawn too, within 4.5 standard errors (24: 2e-4 false alarms).
+
+    Given weights w a row's precision has the mean (df + 1)/(df + r^2/s^2), r = y - Phi w, and w is normal: its mean
+    over w is taken by quadrature.
+    """
+    posterior = collapse(family="student_t", hidden=(6,))
+    rest = draws(posterior, 1)[0]
+    features, scales, noise = design(posterior, rest)
+    weighted = features / noise[:, None] ** 2
+    covariance = np.linalg.inv(np.diag(scales**-2.0) + features.T @ weighted)
+    residual = posterior.whole.target - features @ covariance @ weighted.T @ posterior.whole.target
+    spread = np.sqrt(np.einsum("nk,kl,nl->n", features, covariance, features))
+    scale = (noise * np.sqrt(posterior.row_precision[0]))[0]
+    nodes, quadrature = np.polynomial.hermite_e.hermegauss(60)
+    squares = ((residual[:, None] + spread[:, None] * nodes) / scale) ** 2
+    expected = (5.0 / (4.0 + squares)) @ quadrature / quadrature.sum()
+    n = 20_000
+    posterior.row_precision = np.tile(posterior.row_precision[:1], (n, 1))
+    random = ChainRandom([np.random.default_rng(i) for i in range(n)])
+    drawn = posterior.sample_row_precision(np.tile(rest, (n, 1)), random)
+    error = drawn.std(axis=0) / np.sqrt(n)
+    assert (np.abs(drawn.mean(axis=0) - expected) < 4.5 * error).all()
+    wrong = (4.0 / (4.0 + squares)) @ quadrature / quadrature.sum()
+    assert not (np.abs(drawn.mean(axis=0) - wrong) < 4.5 * error).all(), "the mutant of one degree less"
+
+
 @pytest.mark.slow
+@pytest.mark.parametrize("family", ["gaussian", "student_t", "heteroscedastic"])
 @pytest.mark.parametrize("engine", ["numpy", "numba"])
-def test_single_precision_and_both_engines_agree(engine):
+def test_single_precision_and_both_engines_agree(engine, family):
     if engine == "numba":
         pytest.importorskip("numba", reason="Numba is not installed")
-    exact, single = collapse(), collapse(precision="float32", engine=engine)
+    exact = collapse(family=family)
+    single = collapse(precision="float32", engine=engine, family=family)
     rest = draws(exact)
     total, grad = exact.log_density_and_grad(rest)
     rough_total, rough_grad = single.log_density_and_grad(rest)
@@ -152,22 +204,26 @@ def test_single_precision_and_both_engines_agree(engine):
     assert np.abs(rough_grad - grad).max() < 1e-4 * np.abs(grad).max()
 
 
-def test_a_chain_is_the_same_alone_and_among_others():
-    posterior, alone = collapse(), collapse()
-    rest = draws(posterior, 4)
+@pytest.mark.parametrize("family", ["gaussian", "student_t", "heteroscedastic"])
+def test_a_chain_is_the_same_alone_and_among_others(family):
+    posterior, alone = collapse(family=family), collapse(family=family)
+    rest = draws(posterior)
     together = posterior.log_density_and_grad(rest)
-    for index in range(4):
+    for index in range(3):
+        alone.row_precision = posterior.row_precision[index : index + 1]
         one = alone.log_density_and_grad(rest[index : index + 1])
         assert np.array_equal(one[0], together[0][index : index + 1])
         assert np.array_equal(one[1], together[1][index : index + 1])
 
 
-def test_many_rows_are_taken_in_tiles(monkeypatch):
+@pytest.mark.parametrize("family", ["gaussian", "student_t", "heteroscedastic"])
+def test_many_rows_are_taken_in_tiles(monkeypatch, family):
     from bnn.model import network
 
-    whole = collapse(hidden=(6,))
+    whole = collapse(hidden=(6,), family=family)
     monkeypatch.setattr(network, "_TILE_BYTES", 6 * 8 * 5)
-    tiled = collapse(hidden=(6,))
+    tiled = collapse(hidden=(6,), family=family)
+    assert len(tiled._tiles) > 1
     rest = draws(whole)
     for one, other in zip(whole.log_density_and_grad(rest), tiled.log_density_and_grad(rest), strict=True):
         assert np.allclose(one, other, rtol=1e-10)
@@ -184,7 +240,7 @@ def test_a_density_that_overflows_is_minus_infinity_for_that_chain_alone():
 
 
 @pytest.mark.parametrize(
-    "case", [{"family": "student_t"}, {"family": "heteroscedastic"}, {"prior": "laplace"}]
+    "case", [{"prior": "laplace"}, {"prior": "student_t"}, {"hidden": (), "learned": "ard"}], ids=str
 )
 def test_other_models_are_left_as_they_are(case):
     assert CollapsedPosterior.of(make_whole(**case)) is None

@@ -20,7 +20,7 @@ from bnn.jobs.interruption import Interruption
 from bnn.model.posterior import make_posterior
 from bnn.posterior.chain_files import read_chains
 from bnn.selection import budget, cheap_fit, choice
-from bnn.selection.families import NOISES
+from bnn.selection.families import NOISES, families_of
 from bnn.selection.plan import make_plan
 from tests.effort import FULL
 
@@ -65,6 +65,10 @@ def scores(
     return means
 
 
+NORMAL = settings_of(likelihood={"family": "gaussian"})
+"""Nothing but the network and its prior is open."""
+
+
 def test_the_best_candidate_is_chosen_and_hopeless_ones_are_given_up(
     scores: dict[choice.Candidate, float],
 ) -> None:
@@ -87,7 +91,7 @@ def test_a_linear_model_must_be_better_than_the_best_network(scores: dict[choice
     scores[choice.Candidate((50,), 1.0, "gaussian")] = -1.0
     for mean, hidden in ((-1.0, [50]), (-0.5, [])):
         scores[linear] = mean
-        chosen, _ = choice.choose(*rows(), n_classes=None, settings=settings_of())
+        chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
         assert chosen["network"]["hidden"] == hidden
 
 
@@ -101,7 +105,7 @@ def test_a_narrower_prior_takes_the_place_of_one_that_is_hardly_better(
     scores[choice.Candidate((50, 50), 2.0, "gaussian")] = -1.0 - 0.001
     scores[choice.Candidate((50,), 2.0, "gaussian")] = -1.0 - 0.002
     scores[choice.Candidate((50,), 1.0, "gaussian")] = -1.0 - behind
-    chosen, tried = choice.choose(*rows(), n_classes=None, settings=settings_of())
+    chosen, tried = choice.choose(*rows(), n_classes=None, settings=NORMAL)
     assert (chosen["network"]["hidden"], chosen["prior"]["weights"]["scale"]) == ([50], chosen_scale)
     assert tried[0].candidate.scale == chosen_scale
 
@@ -131,8 +135,7 @@ def test_a_network_whose_chains_agree_takes_the_place_of_one_whose_chains_do_not
         scores[middling], rhats[middling] = -1.05, 1.055
     # A simple network that was passed over does not come back.
     scores[shallow], rhats[shallow] = -1.0 - behind / 2, 1.3
-    settings = settings_of(likelihood={"family": "gaussian"})
-    chosen, tried = choice.choose(*rows(), n_classes=None, settings=settings)
+    chosen, tried = choice.choose(*rows(), n_classes=None, settings=NORMAL)
     assert (chosen["network"]["hidden"], chosen["prior"]["weights"]["scale"]) == (hidden, scale)
     assert {one.candidate: one.rhat for one in tried}[best] == pytest.approx(1.2)
 
@@ -140,9 +143,7 @@ def test_a_network_whose_chains_agree_takes_the_place_of_one_whose_chains_do_not
 def test_networks_none_of_which_can_be_fitted_are_chosen_among(scores: dict[choice.Candidate, float]) -> None:
     for hidden, scale in choice.NETWORKS["regression"]:
         scores[choice.Candidate(hidden, scale, "gaussian")] = -np.inf
-    chosen, _ = choice.choose(
-        *rows(), n_classes=None, settings=settings_of(likelihood={"family": "gaussian"})
-    )
+    chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
     assert (tuple(chosen["network"]["hidden"]), chosen["prior"]["weights"]["scale"]) in choice.NETWORKS[
         "regression"
     ]
@@ -154,7 +155,7 @@ def test_a_network_that_is_told_apart_from_the_best_is_not_as_good(
     monkeypatch.setattr(choice, "MARGIN", 0.0)
     scores[choice.Candidate((50, 50), 4.0, "gaussian")] = -1.0
     scores[choice.Candidate((50,), 1.0, "gaussian")] = -1.001
-    chosen, _ = choice.choose(*rows(), n_classes=None, settings=settings_of())
+    chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
     assert chosen["network"]["hidden"] == [50, 50]
 
 
@@ -172,6 +173,27 @@ def test_what_the_config_says_is_taken_and_not_compared(scores: dict[choice.Cand
     assert chosen["prior"]["biases"]["scale"] == choice.BIAS_SCALE
     _, tried = choice.choose(*rows(), n_classes=None, settings=settings_of(network={"hidden": [7]}))
     assert {one.candidate.hidden for one in tried} == {(7,)}
+
+
+def test_kind_and_noise_are_compared_before_the_network_and_the_noise_again_after_it(
+    scores: dict[choice.Candidate, float],
+) -> None:
+    """The kind that keeps to the values is taken with the noise that suits it, though with normal noise it is worse."""
+    positive = np.exp(3.0 * rows()[1])
+    assert families_of(positive, np.empty(0)) == ("log_normal", "gaussian")
+    unit = choice.Unit(float(positive.mean()), float(positive.std()))
+    y = (positive - unit.mean) / unit.scale
+    network = (50, 50), 2.0
+    scores[choice.Candidate((50,), 2.0, "heteroscedastic_log_normal")] = -1.0
+    scores[choice.Candidate((50,), 2.0, "log_normal")] = -4.0
+    scores[choice.Candidate((50,), 2.0, "student_t")] = -1.5
+    scores[choice.Candidate(*network, "heteroscedastic_log_normal")] = -0.5
+    scores[choice.Candidate(*network, "log_normal")] = -0.3
+    chosen, tried = choice.choose(rows()[0], y, n_classes=None, settings=settings_of(), unit=unit)
+    assert chosen["network"]["hidden"] == [50, 50]
+    assert chosen["likelihood"]["family"] == "log_normal"
+    steps = [one.candidate for one in tried if one.difference == 0.0]
+    assert [one.family for one in steps] == ["heteroscedastic_log_normal"] * 2 + ["log_normal"]
 
 
 @pytest.mark.slow
