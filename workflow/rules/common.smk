@@ -91,7 +91,7 @@ MEMORY = {
     "fit_baseline": (450, 4),
     "sample_chain": (480, 4),
     "combine": (340, 1.5),
-    "diagnose": (400, 0.6),
+    "diagnose": (600, 0.6),
     "evaluate": (340, 0.2),
     "check": (440, 1.2),
     "predict": (430, 1.5),
