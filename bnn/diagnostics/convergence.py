@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from bnn.diagnostics import mixing
 from bnn.diagnostics.mixing import MIN_DRAWS
+from bnn.posterior import arviz_versions
 
 _BLOCK_NUMBERS = 2**19
 """Draws of all quantities that are judged at a time, so that copies stay small."""
@@ -70,11 +70,11 @@ def _figures(draws: np.ndarray, *, brief: bool) -> np.ndarray:
     figures = np.full((4, draws.shape[2]), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
         if halves.shape[1] >= MIN_DRAWS:
-            figures[0] = mixing.rhat(halves)
-        figures[1] = mixing.ess_bulk(draws)
+            figures[0] = arviz_versions.rhat(halves)
+        figures[1] = arviz_versions.ess_bulk(draws)
         if not brief:
-            figures[2] = mixing.ess_tail(draws)
-            figures[3] = mixing.mcse_mean(draws)
+            figures[2] = arviz_versions.ess_tail(draws)
+            figures[3] = arviz_versions.mcse_mean(draws)
     return figures
 
 

@@ -1,8 +1,8 @@
 """R-hat and effective sample sizes of many quantities at once, after Vehtari et al. (2021), on NumPy alone.
 
-Tests compare all of them with ArviZ, which says the same to nine digits. It isn't used itself: its import takes longer
-than all the work of a job on a small table, 0.23 goes through the quantities one by one, and both versions lose digits
-or differ from one another on some draws.
+For what runs while chains do and within importance sampling. The figures of the verdict are those of ArviZ, which tests
+compare with these: its import takes longer than all the work of a job on a small table, and it goes through the
+quantities one by one.
 
 All functions take draws of shape (chain, draw, quantity), finite, and return one number a quantity.
 """
@@ -15,8 +15,6 @@ import numpy as np
 MIN_DRAWS = 4
 """Draws per chain that R-hat and ESS need at least; twice that for a single chain, whose halves are compared."""
 
-_TAILS = (0.05, 0.95)
-"""The quantiles of tail ESS, those of Vehtari et al. (2021)."""
 _SAME = 1e-15
 """Spread below which draws count as equal: all of them are then effective."""
 
@@ -43,18 +41,6 @@ def ess_bulk(draws: np.ndarray) -> np.ndarray:
 def ess_mean(draws: np.ndarray) -> np.ndarray:
     """Return the effective sample size of the mean of the draws."""
     return _ess(_halves(draws))
-
-
-def ess_tail(draws: np.ndarray) -> np.ndarray:
-    """Return the smaller one of the effective sample sizes of the 5 % and the 95 % quantile."""
-    limits = np.quantile(draws, _TAILS, axis=(0, 1))
-    low, high = (ess_mean(draws <= limit) for limit in limits)
-    return np.minimum(low, high)
-
-
-def mcse_mean(draws: np.ndarray) -> np.ndarray:
-    """Return the Monte Carlo standard error of the mean, in the unit of the draws."""
-    return np.asarray(draws.std(axis=(0, 1), ddof=1) / np.sqrt(ess_mean(draws)))
 
 
 def _halves(draws: np.ndarray) -> np.ndarray:

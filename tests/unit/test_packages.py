@@ -32,6 +32,7 @@ MAY_IMPORT = {
 
 ONLY = {
     "arviz": {"posterior"},
+    "arviz_stats": {"posterior"},
     "matplotlib": {"plots"},
     "jinja2": {"report"},
     "numba": {"model"},
