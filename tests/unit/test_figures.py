@@ -194,7 +194,7 @@ def test_forecasts_along_time_have_the_end_of_the_training_part_before_them(post
     idata = posteriors["regression"]
     found = figures.along_time(idata, dataset)
     assert found is not None
-    assert found.time[0] == np.datetime64("1970-01-01") + n_train
+    assert found.time[0] == np.datetime64("1970-01-01") + np.timedelta64(n_train, "D")
     assert found.time_before[-1] == found.time[0] - np.timedelta64(1, "D")
     assert np.array_equal(found.y, observed(dataset, "test"))
     assert np.array_equal(found.y_before, observed(dataset, "train")[-len(found.y_before) :])
