@@ -231,7 +231,8 @@ def test_nothing_of_the_test_part_reaches_the_train_part(tmp_path: Path) -> None
 
 
 def test_other_columns_enter_with_what_is_known_at_the_time(tmp_path: Path) -> None:
-    rows = [f"{np.datetime64('2026-01-01') + np.timedelta64(i, 'D')},{100 + i},{(i * 7) % 5},{'ab'[i % 2]}" for i in range(60)]
+    days = np.arange("2026-01-01", "2026-03-02", dtype="datetime64[D]")
+    rows = [f"{day},{100 + i},{(i * 7) % 5},{'ab'[i % 2]}" for i, day in enumerate(days)]
     series = SERIES | {"time": "day"}
     found = made(
         tmp_path / "a.csv",
