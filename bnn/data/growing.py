@@ -4,7 +4,7 @@ import mmap
 
 import numpy as np
 
-_PRIVATE = {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS}
+_PRIVATE = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
 
 
 class Growing:
@@ -29,7 +29,7 @@ class Growing:
         end = self._size + len(values)
         if end > len(self._array):
             size = max(end, 2 * len(self._array))
-            pages = mmap.mmap(-1, size * self._array.itemsize, **_PRIVATE)
+            pages = mmap.mmap(-1, size * self._array.itemsize, flags=_PRIVATE)
             larger = np.frombuffer(pages, self._array.dtype)
             larger[: self._size] = self.values
             self._array = larger

@@ -57,7 +57,7 @@ def test_new_rows_keep_to_the_limit_as_often_as_they_should(n: int, level: float
     hits = sum(one[-1] <= limits(one[:-1], [level])[0] for one in scores)
     assert usual(hits, n_tables, level)
     one_too_low = np.sort(scores[:, :-1], axis=1)[:, rank(n, level) - 2]
-    assert not usual((scores[:, -1] <= one_too_low).sum(), n_tables, level)
+    assert not usual(int((scores[:, -1] <= one_too_low).sum()), n_tables, level)
 
 
 def test_intervals_calibrated_on_overconfident_draws_hold_what_they_promise() -> None:
