@@ -381,7 +381,7 @@ def test_parameters_of_numpy_are_taken(
     table: tuple[pd.DataFrame, pd.Series], regressor: BNNRegressor
 ) -> None:
     """Grids are often made of them."""
-    parameters = {**QUICK, "hidden": np.array([3]), "draws": np.int64(20), "random_state": np.int64(7)}
+    parameters = {**NORMAL, "hidden": np.array([3]), "draws": np.int64(20), "random_state": np.int64(7)}
     model = BNNRegressor(**parameters).fit(*table)
     np.testing.assert_array_equal(model.predict(table[0]), regressor.predict(table[0]))
 
