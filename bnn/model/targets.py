@@ -109,7 +109,8 @@ class Target:
         Returns
         -------
         mean, sd
-            Exact, but for a logit: by Gauss-Hermite quadrature at 20 points. They have the broadcast shape.
+            Exact, but for a log, see `log_moments`, and for a logit: by Gauss-Hermite quadrature at 20 points. They
+            have the broadcast shape.
         """
         if self.form == "standardised":
             return self.mean + self.scale * mean, self.scale * sd
@@ -123,8 +124,13 @@ class Target:
         return first, np.sqrt(np.maximum(second - first * first, 0.0))
 
     def log_moments(self, mean: np.ndarray, sd: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation of a log-normal amount; parameters as of `moments`."""
-        variance = np.square(self.spread * sd)
+        """Return mean and standard deviation of a log-normal amount; parameters as of `moments`.
+
+        Noise wider than the logs of the training targets themselves (encoded, their standard deviation is 1) counts as
+        that wide: the mean grows with the exponential of half its variance, and a draw that extrapolates the noise
+        would decide it alone.
+        """
+        variance = np.square(self.spread * np.minimum(sd, 1.0))
         centre = np.exp(np.minimum(self.location + self.spread * mean + 0.5 * variance, _LARGEST_LOG / 2))
         return centre, centre * np.sqrt(np.expm1(np.minimum(variance, _LARGEST_LOG / 2)))
 

@@ -179,6 +179,13 @@ def test_targets_come_back_from_their_form(family):
         assert (original == 0).sum() == np.isneginf(target.encode(y)).sum() > 10
 
 
+def test_a_draw_that_extrapolates_the_noise_does_not_decide_the_mean():
+    target = Target(form="log", location=0.5, spread=2.0)
+    mean, sd = target.moments(np.zeros(3), np.array([0.5, 1.0, 5.0]))
+    assert mean[:2] == pytest.approx(np.exp([0.5 + 0.5, 0.5 + 2.0]))
+    assert (mean[2], sd[2]) == (mean[1], sd[1])
+
+
 def test_moments_of_wild_draws_are_numbers():
     """The prior makes them: their squares must be numbers, too."""
     for form in ("log", "hurdle"):
