@@ -196,6 +196,28 @@ def test_kind_and_noise_are_compared_before_the_network_and_the_noise_again_afte
     assert [one.family for one in steps] == ["heteroscedastic_log_normal"] * 2 + ["log_normal"]
 
 
+@pytest.mark.parametrize(
+    ("behind", "rhat", "family"),
+    [(0.09, 1.01, "gaussian"), (0.11, 1.01, "heteroscedastic"), (0.09, 1.3, "heteroscedastic")],
+    ids=["agrees", "too far behind", "disagrees as well"],
+)
+def test_noise_whose_chains_agree_takes_the_place_of_noise_whose_chains_do_not(
+    scores: dict[choice.Candidate, float],
+    rhats: dict[choice.Candidate, float],
+    behind: float,
+    rhat: float,
+    family: str,
+) -> None:
+    network = (50,), 2.0
+    scores[choice.Candidate(*network, "heteroscedastic")] = -1.0
+    scores[choice.Candidate(*network, "gaussian")] = -1.0 - behind
+    rhats[choice.Candidate(*network, "heteroscedastic")] = 1.2
+    rhats[choice.Candidate(*network, "gaussian")] = rhat
+    settings = settings_of(prior={"weights": {"scale": 2}}, network={"hidden": [50]})
+    chosen, _ = choice.choose(*rows(3000), n_classes=None, settings=settings)
+    assert chosen["likelihood"]["family"] == family
+
+
 @pytest.mark.slow
 def test_noise_that_varies_and_noise_with_outliers_are_found() -> None:
     """Tables of each kind, 300 rows: the right family in at least nine of ten; of normal noise too."""
