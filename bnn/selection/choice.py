@@ -271,8 +271,8 @@ class _Race:
         Candidates that are preferred have a rank, the lowest first: the first one is taken that the best is not better
         than by more than `MARGIN` standard errors; of one rank, that of the best score. Where chains of that one
         disagree, the best one with a rank whose chains agree takes its place, if it is behind by no more than
-        `tolerable`, nats a row; if there is none, the one whose chains disagree least. At last the first by `simplicity` is taken that is
-        behind by neither `MARGIN` standard errors nor `NEGLIGIBLE`.
+        `tolerable`, nats a row; if there is none, the one whose chains disagree least. At last the first by
+        `simplicity` is taken that is behind by neither `MARGIN` standard errors nor `NEGLIGIBLE`.
         """
         if len(candidates) == 1:
             return candidates[0], []
