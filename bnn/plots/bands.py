@@ -122,21 +122,8 @@ def thinned_ranks(values: np.ndarray, ess: float | None) -> np.ndarray:
 
 def _simultaneous(counts: np.ndarray, n: int, z: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
     """Return binomial bounds, as shares, of such a chance each that simulated counts (table, z) keep within all."""
-    from scipy.special import bdtr, bdtrc
+    from scipy import stats
 
-    tail = np.minimum(bdtr(counts, n, z), bdtrc(counts - 1, n, z)).min(axis=1)
-    chance = float(np.quantile(tail, 1 - level))
-    return _binomial_quantile(chance, n, z) / n, _binomial_quantile(1 - chance, n, z) / n
-
-
-def _binomial_quantile(share: float, n: int, p: np.ndarray) -> np.ndarray:
-    """Return the smallest number whose distribution function, with n trials of chance p, reaches the share.
-
-    Not `scipy.stats.binom.ppf`, which says the same, but whose import takes longer than some figures.
-    """
-    from scipy.special import bdtr, bdtrik
-
-    above = np.ceil(bdtrik(share, n, p))
-    below = np.maximum(above - 1, 0)
-    # Rounding must not decide about a number that just reaches the share.
-    return np.where(bdtr(below, n, p) >= share * (1 - 1e-12), below, above)
+    tail = np.minimum(stats.binom.cdf(counts, n, z), stats.binom.sf(counts - 1, n, z)).min(axis=1)
+    chance = np.quantile(tail, 1 - level)
+    return stats.binom.ppf(chance, n, z) / n, stats.binom.isf(chance, n, z) / n

@@ -10,7 +10,6 @@ from typing import Any
 import matplotlib
 import numpy as np
 import pytest
-from scipy import stats
 
 from bnn import plots
 from bnn.checks.statistics import Check, summarise
@@ -405,14 +404,6 @@ def test_bands_hold_what_chance_does_as_often_as_they_say(rng: np.random.Generat
     curves = bands.isotonic(x, rng.random((400, 150)) < x)
     held = ((curves >= low - 1e-9) & (curves <= high + 1e-9)).mean()
     assert low_high[0] < held < low_high[1] + 0.03
-
-
-@pytest.mark.parametrize("n", [1, 7, 300])
-def test_quantiles_of_the_binomial_distribution_are_those_of_scipy(n: int) -> None:
-    p = np.array([1e-3, 0.2, 0.5, 0.97, 1.0])
-    # Among them shares that a number just reaches.
-    for share in [1e-9, 0.025, 0.9, 1 - 1e-9, *stats.binom.cdf(np.arange(n), n, 0.5)[:5]]:
-        assert bands._binomial_quantile(share, n, p).tolist() == stats.binom.ppf(share, n, p).tolist()
 
 
 def test_a_wrong_chain_leaves_the_band_of_ranks(tmp_path: Path, rng: np.random.Generator) -> None:
