@@ -131,6 +131,8 @@ def _check_sizes(n_train: int, n_test: int, what: str) -> None:
 
 
 def _random(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.model_selection import train_test_split
+
     n_rows = len(rows.y)
     n_test = math.ceil(split["test_size"] * n_rows)
     n_train = n_rows - n_test
@@ -154,16 +156,12 @@ def _random(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarra
                 f"{n_classes} classes in both parts; add rows, change split.test_size, or set split.stratify: false",
                 key="split.test_size",
             )
-    if stratify:
-        from sklearn.model_selection import train_test_split
-
-        row_train, row_test = train_test_split(
-            np.arange(n_rows), test_size=split["test_size"], random_state=split["seed"], stratify=rows.y
-        )
-    else:
-        # What `train_test_split` does, whose import takes longer than all else here.
-        order = np.random.RandomState(split["seed"]).permutation(n_rows)
-        row_test, row_train = order[:n_test], order[n_test:]
+    row_train, row_test = train_test_split(
+        np.arange(n_rows),
+        test_size=split["test_size"],
+        random_state=split["seed"],
+        stratify=rows.y if stratify else None,
+    )
     return _together(rows, row_train, row_test, stratify)
 
 

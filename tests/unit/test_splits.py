@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.model_selection import train_test_split
 
 from bnn.data.sources import read_source
 from bnn.data.splits import Rows, split_rows
@@ -46,13 +45,6 @@ def test_rows_of_one_time_stay_together() -> None:
     assert split(rows(times), method="time", column="t") == (list(range(10)), list(range(10, 20)))
     with refused("too-few-rows", key="split.test_size"):
         split(rows([1] * 20), method="time", column="t")
-
-
-@pytest.mark.parametrize("n", [11, 20, 101])
-def test_a_random_split_is_that_of_scikit_learn(n: int) -> None:
-    for size in (0.2, 0.35):
-        expected = train_test_split(np.arange(n), test_size=size, random_state=3)
-        assert split(rows(n=n), test_size=size) == tuple(part.tolist() for part in expected)
 
 
 def test_a_group_is_never_divided() -> None:
