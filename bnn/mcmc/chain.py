@@ -18,7 +18,7 @@ import numpy as np
 from bnn.core.progress import Progress
 from bnn.core.seeding import ChainRandom, Stream
 from bnn.core.settings import PHASES, SamplerSettings
-from bnn.mcmc import adaptation
+from bnn.mcmc import adaptation, row_precision
 from bnn.mcmc.chain_state import (
     ChainDraws,
     Draw,
@@ -44,8 +44,6 @@ quiet_overflow = partial(np.errstate, over="ignore", invalid="ignore", divide="i
 
 _OPTIMISER_RECORDS = 100
 _WARMUP_RECORDS = 500
-_STEPS_PER_ROW_PRECISION = 10
-"""Steps of a gradient each, of the optimiser or a kernel without trajectories, between two draws of row precisions."""
 _FIRST_STEP_SIZE = 1e-3
 _FIRST_LEAPFROG_STEP_SIZE = 1e-2
 _STREAMS = {"optimise": Stream.INITIAL, "explore": Stream.EXPLORE} | {
@@ -151,8 +149,6 @@ class ChainRun:
             self.state = state
         else:
             self.state = self._first_state()
-            if self._collapsed is not None:
-                self._collapsed.row_precision = self.state.row_precision
             if not self._lengths["optimise"]:
                 self.state = self._leave_optimiser(self.state)
 
@@ -170,34 +166,13 @@ class ChainRun:
             state, draw = self._draw(before)
         else:
             state = self._adapt(before)
-        if state.phase == before.phase and self._is_time_for_row_precisions(state):
-            state = self._with_new_row_precisions(state)
+        if state.phase == before.phase and self._collapsed is not None:
+            steps = (self._target, self._phase_kernel(state.phase))
+            state = row_precision.refreshed(state, self._collapsed, *steps, self.seed, self.chains)
         seconds = list(before.seconds)
         seconds[phase] += time.perf_counter() - began
         self.state = state._replace(n_gradients=self._target.n_evaluations, seconds=tuple(seconds))
         return draw
-
-    def _is_time_for_row_precisions(self, state: RunState) -> bool:
-        """Return whether row precisions are drawn anew now: after each trajectory, or after some of single steps."""
-        if not state.row_precision.size:
-            return False
-        has_trajectories = state.phase != "optimise" and self._phase_kernel(state.phase).has_trajectories
-        return has_trajectories or state.iteration % _STEPS_PER_ROW_PRECISION == 0
-
-    def _with_new_row_precisions(self, state: RunState) -> RunState:
-        assert self._collapsed is not None
-        # Streams of their own: the density that they are drawn from does not depend on the tuning.
-        places = (PHASES.index(state.phase), state.n_starts, state.iteration)
-        random = ChainRandom.of_chains(self.seed, Stream.ROW_PRECISION, self.chains, *places)
-        rest = self._target.coordinates.to_theta(state.chain.position)
-        drawn = self._collapsed.sample_row_precision(rest, random)
-        # Where the optimiser has left all bounds there is nothing to draw from.
-        drawn = np.where((drawn > 0) & np.isfinite(drawn), drawn, 1.0)
-        if state.phase == "optimise":
-            return state._replace(row_precision=drawn)
-        self._collapsed.row_precision = drawn
-        chain = self._phase_kernel(state.phase).start(state.chain.position, self._target)
-        return state._replace(row_precision=drawn, chain=chain._replace(velocity=state.chain.velocity))
 
     def stored_state(self) -> RunState:
         """Return all that another `ChainRun` needs to go on from here."""
@@ -238,6 +213,7 @@ class ChainRun:
     def _first_state(self) -> RunState:
         position = self._prior_draws()
         zero = np.zeros(len(self.chains))
+        n_mixing = 0 if self._collapsed is None else self._collapsed.n_mixing
         return RunState(
             phase="optimise",
             iteration=0,
@@ -247,9 +223,7 @@ class ChainRun:
             chain=ChainState(position, zero, np.zeros_like(position)),
             adapting=None,
             tuning=None,
-            row_precision=np.ones(
-                (len(self.chains), 0 if self._collapsed is None else self._collapsed.n_mixing)
-            ),
+            row_precision=np.ones((len(self.chains), n_mixing)),
             recent=zero,
             acceptance=zero,
             n_diverging=np.zeros(len(self.chains), dtype=np.int64),

@@ -103,8 +103,8 @@ class CollapsedPosterior:
         self._n_rows = self._y.shape[-1]
         self._squares = np.vecdot(self._y, self._y)
         self._df = whole.likelihood.df if isinstance(whole.likelihood, StudentT) else None
-        self.row_precision = np.empty((0, 0))
-        """(chain, n_mixing): l of each row, on which the densities of the next calls are conditional"""
+        self.row_precision = np.ones((1, self.n_mixing))
+        """(chain, n_mixing): l of each row, on which densities of the next calls are conditional; at first as normal"""
         self._trunk = whole.network.trunk
         self._passes = None if self._trunk is None else self._trunk.passes(self.x, self.layout)
         self._tiles = (slice(0, len(self.x)),) if self._passes is None else self._passes.tiles

@@ -295,8 +295,11 @@ def _apart(second: Mapping[str, Any]) -> str:
 
 def _why_not(second: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
     """Say that chains of a runner-up with a higher log score agreed less, where that is so."""
+    if second["difference"] >= 0 or None in (chosen["rhat"], second["rhat"]):
+        return ""
     networks = [(one["candidate"]["hidden"], one["candidate"]["scale"]) for one in (chosen, second)]
-    if second["difference"] >= 0 or networks[0] == networks[1] or None in (chosen["rhat"], second["rhat"]):
+    # Noise that varies has to be better by a standard error, whether its chains agree or not.
+    if networks[0] == networks[1] and -second["difference"] <= second["error"]:
         return ""
     if second["rhat"] <= max(chosen["rhat"], AGREEING_RHAT):
         return ""

@@ -180,40 +180,36 @@ def test_ranks_are_uniform_with_the_output_layer_integrated_out(model, monkeypat
     check_calibration("malt", model, N_REPLICATIONS, monkeypatch, collapse="auto")
 
 
-@pytest.mark.skipif(not FULL, reason="tests/unit/test_collapsed.py catches it in less time")
-def test_calibration_catches_a_collapsed_density_without_its_determinant(monkeypatch):
-    def mutant(self, rest, *products, inverse_too):
-        found = original(self, rest, *products, inverse_too=inverse_too)
+def _without_its_determinant(conditional):
+    def mutant(self, *products, inverse_too):
+        found = conditional(self, *products, inverse_too=inverse_too)
         diagonal = np.diagonal(found.root, axis1=-2, axis2=-1)
         return found._replace(evidence=found.evidence - np.log(diagonal).sum(axis=-1))
 
-    original = CollapsedPosterior._conditional
-    monkeypatch.setattr(CollapsedPosterior, "_conditional", mutant)
+    return mutant
+
+
+def _without_the_logs_of_the_noise(products):
+    return lambda self, rest: (products(self, rest)[0], np.zeros(len(rest)))
+
+
+def _nearer_to_normal_noise(sample_row_precision):
+    return lambda self, rest, random: sample_row_precision(self, rest, random) ** 0.5
+
+
+@pytest.mark.skipif(not FULL, reason="tests/unit/test_collapsed.py catches such faults in less time")
+@pytest.mark.parametrize(
+    ("name", "mutate", "model"),
+    [
+        ("_conditional", _without_its_determinant, "gaussian"),
+        ("_products", _without_the_logs_of_the_noise, "heteroscedastic"),
+        ("sample_row_precision", _nearer_to_normal_noise, "student_t"),
+    ],
+)
+def test_calibration_catches_mutants_of_the_collapsed_posterior(name, mutate, model, monkeypatch):
+    monkeypatch.setattr(CollapsedPosterior, name, mutate(getattr(CollapsedPosterior, name)))
     with pytest.raises(AssertionError, match="not uniform"):
-        check_calibration("malt", "gaussian", N_REPLICATIONS, monkeypatch, collapse="auto")
-
-
-@pytest.mark.skipif(not FULL, reason="tests/unit/test_collapsed.py catches one in less time")
-def test_calibration_catches_row_precisions_of_normal_noise(monkeypatch):
-    def mutant(self, rest, random):
-        return original(self, rest, random) ** 0.5
-
-    original = CollapsedPosterior.sample_row_precision
-    monkeypatch.setattr(CollapsedPosterior, "sample_row_precision", mutant)
-    with pytest.raises(AssertionError, match="not uniform"):
-        check_calibration("malt", "student_t", N_REPLICATIONS, monkeypatch, collapse="auto")
-
-
-@pytest.mark.skipif(not FULL, reason="tests/unit/test_collapsed.py catches it in less time")
-def test_calibration_catches_noise_without_its_logarithm(monkeypatch):
-    def mutant(self, rest):
-        products, _ = original(self, rest)
-        return products, np.zeros(len(rest))
-
-    original = CollapsedPosterior._products
-    monkeypatch.setattr(CollapsedPosterior, "_products", mutant)
-    with pytest.raises(AssertionError, match="not uniform"):
-        check_calibration("malt", "heteroscedastic", N_REPLICATIONS, monkeypatch, collapse="auto")
+        check_calibration("malt", model, N_REPLICATIONS, monkeypatch, collapse="auto")
 
 
 @pytest.mark.skipif(not FULL, reason="tests/unit/test_coordinates.py catches it in less time")
