@@ -82,23 +82,23 @@ def settings(*sections):
     return lambda wildcards: {section: DATASETS[wildcards.dataset][section] for section in sections}
 
 
-# MiB that a job needs on the smallest of tables, with the Snakemake that starts it on a cluster, and MiB more for each
-# MB of its inputs.
+# MiB that a job needs on the smallest of tables, with the Snakemake that starts it on a cluster and a tenth to spare for
+# other versions of Python and its libraries, and MiB more for each MB of its inputs.
 MEMORY = {
-    "prepare": (450, 4),
-    "choose": (500, 4),
-    "conformal": (500, 4),
-    "fit_baseline": (450, 4),
-    "sample_chain": (480, 4),
-    "combine": (340, 1.5),
+    "prepare": (520, 4),
+    "choose": (560, 4),
+    "conformal": (560, 4),
+    "fit_baseline": (520, 4),
+    "sample_chain": (520, 4),
+    "combine": (380, 1.5),
     "diagnose": (600, 0.6),
-    "evaluate": (340, 0.2),
-    "check": (440, 1.2),
-    "predict": (430, 1.5),
-    "plot": (400, 0.5),
-    "report": (250, 2),
-    "repeats": (250, 2),
-    "overview": (250, 2),
+    "evaluate": (400, 0.2),
+    "check": (460, 1.2),
+    "predict": (520, 1.5),
+    "plot": (440, 0.5),
+    "report": (300, 2),
+    "repeats": (300, 2),
+    "overview": (300, 2),
 }
 
 
