@@ -19,6 +19,7 @@ Where the noise differs from row to row, rows of Phi and y times a weight each a
 """
 
 import math
+from collections.abc import Iterator
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -29,9 +30,8 @@ from bnn.model.likelihoods import LOG_NOISE_SCALE, Gaussian, HeteroscedasticGaus
 from bnn.model.network import Network
 from bnn.model.posterior import Posterior
 from bnn.model.priors import Normal, Prior
+from bnn.model.regression_rows import NoiseOutput, make_rows
 
-_MOST_ROUNDING = 0.01
-"""Nats by which rounding may change a log density; where it could be more, products are summed in float64."""
 _OF_NOISE = ".noise"
 """Ends the names of the blocks that make the noise, of an output layer that makes mean and noise."""
 _LOG_2PI = math.log(2 * math.pi)
@@ -103,17 +103,20 @@ class CollapsedPosterior:
         self._n_rows = self._y.shape[-1]
         self._squares = np.vecdot(self._y, self._y)
         self._df = whole.likelihood.df if isinstance(whole.likelihood, StudentT) else None
+        self._is_weighted = self._df is not None or self._varying is not None
         self.row_precision = np.ones((1, self.n_mixing))
         """(chain, n_mixing): l of each row, on which densities of the next calls are conditional; at first as normal"""
-        self._trunk = whole.network.trunk
-        self._passes = None if self._trunk is None else self._trunk.passes(self.x, self.layout)
-        self._tiles = (slice(0, len(self.x)),) if self._passes is None else self._passes.tiles
-        # Features of a tile, a one for the bias, and the target: products of these rows are all that is needed.
-        self._rows: np.ndarray = np.zeros((0, 0, 0), dtype=self.x.dtype)
-        self._by_hidden = self._rows
-        """(chain, k - 1, obs): gradient by the features of a tile"""
-        self._weights: np.ndarray | None = None
-        """(chain, obs): weights of the rows of the tile, with which they are multiplied"""
+        trunk = whole.network.trunk
+        self._passes = None if trunk is None else trunk.passes(self.x, self.layout)
+        noise = None
+        if self._varying is not None:
+            own_weight, own_bias = (self.layout.slices[name] for name in self._of_noise)
+            noise = NoiseOutput(
+                own_weight, own_bias, self._varying.log_noise_mean, self._varying.log_noise_sd
+            )
+        self._rows = make_rows(
+            self._passes, self.layout, self.x, self._y, noise, is_mixed=self._df is not None
+        )
         weight, bias = (whole.prior.blocks[name] for name in self._output)
         self._scales = np.append(np.full(self._size - 1, weight.scale), bias.scale)
         self._factors = tuple(block.log_factor for block in (weight, bias))
@@ -159,11 +162,20 @@ class CollapsedPosterior:
             return np.empty((len(rest), 0))
         weights = self._sample_weights(rest, random)
         squares = np.empty((len(rest), self._n_rows))
-        for index, part in enumerate(self._tiles):
-            mean = np.matmul(weights[:, None, :-1], self._features(index))[:, 0] + weights[:, -1:]
+        for part, features in self._features(rest):
+            mean = np.matmul(weights[:, None, :-1], features)[:, 0] + weights[:, -1:]
             squares[:, part] = (self._y[..., part] - mean) ** 2
         rate = 0.5 * (self._df + squares / self._noise_variance(rest)[:, None])
         return random.standard_gamma(0.5 * (self._df + 1), self._n_rows) / rate
+
+    def _features(self, rest: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield rows, and their features of the last hidden layer, (chain, k - 1, obs)."""
+        if self._passes is None:
+            yield slice(0, len(self.x)), np.broadcast_to(self.x.T, (len(rest), *self.x.T.shape))
+            return
+        self._passes.load(rest)
+        for index, part in enumerate(self._passes.tiles):
+            yield part, self._passes.forward(index)
 
     def _sample_weights(self, rest: np.ndarray, random: ChainRandom) -> np.ndarray:
         """Return weights of the mean's output, its bias last, from N(m, A^-1), (chain, k)."""
@@ -189,102 +201,20 @@ class CollapsedPosterior:
         for factor, of_factor in zip(self._factors, (slice(0, -1), slice(-1, None)), strict=True):
             if factor is not None:
                 grad[:, self.layout.slices[factor].start] += change[:, of_factor].sum(axis=-1)
-        if self._passes is not None or self._varying is not None:
-            by_rows = found.by_rows.astype(self.x.dtype, copy=False)
-            for index in range(len(self._tiles)):
-                if len(self._tiles) > 1:
-                    self._load_rows(index, rest)
-                if self._by_hidden.shape[::2] != self._rows.shape[::2]:
-                    self._by_hidden = np.empty(
-                        (len(rest), self._size - 1, self._rows.shape[-1]), self.x.dtype
-                    )
-                np.matmul(by_rows, self._rows, out=self._by_hidden)
-                by_log_scale = None if self._varying is None else self._add_by_noise(rest, found, grad)
-                if self._weights is not None:
-                    self._by_hidden *= self._weights[:, None]
-                if by_log_scale is not None:
-                    weight = rest[:, self.layout.slices[self._of_noise[0]], None].astype(self.x.dtype)
-                    # The rows are not needed any more.
-                    np.multiply(weight, by_log_scale[:, None], out=self._rows[:, :-2])
-                    self._by_hidden += self._rows[:, :-2]
-                if self._passes is not None:
-                    self._passes.backward(index, self._by_hidden)
-            if self._passes is not None:
-                self._passes.add_gradient(grad)
+        self._rows.add_gradient(rest, self.row_precision, self._by_rows(found), grad)
         return total, grad
 
-    def _add_by_noise(self, rest: np.ndarray, found: _Conditional, grad: np.ndarray) -> np.ndarray:
-        """Add to the gradient, (chain, rest), the part by the weights of the output that makes the noise.
-
-        Returns
-        -------
-        ndarray
-            The gradient by that output, (chain, obs).
-        """
-        assert self._varying is not None and self._weights is not None
-        # A sum over j of Phi_j times the gradient by it is minus ((y - Phi m)^2 + Phi A^-1 Phi')/s^2.
-        last = np.empty((len(rest), 2, self._size + 1), dtype=self.x.dtype)
+    def _by_rows(self, found: _Conditional) -> np.ndarray:
+        """Return the matrix of [h, 1, y] that gives the gradient by h, and by one and y too where the noise varies."""
+        if self._varying is None:
+            return found.by_rows
+        last = np.empty((len(found.mean), 2, self._size + 1))
         last[:, 0, :-1] = -(found.inverse[:, -1] + found.mean[:, -1:] * found.mean)
         last[:, 0, -1], last[:, 1, :-1], last[:, 1, -1] = found.mean[:, -1], found.mean, -1.0
-        total = np.einsum("ckn,ckn->cn", self._rows[:, :-2], self._by_hidden)
-        total += np.einsum("ckn,ckn->cn", self._rows[:, -2:], np.matmul(last, self._rows))
-        by_output = -self._varying.log_noise_sd * (total + 1.0)
-        weight, bias = (self.layout.slices[name] for name in self._of_noise)
-        grad[:, bias] += by_output.sum(axis=-1, dtype=np.float64)[:, None]
-        grad[:, weight] += np.matmul(self._rows[:, :-2], (by_output / self._weights)[..., None])[..., 0]
-        return by_output
-
-    def _features(self, index: int) -> np.ndarray:
-        """Run the hidden layers over a tile, (chain, k - 1, obs), with the parameters that were loaded."""
-        if self._passes is None:
-            return np.broadcast_to(self.x.T, (self._n_chains, *self.x.T.shape))
-        return self._passes.forward(index)
-
-    def _load_rows(self, index: int, rest: np.ndarray) -> None:
-        """Set features of a tile, ones and targets, times the weights of the rows, (chain, k + 1, obs)."""
-        part = self._tiles[index]
-        features = self._features(index)
-        shape = (self._n_chains, self._size + 1, part.stop - part.start)
-        if self._rows.shape != shape:
-            self._rows = np.empty(shape, dtype=self.x.dtype)
-        if self._varying is not None:
-            weight, bias = (rest[:, self.layout.slices[name]].astype(self.x.dtype) for name in self._of_noise)
-            output = np.matmul(weight[:, None], features)[:, 0] + bias
-            self._weights = np.exp(-self._varying.log_noise_mean - self._varying.log_noise_sd * output)
-        elif self._df is not None:
-            self._weights = np.sqrt(self.row_precision[:, part]).astype(self.x.dtype)
-        if self._weights is None:
-            self._rows[:, :-2] = features
-            self._rows[:, -2] = 1.0
-            self._rows[:, -1] = self._y[..., part]
-        else:
-            np.multiply(features, self._weights[:, None], out=self._rows[:, :-2])
-            self._rows[:, -2] = self._weights
-            self._rows[:, -1] = self._y[..., part] * self._weights
+        return np.concatenate([found.by_rows, last], axis=1)
 
     def _products(self, rest: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return sums over rows: of the products of [Phi, y] with themselves, (chain, k + 1, k + 1), both times the
-        weights of the rows, and of the logs of the weights, (chain,)."""
-        self._n_chains = len(rest)
-        if self._passes is not None:
-            self._passes.load(rest)
-        total = np.zeros((len(rest), self._size + 1, self._size + 1))
-        logs = np.zeros(len(rest))
-        variance = self._noise_variance(rest)
-        for index in range(len(self._tiles)):
-            self._load_rows(index, rest)
-            precision = 1.0 / variance
-            if self._weights is not None:
-                logs += np.log(self._weights).sum(axis=-1, dtype=np.float64)
-                precision = precision * np.square(self._weights).mean(axis=-1, dtype=np.float64)
-            # Of the evidence nothing but the residuals is left of sums that are 1/variance times as large.
-            is_exact = self._n_rows * np.finfo(self.x.dtype).eps * precision > _MOST_ROUNDING
-            for chains, dtype in ((~is_exact, self.x.dtype), (is_exact, np.float64)):
-                if chains.any():
-                    rows = self._rows if chains.all() else self._rows[chains]
-                    rows = rows.astype(dtype, copy=False)
-                    total[chains] += np.matmul(rows, rows.swapaxes(-1, -2))
-        return total, logs
+        return self._rows.products(rest, self.row_precision, self._noise_variance(rest))
 
     def _conditional(
         self, rest: np.ndarray, products: np.ndarray, log_weights: np.ndarray, *, inverse_too: bool
@@ -295,7 +225,7 @@ class CollapsedPosterior:
         precision = 1.0 / (scale * scale)
         mean, root, inverse, half_log, by_rows = self._regressions(products, variance, precision, inverse_too)
         explained = np.einsum("ck,ck->c", mean, products[:, :-1, -1] / variance[:, None])
-        squares = (self._squares if self._weights is None else products[:, -1, -1]) / variance
+        squares = (products[:, -1, -1] if self._is_weighted else self._squares) / variance
         evidence = -0.5 * (self._n_rows * (_LOG_2PI + np.log(variance)) + squares - explained)
         evidence = evidence + log_weights - half_log - np.log(scale).sum(axis=-1)
         residual = squares - explained - (precision * mean * mean).sum(axis=-1)

@@ -22,14 +22,19 @@ from bnn.model.compiled_loops import (
     evaluate,
     run_tile,
 )
+from bnn.model.compiled_rows import add_gradient, add_products
 from bnn.model.likelihoods import LOG_NOISE_SCALE, Gaussian, HeteroscedasticGaussian, Likelihood, StudentT
 from bnn.model.priors import Prior
+from bnn.model.regression_rows import MOST_ROUNDING, NoiseOutput
 
 LogDensityAndGrad = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 _ROWS_IN_BLOCK = 608
 """At most so many rows go through the network together: few enough for the inner caches, no more than the stride."""
 _TILE_BYTES = 2**19
 """Activations of one chain that are kept from the forward to the backward pass: they bound the memory."""
+
+_KEPT_BYTES = 2**22
+"""Hidden units of one chain that are kept for the gradient of a collapsed posterior; beyond, they are made again."""
 
 
 def _in_fours(n: int) -> int:
@@ -144,6 +149,13 @@ class CompiledPasses:
             blocks[block, : columns.shape[1], :size] = columns[rows].T
         return blocks.reshape(self._n_blocks, -1)
 
+    def _target_blocks(self, target: np.ndarray) -> np.ndarray:
+        """Return ones and targets, (target, obs) or (obs,), as `_blocks` does; rows that fill a block up have zeros."""
+        n_rows, size = self._shape
+        blocks = self._blocks(np.vstack([np.ones(n_rows), target]).T)
+        blocks.reshape(self._n_blocks, -1, STRIDE)[-1, :, n_rows - (self._n_blocks - 1) * size :] = 0.0
+        return blocks
+
     def load(self, theta: np.ndarray) -> None:
         """Take theta, (chain, param)."""
         self._theta = np.ascontiguousarray(theta, dtype=np.float64)
@@ -198,13 +210,7 @@ class CompiledPasses:
         settings = (own, (location, inverse), constants, kind, (n_rows, size, likelihood.n_outputs))
         network = (self._x, buffers, self._weights, self._plan, self._code)
 
-        def cut(target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-            blocks = self._blocks(np.vstack([np.ones(n_rows), target]).T)
-            # Rows that fill a block up have no target and no weight.
-            blocks.reshape(self._n_blocks, -1, STRIDE)[-1, :, n_rows - (self._n_blocks - 1) * size :] = 0.0
-            return target, blocks
-
-        seen = cut(target)
+        seen = target, self._target_blocks(target)
 
         def log_density_and_grad(theta: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             nonlocal seen
@@ -212,7 +218,7 @@ class CompiledPasses:
             if theta.shape[1:] != (n_params,) or target.shape[-1] != n_rows:
                 raise ValueError(f"theta {theta.shape} or target {target.shape} do not fit network and table")
             if seen[0] is not target:
-                seen = cut(target)
+                seen = target, self._target_blocks(target)
             total, grad = np.empty(len(theta)), np.zeros(theta.shape)
             evaluate(theta, *settings, seen[1], *network, total, grad)
             if len(location):
@@ -221,3 +227,86 @@ class CompiledPasses:
             return total + log_prior, grad + prior_grad
 
         return log_density_and_grad
+
+    def regression(
+        self, y: np.ndarray, noise: NoiseOutput | None, *, is_mixed: bool
+    ) -> "CompiledRows | None":
+        """Return rows that go through the network and into sums block by block; None if targets differ by chain."""
+        return None if y.ndim > 1 else CompiledRows(self, y, noise, is_mixed=is_mixed)
+
+
+class CompiledRows:
+    """Rows of a regression on what compiled passes put out; see `bnn.model.regression_rows.Rows`."""
+
+    def __init__(
+        self, passes: CompiledPasses, y: np.ndarray, noise: NoiseOutput | None, *, is_mixed: bool
+    ) -> None:
+        self._passes, self._noise = passes, noise
+        n_units = int(passes._plan[-1, 1])
+        dtype, k = passes._x.dtype, n_units + 1
+        self._kind = HETEROSCEDASTIC if noise is not None else STUDENT_T if is_mixed else GAUSSIAN
+        self._numbers = (0.0, 0.0) if noise is None else (noise.log_mean, noise.log_sd)
+        n_rows, size = passes._shape
+        self._shape, self._target = (n_rows, size, k), passes._target_blocks(y)
+        self._most = MOST_ROUNDING / (n_rows * np.finfo(dtype).eps)
+        self._n_out = n_units if noise is None else k + 1
+        j, i = np.indices((self._n_out, k + 1))
+        self._places = _in_tiles(i, j, k + 1, self._n_out)
+        units = _in_fours(k + 1)
+        self._rows = _zeros((units * STRIDE,), dtype)
+        self._sums = np.zeros(units * units)
+        zeros = np.zeros(max(units, len(passes._zeros)), dtype)
+        self._buffers = (
+            np.zeros(units * units, dtype),
+            _zeros(((k + 2) * STRIDE,), dtype),
+            passes._delta,
+            zeros,
+        )
+        # Hidden units of all rows, if they are few enough to be kept until the gradient is asked for.
+        self._n_kept = passes._n_blocks if passes._n_blocks * passes._delta.nbytes <= _KEPT_BYTES else 1
+        self._hidden = np.zeros((0, 0, 0), dtype)
+        self._network = (passes._plan, passes._code)
+
+    def products(
+        self, rest: np.ndarray, row_precision: np.ndarray, variance: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Sum over the rows, a block at a time."""
+        passes, k = self._passes, self._shape[2]
+        if len(self._hidden) != len(rest):
+            self._hidden = _zeros((len(rest), self._n_kept, passes._n_units), passes._dtype)
+        total, logs = np.empty((len(rest), k + 1, k + 1)), np.zeros(len(rest))
+        model = (self._numbers, self._kind, variance, logs)
+        add_products(*self._arguments(rest, row_precision), model, self._rows, self._sums, self._most, total)
+        if self._kind == STUDENT_T:
+            logs += 0.5 * np.log(row_precision).sum(axis=-1)
+        return total, logs
+
+    def add_gradient(
+        self, rest: np.ndarray, row_precision: np.ndarray, matrix: np.ndarray, grad: np.ndarray
+    ) -> None:
+        """Add the gradient, a block at a time."""
+        by_hidden = np.zeros((len(rest), self._passes._n_weights))
+        by_noise = np.zeros((len(rest), self._shape[2]))
+        model = (self._numbers, self._kind)
+        matrix = np.ascontiguousarray(matrix, dtype=self._rows.dtype)
+        add_gradient(
+            *self._arguments(rest, row_precision),
+            model,
+            self._rows,
+            matrix,
+            self._places,
+            self._buffers,
+            (by_hidden, by_noise),
+        )
+        grad[:, self._passes._part] += by_hidden[:, self._passes._weights[3]]
+        if self._noise is not None:
+            grad[:, self._noise.weight] += by_noise[:, :-1]
+            grad[:, self._noise.bias] += by_noise[:, -1:]
+
+    def _arguments(self, rest: np.ndarray, row_precision: np.ndarray) -> tuple:
+        noise = np.zeros((len(rest), self._shape[2]))
+        if self._noise is not None:
+            noise[:, :-1], noise[:, -1:] = rest[:, self._noise.weight], rest[:, self._noise.bias]
+        passes, theta = self._passes, np.ascontiguousarray(rest, dtype=np.float64)
+        buffers = (passes._x, self._hidden, self._network, self._target)
+        return theta, passes._weights, self._shape, *buffers, noise, np.ascontiguousarray(row_precision)

@@ -11,8 +11,8 @@ operation, and a small network is bound by that.
 - Chains share nothing: the arithmetic of a chain depends on network and rows only, never on its neighbours.
 
 Sums may be contracted and taken in any order; "no NaN" and "no infinity" are not promised to the compiler: a proposal
-may overflow, and its log density must then show it. All loops are in this file, because Numba looks at a function's
-file to see whether what it keeps compiled still holds.
+may overflow, and its log density must then show it. Loops that call each other are in one file, because Numba looks at
+a function's file to see whether what it keeps compiled still holds; compiled_rows.py says how it does without.
 """
 
 import math
@@ -34,13 +34,13 @@ ROWS_IN_LINE = 32
 """A block is filled up to a multiple of this, to whole vectors, with copies of its last row that do not count."""
 ACTIVATION_CODES = {"relu": 0, "tanh": 1, "sigmoid": 2}
 _RELU, _TANH, _SIGMOID = range(3)
-_BACK, _LINEAR = 3, 6
+_BACK, LINEAR = 3, 6
 """What is added to an activation's code for its derivative, and the code of none"""
 CATEGORICAL, GAUSSIAN, STUDENT_T, HETEROSCEDASTIC = range(4)
 _EXACT: Any = {"error_model": "numpy", "cache": True, "fastmath": {"contract"}}
 # No array is made in the loops, and to count references to parts of arrays would take longer than what is done to them.
-_FAST: Any = _EXACT | {"fastmath": {"contract", "reassoc", "nsz"}, "_nrt": False}
-_jit = numba.njit(**_FAST)
+FAST: Any = _EXACT | {"fastmath": {"contract", "reassoc", "nsz"}, "_nrt": False}
+_jit = numba.njit(**FAST)
 
 _single = np.float32
 _BOUND = _single(7.9)
@@ -85,7 +85,7 @@ def _tanh(x):
 
 
 @_of_type(math.exp)
-def _exp(x):
+def exponential(x):
     """Return 2^n e^r with |r| <= log(2) / 2 for x from -87 to 88, within 2e-7 of it."""
     x = min(max(x, _single(-87.0)), _single(88.0))
     n = np.floor(x * _LOG2_E + _single(0.5))
@@ -149,7 +149,7 @@ def _finish(z, out, way, n):
 
 
 @_jit
-def _sums(z, h, w, bias, out, way, n_in, n_out, n):
+def sums(z, h, w, bias, out, way, n_in, n_out, n):
     """Set z_j to bias_j + sum over i of w_ij h_i and finish it; the weights are in the order of `_in_tiles`."""
     whole, n_in = n_out // 4 * 4, (n_in + 3) // 4 * 4
     for j in range(0, whole, 4):
@@ -200,18 +200,18 @@ def _products(g, g_bias, h, d, width, n_in, n_out, n):
 
 
 @_jit
-def _forward(x, hidden, w, plan, linear, code, n):
+def forward(x, hidden, w, plan, linear, code, n):
     """Run a block of rows through all layers, the last of which may be linear."""
     for layer in range(len(plan)):
         n_in, n_out, _, above, start, weights, _, _, bias = plan[layer]
         h, z = x if layer == 0 else hidden[above:], hidden[start:]
-        _sums(
+        sums(
             z,
             h,
             w[weights:],
             w[bias:],
             z,
-            _LINEAR if linear and layer == len(plan) - 1 else code,
+            LINEAR if linear and layer == len(plan) - 1 else code,
             n_in,
             n_out,
             n,
@@ -219,7 +219,7 @@ def _forward(x, hidden, w, plan, linear, code, n):
 
 
 @_jit
-def _backward(x, hidden, delta, w, g, zeros, plan, linear, code, n):
+def backward(x, hidden, delta, w, g, zeros, plan, linear, code, n):
     """Add to g the gradient by the weights of all layers; delta has that by what the last of them puts out."""
     for layer in range(len(plan) - 1, -1, -1):
         n_in, n_out, width, above, start, _, weights, gradient, bias = plan[layer]
@@ -229,7 +229,7 @@ def _backward(x, hidden, delta, w, g, zeros, plan, linear, code, n):
                 _finish(d[j:], hidden[start + j :], _BACK + code, n)
         _products(g[gradient:], g[bias:], h, d, width, n_in, n_out, n)
         if layer > 0:
-            _sums(delta[above:], d, w[weights:], zeros, h, _BACK + code, n_out, n_in, n)
+            sums(delta[above:], d, w[weights:], zeros, h, _BACK + code, n_out, n_in, n)
 
 
 @_jit
@@ -248,7 +248,7 @@ def _categorical(o, d, target, rows, n_classes, n):
         ok, dk, tk = o[k * STRIDE :], d[k * STRIDE :], target[(k + 1) * STRIDE :]
         for r in range(n):
             z = ok[r] - rows[r + STRIDE]
-            weight = _exp(z)
+            weight = exponential(z)
             dk[r] = weight
             rows[r + 2 * STRIDE] += weight
             rows[r] += tk[r] * z
@@ -271,7 +271,7 @@ def _real(o, d, target, rows, kind, log_scale, slope, df, n):
         u, precision, mask = a, fixed, target[r]
         if kind == HETEROSCEDASTIC:
             u = a + b * o[r + STRIDE]
-            precision = _exp(-u)
+            precision = exponential(-u)
         z = (target[r + STRIDE] - o[r]) * precision
         weight, loss = one, half * z * z
         if kind == STUDENT_T:
@@ -305,7 +305,7 @@ def evaluate(theta, own, prior, constants, kind, shape, target, x, arrays, weigh
             w[place[p]] = w[back_place[p]] = t[p]
         for block in range(len(x)):
             n = (min(size, n_rows - block * size) + ROWS_IN_LINE - 1) // ROWS_IN_LINE * ROWS_IN_LINE
-            _forward(x[block], hidden, w, plan, True, code, n)
+            forward(x[block], hidden, w, plan, True, code, n)
             if kind == CATEGORICAL:
                 _categorical(o, d, target[block], rows, n_outputs, n)
             else:
@@ -315,7 +315,7 @@ def evaluate(theta, own, prior, constants, kind, shape, target, x, arrays, weigh
             if own >= 0:
                 for r in range(n):
                     scale_grad += np.float64(rows[r + STRIDE])
-            _backward(x[block], hidden, delta, w, g, zeros, plan, True, code, n)
+            backward(x[block], hidden, delta, w, g, zeros, plan, True, code, n)
         for p in range(len(g_place)):
             network_gradient[p] += g[g_place[p]]
             g[g_place[p]] = 0.0
@@ -337,7 +337,7 @@ def run_tile(theta, weights, first_block, size, x, hidden, delta, out, g, zeros,
             n = (m + ROWS_IN_LINE - 1) // ROWS_IN_LINE * ROWS_IN_LINE
             xb, hb = x[first_block + block], hidden[c, block]
             if not back:
-                _forward(xb, hb, w, plan, linear, code, n)
+                forward(xb, hb, w, plan, linear, code, n)
             for j in range(out.shape[1]):
                 row, values = out[c, j, block * size :], (delta if back else hb)[at + j * STRIDE :]
                 for r in range(n):
@@ -346,4 +346,4 @@ def run_tile(theta, weights, first_block, size, x, hidden, delta, out, g, zeros,
                     elif back:
                         values[r] = row[r] if r < m else w.dtype.type(0)
             if back:
-                _backward(xb, hb, delta, w, g[c], zeros, plan, linear, code, n)
+                backward(xb, hb, delta, w, g[c], zeros, plan, linear, code, n)

@@ -22,6 +22,7 @@ from bnn.model.layout import ParameterLayout
 if TYPE_CHECKING:
     from bnn.model.likelihoods import Likelihood
     from bnn.model.priors import Prior
+    from bnn.model.regression_rows import NoiseOutput, Rows
 
 LogDensityAndGrad = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 ENGINES = ("numpy", "numba")
@@ -67,6 +68,19 @@ class Passes(Protocol):
 
         It takes theta, (chain, param), and an encoded target like the one that is given here, and returns the log
         density, (chain,), with its gradient, (chain, param), both in float64.
+        """
+
+    def regression(self, y: np.ndarray, noise: "NoiseOutput | None", *, is_mixed: bool) -> "Rows | None":
+        """Return the rows of the regression on what these passes put out, or None if they cannot make them faster.
+
+        Parameters
+        ----------
+        y
+            Targets, (obs,) or (chain, obs).
+        noise
+            The output that makes the noise, if one does.
+        is_mixed
+            Whether each row's noise has a precision of its own.
         """
 
 
@@ -337,6 +351,9 @@ class NumpyPasses:
 
     def fuse(self, likelihood: "Likelihood", prior: "Prior", target: np.ndarray) -> None:
         """Return None: the likelihood and the prior are evaluated beside the passes."""
+
+    def regression(self, y: np.ndarray, noise: "NoiseOutput | None", *, is_mixed: bool) -> None:
+        """Return None: `MatrixRows` makes the rows of these passes."""
 
 
 def outputs(network: Network, theta: np.ndarray, x: np.ndarray) -> np.ndarray:

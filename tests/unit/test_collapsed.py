@@ -1,5 +1,8 @@
 """The output layer integrated out: the density, its gradient, and the weights that are drawn afterwards."""
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -25,13 +28,14 @@ def make_whole(
     engine="numpy",
     family="gaussian",
     prior="normal",
+    n_rows=N_ROWS,
 ) -> Posterior:
     rng = np.random.default_rng(7)
-    x = rng.standard_normal((N_ROWS, 3))
+    x = rng.standard_normal((n_rows, 3))
     weights = BlockPriorSettings(prior, 1.3, 4.0)
     return make_posterior(
         x,
-        np.sin(x[:, 0]) + 0.3 * rng.standard_normal(N_ROWS),
+        np.sin(x[:, 0]) + 0.3 * rng.standard_normal(n_rows),
         n_classes=None,
         network=NetworkSettings(hidden, activation, precision, engine),
         prior=PriorSettings(weights, BlockPriorSettings("normal", 0.7, 4.0), True, learned),
@@ -104,9 +108,12 @@ def test_the_density_is_that_of_the_targets_without_the_weights(case):
         assert found[chain] == pytest.approx(expected, rel=1e-9)
 
 
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
 @pytest.mark.parametrize("case", CASES, ids=str)
-def test_the_gradient_is_that_of_central_differences(case):
-    posterior = collapse(**case)
+def test_the_gradient_is_that_of_central_differences(case, engine):
+    if engine == "numba":
+        pytest.importorskip("numba", reason="Numba is not installed")
+    posterior = collapse(**case, engine=engine)
     rest, step = draws(posterior), 1e-5
     total, grad = posterior.log_density_and_grad(rest)
     assert np.allclose(total, posterior.log_density(rest), rtol=1e-12)
@@ -205,8 +212,11 @@ def test_single_precision_and_both_engines_agree(engine, family):
 
 
 @pytest.mark.parametrize("family", ["gaussian", "student_t", "heteroscedastic"])
-def test_a_chain_is_the_same_alone_and_among_others(family):
-    posterior, alone = collapse(family=family), collapse(family=family)
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
+def test_a_chain_is_the_same_alone_and_among_others(family, engine):
+    if engine == "numba":
+        pytest.importorskip("numba", reason="Numba is not installed")
+    posterior, alone = collapse(family=family, engine=engine), collapse(family=family, engine=engine)
     rest = draws(posterior)
     together = posterior.log_density_and_grad(rest)
     for index in range(3):
@@ -216,17 +226,38 @@ def test_a_chain_is_the_same_alone_and_among_others(family):
         assert np.array_equal(one[1], together[1][index : index + 1])
 
 
+@pytest.mark.parametrize("engine", ["numpy", "numba"])
 @pytest.mark.parametrize("family", ["gaussian", "student_t", "heteroscedastic"])
-def test_many_rows_are_taken_in_tiles(monkeypatch, family):
+def test_many_rows_are_taken_in_parts(monkeypatch, family, engine):
+    """Of NumPy in tiles, of Numba in blocks whose hidden units are kept for the gradient or made again."""
     from bnn.model import network
 
-    whole = collapse(hidden=(6,), family=family)
-    monkeypatch.setattr(network, "_TILE_BYTES", 6 * 8 * 5)
-    tiled = collapse(hidden=(6,), family=family)
-    assert len(tiled._tiles) > 1
+    settings = {"hidden": (6, 5), "family": family, "n_rows": 101}
+    whole = collapse(**settings)
+    if engine == "numpy":
+        monkeypatch.setattr(network, "_TILE_BYTES", 11 * 8 * 5)
+        parts = [collapse(**settings)]
+        assert len(parts[0]._rows._tiles) > 1
+    else:
+        compiled = pytest.importorskip("bnn.model.compiled", reason="Numba is not installed")
+        monkeypatch.setattr(compiled, "_ROWS_IN_BLOCK", 32)
+        parts = [collapse(**settings, engine=engine)]
+        monkeypatch.setattr(compiled, "_KEPT_BYTES", 0)
+        parts.append(collapse(**settings, engine=engine))
+        assert [rows._rows._n_kept for rows in parts] == [4, 1]
     rest = draws(whole)
-    for one, other in zip(whole.log_density_and_grad(rest), tiled.log_density_and_grad(rest), strict=True):
-        assert np.allclose(one, other, rtol=1e-10)
+    expected = whole.log_density_and_grad(rest)
+    for part in parts:
+        for one, other in zip(expected, part.log_density_and_grad(rest), strict=True):
+            assert np.allclose(one, other, rtol=1e-10)
+
+
+def test_numba_sees_when_loops_change_that_others_call():
+    pytest.importorskip("numba", reason="Numba is not installed")
+    from bnn.model import compiled_loops, compiled_rows
+
+    source = Path(compiled_loops.__file__).read_bytes()
+    assert hashlib.sha256(source).hexdigest().startswith(compiled_rows.LOOPS), "write the new digest there"
 
 
 def test_a_density_that_overflows_is_minus_infinity_for_that_chain_alone():
@@ -266,5 +297,7 @@ def test_a_density_of_little_noise_is_not_lost_to_rounding(engine, monkeypatch):
     assert own.max() < 0.2
     alone = single.log_density(rest[1:2])
     assert alone == single.log_density(rest)[1:2], "a chain is the same beside others"
-    monkeypatch.setattr("bnn.model.collapsed._MOST_ROUNDING", np.inf)
+    if engine == "numba":
+        single._rows._most = np.inf
+    monkeypatch.setattr("bnn.model.regression_rows.MOST_ROUNDING", np.inf)
     assert rough(single).max() > 10 * own.max(), "the mutant that sums in float32"

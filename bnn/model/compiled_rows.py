@@ -1,0 +1,192 @@
+"""Rows of the regression of a collapsed posterior, in loops that Numba compiles; see `bnn.model.regression_rows`.
+
+A block of rows goes through hidden layers and sums of products, and later back, while it lies in the inner caches.
+"""
+
+import math
+
+import numba
+import numpy as np
+
+from bnn.model.compiled_loops import (
+    FAST,
+    HETEROSCEDASTIC,
+    LINEAR,
+    ROWS_IN_LINE,
+    STRIDE,
+    STUDENT_T,
+    backward,
+    exponential,
+    forward,
+    sums,
+)
+
+LOOPS = "eab1ca7c0ff6"
+"""Begins the SHA-256 of compiled_loops.py: this file changes with that one, and Numba sees no other when it looks."""
+_jit = numba.njit(**FAST)
+
+
+@_jit
+def _weigh(h, target, noise, precision, numbers, kind, rows, k, m, n):
+    """Set rows to hidden units, ones and target, times the weight of each row; return sums of its log and square.
+
+    The first row of `target` has one where a row counts and zero where it fills the block up.
+    """
+    w, y = rows[(k - 1) * STRIDE :], rows[k * STRIDE :]
+    number, logs, squares = w.dtype.type, 0.0, 0.0
+    for r in range(n):
+        w[r] = number(1)
+    if kind == STUDENT_T:
+        for r in range(m):
+            w[r] = number(math.sqrt(precision[r]))
+    elif kind == HETEROSCEDASTIC:
+        a, b, bias = number(numbers[0]), number(numbers[1]), number(noise[k - 1])
+        for r in range(n):
+            y[r] = bias
+        for j in range(k - 1):
+            hj, weight = h[j * STRIDE :], number(noise[j])
+            for r in range(n):
+                y[r] += weight * hj[r]
+        for r in range(n):
+            u = a + b * y[r]
+            logs -= np.float64(target[r] * u)
+            w[r] = exponential(-u)
+    for r in range(n):
+        w[r] *= target[r]
+        y[r] = w[r] * target[r + STRIDE]
+        squares += np.float64(w[r] * w[r])
+    for j in range(k - 1):
+        hj, row = h[j * STRIDE :], rows[j * STRIDE :]
+        for r in range(n):
+            row[r] = hj[r] * w[r]
+    return logs, squares
+
+
+@_jit
+def _add_products(g, rows, width, zero, n):
+    """Add the sums of products of rows with each other, the lower half, to g; the sums are in the type of zero."""
+    for j in range(0, width, 2):
+        dj = rows[j * STRIDE :]
+        for i in range(j // 4 * 4, width, 4):
+            hi, gi = rows[i * STRIDE :], g[i * width + j :]
+            a0 = a1 = a2 = a3 = b0 = b1 = b2 = b3 = zero
+            for r in range(n):
+                x, y = zero + dj[r], zero + dj[r + STRIDE]
+                p, q, s, t = hi[r], hi[r + STRIDE], hi[r + 2 * STRIDE], hi[r + 3 * STRIDE]
+                a0 += x * p
+                a1 += x * q
+                a2 += x * s
+                a3 += x * t
+                b0 += y * p
+                b1 += y * q
+                b2 += y * s
+                b3 += y * t
+            for u, v in ((a0, b0), (a1, b1), (a2, b2), (a3, b3)):
+                gi[0] += u
+                gi[1] += v
+                gi = gi[width:]
+
+
+@_jit
+def add_products(
+    theta, weights, shape, x, hidden, network, target, noise, precision, model, rows, g, most, total
+):
+    """Set total to every chain's products, (chain, k + 1, k + 1), and add to the sums of logs in `model`."""
+    w, place, back_place, _, part = weights
+    plan, code = network
+    numbers, kind, variance, logs = model
+    n_rows, size, k = shape
+    at, width = plan[len(plan) - 1, 4], (k + 4) // 4 * 4
+    for c in range(len(theta)):
+        for p in range(len(place)):
+            w[place[p]] = w[back_place[p]] = theta[c, part + p]
+        for block in range(len(x)):
+            m = min(size, n_rows - block * size)
+            n = (m + ROWS_IN_LINE - 1) // ROWS_IN_LINE * ROWS_IN_LINE
+            h = hidden[c, min(block, hidden.shape[1] - 1)]
+            forward(x[block], h, w, plan, False, code, n)
+            own = precision[c if kind == STUDENT_T else 0, block * size :]
+            log, square = _weigh(h[at:], target[block], noise[c], own, numbers, kind, rows, k, m, n)
+            logs[c] += log
+            # Of the evidence nothing but the residuals is left of sums that are so many times as large.
+            if square > most * m * variance[c]:
+                _add_products(g, rows, width, 0.0, n)
+            else:
+                _add_products(g, rows, width, w.dtype.type(0), n)
+        for i in range(k + 1):
+            for j in range(i + 1):
+                total[c, i, j] = total[c, j, i] = g[i * width + j]
+        g[:] = 0.0
+
+
+@_jit
+def add_gradient(
+    theta,
+    weights,
+    shape,
+    x,
+    hidden,
+    network,
+    target,
+    noise,
+    precision,
+    model,
+    rows,
+    matrix,
+    places,
+    buffers,
+    grad,
+):
+    """Add the gradient by the hidden layers, in the order of their weights, and that by the weights of the noise."""
+    w, place, back_place, _, part = weights
+    plan, code = network
+    numbers, kind = model
+    tiled, products, delta, zeros = buffers
+    by_hidden, by_noise = grad
+    n_rows, size, k = shape
+    at, out = plan[len(plan) - 1, 4], products[(k + 1) * STRIDE :]
+    number = w.dtype.type
+    for c in range(len(theta)):
+        for p in range(len(place)):
+            w[place[p]] = w[back_place[p]] = theta[c, part + p]
+        for j in range(matrix.shape[1]):
+            for i in range(k + 1):
+                tiled[places[j, i]] = matrix[c, j, i]
+        for block in range(len(x)):
+            m = min(size, n_rows - block * size)
+            n = (m + ROWS_IN_LINE - 1) // ROWS_IN_LINE * ROWS_IN_LINE
+            h = hidden[c, min(block, hidden.shape[1] - 1)]
+            if hidden.shape[1] < len(x):
+                forward(x[block], h, w, plan, False, code, n)
+            own = precision[c if kind == STUDENT_T else 0, block * size :]
+            _weigh(h[at:], target[block], noise[c], own, numbers, kind, rows, k, m, n)
+            sums(products, rows, tiled, zeros, products, LINEAR, k + 1, matrix.shape[1], n)
+            scale, ones = rows[(k - 1) * STRIDE :], target[block]
+            for j in range(k - 1):
+                dj, zj = delta[at + j * STRIDE :], products[j * STRIDE :]
+                for r in range(n):
+                    dj[r] = zj[r] * scale[r]
+            if kind == HETEROSCEDASTIC:
+                for r in range(n):
+                    out[r] = number(1)
+                for j in range(k + 1):
+                    zj, row = products[j * STRIDE :], rows[j * STRIDE :]
+                    for r in range(n):
+                        out[r] += zj[r] * row[r]
+                total = 0.0
+                for r in range(n):
+                    out[r] *= -number(numbers[1]) * ones[r]
+                    total += np.float64(out[r])
+                by_noise[c, k - 1] += total
+                for j in range(k - 1):
+                    dj, hj, weight, part_sum = (
+                        delta[at + j * STRIDE :],
+                        h[at + j * STRIDE :],
+                        number(noise[c, j]),
+                        number(0),
+                    )
+                    for r in range(n):
+                        dj[r] += weight * out[r]
+                        part_sum += hj[r] * out[r]
+                    by_noise[c, j] += part_sum
+            backward(x[block], h, delta, w, by_hidden[c], zeros, plan, False, code, n)
