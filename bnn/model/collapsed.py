@@ -28,9 +28,10 @@ from bnn.core.seeding import ChainRandom
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import LOG_NOISE_SCALE, Gaussian, HeteroscedasticGaussian, StudentT
 from bnn.model.network import Network
+from bnn.model.passes import NoiseOutput
 from bnn.model.posterior import Posterior
 from bnn.model.priors import Normal, Prior
-from bnn.model.regression_rows import NoiseOutput, make_rows
+from bnn.model.regression_rows import make_rows
 
 _OF_NOISE = ".noise"
 """Ends the names of the blocks that make the noise, of an output layer that makes mean and noise."""

@@ -5,7 +5,7 @@ engine "numba". What is compiled is in `bnn.model.compiled_loops`.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -24,10 +24,9 @@ from bnn.model.compiled_loops import (
 )
 from bnn.model.compiled_rows import add_gradient, add_products
 from bnn.model.likelihoods import LOG_NOISE_SCALE, Gaussian, HeteroscedasticGaussian, Likelihood, StudentT
+from bnn.model.passes import MOST_ROUNDING, LogDensityAndGrad, NoiseOutput
 from bnn.model.priors import Prior
-from bnn.model.regression_rows import MOST_ROUNDING, NoiseOutput
 
-LogDensityAndGrad = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 _ROWS_IN_BLOCK = 608
 """At most so many rows go through the network together: few enough for the inner caches, no more than the stride."""
 _TILE_BYTES = 2**19
@@ -80,7 +79,7 @@ def _describe(likelihood: Likelihood) -> tuple[int, float, float, float, float] 
 
 
 class CompiledPasses:
-    """Compiled forward and backward passes of one network over one table; see `bnn.network.Passes`.
+    """Compiled forward and backward passes of one network over one table; see `bnn.model.passes.Passes`.
 
     The compiler runs at the first pass, once for each type of number on a machine; what it makes is kept in
     `__pycache__` beside this file, or where the environment variable NUMBA_CACHE_DIR says. Threads must not share an
@@ -236,7 +235,7 @@ class CompiledPasses:
 
 
 class CompiledRows:
-    """Rows of a regression on what compiled passes put out; see `bnn.model.regression_rows.Rows`."""
+    """Rows of a regression on what compiled passes put out; see `bnn.model.passes.Rows`."""
 
     def __init__(
         self, passes: CompiledPasses, y: np.ndarray, noise: NoiseOutput | None, *, is_mixed: bool

@@ -8,80 +8,26 @@ delta_l, delta_{l-1} = (W_l delta_l) * f'(z_{l-1})  (Rumelhart, Hinton & William
 """
 
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bnn.core.settings import NetworkSettings
 from bnn.model.activations import ACTIVATIONS
 from bnn.model.layout import ParameterLayout
+from bnn.model.passes import NoiseOutput, Passes
 
 if TYPE_CHECKING:
     from bnn.model.likelihoods import Likelihood
     from bnn.model.priors import Prior
-    from bnn.model.regression_rows import NoiseOutput, Rows
 
-LogDensityAndGrad = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 ENGINES = ("numpy", "numba")
 _TILE_BYTES = 2**17
 """Activations that one chain keeps from the forward to the backward pass. It bounds the memory, and depends on nothing
 but the architecture: where sums are cut must not depend on how many chains run side by side."""
-
-
-class Passes(Protocol):
-    """Forward and backward passes over the rows of one table, a tile of neighbouring rows at a time.
-
-    `load` comes first; then, for each tile in turn, `forward` and, if the gradient is wanted, `backward`; last
-    `add_gradient`.
-    """
-
-    tiles: tuple[slice, ...]
-    """The rows of each tile, in their order"""
-
-    def load(self, theta: np.ndarray) -> None:
-        """Take theta, shape (chain, param), for the passes to come, and forget the gradient of those before."""
-
-    def forward(self, tile: int) -> np.ndarray:
-        """Return the output of a tile's rows, shape (chain, output, obs); it lasts until the next call."""
-
-    def backward(self, tile: int, output_grad: np.ndarray) -> None:
-        """Add up the gradient over the tile that `forward` has seen last.
-
-        Parameters
-        ----------
-        tile
-            Its number.
-        output_grad
-            Gradient of a scalar per chain by what `forward` returned, shape (chain, output, obs).
-        """
-
-    def add_gradient(self, grad: np.ndarray) -> None:
-        """Add the gradient over all tiles since `load` to grad, shape (chain, param), float64, in place."""
-
-    def fuse(
-        self, likelihood: "Likelihood", prior: "Prior", target: np.ndarray
-    ) -> "LogDensityAndGrad | None":
-        """Return what evaluates the whole log posterior density in one call, or None if these passes cannot.
-
-        It takes theta, (chain, param), and an encoded target like the one that is given here, and returns the log
-        density, (chain,), with its gradient, (chain, param), both in float64.
-        """
-
-    def regression(self, y: np.ndarray, noise: "NoiseOutput | None", *, is_mixed: bool) -> "Rows | None":
-        """Return the rows of the regression on what these passes put out, or None if they cannot make them faster.
-
-        Parameters
-        ----------
-        y
-            Targets, (obs,) or (chain, obs).
-        noise
-            The output that makes the noise, if one does.
-        is_mixed
-            Whether each row's noise has a precision of its own.
-        """
 
 
 def resolve_engine(network: NetworkSettings, kept: Mapping[str, Any] | None = None) -> NetworkSettings:
@@ -352,7 +298,7 @@ class NumpyPasses:
     def fuse(self, likelihood: "Likelihood", prior: "Prior", target: np.ndarray) -> None:
         """Return None: the likelihood and the prior are evaluated beside the passes."""
 
-    def regression(self, y: np.ndarray, noise: "NoiseOutput | None", *, is_mixed: bool) -> None:
+    def regression(self, y: np.ndarray, noise: NoiseOutput | None, *, is_mixed: bool) -> None:
         """Return None: `MatrixRows` makes the rows of these passes."""
 
 

@@ -6,7 +6,8 @@ from bnn.core.settings import FAMILIES, LikelihoodSettings, NetworkSettings, Pri
 from bnn.model.categorical import Categorical
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import Gaussian, HeteroscedasticGaussian, Likelihood, StudentT
-from bnn.model.network import Network, Passes
+from bnn.model.network import Network
+from bnn.model.passes import Passes
 from bnn.model.priors import Prior, learned_scale_shapes, network_prior
 from bnn.model.targets import Target
 

@@ -4,67 +4,10 @@ A regression needs the sums over rows of the products of [h, 1, y] with themselv
 gradient by the hidden layers is a matrix times those rows, carried back. Features are kept from one to the other.
 """
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol
-
 import numpy as np
 
 from bnn.model.layout import ParameterLayout
-
-if TYPE_CHECKING:
-    from bnn.model.network import Passes
-
-MOST_ROUNDING = 0.01
-"""Nats by which rounding may change a log density; where it could be more, products are summed in float64."""
-
-
-class NoiseOutput(NamedTuple):
-    """The output that makes the log of each row's noise scale: log s = log_mean + log_sd * (h weight + bias)."""
-
-    weight: slice
-    bias: slice
-    """Where they are among the parameters"""
-    log_mean: float
-    log_sd: float
-
-
-class Rows(Protocol):
-    """What a collapsed posterior asks of its rows."""
-
-    def products(
-        self, rest: np.ndarray, row_precision: np.ndarray, variance: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Sum over the rows.
-
-        Parameters
-        ----------
-        rest
-            Parameters, (chain, rest).
-        row_precision
-            Precision of each row's noise, (chain, obs); (chain, 0) where it is one.
-        variance
-            By which the products will be divided, (chain,).
-
-        Returns
-        -------
-        products
-            Of the rows' [h, 1, y] with themselves, (chain, k + 1, k + 1).
-        log_weights
-            Sums of the logs of the weights, (chain,).
-        """
-
-    def add_gradient(
-        self, rest: np.ndarray, row_precision: np.ndarray, matrix: np.ndarray, grad: np.ndarray
-    ) -> None:
-        """Add the gradient by the hidden layers, and by the output that makes the noise, to grad, (chain, rest).
-
-        Parameters
-        ----------
-        rest, row_precision
-            Those of the last call of `products`.
-        matrix
-            Which of weighted [h, 1, y] makes the gradient by the weighted h, (chain, k - 1, k + 1); where the noise has
-            an output, by the weighted one and y, too, (chain, k + 1, k + 1).
-        """
+from bnn.model.passes import MOST_ROUNDING, NoiseOutput, Passes, Rows
 
 
 class MatrixRows:
@@ -84,7 +27,7 @@ class MatrixRows:
 
     def __init__(
         self,
-        passes: "Passes | None",
+        passes: Passes | None,
         layout: ParameterLayout,
         x: np.ndarray,
         y: np.ndarray,
@@ -190,7 +133,7 @@ class MatrixRows:
 
 
 def make_rows(
-    passes: "Passes | None",
+    passes: Passes | None,
     layout: ParameterLayout,
     x: np.ndarray,
     y: np.ndarray,
