@@ -145,11 +145,12 @@ class Sampler(Section):
         )
     )
     chains: int = Field(
-        8,
+        4,
         ge=1,
         le=1000,
-        description="Independent chains; R-hat compares them. With eight or more a run whose chains stay in different "
-        "modes can be judged by each chain alone (verdict LOCAL).",
+        description="Independent chains; R-hat compares them. Few long ones agree sooner than many short ones of the "
+        "same cost. With eight or more a run whose chains stay in different modes can be judged by each chain alone "
+        "(verdict LOCAL).",
     )
     chains_per_job: int = Field(
         4,
