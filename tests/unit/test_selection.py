@@ -140,6 +140,18 @@ def test_a_network_whose_chains_agree_takes_the_place_of_one_whose_chains_do_not
     assert {one.candidate: one.rhat for one in tried}[best] == pytest.approx(1.2)
 
 
+def test_where_no_chains_agree_a_prior_that_is_narrower_takes_the_place(
+    scores: dict[choice.Candidate, float], rhats: dict[choice.Candidate, float]
+) -> None:
+    """Short chains tell scales apart less than long ones do."""
+    best, narrow = choice.Candidate((50,), 4.0, "gaussian"), choice.Candidate((50, 50), 1.0, "gaussian")
+    least, worse = choice.Candidate((50, 50), 1.4, "gaussian"), choice.Candidate((50,), 1.0, "gaussian")
+    scores |= {best: -1.0, narrow: -1.09, least: -1.01, worse: -1.02}
+    rhats |= {best: 1.2, narrow: 1.06, least: 1.04, worse: 1.3}
+    chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
+    assert (chosen["network"]["hidden"], chosen["prior"]["weights"]["scale"]) == ([50, 50], 1.0)
+
+
 def test_networks_none_of_which_can_be_fitted_are_chosen_among(scores: dict[choice.Candidate, float]) -> None:
     for hidden, scale in choice.NETWORKS["regression"]:
         scores[choice.Candidate(hidden, scale, "gaussian")] = -np.inf
