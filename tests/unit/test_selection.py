@@ -210,7 +210,7 @@ def test_kind_and_noise_are_compared_before_the_network_and_the_noise_again_afte
 
 @pytest.mark.parametrize(
     ("behind", "rhat", "family"),
-    [(0.09, 1.01, "gaussian"), (0.11, 1.01, "heteroscedastic"), (0.09, 1.3, "heteroscedastic")],
+    [(0.015, 1.01, "gaussian"), (0.03, 1.01, "heteroscedastic"), (0.015, 1.3, "heteroscedastic")],
     ids=["agrees", "too far behind", "disagrees as well"],
 )
 def test_noise_whose_chains_agree_takes_the_place_of_noise_whose_chains_do_not(
