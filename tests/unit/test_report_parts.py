@@ -80,6 +80,24 @@ def test_findings_of_one_kind_are_grouped_and_changes_merged() -> None:
     assert advice.as_yaml("gap", {}) == ""
 
 
+@pytest.mark.parametrize(("scale", "rhat"), [(2.0, 1.6), (1.0, 1.6), (2.0, 1.03)])
+def test_after_a_whole_budget_chains_that_are_far_apart_get_a_narrower_prior(
+    scale: float, rhat: float
+) -> None:
+    diagnostics = inputs.make_diagnostics("regression", "FAIL")
+    diagnostics["findings"] = [
+        {"level": "FAIL", "name": kind, "text": f"No {kind}."} for kind in ("rhat", "ess")
+    ]
+    diagnostics["log_density"]["rhat"] = rhat
+    for entry in diagnostics["predictions"].values():
+        entry["rhat_max"] = rhat
+    settings = settings_of("gap", {**CONFIG, "sampler": {"draws": "auto"}})
+    settings["prior"]["weights"]["scale"] = scale
+    settings["sampler"] |= {"most_gradients": 9000, "draws": 100}
+    change = advice.changes(diagnostics, settings)
+    assert set(change) == ({"prior"} if scale > 1 and rhat > 1.05 else {"sampler"})
+
+
 def test_ess_that_cannot_be_computed_still_gets_advice() -> None:
     diagnostics = inputs.make_diagnostics("regression", "FAIL")
     diagnostics["log_density"]["ess_bulk"] = None
