@@ -220,7 +220,7 @@ def _leave_modes(_: Mapping[str, Any], settings: Settings) -> Change:
 _CHANGES: dict[str, Callable[[Mapping[str, Any], Settings], Change]] = {
     "too_few_draws": _fixed(draws=500),
     "stuck": _smaller_steps,
-    "one_chain": _fixed(chains=8),
+    "one_chain": _fixed(chains=4),
     "biased": _fixed(kernel="auto"),
     "local": _narrower_prior,
     "diverging": _smaller_steps,
