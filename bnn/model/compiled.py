@@ -7,6 +7,7 @@ engine "numba". What is compiled is in `bnn.model.compiled_loops`.
 import math
 from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 
@@ -235,47 +236,51 @@ class CompiledPasses:
 
 
 class CompiledRows:
-    """Rows of a regression on what compiled passes put out; see `bnn.model.passes.Rows`."""
+    """Rows of a regression on what compiled passes put out; see `bnn.model.passes.Rows`.
+
+    Parameters
+    ----------
+    passes
+        Of the hidden layers.
+    y
+        Targets, (obs,).
+    noise
+        The output that makes the noise, if one does.
+    is_mixed
+        Whether each row's noise has a precision of its own.
+    """
 
     def __init__(
         self, passes: CompiledPasses, y: np.ndarray, noise: NoiseOutput | None, *, is_mixed: bool
     ) -> None:
-        self._passes, self._noise = passes, noise
-        n_units = int(passes._plan[-1, 1])
-        dtype, k = passes._x.dtype, n_units + 1
-        self._kind = HETEROSCEDASTIC if noise is not None else STUDENT_T if is_mixed else GAUSSIAN
-        self._numbers = (0.0, 0.0) if noise is None else (noise.log_mean, noise.log_sd)
+        self._passes, self._noise, dtype = passes, noise, passes._dtype
         n_rows, size = passes._shape
-        self._shape, self._target = (n_rows, size, k), passes._target_blocks(y)
-        self._most = MOST_ROUNDING / (n_rows * np.finfo(dtype).eps)
-        self._n_out = n_units if noise is None else k + 1
-        j, i = np.indices((self._n_out, k + 1))
-        self._places = _in_tiles(i, j, k + 1, self._n_out)
-        units = _in_fours(k + 1)
+        n_units = int(passes._plan[-1, 1])
+        k, units = n_units + 1, _in_fours(n_units + 2)
+        self._shape = (n_rows, size, k)
+        self._kind = HETEROSCEDASTIC if noise is not None else STUDENT_T if is_mixed else GAUSSIAN
+        self._target = passes._target_blocks(y)
         self._rows = _zeros((units * STRIDE,), dtype)
         self._sums = np.zeros(units * units)
+        self._most = MOST_ROUNDING / (n_rows * np.finfo(dtype).eps)
+        j, i = np.indices((n_units if noise is None else k + 1, k + 1))
+        self._places = _in_tiles(i, j, k + 1, len(j))
         zeros = np.zeros(max(units, len(passes._zeros)), dtype)
-        self._buffers = (
-            np.zeros(units * units, dtype),
-            _zeros(((k + 2) * STRIDE,), dtype),
-            passes._delta,
-            zeros,
-        )
-        # Hidden units of all rows, if they are few enough to be kept until the gradient is asked for.
+        products = _zeros(((k + 2) * STRIDE,), dtype)
+        self._buffers = (np.zeros(units * units, dtype), products, passes._delta, zeros)
+        # Hidden units of all blocks, if they are few enough to be kept until the gradient is asked for, or of one.
         self._n_kept = passes._n_blocks if passes._n_blocks * passes._delta.nbytes <= _KEPT_BYTES else 1
         self._hidden = np.zeros((0, 0, 0), dtype)
-        self._network = (passes._plan, passes._code)
 
     def products(
         self, rest: np.ndarray, row_precision: np.ndarray, variance: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
         """Sum over the rows, a block at a time."""
-        passes, k = self._passes, self._shape[2]
+        k = self._shape[2]
         if len(self._hidden) != len(rest):
-            self._hidden = _zeros((len(rest), self._n_kept, passes._n_units), passes._dtype)
+            self._hidden = _zeros((len(rest), self._n_kept, self._passes._n_units), self._passes._dtype)
         total, logs = np.empty((len(rest), k + 1, k + 1)), np.zeros(len(rest))
-        model = (self._numbers, self._kind, variance, logs)
-        add_products(*self._arguments(rest, row_precision), model, self._rows, self._sums, self._most, total)
+        add_products(*self._arguments(rest, row_precision), variance, self._sums, self._most, total, logs)
         if self._kind == STUDENT_T:
             logs += 0.5 * np.log(row_precision).sum(axis=-1)
         return total, logs
@@ -286,26 +291,26 @@ class CompiledRows:
         """Add the gradient, a block at a time."""
         by_hidden = np.zeros((len(rest), self._passes._n_weights))
         by_noise = np.zeros((len(rest), self._shape[2]))
-        model = (self._numbers, self._kind)
         matrix = np.ascontiguousarray(matrix, dtype=self._rows.dtype)
-        add_gradient(
-            *self._arguments(rest, row_precision),
-            model,
-            self._rows,
-            matrix,
-            self._places,
-            self._buffers,
-            (by_hidden, by_noise),
-        )
+        arguments = self._arguments(rest, row_precision)
+        add_gradient(*arguments, matrix, self._places, self._buffers, by_hidden, by_noise)
         grad[:, self._passes._part] += by_hidden[:, self._passes._weights[3]]
         if self._noise is not None:
             grad[:, self._noise.weight] += by_noise[:, :-1]
             grad[:, self._noise.bias] += by_noise[:, -1:]
 
-    def _arguments(self, rest: np.ndarray, row_precision: np.ndarray) -> tuple:
-        noise = np.zeros((len(rest), self._shape[2]))
+    def _arguments(self, rest: np.ndarray, row_precision: np.ndarray) -> tuple[Any, ...]:
+        """Return what both loops take: theta, where weights go, the network, the shape, the table and the noise."""
+        passes, numbers = self._passes, (0.0, 0.0)
+        weights = np.zeros((len(rest), self._shape[2]))
         if self._noise is not None:
-            noise[:, :-1], noise[:, -1:] = rest[:, self._noise.weight], rest[:, self._noise.bias]
-        passes, theta = self._passes, np.ascontiguousarray(rest, dtype=np.float64)
-        buffers = (passes._x, self._hidden, self._network, self._target)
-        return theta, passes._weights, self._shape, *buffers, noise, np.ascontiguousarray(row_precision)
+            numbers = (self._noise.log_mean, self._noise.log_sd)
+            weights[:, :-1], weights[:, -1:] = rest[:, self._noise.weight], rest[:, self._noise.bias]
+        return (
+            np.ascontiguousarray(rest, dtype=np.float64),
+            passes._weights,
+            (passes._plan, passes._code),
+            self._shape,
+            (passes._x, self._target, self._hidden, self._rows),
+            (self._kind, numbers, weights, np.ascontiguousarray(row_precision)),
+        )

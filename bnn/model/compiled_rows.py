@@ -88,14 +88,16 @@ def _add_products(g, rows, width, zero, n):
 
 
 @_jit
-def add_products(
-    theta, weights, shape, x, hidden, network, target, noise, precision, model, rows, g, most, total
-):
-    """Set total to every chain's products, (chain, k + 1, k + 1), and add to the sums of logs in `model`."""
+def add_products(theta, weights, network, shape, table, model, variance, sums_of, most, total, logs):
+    """Set every chain's products, (chain, k + 1, k + 1), and add to the sums of the logs of the weights, (chain,).
+
+    Where a mean squared weight by the variance is above `most`, the products are summed in float64.
+    """
     w, place, back_place, _, part = weights
     plan, code = network
-    numbers, kind, variance, logs = model
     n_rows, size, k = shape
+    x, target, hidden, rows = table
+    kind, numbers, noise, precision = model
     at, width = plan[len(plan) - 1, 4], (k + 4) // 4 * 4
     for c in range(len(theta)):
         for p in range(len(place)):
@@ -110,40 +112,28 @@ def add_products(
             logs[c] += log
             # Of the evidence nothing but the residuals is left of sums that are so many times as large.
             if square > most * m * variance[c]:
-                _add_products(g, rows, width, 0.0, n)
+                _add_products(sums_of, rows, width, 0.0, n)
             else:
-                _add_products(g, rows, width, w.dtype.type(0), n)
+                _add_products(sums_of, rows, width, w.dtype.type(0), n)
         for i in range(k + 1):
             for j in range(i + 1):
-                total[c, i, j] = total[c, j, i] = g[i * width + j]
-        g[:] = 0.0
+                total[c, i, j] = total[c, j, i] = sums_of[i * width + j]
+        sums_of[:] = 0.0
 
 
 @_jit
-def add_gradient(
-    theta,
-    weights,
-    shape,
-    x,
-    hidden,
-    network,
-    target,
-    noise,
-    precision,
-    model,
-    rows,
-    matrix,
-    places,
-    buffers,
-    grad,
-):
-    """Add the gradient by the hidden layers, in the order of their weights, and that by the weights of the noise."""
+def add_gradient(theta, weights, network, shape, table, model, matrix, places, buffers, by_hidden, by_noise):
+    """Add the gradient by the hidden layers, in the order of `weights`, and by the output that makes the noise.
+
+    `matrix` (chain, output, k + 1) times the rows is the gradient by weighted hidden units and, where the noise has an
+    output, by the weighted one and target; it is put in `places`, where `sums` looks for it.
+    """
     w, place, back_place, _, part = weights
     plan, code = network
-    numbers, kind = model
-    tiled, products, delta, zeros = buffers
-    by_hidden, by_noise = grad
     n_rows, size, k = shape
+    x, target, hidden, rows = table
+    kind, numbers, noise, precision = model
+    tiled, products, delta, zeros = buffers
     at, out = plan[len(plan) - 1, 4], products[(k + 1) * STRIDE :]
     number = w.dtype.type
     for c in range(len(theta)):
