@@ -86,7 +86,7 @@ def _tanh(x):
 
 @_of_type(math.exp)
 def exponential(x):
-    """Return 2^n e^r with |r| <= log(2) / 2 for x from -87 to 88, within 2e-7 of it."""
+    """Return e^x as 2^n e^r, r at most log(2)/2 from zero, for x from -87 to 88, within 2e-7 of it."""
     x = min(max(x, _single(-87.0)), _single(88.0))
     n = np.floor(x * _LOG2_E + _single(0.5))
     r = (x - n * _LN2_HIGH) - n * _LN2_LOW
