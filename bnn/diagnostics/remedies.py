@@ -55,6 +55,9 @@ _OF_WARNINGS = {
 _MIN_WARMUP = 1000
 """Iterations of warm-up that are advised at least: those in which every dataset of the default config is tuned."""
 
+_SCALE_THAT_MIXES = 1.0
+"""Scale of the weights' prior, the narrowest of those that `auto` chooses among."""
+
 _DRAWS_PER_ESS = 5
 """Kept draws of all chains for each effective one that is asked: correlated draws are never worth their number."""
 
@@ -171,14 +174,14 @@ def _are_far_apart(diagnostics: Mapping[str, Any], settings: Settings) -> bool:
     1.4; with scale 1 it was 1.04 after 40,000.
     """
     largest, _ = worst(diagnostics)
-    is_wide = settings["prior"]["weights"]["scale"] > 1.0
+    is_wide = settings["prior"]["weights"]["scale"] > _SCALE_THAT_MIXES
     used_up = bool(settings["sampler"].get("most_gradients"))
     return used_up and is_wide and largest is not None and largest > diagnostics["thresholds"]["rhat_fail"]
 
 
 def _longer(diagnostics: Mapping[str, Any], settings: Settings) -> Change:
     if _are_far_apart(diagnostics, settings):
-        return _narrower_prior(diagnostics, settings)
+        return {"prior": {"weights": {"scale": _SCALE_THAT_MIXES}}}
     _, smallest = worst(diagnostics)
     # ESS grows in proportion to the number of iterations once chains have mixed.
     factor = math.ceil(diagnostics["thresholds"]["ess_warn"] / smallest) if smallest else 2
@@ -187,7 +190,7 @@ def _longer(diagnostics: Mapping[str, Any], settings: Settings) -> Change:
 
 def _settle(diagnostics: Mapping[str, Any], settings: Settings) -> Change:
     if _are_far_apart(diagnostics, settings):
-        return _narrower_prior(diagnostics, settings)
+        return {"prior": {"weights": {"scale": _SCALE_THAT_MIXES}}}
     change = _run_for(2, diagnostics, settings)
     if "budget_minutes" not in change["sampler"]:
         change["sampler"]["warmup"] = _times(settings, "warmup", 2)

@@ -169,14 +169,10 @@ def add_gradient(theta, weights, network, shape, table, model, matrix, places, b
                     total += np.float64(out[r])
                 by_noise[c, k - 1] += total
                 for j in range(k - 1):
-                    dj, hj, weight, part_sum = (
-                        delta[at + j * STRIDE :],
-                        h[at + j * STRIDE :],
-                        number(noise[c, j]),
-                        number(0),
-                    )
+                    dj, hj = delta[at + j * STRIDE :], h[at + j * STRIDE :]
+                    weight, by_weight = number(noise[c, j]), number(0)
                     for r in range(n):
                         dj[r] += weight * out[r]
-                        part_sum += hj[r] * out[r]
-                    by_noise[c, j] += part_sum
+                        by_weight += hj[r] * out[r]
+                    by_noise[c, j] += by_weight
             backward(x[block], h, delta, w, by_hidden[c], zeros, plan, False, code, n)
