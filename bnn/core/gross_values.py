@@ -4,6 +4,8 @@ One value a thousand times the others among 300 moves the mean beyond all of the
 some fifty times theirs: in such units all rows but one are the same.
 """
 
+import math
+
 import numpy as np
 
 FAR = 10.0
@@ -43,13 +45,13 @@ def gross_errors(values: np.ndarray) -> np.ndarray:
     with np.errstate(
         over="ignore", invalid="ignore"
     ):  # of values near the largest number, whose squares are none
-        spread = values.std()
+        away = values - values.mean()
+        np.abs(away, out=away)
+        spread = math.sqrt(away @ away / len(values))
         # Of most columns that tells it, in a tenth of the time that quantiles take.
-        if (
-            np.count_nonzero(np.abs(values - values.mean()) <= spread) < _FEWEST_NEAR * len(values)
-            and spread < np.inf
-        ):
+        if np.count_nonzero(away <= spread) < _FEWEST_NEAR * len(values) and spread < math.inf:
             return none
+        del away
         is_far = _is_far(values, FAR)
         if is_far.any() and values.min() > 0:
             is_far &= _is_far(np.log(values), FAR_IN_LOGS)

@@ -44,6 +44,7 @@ class Progress:
         self.log = log
         self.done = self._first = 0
         self._began = self._start = self._last_line = self._last_look = self._last_beat = time.monotonic()
+        self._phase = self._of = ""
         self._bar = None
         self._heartbeat = terminal
         if terminal is not None and (always or terminal.isatty()):
@@ -60,14 +61,20 @@ class Progress:
         self.done = self._first = done
         self._start = time.monotonic()
 
-    def expect(self, total: int) -> None:
-        """Take the job to be so many steps long."""
-        self.total = total
+    def expect(self, total: int, of: str = "") -> None:
+        """Take the job to be so many steps long; `of` names what ends then, if not all of it: "this round"."""
+        self.total, self._of = total, f" of {of}" if of else ""
         if self._bar is not None:
             self._bar.total = total
 
     def advance(self, phase: str, details: Callable[[], str]) -> None:
-        """Count one step; `details` is asked for its text only when something is shown."""
+        """Count one step; `details` is asked for its text only when something is shown.
+
+        The time that is left is judged by the steps of this phase alone: a trajectory takes a hundred times as long as
+        a step of exploration.
+        """
+        if phase != self._phase:
+            self._phase, self._first = phase, self.done
         self.done += 1
         if self.done == self._first + 1:
             # In the first step compilers run and caches fill: it says nothing about the others.
@@ -94,7 +101,7 @@ class Progress:
         n_timed = max(self.done - self._first - 1, 1)
         left = duration(round((now - self._start) / n_timed * (self.total - self.done)))
         done = f"{self.done:,} of {self.total:,} iterations"
-        return f"{self.label}: {phase}, {done}, {details}, {left} left"
+        return f"{self.label}: {phase}, {done}, {details}, {left} left{self._of}"
 
     def close(self) -> None:
         """Take the bar off the terminal."""

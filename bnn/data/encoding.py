@@ -94,7 +94,7 @@ class Encoding:
             names column and row.
         """
         n_rows = len(np.arange(len(frame))[rows])
-        x = np.empty((n_rows, len(self.mean)))
+        x, centred = np.empty((n_rows, len(self.mean))), np.empty(n_rows)
         n_missing: dict[str, int] = {}
         unseen: dict[str, dict[str, int]] = {}
         place = 0
@@ -116,7 +116,8 @@ class Encoding:
             for feature in (*values, *[is_missing] * column.has_indicator):
                 # A row may lie so many scales away that the quotient overflows: the caller sees it.
                 with np.errstate(over="ignore"):
-                    x[:, place] = (feature - self.mean[place]) / self.scale[place]
+                    np.subtract(feature, self.mean[place], out=centred)
+                    np.divide(centred, self.scale[place], out=x[:, place])
                 place += 1
         return Encoded(x, n_missing, unseen)
 

@@ -240,10 +240,9 @@ def _numbers(name: str, values: "pa.ChunkedArray", row: int) -> Found:
 
 
 def _checked(name: str, values: np.ndarray, row: int) -> np.ndarray:
-    with np.errstate(invalid="ignore"):
-        large = np.flatnonzero(np.abs(values) > LARGEST)
-    if large.size:
-        place = int(large[0])
+    # Both ignore NaN, and cost a tenth of a look at each value.
+    if max(np.fmax.reduce(values), -np.fmin.reduce(values)) > LARGEST:
+        place = int(np.flatnonzero(np.abs(values) > LARGEST)[0])
         raise cell_error(
             "number-too-large", name, place + row, f"{values[place]} is infinite or too large; correct it"
         )

@@ -273,7 +273,8 @@ def _sample(
             if settings.most_gradients is not None:
                 longer = 2 ** round_of(records.mark.n_records, settings)
                 run.thin = settings.thin * longer
-                display.expect(settings.n_steps + settings.draws * settings.thin * (longer - 1))
+                n_steps = settings.n_steps + settings.draws * settings.thin * (longer - 1)
+                display.expect(n_steps, of="this round")
             draw = run.step()
             if draw is not None:
                 records.append(**draw._asdict())

@@ -159,6 +159,11 @@ def _conda() -> dict[str, SpecifierSet]:
     return bounds
 
 
+def _conda_channels() -> list[str]:
+    channels: list[str] = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["channels"]
+    return channels
+
+
 def test_conda_environment_has_the_same_bounds() -> None:
     """Nothing missing, nothing more, nothing else."""
     tools = [requirement for requirement in TEST_TOOLS if requirement.name not in LINT_TOOLS | BROWSER_TOOLS]
@@ -173,8 +178,19 @@ def test_conda_environment_has_the_same_bounds() -> None:
 
 def test_conda_channels_need_no_account() -> None:
     """The community's channels only."""
-    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))
-    assert environment["channels"] == ["conda-forge", "bioconda", "nodefaults"]
+    assert _conda_channels() == ["conda-forge", "bioconda", "nodefaults"]
+
+
+def test_pixi_has_the_conda_environment() -> None:
+    """The same channels and packages, those of the tests apart."""
+    manifest = tomllib.loads((ROOT / "pixi.toml").read_text(encoding="utf-8"))
+    parts = [manifest["dependencies"], manifest["feature"]["test"]["dependencies"]]
+    bounds = [{name: SpecifierSet(text) for name, text in part.items()} for part in parts]
+    assert not bounds[0].keys() & bounds[1].keys()
+    assert bounds[0] | bounds[1] == _conda()
+    needed = {CONDA_NAMES.get(one.name, canonicalize_name(one.name)) for one in DEPENDENCIES}
+    assert bounds[0].keys() == needed | {"python"}
+    assert [*manifest["workspace"]["channels"], "nodefaults"] == _conda_channels()
 
 
 @pytest.fixture(scope="module")

@@ -60,3 +60,16 @@ def test_a_terminal_and_a_silent_caller_get_no_lines(clock: list[float]) -> None
     watched = Terminal()
     assert beats(clock, 1.0, 100, terminal=watched) == []
     assert "iterations" not in watched.getvalue()
+
+
+def test_the_time_left_is_judged_by_the_phase(clock: list[float]) -> None:
+    shown = io.StringIO()
+    display = Progress("iris chain 0", 4128, log=None, terminal=shown)
+    for phase, seconds, n_steps in (("exploration", 0.001, 4000), ("warm-up", 1.0, 64)):
+        for _ in range(n_steps):
+            clock[0] += seconds
+            display.advance(phase, lambda: "")
+    line = shown.getvalue().splitlines()[-1]
+    done = int(re.search(r"warm-up, ([\d,]+) of 4,128", line)[1].replace(",", ""))  # type: ignore[index]
+    left = re.search(r"(?:(\d+) min )?(\d+)(?:\.0)? s left", line)
+    assert left is not None and 60 * int(left[1] or 0) + int(left[2]) == 4128 - done
