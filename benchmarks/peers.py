@@ -44,9 +44,14 @@ def run(name: str, *arrays: np.ndarray | int) -> Any:
     return run_in(PEERS[name], __file__, name, *arrays)
 
 
-def run_in(environment: str, script: str | Path, name: str, *arrays: np.ndarray | int) -> Any:
-    """Return what a function of a script, which ends as this one does, says of arrays, computed in an environment."""
-    python = common.environment(environment) / "bin" / "python"
+def run_in(environment: str | Path, script: str | Path, name: str, *arrays: np.ndarray | int | str) -> Any:
+    """Return what a function of a script, which ends as this one does, says of arrays.
+
+    It is computed by the Python of an environment that is named, or by the Python at a path.
+    """
+    python = (
+        environment if isinstance(environment, Path) else common.environment(environment) / "bin" / "python"
+    )
     if not python.exists():
         raise FileNotFoundError(f"there is no {python}: make benchmark makes it")
     with tempfile.TemporaryDirectory() as folder:

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from bnn.plots.canvas import BLUE, INK, MODELS, MUTED, VERMILLION, WIDTH, PathLike, save, styled
+from bnn.plots.canvas import BLUE, INK, MODELS, MUTED, PAPER, VERMILLION, WIDTH, PathLike, save, styled
 
 _LABELS = {"accuracy": "Accuracy [percentage points]", "rmse": "RMSE", "nll": "NLL [nats a row]"}
 _MORE_IS_BETTER = ("accuracy",)
@@ -38,7 +38,9 @@ def differences(path: PathLike, metrics: Mapping[str, Any]) -> None:
             if entry is None or any(entry[end] is None for end in ("value", "lower", "upper")):
                 missing = name == "nll" and model in metrics["without_density"]
                 text = "predicts no density" if missing else "not finite"
-                axes.text(0.5, place, text, transform=axes.get_yaxis_transform(), va="center", ha="center")
+                clear = {"facecolor": PAPER, "edgecolor": "none", "pad": 1.5}  # of the zero line
+                where = axes.get_yaxis_transform()
+                axes.text(0.5, place, text, transform=where, va="center", ha="center", bbox=clear)
                 continue
             value, low, high = (scale * entry[end] for end in ("value", "lower", "upper"))
             sign = 1 if name in _MORE_IS_BETTER else -1
