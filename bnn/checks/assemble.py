@@ -96,7 +96,9 @@ def check(
     summary = {
         "dataset": dataset.name,
         "task": dataset.task,
-        "flags": flags(loo_summary, after, first_row=dataset.first_row),
+        "flags": flags(
+            loo_summary, after, first_row=dataset.first_row, is_class=dataset.n_classes is not None
+        ),
         "loo": loo_summary,
         "posterior_predictive": after,
         "prior_predictive": [summarise(item) for item in before],
@@ -140,7 +142,7 @@ def save(
 
 
 def flags(
-    loo: Mapping[str, Any], posterior: Sequence[Mapping[str, Any]], *, first_row: int
+    loo: Mapping[str, Any], posterior: Sequence[Mapping[str, Any]], *, first_row: int, is_class: bool
 ) -> list[dict[str, Any]]:
     """Return what a reader of the checks must not overlook, each `{name, raised, text, value, limit}`.
 
@@ -152,6 +154,8 @@ def flags(
         `posterior_predictive` of checks.json.
     first_row
         Number of the first row of the table.
+    is_class
+        Whether the target is a class.
     """
     low, high = P_VALUES
     found = [check for check in posterior if check["p_value"] is not None]
@@ -159,17 +163,17 @@ def flags(
     missed = [_with_row(check, first_row) for check in found if not low <= check["p_value"] <= high]
     off = (
         f"The fitted model does not make targets like those of the training rows: {', '.join(missed)} (posterior "
-        f"predictive p below {low:g} or above {high:g}). Do not rely on what depends on that, and try another "
-        "likelihood.family, prior or network."
+        f"predictive p below {low:g} or above {high:g}). Do not rely on predictions of such values; another "
+        f"{'network or prior' if is_class else 'likelihood.family, network or prior'} may make them."
     )
     share = loo["n_above"] / loo["n_rows"]
     above = (
-        f"Pareto k is above {loo['k_threshold']:.2f} for {loo['n_above']} of {loo['n_rows']} training rows "
-        f"(limit {100 * MAX_SHARE_ABOVE:g} %)."
+        f"Leaving out one of {loo['n_above']} of the {loo['n_rows']} training rows would change the fit too much to be "
+        f"computed from its draws (Pareto k above {loo['k_threshold']:.2f}; limit {100 * MAX_SHARE_ABOVE:g} % of rows)."
     )
     many = (
-        " So many rows mean a flexible model, not outliers. Its scores by leave-one-out are too good as a rule: judge "
-        "it by the test rows, and leave all rows in the table."
+        " So many rows mean a flexible model, not outliers: judge it by the test rows, not by elpd_loo, and leave all "
+        "rows in the table."
     )
     return [
         {

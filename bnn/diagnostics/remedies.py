@@ -61,12 +61,8 @@ _SCALE_THAT_MIXES = 1.0
 _DRAWS_PER_ESS = 5
 """Kept draws of all chains for each effective one that is asked: correlated draws are never worth their number."""
 
-AGAIN = (
-    "If that fails again, more of the same will not help. Take a wider network, network.hidden: [50, 50], then halve "
-    "prior.weights.scale; look for columns with extreme values in the table; and compare with the linear model, "
-    "which may be all that these rows support."
-)
-"""What to do after a second failure."""
+_WIDE = 50
+"""Units of the layers that are advised where there are fewer."""
 
 
 @dataclass(frozen=True)
@@ -87,9 +83,12 @@ def explain(findings: Sequence[Mapping[str, Any]]) -> list[Advice]:
         If a kind has no explanation here.
     """
     kinds: dict[str, list[Mapping[str, Any]]] = {}
+    is_local = any(finding["name"] == "local" for finding in findings)
     for finding in findings:
         if finding["level"] != "PASS":
-            kinds.setdefault(finding["name"], []).append(finding)
+            # That chains disagree, and how far, is what LOCAL says: the words of a small disagreement would belie it.
+            name = "local" if is_local and finding["name"] in ("rhat", "ess") else finding["name"]
+            kinds.setdefault(name, []).append(finding)
     return [
         Advice(
             found[0]["level"], tuple(finding["text"] for finding in found), _meaning(name, found[0]["level"])
@@ -120,6 +119,20 @@ def changes(diagnostics: Mapping[str, Any], settings: Settings) -> Change:
         if name in _CHANGES:
             _merge(merged, _CHANGES[name](diagnostics, settings))
     return merged
+
+
+def again(settings: Settings) -> str:
+    """Return what to do after a second failure, in a sentence or two."""
+    hidden = settings["network"]["hidden"]
+    wider = (
+        ""
+        if hidden and min(hidden) >= _WIDE
+        else f"take a wider network, network.hidden: [{_WIDE}, {_WIDE}]; "
+    )
+    return (
+        f"If that fails again, more of the same will not help: {wider}halve prior.weights.scale, whose predictions vary "
+        "less and whose chains mix better; and look for columns with extreme values in the table."
+    )
 
 
 def as_yaml(dataset: str, change: Change) -> str:
@@ -201,7 +214,7 @@ def _run_for(factor: int, diagnostics: Mapping[str, Any], settings: Settings) ->
     """Multiply the number of iterations by more draws, as far as so few cannot be worth what is asked, or thin."""
     sampler = settings["sampler"]
     if sampler.get("most_gradients"):
-        return {"sampler": {"budget_minutes": factor * sampler["budget_minutes"]}}
+        return {"sampler": {"budget_minutes": math.ceil(factor * sampler["budget_minutes"])}}
     enough = math.ceil(_DRAWS_PER_ESS * diagnostics["thresholds"]["ess_warn"] / sampler["chains"])
     if sampler["draws"] >= enough:
         return {"sampler": {"thin": factor * sampler["thin"]}}

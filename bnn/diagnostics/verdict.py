@@ -9,6 +9,7 @@ from bnn.diagnostics.mixing import MIN_DRAWS
 
 _SCALARS = ("log_density", "noise_scale", "dispersion")
 """Single numbers of a draw that the verdict looks at; None where a model has no such number."""
+_ROWS = {"train": "training", "test": "test"}
 _LEVELS = ("FAIL", "WARN")
 """Of the limits."""
 _GRAVITY = ("FAIL", "LOCAL", "WARN")
@@ -316,14 +317,14 @@ def worst(diagnostics: Mapping[str, Any]) -> tuple[float | None, float | None]:
 
 
 def worst_places(diagnostics: Mapping[str, Any]) -> tuple[tuple[float | None, str], tuple[float | None, str]]:
-    """Largest R-hat and smallest bulk ESS, each with what it is of: "the prediction for test row 7"."""
+    """Largest R-hat and smallest bulk ESS, each with its place: "the prediction for test row 7 of the table"."""
     scalars = {_label(name): diagnostics[name] for name in _SCALARS if diagnostics[name] is not None}
     rhats = [(entry["rhat"], label) for label, entry in scalars.items()]
     sizes = [(entry["ess_bulk"], label) for label, entry in scalars.items()]
     for split, entry in diagnostics["predictions"].items():
-        of = f"the prediction for {split} row"
-        rhats.append((entry["rhat_max"], f"{of} {entry['worst_row']}"))
-        sizes.append((entry["ess_bulk_min"], f"{of} {entry['worst_row_ess']}"))
+        of = f"the prediction for {_ROWS[split]} row"
+        rhats.append((entry["rhat_max"], f"{of} {entry['worst_row']} of the table"))
+        sizes.append((entry["ess_bulk_min"], f"{of} {entry['worst_row_ess']} of the table"))
     rhat = (None, "") if any(value is None for value, _ in rhats) else max(rhats)
     ess = (None, "") if any(value is None for value, _ in sizes) else min(sizes)
     return rhat, ess

@@ -102,6 +102,7 @@ def evaluate(
         "doubts": other_doubts(dataset),
         "target_name": dataset.target_name,
         "target_unit": dataset.target_unit,
+        "target_width_90": None if dataset.n_classes is not None else _width(observed(dataset, "train")),
         "class_names": list(dataset.class_names),
         "positive_class": dataset.class_names[positive_class(dataset)]
         if len(dataset.class_names) == 2
@@ -160,6 +161,12 @@ def save(
     """Write what `evaluate` returned; a score that is not finite becomes null in the JSON file."""
     write_csv(csv_path, predictions)
     write_json(json_path, report)
+
+
+def _width(values: np.ndarray, level: float = 0.9) -> float:
+    """Return the width of the central part of values, (row,)."""
+    low, high = np.quantile(values, (0.5 - level / 2, 0.5 + level / 2))
+    return float(high - low)
 
 
 def flags(

@@ -57,6 +57,8 @@ def class_calibration(probability: np.ndarray, y: np.ndarray, rng: np.random.Gen
     )
     ece, simulated = np.abs(right - expected).sum() / n_rows, np.abs(drawn - expected).sum(axis=1) / n_rows
     low, high = np.quantile(drawn, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], axis=0)
+    usual = np.quantile(drawn.sum(axis=1), [FALSE_ALARMS / 2, 1 - FALSE_ALARMS / 2]) / n_rows
+    mean = float(confidence.mean())
     count = member.sum(axis=0)
     edges = np.linspace(0.0, 1.0, ECE_BINS + 1)
     return {
@@ -66,6 +68,12 @@ def class_calibration(probability: np.ndarray, y: np.ndarray, rng: np.random.Gen
         # One more on either side: the table itself is one of those that a calibrated model may have made. Rounding must
         # not tell equal sums apart.
         "ece_p_value": float((1 + (simulated >= ece - 1e-12).sum()) / (1 + N_SIMULATED)),
+        "confidence": mean,
+        "accuracy": float(right.sum() / n_rows),
+        "accuracy_if_calibrated": [
+            max(min(float(usual[0]), mean - MARGIN), 0.0),
+            min(max(float(usual[1]), mean + MARGIN), 1.0),
+        ],
         "bins": [
             {
                 "lower": float(edges[index]),

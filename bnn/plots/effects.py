@@ -40,7 +40,7 @@ def importance(path: PathLike, effects: Mapping[str, Any]) -> None:
         axes.plot(entry["value"], place, color=colour, marker="o", markersize=5)
     axes.axvline(0.0, color=INK, linewidth=1, linestyle=(0, (4, 3)))
     axes.set_yticks(range(len(shown)), labels=[shortened(entry["name"], _LETTERS) for entry in shown])
-    axes.set(ylim=(len(shown) - 0.5, -0.5), xlabel="Rise of the NLL when shuffled [nats a row]")
+    axes.set(ylim=(len(shown) - 0.5, -0.5), xlabel="Rise of the NLL [nats a row]")
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     save(figure, path, "Importance of the columns")

@@ -96,4 +96,6 @@ def _unlike(dataset: Dataset, place: int, value: float, near: float, is_outside:
         ends = (dataset.x_train[:, place].min(), dataset.x_train[:, place].max())
         low, high = (formatting.as_given(mean + scale * end) for end in ends)
         return f"{text} is beyond all training rows ({low} to {high})"
-    return f"{text}, where the nearest training rows have {formatting.number(mean + scale * near, 3)}"
+    return (
+        f"{text}, where the nearest training rows have {formatting.number(mean + scale * near, 3)} on average"
+    )

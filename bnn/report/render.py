@@ -104,7 +104,7 @@ def render_dataset(
             model=_model(settings, tried),
             flags=[flag for flag in (*metrics["flags"], *checks["flags"]) if flag["raised"]],
             advice=advice.explain(diagnostics["findings"]),
-            again=advice.AGAIN,
+            again=advice.again(settings),
             change=advice.as_yaml(
                 metrics["dataset"].partition(".")[0], advice.changes(diagnostics, settings)
             ),
@@ -289,7 +289,7 @@ def _compared(
 
 def _apart(second: Mapping[str, Any]) -> str:
     """Say how far the log score of the runner-up is from that of the chosen one."""
-    side = "lower" if second["difference"] >= 0 else "higher"
+    side = "lower (worse)" if second["difference"] >= 0 else "higher (better)"
     return f"{abs(second['difference']):.3f} ± {second['error']:.3f} nats a row {side}"
 
 

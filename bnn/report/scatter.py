@@ -1,7 +1,7 @@
 """The scatter of uncertainty in the page itself: a drawing whose points a reader can ask for their row."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -121,7 +121,7 @@ def scatter(
         ),
         tuple((_place(value, x_ticks), text) for value, text in x_ticks),
         tuple((_place(value, y_ticks, True), text) for value, text in y_ticks),
-        () if is_class else tuple(_line(slope, x_ticks, y_ticks, is_log=is_log) for slope in (1, 2)),
+        () if is_class else tuple(_lines(x_ticks, y_ticks, is_log=is_log)),
         *labels,
         *kinds,
         caption,
@@ -129,21 +129,21 @@ def scatter(
     )
 
 
-def _line(
-    slope: int, x_ticks: Sequence[tuple[float, str]], y_ticks: Sequence[tuple[float, str]], *, is_log: bool
-) -> tuple[float, float, float, float, str]:
-    """Return the ends of a line at a number of standard deviations inside the axes, and what it is called."""
-    highest, first = y_ticks[-1][0], x_ticks[0][0]
-    if is_log:
-        shift = math.log10(slope)
-        ends = [
-            (x, x + shift) for x in (max(first, y_ticks[0][0] - shift), min(x_ticks[-1][0], highest - shift))
-        ]
-    else:
-        last = min(x_ticks[-1][0], highest / slope)
-        ends = [(x, min(slope * x, highest)) for x in (min(first, last), last)]
-    (x1, y1), (x2, y2) = ((_place(x, x_ticks), _place(y, y_ticks, True)) for x, y in ends)
-    return x1, y1, x2, y2, f"{slope} sd"
+def _lines(
+    x_ticks: Sequence[tuple[float, str]], y_ticks: Sequence[tuple[float, str]], *, is_log: bool
+) -> Iterator[tuple[float, float, float, float, str]]:
+    """Yield the ends of the lines at one and two standard deviations, as far as they are inside the axes, and names."""
+    highest = y_ticks[-1][0]
+    for slope in (1, 2):
+        shift = math.log10(slope) if is_log else 0.0
+        factor = 1 if is_log else slope
+        first = max(x_ticks[0][0], y_ticks[0][0] - shift) if is_log else x_ticks[0][0]
+        last = min(x_ticks[-1][0], (highest - shift) / factor)
+        if first >= last:
+            continue
+        ends = [(x, factor * x + shift) for x in (first, last)]
+        (x1, y1), (x2, y2) = ((_place(x, x_ticks), _place(y, y_ticks, True)) for x, y in ends)
+        yield x1, y1, x2, y2, f"{slope} sd"
 
 
 def _class_row(row: Mapping[str, str]) -> _Row:

@@ -8,14 +8,22 @@ from dataclasses import dataclass
 from typing import Any
 
 from bnn.core import formatting
+from bnn.core.errors import listing
 from bnn.diagnostics.verdict import worst, worst_places
-from bnn.report.table import DOUBTED, METRICS, SAME, difference, headline, outcome, scores_beside
+from bnn.report.table import DOUBTED, METRICS, MODELS, SAME, difference, headline, outcome, scores_beside
 
 SIGNS = {"good": "✓", "open": "!", "bad": "✕"}
 """Level of a mark -> its sign."""
 VERDICTS = {"PASS": "good", "WARN": "open", "LOCAL": "open", "FAIL": "bad"}
 """Verdict on the chains -> level of its mark."""
 _OFF = ("coverage_90_off", "pit_off")
+_NAMED = {
+    name: label.lower() if name == "boosting" else f"the {label.lower()}" for name, label in MODELS.items()
+}
+_MOST_CLASSES = 3
+"""Classes that are named of the least sure rows."""
+_STANDS_OUT = 0.5
+"""Standard deviations by which a feature of the least sure rows is off on average to be named."""
 _FALSE_ALARMS = 0.01
 """p-value of the ECE below which confidence is flagged, as the flags of a real target are."""
 _OF_OUTCOMES = {"better": ("good", "better"), "worse": ("bad", "worse"), "open": ("open", "not told apart")}
@@ -60,29 +68,34 @@ def sampling(diagnostics: Mapping[str, Any]) -> Mark:
             f"the effective sample size at least {formatting.count(ess)} (limit {limits['ess_warn']:g})."
         )
     else:
-        said = _misses(diagnostics, "fail" if verdict == "FAIL" else "warn")
+        said = _misses(diagnostics, *(("fail", "FAIL") if verdict == "FAIL" else ("warn", "PASS")))
         # What is neither R-hat nor ESS, such as a chain that is stuck, is said in the words of its finding.
         others = [item["text"] for item in diagnostics["findings"] if item["level"] == verdict]
         text = f"{'; '.join(said) or others[0].rstrip('.')}."
         if verdict == "FAIL":
-            text += f" The {chains} did not converge: no figure of the BNN on this page is to be trusted."
+            text += f" The {chains} did not converge: trust no BNN figure on this page."
         elif verdict == "LOCAL":
-            text += " Each chain is sound by itself, and they do not mix: predictions are averages over all of them."
+            text += " Each chain converged alone: predictions average over chains, not over the posterior."
     return Mark("Sampling", VERDICTS[verdict], verdict, text[:1].upper() + text[1:])
 
 
-def _misses(diagnostics: Mapping[str, Any], level: str) -> list[str]:
-    """Say by how much the worst R-hat and ESS miss the limit of a level, and of what; empty if none does."""
+def _misses(diagnostics: Mapping[str, Any], level: str, of: str) -> list[str]:
+    """Say by how much the worst R-hat and ESS miss a limit, that of a verdict, and where; empty if none does."""
     limits, said = diagnostics["thresholds"], []
     (rhat, of_rhat), (ess, of_ess) = worst_places(diagnostics)
     if rhat is None or ess is None:
         return ["R-hat or the effective sample size cannot be computed"]
     limit = limits[f"rhat_{level}"]
     if rhat > limit:
-        said.append(f"R-hat of {of_rhat} is {formatting.rhat(rhat)} (limit {limit:g})")
+        said.append(
+            f"R-hat of {of_rhat} is {formatting.rhat(rhat)} ({of}: {'above' if of == 'FAIL' else 'at most'} {limit:g})"
+        )
     limit = limits[f"ess_{level}"]
     if ess < limit:
-        said.append(f"the effective sample size of {of_ess} is {formatting.count(ess)} (limit {limit:g})")
+        said.append(
+            f"the effective sample size of {of_ess} is {formatting.count(ess)} "
+            f"({of}: {'below' if of == 'FAIL' else 'at least'} {limit:g})"
+        )
     return said
 
 
@@ -91,21 +104,28 @@ def certainty(metrics: Mapping[str, Any], *, trusted: bool = True) -> Mark:
     n_test = formatting.count(metrics["n_test"])
     if metrics["task"] == "classification":
         found = metrics["calibration"]["bnn"]
-        confidence, right = mean_confidence(metrics), metrics["models"]["bnn"]["test"]["accuracy"]["value"]
+        confidence, right = found["confidence"], found["accuracy"]
+        low, high = found["accuracy_if_calibrated"]
         text = (
             f"It is {formatting.percent(confidence)} sure of the class that it names, on average, and right for "
-            f"{formatting.percent(right)} of {n_test} test rows."
+            f"{formatting.percent(right)} of {n_test} test rows{_by_chance(low, high)}."
         )
-        off = found["ece_p_value"] is not None and found["ece_p_value"] < _FALSE_ALARMS
+        off = found["ece_p_value"] is not None and not (
+            found["ece_p_value"] >= _FALSE_ALARMS and low <= right <= high
+        )
         too_sure = None not in (confidence, right) and confidence > right
     else:
         unit = f" {metrics['target_unit']}" if metrics["target_unit"] else ""
         entry, width = (metrics["models"]["bnn"]["test"].get(name) for name in ("coverage_90", "width_90"))
         held = None if entry is None else entry["value"]
-        wide = (
-            "" if width is None else f", and are {formatting.number(width['value'], 3)}{unit} wide on average"
+        limits = [flag["limit"] for flag in metrics["flags"] if flag["name"] == "coverage_90_off"]
+        text = (
+            f"Its 90 % intervals hold {formatting.percent(held)} of {n_test} test rows"
+            f"{_by_chance(*limits[0]) if limits else ''}."
         )
-        text = f"Its 90 % intervals hold {formatting.percent(held)} of {n_test} test rows{wide}."
+        if width is not None and metrics["target_width_90"] is not None:
+            own, whole = (formatting.number(one, 3) for one in (width["value"], metrics["target_width_90"]))
+            text += f" They are {own}{unit} wide on average; 90 % of the training values span {whole}{unit}."
         off = any(flag["raised"] for flag in metrics["flags"] if flag["name"] in _OFF)
         too_sure = held is not None and held < 0.9
     text += calibrated(metrics)
@@ -119,6 +139,13 @@ def certainty(metrics: Mapping[str, Any], *, trusted: bool = True) -> Mark:
         else ("open", "not sure enough")
     )
     return Mark("Uncertainty", level, word, text)
+
+
+def _by_chance(low: float | None, high: float | None) -> str:
+    """Say between which shares of rows a calibrated model comes out; nothing where they are not numbers."""
+    if low is None or high is None:
+        return ""
+    return f" (within chance: {formatting.percent(low)} to {formatting.percent(high)})"
 
 
 def calibrated(metrics: Mapping[str, Any], level: float = 0.9) -> str:
@@ -142,13 +169,6 @@ def calibrated(metrics: Mapping[str, Any], level: float = 0.9) -> str:
     )
 
 
-def mean_confidence(metrics: Mapping[str, Any]) -> float | None:
-    """Return the mean probability of the predicted class over the test rows; None without a row."""
-    bins = metrics["calibration"]["bnn"]["bins"]
-    n_rows = sum(item["n_rows"] for item in bins)
-    return sum(item["n_rows"] * item["confidence"] for item in bins) / n_rows if n_rows else None
-
-
 def comparison(metrics: Mapping[str, Any], *, trusted: bool = True) -> Mark:
     """Say how the BNN and the baseline network score, and whether the test rows tell them apart.
 
@@ -160,8 +180,22 @@ def comparison(metrics: Mapping[str, Any], *, trusted: bool = True) -> Mark:
         level, word = "bad", DOUBTED
     name = headline(metrics)
     text = f"{_compared(metrics, name)}{_largest_class(metrics)}; {_compared(metrics, 'nll')}."
-    text = text[:1].upper() + text[1:]
+    text = text[:1].upper() + text[1:] + (_others(metrics) if trusted else "")
     return Mark("Against the baseline network", level, word, text)
+
+
+def _others(metrics: Mapping[str, Any]) -> str:
+    """Say which of the other models the BNN is better and worse than; by the headline score where one has no NLL."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for model, entry in metrics["differences"].items():
+        by = headline(metrics) if model in metrics["without_density"] else "nll"
+        word = outcome(entry.get(by), METRICS[by])
+        if model != "baseline" and word in ("better", "worse"):
+            label = METRICS[by].label if METRICS[by].label.isupper() else METRICS[by].label.lower()
+            found.setdefault((label, word), []).append(_NAMED[model])
+    return "".join(
+        f" By {label} it is {word} than {listing(names)}." for (label, word), names in found.items()
+    )
 
 
 def _compared(metrics: Mapping[str, Any], name: str) -> str:
@@ -209,18 +243,23 @@ def kind_of_rows(metrics: Mapping[str, Any]) -> str:
     said = []
     if metrics["task"] == "classification":
         classes = [row["y"] for row in rows]
-        names = sorted(set(classes), key=lambda name: (-classes.count(name), classes.index(name)))[:2]
-        shares = " and ".join(f"{classes.count(name)} of {name}" for name in names)
-        said.append(f"of the {number} least sure rows {shares}")
+        names = sorted(set(classes), key=lambda name: (-classes.count(name), classes.index(name)))
+        shares = [f"{classes.count(name)} of {name}" for name in names[:_MOST_CLASSES]]
+        rest = len(classes) - sum(classes.count(name) for name in names[:_MOST_CLASSES])
+        shares += [f"{rest} of others"] if rest else []
+        said.append(f"of the {number} least sure rows {listing(shares)}")
     deviations = [row["standardised"] for row in rows]
     means = [sum(values) / len(rows) for values in zip(*deviations, strict=True) if None not in values]
     if means and len(means) == len(metrics["feature_names"]):
         index = max(range(len(means)), key=lambda place: abs(means[place]))
         name = metrics["feature_names"][index]
-        lead = "and in all" if said else f"in the {number} least sure rows"
-        said.append(
-            f"{lead} {name} is on average {formatting.deviation(means[index])} from the mean of the training rows"
-        )
+        if abs(means[index]) >= _STANDS_OUT:
+            lead = "their" if said else f"in the {number} least sure rows"
+            said.append(
+                f"{lead} {name} is on average {formatting.deviation(means[index])} from the mean of the training rows"
+            )
+        elif not said:
+            said.append(f"no feature stands out in the {number} least sure rows, on average")
     text = ", ".join(said)
     return f"{text[:1].upper()}{text[1:]}." if text else ""
 
@@ -240,7 +279,7 @@ def least_told(found: Mapping[str, Any]) -> str:
     entry = least["models"]["bnn"]
     error = None if formatting.is_negligible(entry["se"], entry["auroc"]) else entry["se"]
     auroc = formatting.estimate(entry["auroc"], error, 3)
-    text = f"Of out-of-distribution inputs it tells {least['name']} ones worst from test rows: AUROC {auroc}"
+    text = f"Hardest to tell from test rows are {least['name']} inputs: AUROC {auroc} (1: always told apart, 0.5: never)"
     if entry["auroc"] < 0.5:
         text += "; below 0.5 it is surer of such inputs than of test rows"
     return f"{text}."

@@ -167,6 +167,7 @@ def make_metrics(task: str, dataset: str = "iris") -> dict[str, Any]:
         "columns": [make_column(name) for name in "abcd"],
         "doubts": [],
         "target_name": "species" if task == "classification" else "disease_progression",
+        "target_width_90": None if task == "classification" else 252.3,
         "target_unit": "" if task == "classification" else "points",
         "class_names": ["setosa", "versicolor", "virginica"] if task == "classification" else [],
         "positive_class": None,
@@ -236,6 +237,9 @@ def _calibration(task: str, index: int) -> dict[str, Any]:
             "ece": 0.03213 + 0.004 * index,
             "ece_if_calibrated": 0.04127 + 0.004 * index,
             "ece_p_value": 0.617 - 0.05 * index,
+            "confidence": 0.8265,
+            "accuracy": 26 / 30,
+            "accuracy_if_calibrated": [0.6351, 0.9683],
             "bins": [
                 {"n_rows": 10, "confidence": 0.6113, "accuracy": 0.7},
                 {"n_rows": 20, "confidence": 0.9341, "accuracy": 0.95},

@@ -217,10 +217,12 @@ def test_a_wider_prior_is_surer_of_classes():
 
 
 def test_extreme_p_values_and_a_large_share_of_bad_k_are_raised():
-    def raised(p_values, n_above):
+    def raised(p_values, n_above, is_class=False):
         about = {"observed": 346.0, "mean": 920.4}
         checks = [about | {"name": f"statistic {i}", "p_value": p} for i, p in enumerate(p_values)]
-        found = flags({"n_above": n_above, "n_rows": 142, "k_threshold": 0.697}, checks, first_row=2)
+        found = flags(
+            {"n_above": n_above, "n_rows": 142, "k_threshold": 0.697}, checks, first_row=2, is_class=is_class
+        )
         return {flag["name"]: flag["text"] for flag in found if flag["raised"]}
 
     assert raised([0.3, None, 0.02, 0.98], 14) == {}
@@ -228,11 +230,16 @@ def test_extreme_p_values_and_a_large_share_of_bad_k_are_raised():
     assert list(found) == ["posterior_predictive_off", "loo_unreliable"]
     off = found["posterior_predictive_off"]
     assert "statistic 1 346, the model's 920 on average, statistic 2 346" in off and "statistic 0" not in off
-    assert "0.70 for 123 of 142 training rows" in found["loo_unreliable"]
+    assert "try" not in off and "likelihood.family" in off
+    assert "likelihood.family" not in raised([0.0], 0, is_class=True)["posterior_predictive_off"]
+    assert "one of 123 of the 142 training rows" in found["loo_unreliable"]
+    assert "(Pareto k above 0.70;" in found["loo_unreliable"]
     assert list(raised([], 15)) == ["loo_unreliable"]
     of_row = {"name": "largest residual", "p_value": 0.0, "row": 57, "id": "site 9"}
     of_row |= {"observed": 7.25, "mean": 2.5}
-    text = flags({"n_above": 0, "n_rows": 9, "k_threshold": 0.7}, [of_row], first_row=2)[0]["text"]
+    text = flags({"n_above": 0, "n_rows": 9, "k_threshold": 0.7}, [of_row], first_row=2, is_class=False)[0][
+        "text"
+    ]
     assert "largest residual 7.25, the model's 2.50 on average (row 57 (site 9), the header is row 1)" in text
 
 

@@ -313,7 +313,7 @@ def test_trace_of_a_long_run_stays_small(tmp_path: Path, rng: np.random.Generato
         ("coverage", ["Central interval is to hold [%]", "Test rows inside [%]", "90 % by chance"]),
         ("differences", ["Accuracy [percentage points]", "NLL [nats a row]", "BNN better →", "linear model"]),
         ("classes", ["Probability given to the true class", "Predicted class", "virginica"]),
-        ("effects", ["dose", "$site$", "Rise of the NLL when shuffled [nats a row]"]),
+        ("effects", ["dose", "$site$", "Rise of the NLL [nats a row]"]),
         ("partial_dependence", ["dose", "$site$", "north", "missing", "virginica", "Probability"]),
         ("density", ["yield [kg]", "made by the model", "observed"]),
         (

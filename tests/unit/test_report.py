@@ -260,7 +260,7 @@ def test_fail_says_that_the_figures_are_not_to_be_trusted(svg: Path) -> None:
             ]
             top = before_table[: before_table.index("Where is it unsure")]
             assert mark in top
-            assert ("no figure of the BNN on this page is to be trusted" in top) == failed
+            assert ("trust no BNN figure on this page" in top) == failed
             assert top.count("not to be trusted.") == (4 if failed else 0)
             for reason in make_diagnostics(task, verdict)["reasons"]:
                 assert (reason in top) == (verdict != "PASS")

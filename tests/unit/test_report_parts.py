@@ -217,27 +217,33 @@ def test_intervals_that_are_too_narrow_are_worse_than_too_wide_ones(
     metrics = inputs.make_metrics("regression")
     metrics["models"]["bnn"]["test"]["coverage_90"]["value"] = coverage
     metrics["flags"].append(
-        {"name": "coverage_90_off", "raised": raised, "text": "…", "value": 0, "limit": []}
+        {"name": "coverage_90_off", "raised": raised, "text": "…", "value": 0, "limit": [0.767, 0.99]}
     )
     mark = sentences.certainty(metrics)
     level = {"as it should be": "good", "too sure": "bad", "not sure enough": "open"}[expected]
     assert (mark.word, mark.level) == (expected, level)
-    assert f"hold {100 * coverage:.1f} %" in mark.text
+    assert f"hold {100 * coverage:.1f} % of 30 test rows (within chance: 76.7 % to 99.0 %)." in mark.text
+    assert mark.text.endswith("90 % of the training values span 252 points.")
 
 
 @pytest.mark.parametrize(
     ("accuracy", "p_value", "expected"),
-    [(0.7, 0.4, "as it should be"), (0.7, 0.002, "too sure"), (0.95, 0.002, "not sure enough")],
+    [
+        (0.7, 0.4, "as it should be"),
+        (0.7, 0.002, "too sure"),
+        (0.95, 0.002, "not sure enough"),
+        (0.6, 0.4, "too sure"),
+        (1.0, 0.4, "not sure enough"),
+    ],
 )
 def test_confidence_is_judged_by_how_many_rows_are_right(
     accuracy: float, p_value: float, expected: str
 ) -> None:
     metrics = inputs.make_metrics("classification")
-    metrics["models"]["bnn"]["test"]["accuracy"]["value"] = accuracy
-    metrics["calibration"]["bnn"]["ece_p_value"] = p_value
+    metrics["calibration"]["bnn"] |= {"accuracy": accuracy, "ece_p_value": p_value}
     mark = sentences.certainty(metrics)
     assert mark.word == expected
-    assert "82.7 % sure" in mark.text  # (10 * 0.6113 + 20 * 0.9341) / 30
+    assert "82.7 % sure" in mark.text and "(within chance: 63.5 % to 96.8 %)" in mark.text
 
 
 def test_a_missed_limit_is_named_with_its_place() -> None:
@@ -247,8 +253,8 @@ def test_a_missed_limit_is_named_with_its_place() -> None:
     diagnostics["log_density"] |= {"rhat": 1.002, "ess_bulk": 96.4}
     diagnostics["noise_scale"] |= {"rhat": 1.003, "ess_bulk": 300.0}
     assert sentences.sampling(diagnostics).text.startswith(
-        "R-hat of the prediction for train row 77 is 1.0620 (limit 1.05); the effective sample size of the log density "
-        "is 96 (limit 100). The 4 chains did not converge"
+        "R-hat of the prediction for training row 77 of the table is 1.0620 (FAIL: above 1.05); the effective sample "
+        "size of the log density is 96 (FAIL: below 100). The 4 chains did not converge"
     )
     for entry in diagnostics["predictions"].values():
         entry |= {"rhat_max": 1.001, "ess_bulk_min": 900.0}
@@ -259,7 +265,7 @@ def test_a_missed_limit_is_named_with_its_place() -> None:
     diagnostics |= {"verdict": "WARN"}
     diagnostics["predictions"]["test"] |= {"ess_bulk_min": 399.7}
     said = sentences.sampling(diagnostics).text
-    assert said == "The effective sample size of the noise scale is 300 (limit 400)."
+    assert said == "The effective sample size of the noise scale is 300 (PASS: at least 400)."
 
 
 def test_the_inputs_that_are_told_worst_are_named() -> None:
@@ -268,7 +274,8 @@ def test_the_inputs_that_are_told_worst_are_named() -> None:
     kinds[2]["models"]["bnn"] |= {"auroc": None, "se": None}
     kinds[1]["models"]["bnn"] |= {"auroc": 0.21, "se": 0.02}
     said = sentences.least_told(given)
-    assert "shifted ones worst" in said and "0.21 ± 0.02; below 0.5 it is surer" in said
+    assert said.startswith("Hardest to tell from test rows are shifted inputs: AUROC 0.21 ± 0.02 (1: always")
+    assert "; below 0.5 it is surer" in said
     kinds[1]["models"]["bnn"]["auroc"] = kinds[0]["models"]["bnn"]["auroc"] = None
     assert sentences.least_told(given) == ""
 
@@ -289,8 +296,11 @@ def test_what_the_least_sure_rows_have_in_common_is_said() -> None:
         row["y"] = name
     said = sentences.kind_of_rows(metrics)
     assert said.startswith(
-        "Of the 3 least sure rows 2 of virginica and 1 of setosa, and in all a is on average +1.9 sd"
+        "Of the 3 least sure rows 2 of virginica, 1 of setosa, their a is on average +1.9 sd"
     )
+    for row in rows:
+        row["standardised"] = [0.4 if place == 0 else 0.0 for place in range(len(row["standardised"]))]
+    assert sentences.kind_of_rows(metrics) == "Of the 3 least sure rows 2 of virginica, 1 of setosa."
     metrics["rows"]["most_uncertain"] = rows[:2]
     assert sentences.kind_of_rows(metrics) == ""
 

@@ -66,7 +66,7 @@ def test_the_log_density_may_be_what_has_not_converged(svg: Path) -> None:
     found = files("regression", "FAIL")
     found["diagnostics"]["log_density"]["rhat"] = 4.4858
     html = dataset_page(svg, "regression", **found)
-    assert "R-hat of the log density is 4.4858 (limit 1.05)" in text_of(html)
+    assert "R-hat of the log density is 4.4858 (FAIL: above 1.05)" in text_of(html)
     assert untraced(html, forms_of(found)) == []
 
 
