@@ -130,8 +130,8 @@ def again(settings: Settings) -> str:
         else f"take a wider network, network.hidden: [{_WIDE}, {_WIDE}]; "
     )
     return (
-        f"If that fails again, more of the same will not help: {wider}halve prior.weights.scale, whose predictions vary "
-        "less and whose chains mix better; and look for columns with extreme values in the table."
+        f"If that fails again, more of the same will not help: {wider}halve prior.weights.scale, so that "
+        "functions vary less and chains mix better; and look for columns with extreme values in the table."
     )
 
 

@@ -60,14 +60,16 @@ def predictive_checks(
     for axes, (check, values) in zip(lanes, shown, strict=True):
         finite = values[np.isfinite(values)]
         observed = check["observed"]
-        known = finite if observed is None else np.append(finite, observed)
+        # A few draws with extreme tails would leave nothing of the others to be seen.
+        usual = finite[_in_middle(finite)]
+        known = usual if observed is None else np.append(usual, observed)
         low, high = padded(known, 0.04)
         # Counts fall between the edges, not on them.
         whole = high - low < 200 and bool(np.all(known == np.round(known)))
         if whole:
             low, high = min(low, known.min() - 1.0), max(high, known.max() + 1.0)
         edges = np.arange(np.floor(low), np.ceil(high) + 1) + 0.5 if whole else np.linspace(low, high, 41)
-        counts, _ = np.histogram(finite, edges)
+        counts, _ = np.histogram(usual, edges)
         axes.stairs(counts, edges, fill=True, facecolor=SKY, alpha=0.7, label="made by the model")
         text = check["name"]
         if observed is not None:
@@ -82,6 +84,14 @@ def predictive_checks(
         axes.spines["left"].set_visible(False)
     legend_above(figure, n_columns=2)
     save(figure, path, "Posterior predictive checks")
+
+
+def _in_middle(values: np.ndarray) -> np.ndarray:
+    """Return which values, (draw,), are among the central 99 %, bool; all of few ones."""
+    if len(values) < 2:
+        return np.ones(len(values), dtype=bool)
+    low, high = np.quantile(values, (0.005, 0.995), method="inverted_cdf")
+    return (values >= low) & (values <= high)
 
 
 def _p_text(check: Mapping[str, Any]) -> str:

@@ -76,8 +76,8 @@ CAPTIONS = {
     "effects": Caption(
         "effects",
         "Which columns matter?",
-        "How much worse the prediction of the test rows gets when a column is shuffled, with two standard errors. Columns at the "
-        "line do not matter to this model; the ten that matter most are drawn.",
+        "How much worse the prediction of the test rows gets when a column is shuffled, with two standard errors. "
+        "Columns at the line do not matter to this model; the ten that matter most are drawn.",
     ),
     "partial_dependence": Caption(
         "effects",

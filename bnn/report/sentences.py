@@ -87,9 +87,8 @@ def _misses(diagnostics: Mapping[str, Any], level: str, of: str) -> list[str]:
         return ["R-hat or the effective sample size cannot be computed"]
     limit = limits[f"rhat_{level}"]
     if rhat > limit:
-        said.append(
-            f"R-hat of {of_rhat} is {formatting.rhat(rhat)} ({of}: {'above' if of == 'FAIL' else 'at most'} {limit:g})"
-        )
+        side = "above" if of == "FAIL" else "at most"
+        said.append(f"R-hat of {of_rhat} is {formatting.rhat(rhat)} ({of}: {side} {limit:g})")
     limit = limits[f"ess_{level}"]
     if ess < limit:
         said.append(
@@ -279,7 +278,7 @@ def least_told(found: Mapping[str, Any]) -> str:
     entry = least["models"]["bnn"]
     error = None if formatting.is_negligible(entry["se"], entry["auroc"]) else entry["se"]
     auroc = formatting.estimate(entry["auroc"], error, 3)
-    text = f"Hardest to tell from test rows are {least['name']} inputs: AUROC {auroc} (1: always told apart, 0.5: never)"
+    text = f"Hardest to tell from test rows are {least['name']} inputs: AUROC {auroc} (1: always told, 0.5: never)"
     if entry["auroc"] < 0.5:
         text += "; below 0.5 it is surer of such inputs than of test rows"
     return f"{text}."
