@@ -34,6 +34,8 @@ def main(data_path, plan_path, settings, budget):
             dataset.target_scale,
             dataset.target_mean + dataset.target_scale * dataset.y_test,
         ),
+        in_order=dataset.in_order,
+        groups=dataset.group_train,
     )
     write_json(plan_path, plan)
     for one in plan["tried"]:

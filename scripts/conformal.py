@@ -30,7 +30,8 @@ def main(data_path, json_path, settings):
         settings=model,
         seed=settings["seed"],
         target=target_of(dataset, model.likelihood),
-        in_order=dataset.time_train is not None,
+        in_order=dataset.in_order,
+        groups=dataset.group_train,
     )
     write_json(json_path, {"n_folds": N_FOLDS, "scores": scores})
     print(

@@ -105,6 +105,29 @@ def gathered(order: np.ndarray, first: np.ndarray) -> np.ndarray:
     return order[np.argsort(start[group], kind="stable")]
 
 
+def divided(
+    order: np.ndarray, first: np.ndarray, n_folds: int, *, in_order: bool, groups: np.ndarray | None
+) -> list[np.ndarray]:
+    """Return the rows in `order` as parts that are left out as the test rows of their table were.
+
+    Parameters
+    ----------
+    order
+        Indices of rows, at random.
+    first
+        What `first_of_each` returns of the table that they index.
+    n_folds
+        Number of parts.
+    in_order
+        Whether rows follow each other in time: a part is then a stretch of them, else their neighbours would tell.
+    groups
+        Number of the group of each row of the table, whose rows stay together; None if there are none.
+    """
+    if in_order:
+        return np.array_split(np.sort(order), n_folds)
+    return folds(order, first if groups is None else groups, n_folds)
+
+
 def folds(order: np.ndarray, first: np.ndarray, n_folds: int) -> list[np.ndarray]:
     """Return the rows in `order` as parts of about one size, none of which has rows that are the same as another's.
 

@@ -66,6 +66,10 @@ class Dataset:
         Of a time series: time of the target of each row, shape (row,), float64, increasing; None of other tables.
     time_name, time_is_date
         What the times are called, and whether they are seconds since 1970-01-01 or numbers of the table.
+    in_order, group_train
+        How parts of the training rows are left out, as the test rows were: whether rows follow each other in time, so
+        that a part is a stretch of them; and the number of each row's group, (row,) int64, whose rows stay together,
+        or None.
     first_row, first_row_test
         Number of the row whose index is 0, in `row_train` and in `row_test`. The two differ where test rows have a file
         of their own.
@@ -102,6 +106,8 @@ class Dataset:
     time_test: np.ndarray | None = None
     time_name: str = ""
     time_is_date: bool = False
+    in_order: bool = False
+    group_train: np.ndarray | None = None
     first_row: int = 0
     first_row_test: int = 0
     id_name: str = ""
@@ -178,11 +184,14 @@ class Dataset:
             for name in (f"time_{part}", f"id_{part}"):
                 if (values := getattr(self, name)) is not None:
                     variables[name] = ((part,), values)
+        if self.group_train is not None:
+            variables["group_train"] = (("train",), self.group_train)
         if self.class_names:
             variables["class_name"] = (("class",), np.array(self.class_names, dtype=str))
         attributes = {name: getattr(self, name) for name in (*_TEXTS, *_NUMBERS)}
         attributes |= {
             "time_is_date": int(self.time_is_date),
+            "in_order": int(self.in_order),
             "text_format": json.dumps(asdict(self.text_format)),
             "doubts": json.dumps([asdict(doubt) for doubt in self.doubts]),
         }
@@ -198,7 +207,7 @@ class Dataset:
             If the file lacks something: another version of this package wrote it.
         """
         variables, attributes = read_netcdf(path)
-        needed = {*_ARRAYS, "column", *_TEXTS, *_NUMBERS, "text_format", "doubts", "time_is_date"}
+        needed = {*_ARRAYS, "column", *_TEXTS, *_NUMBERS, "text_format", "doubts", "time_is_date", "in_order"}
         if lacking := sorted(needed - variables.keys() - attributes.keys()):
             raise DataError(
                 "written-by-another-version",
@@ -210,11 +219,12 @@ class Dataset:
         fields |= {name: attributes[name] for name in (*_TEXTS, *_NUMBERS)}
         for name in ("feature_name", "class_name"):
             fields[f"{name}s"] = tuple(variables[name].tolist()) if name in variables else ()
-        fields |= {name: variables.get(name) for name in ("time_train", "time_test", "id_train", "id_test")}
+        optional = ("time_train", "time_test", "id_train", "id_test", "group_train")
+        fields |= {name: variables.get(name) for name in optional}
         form: dict[str, Any] = json.loads(attributes["text_format"])
         form |= {key: tuple(value) for key, value in form.items() if isinstance(value, list)}
         fields["text_format"] = TextFormat(**form)
         fields["doubts"] = tuple(Doubt(**doubt) for doubt in json.loads(attributes["doubts"]))
-        fields["time_is_date"] = bool(attributes["time_is_date"])
+        fields |= {name: bool(attributes[name]) for name in ("time_is_date", "in_order")}
         fields["columns"] = tuple(Column.from_json(text) for text in variables["column"].tolist())
         return cls(**fields)

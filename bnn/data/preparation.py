@@ -135,6 +135,10 @@ def prepare(
     beside: dict[str, Any] = {"text_format": text_format(source)} | (
         {} if forecasts is None else _times(forecasts)
     )
+    if not source.get("test"):
+        beside["in_order"] = forecasts is not None or split["method"] == "time"
+        if split["method"] == "group" and forecasts is None:
+            beside["group_train"] = np.unique(table.aside[split["column"]], return_inverse=True)[1][row_train]
     row_train = row_train if forecasts is None else forecasts.target[row_train]
     row_test = row_test if forecasts is None else forecasts.target[row_test]
     if table.ids is not None:

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from bnn.core.gross_values import gross_errors
-from bnn.core.identical_rows import first_of_each, folds
+from bnn.core.identical_rows import divided, first_of_each
 from bnn.core.plan import AGREEING_RHAT
 from bnn.core.seeding import Stream, chain_rng
 from bnn.core.settings import ModelSettings, build
@@ -29,6 +29,8 @@ AUTO = "auto"
 MOST_ROWS = 1500
 """Rows that a choice looks at, picked at random where a table has more: the choice is then cheap beside the run."""
 N_FOLDS = 3
+N_STRETCHES = 30
+"""Of a table in the order of time, between which differences of scores are taken to be independent."""
 MARGIN = 1.0
 """Standard errors by which a linear model must beat the best network, and a later family the first of its kind."""
 NEGLIGIBLE = 0.02
@@ -138,6 +140,8 @@ def choose(
     n_classes: int | None,
     settings: Mapping[str, Any],
     unit: Unit = STANDARDISED,
+    in_order: bool = False,
+    groups: np.ndarray | None = None,
 ) -> tuple[dict[str, Any], list[Comparison]]:
     """Choose what the settings leave open.
 
@@ -153,6 +157,8 @@ def choose(
         Sections `seed`, `network`, `prior` and `likelihood` of the dataset's config.
     unit
         Of a real target.
+    in_order, groups
+        How rows are left out, see `bnn.core.identical_rows.divided`.
 
     Returns
     -------
@@ -162,7 +168,7 @@ def choose(
         All candidates that were tried, the chosen one first in each step; empty if there was no choice.
     """
     task = "regression" if n_classes is None else "classification"
-    race = _Race(x, y, n_classes, settings, unit)
+    race = _Race(x, y, n_classes, settings, unit, in_order=in_order, groups=groups)
     comparisons: list[Comparison] = []
     family = "gaussian" if n_classes is not None else settings["likelihood"]["family"]  # which classes ignore
     families: Sequence[str] = ()
@@ -251,11 +257,20 @@ class _Race:
         n_classes: int | None,
         settings: Mapping[str, Any],
         unit: Unit,
+        *,
+        in_order: bool,
+        groups: np.ndarray | None,
     ) -> None:
         self._x, self._y, self._n_classes, self._settings, self._unit = x, y, n_classes, settings, unit
         rng = chain_rng(settings["seed"], Stream.SELECTION)
         rows = rng.permutation(len(y))[:MOST_ROWS]
-        self._folds = folds(rows, first_of_each(x.T, len(y)), min(N_FOLDS, len(rows)))
+        same = first_of_each(x.T, len(y))
+        self._folds = divided(rows, same, min(N_FOLDS, len(rows)), in_order=in_order, groups=groups)
+        self._in_order = in_order
+        # Scores of neighbours in time, or of a group, tell less than as many of others.
+        self._cluster = groups if groups is not None else np.arange(len(y))
+        if in_order:
+            self._cluster = np.arange(len(y)) * N_STRETCHES // len(y)
         self._fits: dict[Candidate, list[CheapFit]] = {}
 
     def run(
@@ -280,6 +295,8 @@ class _Race:
         for fold in range(len(self._folds)):
             for candidate in left:
                 self._fit(candidate, fold)
+            if self._in_order and fold < len(self._folds) - 1:
+                continue  # times differ, and one of them is a third of what there is
             best = max(left, key=lambda one: self._mean(one, fold + 1))
             left = [one for one in left if one == best or not self._is_hopeless(best, one, tolerable)]
         best = max(left, key=lambda one: self._mean(one, len(self._folds)))
@@ -344,7 +361,10 @@ class _Race:
         if not np.isfinite(theirs).all():
             return math.inf, 0.0
         difference = mine - theirs
-        return float(difference.mean()), float(difference.std() / math.sqrt(len(difference)))
+        mean = float(difference.mean())
+        cluster = self._cluster[np.concatenate(self._folds[:n_folds])]
+        sums = np.bincount(cluster, weights=difference - mean)
+        return mean, float(np.linalg.norm(sums) / len(difference))
 
     def _is_as_good(self, best: Candidate, other: Candidate) -> bool:
         difference, error = self._difference(best, other)

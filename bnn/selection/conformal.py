@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from bnn.core.identical_rows import first_of_each, folds
+from bnn.core.identical_rows import divided, first_of_each
 from bnn.core.seeding import Stream, chain_rng
 from bnn.core.settings import ModelSettings
 from bnn.model.posterior import make_likelihood, make_network, make_prior
@@ -26,6 +26,7 @@ def conformity_scores(
     seed: int,
     target: Target | None = None,
     in_order: bool = False,
+    groups: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return how far out each training row lies in what a fit without its fold predicts for it, (obs,).
 
@@ -43,8 +44,8 @@ def conformity_scores(
         Seed of folds, chains and new observations.
     target
         How the likelihood describes a real target, from all training rows.
-    in_order
-        Whether rows follow each other in time: a fold is then a stretch of them, else their neighbours would tell.
+    in_order, groups
+        How rows are left out, see `bnn.core.identical_rows.divided`.
 
     Returns
     -------
@@ -54,10 +55,8 @@ def conformity_scores(
     rng = chain_rng(seed, Stream.CONFORMAL)
     scores = np.full(len(y), np.inf)
     n_folds = min(N_FOLDS, len(y))
-    if in_order:
-        parts = np.array_split(np.arange(len(y)), n_folds)
-    else:
-        parts = folds(rng.permutation(len(y)), first_of_each(x.T, len(y)), n_folds)
+    order = np.arange(len(y)) if in_order else rng.permutation(len(y))
+    parts = divided(order, first_of_each(x.T, len(y)), n_folds, in_order=in_order, groups=groups)
     for fold, out in enumerate(parts):
         used = np.setdiff1d(np.arange(len(y)), out)
         theta = fitted(
