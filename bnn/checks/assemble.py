@@ -163,8 +163,11 @@ def flags(
     missed = [_with_row(check, first_row) for check in found if not low <= check["p_value"] <= high]
     off = (
         f"The fitted model does not make targets like those of the training rows: {', '.join(missed)} (posterior "
-        f"predictive p below {low:g} or above {high:g}). Do not rely on predictions of such values; another "
-        f"{'network or prior' if is_class else 'likelihood.family, network or prior'} may make them."
+        f"predictive p below {low:g} or above {high:g}). "
+    ) + (
+        "Its probabilities do not fit these rows; those of another network or prior may."
+        if is_class
+        else "Do not rely on predictions of such values; another likelihood.family, network or prior may make them."
     )
     share = loo["n_above"] / loo["n_rows"]
     above = (

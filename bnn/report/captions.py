@@ -130,7 +130,8 @@ CAPTIONS = {
     "log_density_rank": Caption(
         "sampler",
         "Do the chains agree?",
-        "Ranks of each chain among all, minus what equal chains would show. All lines should stay in the band.",
+        "Ranks of each chain's log density among all, minus what equal chains would show. All lines should stay in "
+        "the band; single predictions may disagree all the same.",
     ),
     "worst_points": Caption(
         "sampler-folded",

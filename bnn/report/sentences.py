@@ -3,7 +3,7 @@
 They say numbers and what an interval includes or not; no adjective stands here that a number does not carry.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,7 +144,7 @@ def _by_chance(low: float | None, high: float | None) -> str:
     """Say between which shares of rows a calibrated model comes out; nothing where they are not numbers."""
     if low is None or high is None:
         return ""
-    return f" (within chance: {formatting.percent(low)} to {formatting.percent(high)})"
+    return f" ({formatting.percent(low)} to {formatting.percent(high)} if calibrated)"
 
 
 def calibrated(metrics: Mapping[str, Any], level: float = 0.9) -> str:
@@ -192,9 +192,12 @@ def _others(metrics: Mapping[str, Any]) -> str:
         if model != "baseline" and word in ("better", "worse"):
             label = METRICS[by].label if METRICS[by].label.isupper() else METRICS[by].label.lower()
             found.setdefault((label, word), []).append(_NAMED[model])
-    return "".join(
-        f" By {label} it is {word} than {listing(names)}." for (label, word), names in found.items()
-    )
+    return "".join(f" By {label} it is {word} than {_and(names)}." for (label, word), names in found.items())
+
+
+def _and(names: Sequence[str]) -> str:
+    """Return names with commas, and "and" before the last."""
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _compared(metrics: Mapping[str, Any], name: str) -> str:

@@ -222,7 +222,7 @@ def test_intervals_that_are_too_narrow_are_worse_than_too_wide_ones(
     mark = sentences.certainty(metrics)
     level = {"as it should be": "good", "too sure": "bad", "not sure enough": "open"}[expected]
     assert (mark.word, mark.level) == (expected, level)
-    assert f"hold {100 * coverage:.1f} % of 30 test rows (within chance: 76.7 % to 99.0 %)." in mark.text
+    assert f"hold {100 * coverage:.1f} % of 30 test rows (76.7 % to 99.0 % if calibrated)." in mark.text
     assert mark.text.endswith("90 % of the training values span 252 points.")
 
 
@@ -243,7 +243,7 @@ def test_confidence_is_judged_by_how_many_rows_are_right(
     metrics["calibration"]["bnn"] |= {"accuracy": accuracy, "ece_p_value": p_value}
     mark = sentences.certainty(metrics)
     assert mark.word == expected
-    assert "82.7 % sure" in mark.text and "(within chance: 63.5 % to 96.8 %)" in mark.text
+    assert "82.7 % sure" in mark.text and "(63.5 % to 96.8 % if calibrated)" in mark.text
 
 
 def test_a_missed_limit_is_named_with_its_place() -> None:
