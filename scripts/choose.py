@@ -4,8 +4,8 @@ from bnn.core.storage import write_json
 from bnn.data.dataset import Dataset
 from bnn.jobs.interruption import job_log
 from bnn.selection.budget import Budget
-from bnn.selection.choice import Unit
 from bnn.selection.plan import make_plan
+from bnn.selection.race import Unit
 
 
 def main(data_path, plan_path, settings, budget):

@@ -30,8 +30,8 @@ from bnn.posterior import inference_data
 from bnn.posterior.posterior_file import PosteriorFile, stacked_theta
 from bnn.posterior.predictor import Predictor, make_predictor
 from bnn.selection.budget import Budget
-from bnn.selection.choice import Unit
 from bnn.selection.plan import make_plan
+from bnn.selection.race import Unit
 
 _NEVER = 1e9
 """Seconds between checkpoints: there is nothing to go on from in a folder that goes away."""

@@ -1,7 +1,7 @@
 """The plan of a run: everything that a config leaves open, settled once, before anything is sampled."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -10,7 +10,8 @@ import numpy as np
 from bnn.core.settings import OPEN_DRAWS, ChainSettings, build
 from bnn.model.targets import Target
 from bnn.selection.budget import Budget
-from bnn.selection.choice import STANDARDISED, Comparison, Unit, choose
+from bnn.selection.choice import choose, log_score
+from bnn.selection.race import STANDARDISED, Unit
 
 _MOST_EXPLORING = 4000
 """Unadjusted steps before warm-up, in runs of open length; a fifth of the gradients at most."""
@@ -73,7 +74,10 @@ def make_plan(
         target = None if n_classes is not None else unit.target(whole.likelihood.family, y)
         is_normal = target is not None and target.form not in ("count", "hurdle")
         if target is not None and is_normal and sampler["collapse"] == "auto":
-            sampler["collapse"] = "never" if _explained(comparisons, target, y) < _NOISY else "auto"
+            chosen_ones = [one.log_score for one in comparisons if one.difference == 0 and one.error == 0]
+            how: dict[str, Any] = {"unit": unit, "in_order": in_order, "groups": groups}
+            score = chosen_ones[-1] if chosen_ones else log_score(x, y, settings=settings, **how)
+            sampler["collapse"] = "never" if _explained(score, target, y) < _NOISY else "auto"
             whole = build(ChainSettings, {**settings, **chosen, "sampler": sampler})
         most = budget.gradients(x, y, n_classes=n_classes, settings=whole, target=target)
         # Halves are compared, and rounds halve it: an even number.
@@ -98,15 +102,12 @@ def make_plan(
     return {"settings": chosen, "tried": tried}
 
 
-def _explained(comparisons: Sequence[Comparison], target: Target, y: np.ndarray) -> float:
-    """Return the share of the variance that the chosen model explains on rows left out; 1 if nothing was chosen.
+def _explained(log_score: float, target: Target, y: np.ndarray) -> float:
+    """Return the share of the variance that a model of such a log score explains on rows left out.
 
     It is that of a normal model whose log score is as far above that of a normal with the mean and standard deviation
     of the targets, both on the scale on which the family is normal: 1 - exp(-2 * difference).
     """
-    chosen = [one for one in comparisons if one.difference == 0 and one.error == 0]
-    if not chosen:
-        return 1.0
     z = target.encode(y)
     constant = np.mean(target.log_jacobian(y) - 0.5 * (z**2 + math.log(2 * math.pi)))
-    return 1.0 - math.exp(-2.0 * max(0.0, chosen[-1].log_score - float(constant)))
+    return 1.0 - math.exp(-2.0 * max(0.0, log_score - float(constant)))

@@ -11,7 +11,7 @@ import pytest
 
 from bnn.core.gross_values import gross_errors, mean_and_scale
 from bnn.evaluation.columns import other_doubts
-from bnn.selection import choice
+from bnn.selection import choice, race
 from bnn.selection.cheap_fit import CheapFit
 from tests.unit.test_selection import rows, settings_of
 from tests.unit.test_split_tables import lines, made
@@ -154,7 +154,7 @@ def test_with_a_gross_error_candidates_are_compared_with_heavy_tails(
         seen.append(settings.likelihood.family)
         return CheapFit(np.zeros(len(left_out[1])), 1.0)
 
-    monkeypatch.setattr(choice, "cheap_fit", fit)
+    monkeypatch.setattr(race, "cheap_fit", fit)
     x, y = rows()
     y[3] += 1e4 * is_wrong
     chosen, _ = choice.choose(x, y, n_classes=None, settings=settings_of())

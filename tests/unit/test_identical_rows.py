@@ -10,7 +10,7 @@ from sklearn.model_selection import train_test_split
 from bnn.baselines.training import validation_rows
 from bnn.core.identical_rows import first_of_each, folds, gathered, taken_together
 from bnn.data.splits import Rows, is_parted, split_rows
-from bnn.selection import choice
+from bnn.selection import choice, race
 from bnn.selection.cheap_fit import CheapFit
 from tests.unit.test_selection import settings_of
 from tests.unit.test_split_tables import lines, made
@@ -189,7 +189,7 @@ def test_folds_of_a_choice_have_whole_groups(monkeypatch: pytest.MonkeyPatch) ->
         seen.append((set(x[:, 0]), set(left_out[0][:, 0])))
         return CheapFit(np.zeros(len(left_out[1])), 1.0)
 
-    monkeypatch.setattr(choice, "cheap_fit", fit)
+    monkeypatch.setattr(race, "cheap_fit", fit)
     x = np.repeat(np.random.default_rng(0).normal(size=(40, 2)), 8, axis=0)
     choice.choose(x, x[:, 0], n_classes=None, settings=settings_of())
     assert seen and not any(used & out for used, out in seen)

@@ -11,7 +11,7 @@ from bnn.config.loading import chain_settings
 from bnn.core.identical_rows import divided
 from bnn.data.dataset import Dataset
 from bnn.data.preparation import prepare
-from bnn.selection import budget, choice
+from bnn.selection import budget, choice, race
 from bnn.selection import plan as plans
 from bnn.selection.cheap_fit import CheapFit
 from tests.unit.test_selection import rows, settings_of
@@ -53,7 +53,7 @@ def test_parts_are_stretches_of_time_or_whole_groups() -> None:
 
 def choose_with(
     monkeypatch: pytest.MonkeyPatch, scores: dict[float, float], noise: np.ndarray, **how: Any
-) -> list[choice.Comparison]:
+) -> list[race.Comparison]:
     """Choose among priors of a network of five units whose cheap fits have a mean log score each, and noise by row."""
 
     def fit(x: Any, y: Any, left_out: Any, *, settings: Any, **_: Any) -> CheapFit:
@@ -61,7 +61,7 @@ def choose_with(
         own = noise[left_out[0][:, 0].astype(int)] * (scale == 2.0)
         return CheapFit(scores[scale] + own, 1.0)
 
-    monkeypatch.setattr(choice, "cheap_fit", fit)
+    monkeypatch.setattr(race, "cheap_fit", fit)
     settings = settings_of(likelihood={"family": "gaussian"}, network={"hidden": [5]})
     x = np.arange(len(noise), dtype=float)[:, None]
     return choice.choose(x, x[:, 0], n_classes=None, settings=settings, **how)[1]
@@ -89,7 +89,7 @@ def test_what_neighbours_and_groups_say_counts_once(monkeypatch: pytest.MonkeyPa
 
 
 def test_in_order_of_time_no_candidate_is_given_up_early(monkeypatch: pytest.MonkeyPatch) -> None:
-    for in_order, n_folds in ((False, 1), (True, choice.N_FOLDS)):
+    for in_order, n_folds in ((False, 1), (True, race.N_FOLDS)):
         found = choose_with(monkeypatch, SCORES, np.zeros(90), in_order=in_order)
         assert {one.candidate.scale: one.n_folds for one in found}[4.0] == n_folds
 
@@ -101,7 +101,7 @@ def test_where_noise_is_large_the_output_layer_is_sampled(
     x, y = rows(200)
     y = x[:, 0] + noise * np.random.default_rng(2).normal(size=200)
     scale = 7.0 * y.std()
-    unit = choice.Unit(3.0, scale)
+    unit = race.Unit(3.0, scale)
     y = (y - y.mean()) / y.std()
 
     def fit(_: Any, __: Any, left_out: Any, **___: Any) -> CheapFit:
@@ -109,7 +109,7 @@ def test_where_noise_is_large_the_output_layer_is_sampled(
         score = -math.log(share) - 0.5 * (1 + math.log(2 * math.pi))
         return CheapFit(np.full(len(left_out[1]), score), 1.0)
 
-    monkeypatch.setattr(choice, "cheap_fit", fit)
+    monkeypatch.setattr(race, "cheap_fit", fit)
     settings = settings_of(likelihood={"family": "gaussian"})
     plan = plans.make_plan(
         x,
@@ -120,6 +120,10 @@ def test_where_noise_is_large_the_output_layer_is_sampled(
         unit=unit,
     )
     assert plan["settings"]["sampler"]["collapse"] == collapse
+    alone = {"network": {"hidden": [3]}, "prior": {"weights": {"scale": 1}, "biases": {"scale": 1}}}
+    fixed = chain_settings(settings_of(likelihood={"family": "gaussian"}, **alone))
+    plan = plans.make_plan(x, y, n_classes=None, settings=fixed, budget=budget.Budget(2, 2, 0.001), unit=unit)
+    assert (plan["tried"], plan["settings"]["sampler"]["collapse"]) == ([], collapse)
     fixed = chain_settings(settings_of(likelihood={"family": "gaussian"}, sampler={"collapse": "never"}))
     plan = plans.make_plan(x, y, n_classes=None, settings=fixed, budget=budget.Budget(2, 2, 0.001), unit=unit)
     assert plan["settings"]["sampler"]["collapse"] == "never"

@@ -19,7 +19,7 @@ from bnn.jobs import chain_job, rounds
 from bnn.jobs.interruption import Interruption
 from bnn.model.posterior import make_posterior
 from bnn.posterior.chain_files import read_chains
-from bnn.selection import budget, cheap_fit, choice
+from bnn.selection import budget, cheap_fit, choice, race
 from bnn.selection.families import NOISES, families_of
 from bnn.selection.plan import make_plan
 from tests.effort import FULL
@@ -38,20 +38,20 @@ def rows(n: int = 90, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
 
 
 @pytest.fixture
-def rhats() -> dict[choice.Candidate, float]:
+def rhats() -> dict[race.Candidate, float]:
     """R-hat that cheap fits are made to have, by candidate; 1 of others."""
     return {}
 
 
 @pytest.fixture
 def scores(
-    monkeypatch: pytest.MonkeyPatch, rhats: dict[choice.Candidate, float]
-) -> dict[choice.Candidate, float]:
+    monkeypatch: pytest.MonkeyPatch, rhats: dict[race.Candidate, float]
+) -> dict[race.Candidate, float]:
     """Mean log scores that cheap fits are made to have, by candidate."""
-    means: dict[choice.Candidate, float] = {}
+    means: dict[race.Candidate, float] = {}
 
     def fit(x: Any, y: Any, left_out: Any, *, settings: Any, **_: Any) -> cheap_fit.CheapFit:
-        which = choice.Candidate(
+        which = race.Candidate(
             settings.network.hidden, settings.prior.weights.scale, settings.likelihood.family
         )
         noise = np.random.default_rng(len(left_out[1])).normal(0, 0.5, len(left_out[1]))
@@ -61,7 +61,7 @@ def scores(
         found = means.get(which, -2.0) + noise + own - own.mean()
         return cheap_fit.CheapFit(found, rhats.get(which, 1.0))
 
-    monkeypatch.setattr(choice, "cheap_fit", fit)
+    monkeypatch.setattr(race, "cheap_fit", fit)
     return means
 
 
@@ -70,11 +70,11 @@ NORMAL = settings_of(likelihood={"family": "gaussian"})
 
 
 def test_the_best_candidate_is_chosen_and_hopeless_ones_are_given_up(
-    scores: dict[choice.Candidate, float],
+    scores: dict[race.Candidate, float],
 ) -> None:
-    best = choice.Candidate((50,), 2.0, "gaussian")
+    best = race.Candidate((50,), 2.0, "gaussian")
     scores[best] = -1.0
-    scores[choice.Candidate((50, 50), 4.0, "gaussian")] = -1.01
+    scores[race.Candidate((50, 50), 4.0, "gaussian")] = -1.01
     chosen, tried = choice.choose(*rows(), n_classes=None, settings=settings_of())
     assert chosen["network"]["hidden"] == [50]
     assert chosen["prior"]["weights"]["scale"] == 2.0
@@ -82,13 +82,13 @@ def test_the_best_candidate_is_chosen_and_hopeless_ones_are_given_up(
     assert tried[0].candidate == best
     assert (tried[0].difference, tried[0].error) == (0.0, 0.0)
     folds = {one.candidate: one.n_folds for one in tried}
-    assert folds[choice.Candidate((50, 50), 4.0, "gaussian")] == choice.N_FOLDS
-    assert folds[choice.Candidate((), 4.0, "gaussian")] == 1
+    assert folds[race.Candidate((50, 50), 4.0, "gaussian")] == race.N_FOLDS
+    assert folds[race.Candidate((), 4.0, "gaussian")] == 1
 
 
-def test_a_linear_model_must_be_better_than_the_best_network(scores: dict[choice.Candidate, float]) -> None:
-    linear = choice.Candidate((), 4.0, "gaussian")
-    scores[choice.Candidate((50,), 1.0, "gaussian")] = -1.0
+def test_a_linear_model_must_be_better_than_the_best_network(scores: dict[race.Candidate, float]) -> None:
+    linear = race.Candidate((), 4.0, "gaussian")
+    scores[race.Candidate((50,), 1.0, "gaussian")] = -1.0
     for mean, hidden in ((-1.0, [50]), (-0.5, [])):
         scores[linear] = mean
         chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
@@ -99,12 +99,12 @@ def test_a_linear_model_must_be_better_than_the_best_network(scores: dict[choice
     ("behind", "chosen_scale"), [(0.01, 1.0), (0.03, 2.0)], ids=["negligible", "more than negligible"]
 )
 def test_a_narrower_prior_takes_the_place_of_one_that_is_hardly_better(
-    scores: dict[choice.Candidate, float], behind: float, chosen_scale: float
+    scores: dict[race.Candidate, float], behind: float, chosen_scale: float
 ) -> None:
-    scores[choice.Candidate((50, 50), 4.0, "gaussian")] = -1.0
-    scores[choice.Candidate((50, 50), 2.0, "gaussian")] = -1.0 - 0.001
-    scores[choice.Candidate((50,), 2.0, "gaussian")] = -1.0 - 0.002
-    scores[choice.Candidate((50,), 1.0, "gaussian")] = -1.0 - behind
+    scores[race.Candidate((50, 50), 4.0, "gaussian")] = -1.0
+    scores[race.Candidate((50, 50), 2.0, "gaussian")] = -1.0 - 0.001
+    scores[race.Candidate((50,), 2.0, "gaussian")] = -1.0 - 0.002
+    scores[race.Candidate((50,), 1.0, "gaussian")] = -1.0 - behind
     chosen, tried = choice.choose(*rows(), n_classes=None, settings=NORMAL)
     assert (chosen["network"]["hidden"], chosen["prior"]["weights"]["scale"]) == ([50], chosen_scale)
     assert tried[0].candidate.scale == chosen_scale
@@ -120,15 +120,15 @@ def test_a_narrower_prior_takes_the_place_of_one_that_is_hardly_better(
     ids=["agrees", "disagrees more than another", "too far behind"],
 )
 def test_a_network_whose_chains_agree_takes_the_place_of_one_whose_chains_do_not(
-    scores: dict[choice.Candidate, float],
-    rhats: dict[choice.Candidate, float],
+    scores: dict[race.Candidate, float],
+    rhats: dict[race.Candidate, float],
     behind: float,
     rhat: float,
     hidden: list[int],
     scale: float,
 ) -> None:
-    best, calmer = choice.Candidate((50,), 4.0, "gaussian"), choice.Candidate((50, 50), 2.0, "gaussian")
-    middling, shallow = (choice.Candidate((50,), scale, "gaussian") for scale in (2.0, 1.0))
+    best, calmer = race.Candidate((50,), 4.0, "gaussian"), race.Candidate((50, 50), 2.0, "gaussian")
+    middling, shallow = (race.Candidate((50,), scale, "gaussian") for scale in (2.0, 1.0))
     scores |= {best: -1.0, calmer: -1.0 - behind}
     rhats |= {best: 1.2, calmer: rhat}
     if rhat > AGREEING_RHAT:
@@ -141,20 +141,20 @@ def test_a_network_whose_chains_agree_takes_the_place_of_one_whose_chains_do_not
 
 
 def test_where_no_chains_agree_a_prior_that_is_narrower_takes_the_place(
-    scores: dict[choice.Candidate, float], rhats: dict[choice.Candidate, float]
+    scores: dict[race.Candidate, float], rhats: dict[race.Candidate, float]
 ) -> None:
     """Short chains tell scales apart less than long ones do."""
-    best, narrow = choice.Candidate((50,), 4.0, "gaussian"), choice.Candidate((50, 50), 1.0, "gaussian")
-    least, worse = choice.Candidate((50, 50), 1.4, "gaussian"), choice.Candidate((50,), 1.0, "gaussian")
+    best, narrow = race.Candidate((50,), 4.0, "gaussian"), race.Candidate((50, 50), 1.0, "gaussian")
+    least, worse = race.Candidate((50, 50), 1.4, "gaussian"), race.Candidate((50,), 1.0, "gaussian")
     scores |= {best: -1.0, narrow: -1.09, least: -1.01, worse: -1.02}
     rhats |= {best: 1.2, narrow: 1.06, least: 1.04, worse: 1.3}
     chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
     assert (chosen["network"]["hidden"], chosen["prior"]["weights"]["scale"]) == ([50, 50], 1.0)
 
 
-def test_networks_none_of_which_can_be_fitted_are_chosen_among(scores: dict[choice.Candidate, float]) -> None:
+def test_networks_none_of_which_can_be_fitted_are_chosen_among(scores: dict[race.Candidate, float]) -> None:
     for hidden, scale in choice.NETWORKS["regression"]:
-        scores[choice.Candidate(hidden, scale, "gaussian")] = -np.inf
+        scores[race.Candidate(hidden, scale, "gaussian")] = -np.inf
     chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
     assert (tuple(chosen["network"]["hidden"]), chosen["prior"]["weights"]["scale"]) in choice.NETWORKS[
         "regression"
@@ -162,16 +162,16 @@ def test_networks_none_of_which_can_be_fitted_are_chosen_among(scores: dict[choi
 
 
 def test_a_network_that_is_told_apart_from_the_best_is_not_as_good(
-    scores: dict[choice.Candidate, float], monkeypatch: pytest.MonkeyPatch
+    scores: dict[race.Candidate, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(choice, "MARGIN", 0.0)
-    scores[choice.Candidate((50, 50), 4.0, "gaussian")] = -1.0
-    scores[choice.Candidate((50,), 1.0, "gaussian")] = -1.001
+    monkeypatch.setattr(race, "MARGIN", 0.0)
+    scores[race.Candidate((50, 50), 4.0, "gaussian")] = -1.0
+    scores[race.Candidate((50,), 1.0, "gaussian")] = -1.001
     chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
     assert chosen["network"]["hidden"] == [50, 50]
 
 
-def test_what_the_config_says_is_taken_and_not_compared(scores: dict[choice.Candidate, float]) -> None:
+def test_what_the_config_says_is_taken_and_not_compared(scores: dict[race.Candidate, float]) -> None:
     own = {
         "network": {"hidden": [7]},
         "prior": {"weights": {"scale": 3}},
@@ -182,25 +182,25 @@ def test_what_the_config_says_is_taken_and_not_compared(scores: dict[choice.Cand
     assert tried == []
     assert chosen["network"] == settings["network"]
     assert chosen["prior"]["weights"] == settings["prior"]["weights"]
-    assert chosen["prior"]["biases"]["scale"] == choice.BIAS_SCALE
+    assert chosen["prior"]["biases"]["scale"] == race.BIAS_SCALE
     _, tried = choice.choose(*rows(), n_classes=None, settings=settings_of(network={"hidden": [7]}))
     assert {one.candidate.hidden for one in tried} == {(7,)}
 
 
 def test_kind_and_noise_are_compared_before_the_network_and_the_noise_again_after_it(
-    scores: dict[choice.Candidate, float],
+    scores: dict[race.Candidate, float],
 ) -> None:
     """The kind that keeps to the values is taken with the noise that suits it, though with normal noise it is worse."""
     positive = np.exp(3.0 * rows()[1])
     assert families_of(positive, np.empty(0)) == ("log_normal", "gaussian")
-    unit = choice.Unit(float(positive.mean()), float(positive.std()))
+    unit = race.Unit(float(positive.mean()), float(positive.std()))
     y = (positive - unit.mean) / unit.scale
     network = (50, 50), 2.0
-    scores[choice.Candidate((50,), 2.0, "heteroscedastic_log_normal")] = -1.0
-    scores[choice.Candidate((50,), 2.0, "log_normal")] = -4.0
-    scores[choice.Candidate((50,), 2.0, "student_t")] = -1.5
-    scores[choice.Candidate(*network, "heteroscedastic_log_normal")] = -0.5
-    scores[choice.Candidate(*network, "log_normal")] = -0.3
+    scores[race.Candidate((50,), 2.0, "heteroscedastic_log_normal")] = -1.0
+    scores[race.Candidate((50,), 2.0, "log_normal")] = -4.0
+    scores[race.Candidate((50,), 2.0, "student_t")] = -1.5
+    scores[race.Candidate(*network, "heteroscedastic_log_normal")] = -0.5
+    scores[race.Candidate(*network, "log_normal")] = -0.3
     chosen, tried = choice.choose(rows()[0], y, n_classes=None, settings=settings_of(), unit=unit)
     assert chosen["network"]["hidden"] == [50, 50]
     assert chosen["likelihood"]["family"] == "log_normal"
@@ -214,17 +214,17 @@ def test_kind_and_noise_are_compared_before_the_network_and_the_noise_again_afte
     ids=["agrees", "too far behind", "disagrees as well"],
 )
 def test_noise_whose_chains_agree_takes_the_place_of_noise_whose_chains_do_not(
-    scores: dict[choice.Candidate, float],
-    rhats: dict[choice.Candidate, float],
+    scores: dict[race.Candidate, float],
+    rhats: dict[race.Candidate, float],
     behind: float,
     rhat: float,
     family: str,
 ) -> None:
     network = (50,), 2.0
-    scores[choice.Candidate(*network, "heteroscedastic")] = -1.0
-    scores[choice.Candidate(*network, "gaussian")] = -1.0 - behind
-    rhats[choice.Candidate(*network, "heteroscedastic")] = 1.2
-    rhats[choice.Candidate(*network, "gaussian")] = rhat
+    scores[race.Candidate(*network, "heteroscedastic")] = -1.0
+    scores[race.Candidate(*network, "gaussian")] = -1.0 - behind
+    rhats[race.Candidate(*network, "heteroscedastic")] = 1.2
+    rhats[race.Candidate(*network, "gaussian")] = rhat
     settings = settings_of(prior={"weights": {"scale": 2}}, network={"hidden": [50]})
     chosen, _ = choice.choose(*rows(3000), n_classes=None, settings=settings)
     assert chosen["likelihood"]["family"] == family

@@ -1,0 +1,255 @@
+"""The race between candidates: cheap fits, fold by fold, and what their log scores say of the differences.
+
+After every fold, candidates that are told apart from the best are given up (racing; Maron & Moore 1994). What predicts
+best often mixes worst, so the chains of the cheap fits are compared as well: among candidates that predict nearly as
+well, one whose chains agree is taken.
+"""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from bnn.core.identical_rows import divided, first_of_each
+from bnn.core.plan import AGREEING_RHAT
+from bnn.core.seeding import Stream, chain_rng
+from bnn.core.settings import ModelSettings, build
+from bnn.model.targets import Target, fit_target
+from bnn.selection.cheap_fit import CheapFit, cheap_fit
+
+AUTO = "auto"
+MOST_ROWS = 1500
+"""Rows that a choice looks at, picked at random where a table has more: the choice is then cheap beside the run."""
+N_FOLDS = 3
+N_STRETCHES = 30
+"""Of a table in the order of time, between which differences of scores are taken to be independent."""
+MARGIN = 1.0
+"""Standard errors by which a linear model must beat the best network, and a later family the first of its kind."""
+NEGLIGIBLE = 0.02
+"""Nats a row by which a simpler network may be behind the best, where it is not told apart from it either. Simpler is a
+narrower prior, whose posterior mixes better, and then fewer layers, whose gradients cost less."""
+HOPELESS = 3.0
+"""Standard errors by which a candidate must be behind the best by more than is tolerable to be given up."""
+BIAS_SCALE = 2.0
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Of a real target in its table.
+
+    Parameters
+    ----------
+    mean, scale
+        Value in the unit of the column = mean + scale * standardised value.
+    beside
+        Values of the column, in its unit, beyond the training rows', which a family must be able to have.
+    """
+
+    mean: float = 0.0
+    scale: float = 1.0
+    beside: np.ndarray = field(default_factory=lambda: np.empty(0))
+
+    def original(self, y: np.ndarray) -> np.ndarray:
+        """Return standardised values in the unit of the column."""
+        return self.mean + self.scale * np.asarray(y, dtype=np.float64)
+
+    def target(self, family: str, y: np.ndarray) -> Target:
+        """Return how a family describes the standardised training targets."""
+        return fit_target(family, y, mean=self.mean, scale=self.scale)
+
+
+STANDARDISED = Unit()
+"""Of values that are taken as they are."""
+
+
+class Candidate(NamedTuple):
+    """One answer to what is left open."""
+
+    hidden: tuple[int, ...]
+    scale: float
+    family: str
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A candidate beside the one that was chosen.
+
+    Parameters
+    ----------
+    candidate
+        Which.
+    log_score
+        Mean over the rows that were left out while it was in the race, nats.
+    difference, error
+        Mean difference of the chosen one's log score from it over the same rows, and its standard error, nats a row.
+    n_folds
+        Folds it was fitted on; fewer than all where it was given up.
+    rhat
+        R-hat of its cheap fits, median over rows, mean over folds; None where no chain found a start.
+    """
+
+    candidate: Candidate
+    log_score: float
+    difference: float
+    error: float
+    n_folds: int
+    rhat: float | None
+
+
+def filled(settings: Mapping[str, Any], chosen: Candidate) -> dict[str, Any]:
+    """Return the sections of the model with a candidate's values where they are open."""
+    network, prior, likelihood = (dict(settings[name]) for name in ("network", "prior", "likelihood"))
+    if network["hidden"] == AUTO:
+        network["hidden"] = list(chosen.hidden)
+    for block, scale in (("weights", chosen.scale), ("biases", BIAS_SCALE)):
+        if prior[block]["scale"] == AUTO:
+            prior[block] = {**prior[block], "scale": scale}
+    if likelihood["family"] == AUTO:
+        likelihood["family"] = chosen.family
+    return {"network": network, "prior": prior, "likelihood": likelihood}
+
+
+class Race:
+    """Folds of the training rows, and the scores of every candidate on them so far."""
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        n_classes: int | None,
+        settings: Mapping[str, Any],
+        unit: Unit,
+        *,
+        in_order: bool,
+        groups: np.ndarray | None,
+    ) -> None:
+        self._x, self._y, self._n_classes, self._settings, self._unit = x, y, n_classes, settings, unit
+        rng = chain_rng(settings["seed"], Stream.SELECTION)
+        rows = rng.permutation(len(y))[:MOST_ROWS]
+        same = first_of_each(x.T, len(y))
+        self._folds = divided(rows, same, min(N_FOLDS, len(rows)), in_order=in_order, groups=groups)
+        self._in_order = in_order
+        # Scores of neighbours in time, or of a group, tell less than as many of others.
+        self._cluster = groups if groups is not None else np.arange(len(y))
+        if in_order:
+            self._cluster = np.arange(len(y)) * N_STRETCHES // len(y)
+        self._fits: dict[Candidate, list[CheapFit]] = {}
+
+    def run(
+        self,
+        candidates: Sequence[Candidate],
+        *,
+        prefer: Callable[[Candidate], int | None],
+        simplicity: Callable[[Candidate], tuple[float, ...]] | None = None,
+        tolerable: float = 0.0,
+    ) -> tuple[Candidate, list[Comparison]]:
+        """Return the best candidate and how the others compare.
+
+        Candidates that are preferred have a rank, the lowest first: the first one is taken that the best is not better
+        than by more than `MARGIN` standard errors; of one rank, that of the best score. Where chains of that one
+        disagree, the best one with a rank whose chains agree takes its place, if it is behind by no more than
+        `tolerable`, nats a row; if there is none, the one whose chains disagree least. At last the first by
+        `simplicity` is taken that is behind by neither `MARGIN` standard errors nor `NEGLIGIBLE`.
+        """
+        if len(candidates) == 1:
+            return candidates[0], []
+        left = list(candidates)
+        for fold in range(len(self._folds)):
+            for candidate in left:
+                self._fit(candidate, fold)
+            if self._in_order and fold < len(self._folds) - 1:
+                continue  # times differ, and one of them is a third of what there is
+            best = max(left, key=lambda one: self._mean(one, fold + 1))
+            left = [one for one in left if one == best or not self._is_hopeless(best, one, tolerable)]
+        best = max(left, key=lambda one: self._mean(one, len(self._folds)))
+        for rank in sorted({rank for one in left if (rank := prefer(one)) is not None}):
+            alike = [one for one in left if prefer(one) == rank]
+            preferred = max(alike, key=lambda one: self._mean(one, len(self._folds)))
+            gain, error = self._difference(best, preferred)
+            if gain <= MARGIN * error:
+                best = preferred
+                break
+        rank = prefer(best)
+        alike = [one for one in left if prefer(one) == rank]
+        if tolerable and self._rhat(best) > AGREEING_RHAT:
+            ranked = alike if rank is None else [one for one in left if prefer(one) is not None]
+            calmer = [one for one in ranked if self._rhat(one) <= self._rhat(best)]
+            near = [best, *(one for one in calmer if self._difference(best, one)[0] <= tolerable)]
+            agreeing = [one for one in near if self._rhat(one) <= AGREEING_RHAT]
+            best = (
+                max(agreeing, key=lambda one: self._mean(one, len(self._folds)))
+                if agreeing
+                else min(near, key=lambda one: (one.scale, self._rhat(one)))
+            )
+        if simplicity is not None:
+            # Not one that has just been passed over.
+            most = max(AGREEING_RHAT, self._rhat(best))
+            as_good = [one for one in alike if self._rhat(one) <= most and self._is_as_good(best, one)]
+            best = min([best, *as_good], key=simplicity)
+        order = sorted(candidates, key=lambda one: (one != best, one not in left, -self._mean(one, 1)))
+        return best, [self._compared(best, one) for one in order]
+
+    def score(self, candidate: Candidate) -> float:
+        """Return the mean log score of a candidate over all folds."""
+        for fold in range(len(self._folds)):
+            self._fit(candidate, fold)
+        return self._mean(candidate, len(self._folds))
+
+    def _fit(self, candidate: Candidate, fold: int) -> None:
+        fits = self._fits.setdefault(candidate, [])
+        if len(fits) > fold:
+            return
+        used = np.concatenate([rows for index, rows in enumerate(self._folds) if index != fold])
+        out = self._folds[fold]
+        fits.append(
+            cheap_fit(
+                self._x[used],
+                self._y[used],
+                (self._x[out], self._y[out]),
+                n_classes=self._n_classes,
+                settings=build(ModelSettings, filled(self._settings, candidate)),
+                seed=self._settings["seed"] + fold,
+                target=None if self._n_classes is not None else self._unit.target(candidate.family, self._y),
+            )
+        )
+
+    def _scores(self, candidate: Candidate, n_folds: int) -> np.ndarray:
+        return np.concatenate([fit.log_scores for fit in self._fits[candidate][:n_folds]])
+
+    def _mean(self, candidate: Candidate, n_folds: int) -> float:
+        return float(np.mean(self._scores(candidate, n_folds)))
+
+    def _rhat(self, candidate: Candidate) -> float:
+        return float(np.mean([fit.rhat for fit in self._fits[candidate]]))
+
+    def _difference(self, best: Candidate, other: Candidate) -> tuple[float, float]:
+        """Return the mean of the best one's log scores minus the other's, and its standard error."""
+        n_folds = min(len(self._fits[best]), len(self._fits[other]))
+        mine, theirs = (self._scores(one, n_folds) for one in (best, other))
+        if not np.isfinite(theirs).all():
+            return math.inf, 0.0
+        difference = mine - theirs
+        mean = float(difference.mean())
+        cluster = self._cluster[np.concatenate(self._folds[:n_folds])]
+        sums = np.bincount(cluster, weights=difference - mean)
+        return mean, float(np.linalg.norm(sums) / len(difference))
+
+    def _is_as_good(self, best: Candidate, other: Candidate) -> bool:
+        difference, error = self._difference(best, other)
+        return difference <= min(MARGIN * error, NEGLIGIBLE)
+
+    def _is_hopeless(self, best: Candidate, other: Candidate, tolerable: float) -> bool:
+        difference, error = self._difference(best, other)
+        return difference > tolerable + HOPELESS * error
+
+    def _compared(self, best: Candidate, other: Candidate) -> Comparison:
+        n_folds, rhat = len(self._fits[other]), self._rhat(other)
+        return Comparison(
+            other,
+            self._mean(other, n_folds),
+            *self._difference(best, other),
+            n_folds,
+            rhat if math.isfinite(rhat) else None,
+        )
