@@ -157,6 +157,8 @@ def nutpie(x, y, x_test, sizes, seed, warmup, draws) -> Answer:
     return jax_predictions(trace["posterior"]["theta"].to_numpy(), x_test, sizes), np.array(steps)
 
 
+_FEWEST = 10
+"""Draws below which a run is there to measure imports alone."""
 _GRADIENTS_PER_STEP = 2
 """Of the integrator that both kernels of BlackJAX take by default, McLachlan's"""
 
@@ -250,7 +252,9 @@ def mams(x, y, x_test, sizes, seed, warmup, draws) -> Answer:
 
 
 def ours(x, y, x_test, sizes, seed, warmup, draws) -> Answer:
-    """Sample with this package's default kernel."""
+    """Sample with this package's default kernel, the output layer integrated out where a plan would."""
+    from dataclasses import asdict, replace
+
     from bnn.core.progress import Silent
     from bnn.core.settings import (
         BlockPriorSettings,
@@ -262,20 +266,30 @@ def ours(x, y, x_test, sizes, seed, warmup, draws) -> Answer:
     from bnn.model.network import outputs, resolve_engine
     from bnn.model.posterior import make_posterior
     from bnn.model.targets import fit_target
+    from bnn.selection.budget import Budget
+    from bnn.selection.plan import make_plan
 
     side = BlockPriorSettings("normal", 1.0, 4.0)
     is_class = y.dtype.kind == "i"
     network = NetworkSettings(tuple(int(one) for one in sizes[1:-1]), "tanh", "auto", "auto")
+    prior = PriorSettings(side, side, False, "none")
+    likelihood = LikelihoodSettings("gaussian", "sampled", 4.0, *NOISE)
     posterior = make_posterior(
         x,
         y,
         n_classes=int(sizes[-1]) if is_class else None,
         network=resolve_engine(network),
-        prior=PriorSettings(side, side, False, "none"),
-        likelihood=LikelihoodSettings("gaussian", "sampled", 4.0, *NOISE),
+        prior=prior,
+        likelihood=likelihood,
         target=None if is_class else fit_target("gaussian", y, mean=0.0, scale=1.0),
     )
-    run = run_chains(posterior, range(N_CHAINS), seed, _settings(warmup, draws), Silent())
+    settings = _settings(warmup, draws)
+    if not is_class and draws >= _FEWEST:
+        model = {"network": network, "prior": prior, "likelihood": likelihood, "sampler": settings}
+        plain = {"seed": seed} | {name: asdict(one) for name, one in model.items()}
+        plan = make_plan(x, y, n_classes=None, settings=plain, budget=Budget(N_CHAINS, N_CHAINS, 1.0))
+        settings = replace(settings, collapse=plan["settings"]["sampler"]["collapse"])
+    run = run_chains(posterior, range(N_CHAINS), seed, settings, Silent())
     found = outputs(posterior.network, few(run.theta).reshape(-1, run.theta.shape[-1]), x_test)
     return _predictions(found, is_class), np.array(N_CHAINS * run.n_gradients)
 

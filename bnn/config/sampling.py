@@ -219,8 +219,8 @@ class Sampler(Section):
         "auto",
         description="auto: where the target is a number with normal or Student-t noise and priors of the output layer "
         "are normal, the layer is integrated out, exactly, and its weights are drawn for each kept draw; chains then "
-        "mix several times as fast, unless there is much noise: with `draws: auto` it is then not done. never: the "
-        "layer is sampled like the others.",
+        "mix several times as fast. It is not done with `draws: auto` where layers are wide and there is much noise. "
+        "never: the layer is sampled like the others.",
     )
     langevin: Langevin = Field(
         default_factory=Langevin, description="Proposal of the kernel langevin_gradient."

@@ -120,10 +120,14 @@ def test_where_noise_is_large_the_output_layer_is_sampled(
         unit=unit,
     )
     assert plan["settings"]["sampler"]["collapse"] == collapse
-    alone = {"network": {"hidden": [3]}, "prior": {"weights": {"scale": 1}, "biases": {"scale": 1}}}
-    fixed = chain_settings(settings_of(likelihood={"family": "gaussian"}, **alone))
-    plan = plans.make_plan(x, y, n_classes=None, settings=fixed, budget=budget.Budget(2, 2, 0.001), unit=unit)
-    assert (plan["tried"], plan["settings"]["sampler"]["collapse"]) == ([], collapse)
+    prior = {"weights": {"scale": 1}, "biases": {"scale": 1}}
+    for hidden, expected in (([50], collapse), ([3], "auto"), ([50, 16], "auto")):
+        own = {"network": {"hidden": hidden}, "prior": prior, "likelihood": {"family": "gaussian"}}
+        fixed = chain_settings(settings_of(**own))
+        plan = plans.make_plan(
+            x, y, n_classes=None, settings=fixed, budget=budget.Budget(2, 2, 0.001), unit=unit
+        )
+        assert (plan["tried"], plan["settings"]["sampler"]["collapse"]) == ([], expected)
     fixed = chain_settings(settings_of(likelihood={"family": "gaussian"}, sampler={"collapse": "never"}))
     plan = plans.make_plan(x, y, n_classes=None, settings=fixed, budget=budget.Budget(2, 2, 0.001), unit=unit)
     assert plan["settings"]["sampler"]["collapse"] == "never"
