@@ -115,7 +115,7 @@ accept: setup ## Test what the results of the default config show (run `make res
 	BNN_RESULTS=results $(BIN)/python -m pytest -q tests/acceptance
 
 # Each peer has an environment of its own, with nothing else: bde, say, wants another BlackJAX than the newest.
-PEERS := numpyro blackjax bde boosting
+PEERS := numpyro nutpie blackjax bde boosting
 .PHONY: benchmark
 benchmark: $(foreach name,bnn $(PEERS),.venv-benchmark/$(name)/.installed) ## Measure speed against other samplers on one core (needs a connection to a package index)
 	set -e; for script in gradient iris scale; do .venv-benchmark/bnn/bin/python benchmarks/$$script.py; done

@@ -22,6 +22,7 @@ RESULTS = Path(__file__).parent / "results"
 PACKAGES = ("numpy", "numba", "jax")
 PEERS = {
     "numpyro": "numpyro",
+    "nutpie": "nutpie",
     "blackjax": "blackjax",
     "sklearn-contrib-bde": "bde",
     "catboost": "boosting",

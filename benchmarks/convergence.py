@@ -187,7 +187,9 @@ def write(folder: Path) -> None:
         f"R-hat at most {RHAT} and bulk ESS at least {ESS:.0f}: warm-up and draws of four chains, without imports and "
         "compilation, which leave the seconds uncertain by about one. "
         "Where a method has not got there, the seconds are those of its last stage, and there is no ratio: the ESS of "
-        "chains that disagree means nothing. mclmc is unadjusted: its draws are biased by its step size."
+        "chains that disagree means nothing. mclmc is unadjusted: its draws are biased by its step size. nutpie calls "
+        "a function compiled by JAX for each gradient from Python, which is most of its time on targets this small. "
+        "`earlier` is build d22f40b of this package, with its default kernel compiled."
     )
     title = "Core-seconds until chains agree"
     common.write_table("convergence", title, header, rows, note, folder=folder)
