@@ -76,6 +76,8 @@ def network_predictions(
         settings=settings,
         rngs=rngs,
         likelihood=likelihood,
+        in_order=dataset.in_order,
+        groups=dataset.group_train,
     )
     theta = np.stack([fit.theta for fit in fits])
     inputs = {"train": dataset.x_train, "test": dataset.x_test}

@@ -38,24 +38,33 @@ def validation_rows(
     stratify: bool,
     rng: np.random.Generator,
     first: np.ndarray | None = None,
+    in_order: bool = False,
 ) -> np.ndarray:
     """Return the indices of the rows set aside for validation, sorted; with `stratify`, a share of every class.
 
-    Rows with the same inputs, of which `first` names the first one, (row,), stay together, but for one group at most
-    (one of each class): networks that are trained side by side have as many validation rows each.
+    Rows with the same number in `first`, (row,), such as those with the same inputs, stay together, but for one group
+    at most (one of each class): networks that are trained side by side have as many validation rows each. Of rows in
+    the order of time a stretch is set aside: the neighbours of single ones would tell what they are.
 
     Raises
     ------
     ValueError
         If that leaves no row to train on, or none to validate on.
     """
+    if in_order:
+        n_rows = round(size * len(y))
+        begin = int(rng.integers(len(y) - n_rows + 1))
+        return _checked(np.arange(begin, begin + n_rows), size, len(y))
     groups = [np.flatnonzero(y == value) for value in np.unique(y)] if stratify else [np.arange(len(y))]
     same = np.arange(len(y)) if first is None else first
     chosen = [gathered(rng.permutation(group), same)[: round(size * len(group))] for group in groups]
-    rows = np.sort(np.concatenate(chosen))
-    if not 0 < len(rows) < len(y):
+    return _checked(np.sort(np.concatenate(chosen)), size, len(y))
+
+
+def _checked(rows: np.ndarray, size: float, n_rows: int) -> np.ndarray:
+    if not 0 < len(rows) < n_rows:
         raise ValueError(
-            f"baseline.validation_size {size} sets {len(rows)} of {len(y)} training rows aside: "
+            f"baseline.validation_size {size} sets {len(rows)} of {n_rows} training rows aside: "
             "it must leave some to train on and some to validate on"
         )
     return rows
@@ -153,6 +162,8 @@ def train(
     settings: BaselineSettings,
     rngs: Sequence[np.random.Generator],
     likelihood: Likelihood | None = None,
+    in_order: bool = False,
+    groups: np.ndarray | None = None,
 ) -> list[TrainedNetwork]:
     """Train networks by mini-batch Adam with weight decay, stopped early, then again on all training rows.
 
@@ -176,12 +187,17 @@ def train(
     likelihood
         Of a target that is no real number with noise on it; its own parameters, from 0 on, are trained too, and stand
         behind the network's in theta.
+    in_order, groups
+        How validation rows are set aside, as those of `bnn.core.identical_rows.divided`.
     """
     run = _Training(network, x, y, n_classes, settings, likelihood)
     size, stratify = settings.validation_size, n_classes is not None
-    first = first_of_each(x.T, len(y))
+    first = first_of_each(x.T, len(y)) if groups is None else groups
     held_out = np.stack(
-        [validation_rows(y, size=size, stratify=stratify, rng=rng, first=first) for rng in rngs]
+        [
+            validation_rows(y, size=size, stratify=stratify, rng=rng, first=first, in_order=in_order)
+            for rng in rngs
+        ]
     )
     rows = np.stack([np.setdiff1d(np.arange(len(y)), own) for own in held_out])
     start = np.stack([_starting_weights(run.layout, rng) for rng in rngs])

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from bnn.baselines.training import validation_rows
 from bnn.config.loading import chain_settings
 from bnn.core.identical_rows import divided
 from bnn.data.dataset import Dataset
@@ -49,6 +50,19 @@ def test_parts_are_stretches_of_time_or_whole_groups() -> None:
     parts = divided(order, np.arange(90), 3, in_order=False, groups=groups)
     assert sorted(np.concatenate(parts)) == list(range(90)) and len(parts) == 3
     assert sum(len(set(groups[part])) for part in parts) == 9
+
+
+def test_a_baseline_network_is_stopped_by_a_stretch_of_time_or_by_groups() -> None:
+    y, begins = np.zeros(100), set()
+    for seed in range(9):
+        rng = np.random.default_rng(seed)
+        rows = validation_rows(y, size=0.2, stratify=False, rng=rng, in_order=True)
+        assert rows.tolist() == list(range(rows[0], rows[0] + 20))
+        begins.add(int(rows[0]))
+        groups = np.arange(100) % 10
+        rows = validation_rows(y, size=0.2, stratify=False, rng=rng, first=groups)
+        assert len(rows) == 20 and len(set(groups[rows])) == 2
+    assert len(begins) > 5 and max(begins) <= 80
 
 
 def choose_with(
