@@ -355,26 +355,12 @@ def earlier(x, y, x_test, sizes, seed, warmup, draws, checkout) -> Answer:
 
 def _settings(warmup: int, draws: int) -> Any:
     """Return settings of chains of this package, those of a run that a plan leaves to them."""
-    from bnn.core.settings import LangevinSettings, SamplerSettings
+    from dataclasses import replace
 
-    return SamplerSettings(
-        kernel="auto",
-        warmup=warmup,
-        draws=draws,
-        thin=1,
-        most_steps=1024,
-        most_gradients=None,
-        init="optimised",
-        optimise_steps=500,
-        optimise_learning_rate=0.01,
-        explore=4 * min(warmup, 1000),
-        target_acceptance=None,
-        trajectory_length=None,
-        precondition=True,
-        collapse="auto",
-        langevin=LangevinSettings(0.01, 0.05, 0.5),
-        keep_precision="float64",
-    )
+    from bnn.selection.cheap_fit import SAMPLER
+
+    own = {"warmup": warmup, "draws": draws, "thin": 1, "optimise_steps": 500}
+    return replace(SAMPLER, kernel="auto", explore=4 * min(warmup, 1000), **own)
 
 
 def _predictions(outputs: np.ndarray, is_class: bool) -> np.ndarray:

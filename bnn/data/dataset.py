@@ -207,7 +207,7 @@ class Dataset:
             If the file lacks something: another version of this package wrote it.
         """
         variables, attributes = read_netcdf(path)
-        needed = {*_ARRAYS, "column", *_TEXTS, *_NUMBERS, "text_format", "doubts", "time_is_date", "in_order"}
+        needed = {*_ARRAYS, "column", *_TEXTS, *_NUMBERS, "text_format", "doubts", "time_is_date"}
         if lacking := sorted(needed - variables.keys() - attributes.keys()):
             raise DataError(
                 "written-by-another-version",
@@ -225,6 +225,8 @@ class Dataset:
         form |= {key: tuple(value) for key, value in form.items() if isinstance(value, list)}
         fields["text_format"] = TextFormat(**form)
         fields["doubts"] = tuple(Doubt(**doubt) for doubt in json.loads(attributes["doubts"]))
-        fields |= {name: bool(attributes[name]) for name in ("time_is_date", "in_order")}
+        fields["time_is_date"] = bool(attributes["time_is_date"])
+        # Files of before do not say it, and predict new rows all the same.
+        fields["in_order"] = bool(attributes.get("in_order", False))
         fields["columns"] = tuple(Column.from_json(text) for text in variables["column"].tolist())
         return cls(**fields)

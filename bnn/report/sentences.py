@@ -10,7 +10,17 @@ from typing import Any
 from bnn.core import formatting
 from bnn.core.errors import listing
 from bnn.diagnostics.verdict import worst, worst_places
-from bnn.report.table import DOUBTED, METRICS, MODELS, SAME, difference, headline, outcome, scores_beside
+from bnn.report.table import (
+    DOUBTED,
+    METRICS,
+    MODELS,
+    SAME,
+    Metric,
+    difference,
+    headline,
+    outcome,
+    scores_beside,
+)
 
 SIGNS = {"good": "✓", "open": "!", "bad": "✕"}
 """Level of a mark -> its sign."""
@@ -68,7 +78,7 @@ def sampling(diagnostics: Mapping[str, Any]) -> Mark:
             f"the effective sample size at least {formatting.count(ess)} (limit {limits['ess_warn']:g})."
         )
     else:
-        said = _misses(diagnostics, *(("fail", "FAIL") if verdict == "FAIL" else ("warn", "PASS")))
+        said = _misses(diagnostics, "fail" if verdict == "FAIL" else "warn")
         # What is neither R-hat nor ESS, such as a chain that is stuck, is said in the words of its finding.
         others = [item["text"] for item in diagnostics["findings"] if item["level"] == verdict]
         text = f"{'; '.join(said) or others[0].rstrip('.')}."
@@ -79,22 +89,19 @@ def sampling(diagnostics: Mapping[str, Any]) -> Mark:
     return Mark("Sampling", VERDICTS[verdict], verdict, text[:1].upper() + text[1:])
 
 
-def _misses(diagnostics: Mapping[str, Any], level: str, of: str) -> list[str]:
-    """Say by how much the worst R-hat and ESS miss a limit, that of a verdict, and where; empty if none does."""
+def _misses(diagnostics: Mapping[str, Any], level: str) -> list[str]:
+    """Say by how much the worst R-hat and ESS miss the limit of a level, and of what; empty if none does."""
+    beyond, below = ("FAIL: above", "FAIL: below") if level == "fail" else ("PASS: at most", "PASS: at least")
     limits, said = diagnostics["thresholds"], []
     (rhat, of_rhat), (ess, of_ess) = worst_places(diagnostics)
     if rhat is None or ess is None:
         return ["R-hat or the effective sample size cannot be computed"]
     limit = limits[f"rhat_{level}"]
     if rhat > limit:
-        side = "above" if of == "FAIL" else "at most"
-        said.append(f"R-hat of {of_rhat} is {formatting.rhat(rhat)} ({of}: {side} {limit:g})")
+        said.append(f"R-hat of {of_rhat} is {formatting.rhat(rhat)} ({beyond} {limit:g})")
     limit = limits[f"ess_{level}"]
     if ess < limit:
-        said.append(
-            f"the effective sample size of {of_ess} is {formatting.count(ess)} "
-            f"({of}: {'below' if of == 'FAIL' else 'at least'} {limit:g})"
-        )
+        said.append(f"the effective sample size of {of_ess} is {formatting.count(ess)} ({below} {limit:g})")
     return said
 
 
@@ -190,9 +197,13 @@ def _others(metrics: Mapping[str, Any]) -> str:
         by = headline(metrics) if model in metrics["without_density"] else "nll"
         word = outcome(entry.get(by), METRICS[by])
         if model != "baseline" and word in ("better", "worse"):
-            label = METRICS[by].label if METRICS[by].label.isupper() else METRICS[by].label.lower()
-            found.setdefault((label, word), []).append(_NAMED[model])
+            found.setdefault((_label(METRICS[by]), word), []).append(_NAMED[model])
     return "".join(f" By {label} it is {word} than {_and(names)}." for (label, word), names in found.items())
+
+
+def _label(metric: Metric) -> str:
+    """Return the name of a metric within a sentence."""
+    return metric.label if metric.label.isupper() else metric.label.lower()
 
 
 def _and(names: Sequence[str]) -> str:
@@ -206,7 +217,7 @@ def _compared(metrics: Mapping[str, Any], name: str) -> str:
     own, other = scores_beside(
         [metrics["models"][model]["test"].get(name) for model in ("bnn", "baseline")], entry, metric
     )
-    label = metric.label if metric.label.isupper() else metric.label.lower()
+    label = _label(metric)
     if not ends:
         return f"{label} {own} against {other}, difference {value} (it could not be computed)"
     unit = (

@@ -76,9 +76,10 @@ def make_plan(
         is_normal = target is not None and target.form not in ("count", "hurdle")
         is_wide = min(whole.network.hidden, default=0) >= _WIDE
         if target is not None and is_normal and is_wide and sampler["collapse"] == "auto":
-            chosen_ones = [one.log_score for one in comparisons if one.difference == 0 and one.error == 0]
+            # Of each step of the choice the one that was taken differs by nothing from itself.
+            taken = [one.log_score for one in comparisons if one.difference == 0 and one.error == 0]
             how: dict[str, Any] = {"unit": unit, "in_order": in_order, "groups": groups}
-            score = chosen_ones[-1] if chosen_ones else log_score(x, y, settings=settings, **how)
+            score = taken[-1] if taken else log_score(x, y, settings=settings, **how)
             sampler["collapse"] = "never" if _explained(score, target, y) < _NOISY else "auto"
             whole = build(ChainSettings, {**settings, **chosen, "sampler": sampler})
         most = budget.gradients(x, y, n_classes=n_classes, settings=whole, target=target)

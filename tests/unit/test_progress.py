@@ -70,6 +70,8 @@ def test_the_time_left_is_judged_by_the_phase(clock: list[float]) -> None:
             clock[0] += seconds
             display.advance(phase, lambda: "")
     line = shown.getvalue().splitlines()[-1]
-    done = int(re.search(r"warm-up, ([\d,]+) of 4,128", line)[1].replace(",", ""))  # type: ignore[index]
+    shown_at = re.search(r"warm-up, ([\d,]+) of 4,128", line)
+    assert shown_at is not None
+    done = int(shown_at[1].replace(",", ""))
     left = re.search(r"(?:(\d+) min )?(\d+)(?:\.0)? s left", line)
     assert left is not None and 60 * int(left[1] or 0) + int(left[2]) == 4128 - done
