@@ -771,3 +771,16 @@ def test_faults_of_a_workbook_are_told(tmp_path: Path) -> None:
     path.write_bytes(b"PK\x03\x04")
     with refused("not-excel", file="a.xlsx"):
         read(path, "excel")
+
+
+@pytest.mark.parametrize("gap", [5, None])
+def test_empty_cells_that_may_hold_errors_are_doubted(
+    gap: int | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    numbers = [None if i == gap else i % 9 / 4 for i in range(N)]
+    path = workbook(tmp_path / "a.xlsx", frame_of(a=numbers))
+    missing = [("value-missing", "a", 7)] if gap else []
+    assert doubts(read(path, "excel")) == missing
+    # As xls and xlsb are: nothing beside the cells says which of them hold errors.
+    monkeypatch.setattr("bnn.data.excel_files._xml_of", lambda path, sheet: b"")
+    assert doubts(read(path, "excel")) == [("errors-unseen", "", 7)] * bool(gap) + missing

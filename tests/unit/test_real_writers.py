@@ -235,7 +235,7 @@ def of_calc(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     for name, (how, _, _) in OF_CALC.items():
         convert(name, document(), how)
-    for how in ("xlsx", "ods"):
+    for how in ("xlsx", "ods", "xls"):
         convert(f"bad_{how}", document(**bad), how)
     return folder
 
@@ -268,3 +268,6 @@ def test_cells_of_workbooks_that_are_in_the_way_are_told(of_calc: Path) -> None:
     found = read(of_calc / "bad_ods.ods", "excel", drop=["day"])
     told = [(doubt.code, doubt.column, doubt.row) for doubt in found.doubts if doubt.column in ("", "wrong")]
     assert told == [("formula-error", "", None), ("value-missing", "wrong", 6)]
+    found = read(of_calc / "bad_xls.xls", "excel", drop=["day"])
+    told = [(doubt.code, doubt.column, doubt.row) for doubt in found.doubts if doubt.column in ("", "wrong")]
+    assert told == [("errors-unseen", "", 6), ("value-missing", "wrong", 6)]
