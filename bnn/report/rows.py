@@ -29,7 +29,8 @@ def worst_rows(metrics: Mapping[str, Any], which: str) -> Table:
     """
     is_class = metrics["task"] == "classification"
     unit = f" [{metrics['target_unit']}]" if metrics["target_unit"] and not is_class else ""
-    entries = metrics["rows"][which][:_N_ROWS]
+    found = metrics["rows"][which]
+    entries = found[:_N_ROWS]
     sd = formatting.column([entry["total"] for entry in entries])
     nll = formatting.column([entry["nll"] for entry in entries])
     observed, predicted = _class_cells(entries) if is_class else _target_cells(entries)
@@ -42,7 +43,7 @@ def worst_rows(metrics: Mapping[str, Any], which: str) -> Table:
     spread = "Entropy [nats]" if is_class else f"Standard deviation{unit}"
     return Table(
         which.replace("_", "-"),
-        _CAPTIONS[which],
+        _CAPTIONS[which] + (f": the first {_N_ROWS} of {len(found)}" if len(found) > _N_ROWS else ""),
         ("Row", f"Observed{unit}", f"Predicted{unit}", spread, "NLL [nats]", "Why"),
         tuple(rows),
         notes=missing_note(rows, "the value was not finite"),

@@ -30,6 +30,8 @@ _OFF = ("coverage_90_off", "pit_off")
 _NAMED = {
     name: label.lower() if name == "boosting" else f"the {label.lower()}" for name, label in MODELS.items()
 }
+_EXPLAINED = {"nll": "NLL (log loss, less is better)"}
+"""What a metric is, where a page has it first."""
 _MOST_CLASSES = 3
 """Classes that are named of the least sure rows."""
 _STANDS_OUT = 0.5
@@ -79,13 +81,18 @@ def sampling(diagnostics: Mapping[str, Any]) -> Mark:
         )
     else:
         said = _misses(diagnostics, "fail" if verdict == "FAIL" else "warn")
+        if verdict == "LOCAL":  # which the first miss shows: a reader who sees both counts two faults
+            said = [f"the chains disagree: {said[0]}"] if said else []
         # What is neither R-hat nor ESS, such as a chain that is stuck, is said in the words of its finding.
         others = [item["text"] for item in diagnostics["findings"] if item["level"] == verdict]
         text = f"{'; '.join(said) or others[0].rstrip('.')}."
         if verdict == "FAIL":
             text += f" The {chains} did not converge: trust no BNN figure on this page."
         elif verdict == "LOCAL":
-            text += " Each chain converged alone: predictions average over chains, not over the posterior."
+            text += (
+                f" Each of the {chains} converged on a fit of its own: predictions average over these fits, and are not "
+                "the posterior's."
+            )
     return Mark("Sampling", VERDICTS[verdict], verdict, text[:1].upper() + text[1:])
 
 
@@ -217,7 +224,7 @@ def _compared(metrics: Mapping[str, Any], name: str) -> str:
     own, other = scores_beside(
         [metrics["models"][model]["test"].get(name) for model in ("bnn", "baseline")], entry, metric
     )
-    label = _label(metric)
+    label = _EXPLAINED.get(name, _label(metric))
     if not ends:
         return f"{label} {own} against {other}, difference {value} (it could not be computed)"
     unit = (
@@ -244,7 +251,7 @@ def _largest_class(metrics: Mapping[str, Any]) -> str:
     report = metrics["classification_report"]["test"]["bnn"]
     largest = max(report, key=lambda entry: entry["support"])
     share = largest["support"] / sum(entry["support"] for entry in report)
-    return f" (always naming {largest['class']} would be right for {formatting.percent(share)})"
+    return f" (always naming {largest['class']}: {formatting.percent(share)})"
 
 
 def kind_of_rows(metrics: Mapping[str, Any]) -> str:
