@@ -12,7 +12,7 @@ from bnn.config.errors import Problem
 from bnn.config.model import DatasetSettings, Split
 from bnn.config.sampling import Langevin, Likelihood, ParameterPrior, Sampler
 from bnn.config.sources import SOURCE_TASKS, FileSource, SklearnSource, SyntheticSource
-from bnn.core.settings import FAMILIES
+from bnn.core.settings import FAMILIES, spread_of_noise
 
 _ONE_STEP_KERNELS = ("mala", "langevin_gradient", "random_walk")
 """Kernels to which the length of a trajectory means nothing."""
@@ -48,9 +48,10 @@ def resolve(dataset: DatasetSettings) -> DatasetSettings:
             "repeats": dataset.repeats if not _unrepeatable(dataset) else 1,
             "sampler": sampler,
             "prior": prior.model_copy(update=idle_df),
-            "likelihood": Likelihood(family="gaussian")
-            if is_class
-            else _without_idle_keys(dataset.likelihood),
+            "likelihood": _with_spread(
+                Likelihood(family="gaussian") if is_class else _without_idle_keys(dataset.likelihood),
+                prior.weights.scale,
+            ),
         }
     )
 
@@ -102,6 +103,16 @@ def _without_idle_keys(likelihood: Likelihood) -> Likelihood:
         likelihood = likelihood.model_copy(update={"family": "gaussian"})
     idle = {name: Likelihood.model_fields[name].default for name, *_ in _idle_noise_keys(likelihood)}
     return likelihood.model_copy(update=idle)
+
+
+def _with_spread(likelihood: Likelihood, scale: float | str) -> Likelihood:
+    """Return it with the `log_noise_sd` that auto stands for, unless that depends on what a plan will choose."""
+    if likelihood.log_noise_sd != "auto" or likelihood.family == "auto":
+        return likelihood
+    if scale == "auto" and FAMILIES[likelihood.family].noise == "heteroscedastic":
+        return likelihood
+    spread = spread_of_noise(likelihood.family, 1.0 if isinstance(scale, str) else scale)
+    return likelihood.model_copy(update={"log_noise_sd": spread})
 
 
 def _idle_noise_keys(likelihood: Likelihood) -> Iterator[tuple[str, str, str]]:

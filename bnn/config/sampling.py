@@ -103,11 +103,11 @@ class Likelihood(Section):
         "of heteroscedastic noise its log where the second output is 0; of negative_binomial of the log of its "
         "dispersion.",
     )
-    log_noise_sd: float = Field(
-        1.0,
-        gt=0,
+    log_noise_sd: Literal["auto"] | Annotated[float, Field(gt=0)] = Field(
+        "auto",
         description="Standard deviation of that prior; heteroscedastic multiplies its second output by it, so that a "
-        "small number says that the noise hardly varies.",
+        "small number says that the noise hardly varies. auto: 1; of heteroscedastic 1 over the scale of the weights' "
+        "prior, from 0.5 to 1.",
     )
 
 

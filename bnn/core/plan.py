@@ -6,7 +6,7 @@ from typing import Any
 
 from bnn.core.storage import read_json
 
-AGREEING_RHAT = 1.025
+AGREEING_RHAT = 1.03
 """Largest R-hat of short runs, median over rows left out, of chains that a plan says to agree."""
 
 

@@ -82,6 +82,24 @@ FAMILIES = {
 """Names of `likelihood.family`."""
 
 
+def spread_of_noise(family: str, scale: float) -> float:
+    """Return the `log_noise_sd` that "auto" stands for: 1, and less where a wide prior would let noise vary wildly.
+
+    The output that makes heteroscedastic noise has weights of the prior's scale as that of the mean has, which is wide
+    where the mean has many turns. Divided by it, noise varies as much whatever the mean does: else networks of scale 2
+    had modes in which some rows are fitted with almost no noise, which no chain leaves. The half is for the level of
+    the noise, whose prior narrows too.
+
+    Parameters
+    ----------
+    family
+        One of `FAMILIES`.
+    scale
+        Of the prior of the weights.
+    """
+    return min(1.0, max(0.5, 1.0 / scale)) if FAMILIES[family].noise == "heteroscedastic" else 1.0
+
+
 @dataclass(frozen=True)
 class LikelihoodSettings:
     """Noise of a regression target, in standardised units."""

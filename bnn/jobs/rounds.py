@@ -15,8 +15,10 @@ from bnn.diagnostics import mixing
 from bnn.jobs.checkpoint import RecordFile
 from bnn.model.posterior import Posterior
 
-_MOST_ROWS = 200
-"""Training rows whose predictions are looked at, spread evenly."""
+_MOST_ROWS = 1000
+"""Training rows whose predictions are looked at, spread evenly: of few the worst one is not among them."""
+_AT_ONCE = 200
+"""Rows whose figures are computed together: bounds the memory."""
 _RHAT, _ESS = 1.01, 400.0
 """A job continues while the worst of its figures misses these, the thresholds of PASS."""
 
@@ -49,7 +51,7 @@ def kept_records(n_records: int, settings: SamplerSettings) -> tuple[np.ndarray,
 
 
 class Agreement(NamedTuple):
-    """How far the chains of a job agree: the worst of their predictions and of the log density."""
+    """How far the chains of a job agree: the worst of their predictions, of the log density and of the noise."""
 
     rhat: float
     """Largest R-hat; NaN if a draw is not finite"""
@@ -69,7 +71,7 @@ class Agreement(NamedTuple):
 
 
 def agreement(posterior: Posterior, theta: np.ndarray, log_density: np.ndarray) -> Agreement:
-    """Return how far predictions and the log density of the chains of a job agree.
+    """Return how far predictions, the log density and the noise of the chains of a job agree.
 
     Parameters
     ----------
@@ -80,19 +82,26 @@ def agreement(posterior: Posterior, theta: np.ndarray, log_density: np.ndarray) 
     log_density
         Shape (chain, draw).
     """
+    layout = posterior.layout
+    own = [name for name in posterior.likelihood.parameter_priors if name in layout.names]
+    scalars = [log_density[..., None], *(theta[..., layout.slices[name]] for name in own)]
+    rhat, ess = _worst(np.concatenate(scalars, axis=2))
     rows = np.unique(np.linspace(0, len(posterior.x) - 1, _MOST_ROWS).astype(np.int64))
-    x = np.asarray(posterior.x[rows], dtype=np.float64)
-    outputs = [
-        posterior.network.forward(posterior.layout.unpack(draws), x).astype(np.float64) for draws in theta
-    ]
-    quantities = np.concatenate(
-        [np.stack(outputs).swapaxes(2, 3).reshape(*log_density.shape, -1), log_density[..., None]], axis=2
-    )
+    for start in range(0, len(rows), _AT_ONCE):
+        x = np.asarray(posterior.x[rows[start : start + _AT_ONCE]], dtype=np.float64)
+        outputs = [posterior.network.forward(layout.unpack(draws), x).astype(np.float64) for draws in theta]
+        worst = _worst(np.stack(outputs).swapaxes(2, 3).reshape(*log_density.shape, -1))
+        # A NaN stays.
+        rhat, ess = np.maximum(rhat, worst[0]), np.minimum(ess, worst[1])
+    return Agreement(float(rhat), float(ess))
+
+
+def _worst(quantities: np.ndarray) -> tuple[float, float]:
+    """Return the largest R-hat and the smallest bulk ESS of (chain, draw, quantity); NaN if a draw is not finite."""
     if not np.isfinite(quantities).all():
-        return Agreement(np.nan, np.nan)
+        return np.nan, np.nan
     with np.errstate(divide="ignore", invalid="ignore"):
-        rhat, ess = mixing.rhat(quantities), mixing.ess_bulk(quantities)
-    return Agreement(float(rhat.max()), float(ess.min()))
+        return float(mixing.rhat(quantities).max()), float(mixing.ess_bulk(quantities).min())
 
 
 def can_double(settings: SamplerSettings, *, at_first_draw: int, so_far: int) -> bool:

@@ -15,9 +15,12 @@ from bnn.selection.families import NOISES, VARYING, families_of, kind_of
 from bnn.selection.race import AUTO, NEGLIGIBLE, STANDARDISED, Candidate, Comparison, Race, Unit, filled
 
 TOLERABLE = {"classification": NEGLIGIBLE, "regression": 0.1}
-"""Nats a row by which a network whose chains agree, or whose prior is narrower, may be behind one whose chains do not,
-by task. On energy (50-50 units, noise that varies, four chains of 100,000 gradients) the worst R-hat is 1.03 with scale
-1 and 1.6 with 1.4, which cheap fits do not tell apart: theirs are 1.04 and 1.05."""
+"""Nats a row by which a network whose prior is narrower may be behind one whose chains do not agree either, by task. On
+energy (50-50 units, noise that varies, four chains of 100,000 gradients) the worst R-hat is 1.03 with scale 1 and 1.6
+with 1.4, which cheap fits do not tell apart: theirs are 1.04 and 1.05."""
+FOR_AGREEMENT = {"classification": NEGLIGIBLE, "regression": 0.2}
+"""Nats a row by which a network, or noise, whose chains agree may be behind one whose chains do not, by task:
+uncertainties that are a fifth wider and can be trusted are worth more than such that cannot."""
 
 NETWORKS: Mapping[str, Sequence[tuple[tuple[int, ...], float]]] = {
     "classification": (
@@ -103,6 +106,7 @@ def choose(
         prefer=lambda one: 0 if one.hidden else None,
         simplicity=lambda one: (one.scale, len(one.hidden)),
         tolerable=TOLERABLE[task],
+        for_agreement=FOR_AGREEMENT[task],
     )
     comparisons += more
     # What varies for a poor network may not for a good one. That noise varies slows chains far less than a wider prior
@@ -112,6 +116,7 @@ def choose(
         [best._replace(family=name) for name in noises] or [best],
         prefer=lambda one: _rank(one.family, families),
         tolerable=NEGLIGIBLE,
+        for_agreement=FOR_AGREEMENT[task],
     )
     return filled(settings, best), comparisons + more
 

@@ -15,12 +15,12 @@ import numpy as np
 from bnn.core.identical_rows import divided, first_of_each
 from bnn.core.plan import AGREEING_RHAT
 from bnn.core.seeding import Stream, chain_rng
-from bnn.core.settings import ModelSettings, build
+from bnn.core.settings import ModelSettings, build, spread_of_noise
 from bnn.model.targets import Target, fit_target
 from bnn.selection.cheap_fit import CheapFit, cheap_fit
 
 AUTO = "auto"
-MOST_ROWS = 1500
+MOST_ROWS = 3000
 """Rows that a choice looks at, picked at random where a table has more: the choice is then cheap beside the run."""
 N_FOLDS = 3
 N_STRETCHES = 30
@@ -108,6 +108,8 @@ def filled(settings: Mapping[str, Any], chosen: Candidate) -> dict[str, Any]:
             prior[block] = {**prior[block], "scale": scale}
     if likelihood["family"] == AUTO:
         likelihood["family"] = chosen.family
+    if likelihood["log_noise_sd"] == AUTO:
+        likelihood["log_noise_sd"] = spread_of_noise(likelihood["family"], prior["weights"]["scale"])
     return {"network": network, "prior": prior, "likelihood": likelihood}
 
 
@@ -144,14 +146,16 @@ class Race:
         prefer: Callable[[Candidate], int | None],
         simplicity: Callable[[Candidate], tuple[float, ...]] | None = None,
         tolerable: float = 0.0,
+        for_agreement: float = 0.0,
     ) -> tuple[Candidate, list[Comparison]]:
         """Return the best candidate and how the others compare.
 
         Candidates that are preferred have a rank, the lowest first: the first one is taken that the best is not better
         than by more than `MARGIN` standard errors; of one rank, that of the best score. Where chains of that one
         disagree, the best one with a rank whose chains agree takes its place, if it is behind by no more than
-        `tolerable`, nats a row; if there is none, the one whose chains disagree least. At last the first by
-        `simplicity` is taken that is behind by neither `MARGIN` standard errors nor `NEGLIGIBLE`.
+        `for_agreement`, nats a row; if there is none, of those behind by no more than `tolerable` whose chains disagree
+        no more, the one of the narrowest prior. At last the first by `simplicity` is taken that is behind by neither
+        `MARGIN` standard errors nor `NEGLIGIBLE`.
         """
         if len(candidates) == 1:
             return candidates[0], []
@@ -162,7 +166,7 @@ class Race:
             if self._in_order and fold < len(self._folds) - 1:
                 continue  # times differ, and one of them is a third of what there is
             best = max(left, key=lambda one: self._mean(one, fold + 1))
-            left = [one for one in left if one == best or not self._is_hopeless(best, one, tolerable)]
+            left = [one for one in left if one == best or not self._is_hopeless(best, one, for_agreement)]
         best = max(left, key=lambda one: self._mean(one, len(self._folds)))
         for rank in sorted({rank for one in left if (rank := prefer(one)) is not None}):
             alike = [one for one in left if prefer(one) == rank]
@@ -173,11 +177,14 @@ class Race:
                 break
         rank = prefer(best)
         alike = [one for one in left if prefer(one) == rank]
-        if tolerable and self._rhat(best) > AGREEING_RHAT:
+        if for_agreement and self._rhat(best) > AGREEING_RHAT:
             ranked = alike if rank is None else [one for one in left if prefer(one) is not None]
             calmer = [one for one in ranked if self._rhat(one) <= self._rhat(best)]
-            near = [best, *(one for one in calmer if self._difference(best, one)[0] <= tolerable)]
-            agreeing = [one for one in near if self._rhat(one) <= AGREEING_RHAT]
+            behind = {one: self._difference(best, one)[0] for one in calmer}
+            agreeing = [
+                one for one in calmer if self._rhat(one) <= AGREEING_RHAT and behind[one] <= for_agreement
+            ]
+            near = [best, *(one for one in calmer if behind[one] <= tolerable)]
             best = (
                 max(agreeing, key=lambda one: self._mean(one, len(self._folds)))
                 if agreeing

@@ -305,9 +305,35 @@ def test_factors_of_the_prior_are_positive_different_and_not_one(factors: list[f
     assert load(with_iris(evaluation={"prior_factors": []})).datasets["iris"].evaluation.prior_factors == ()
 
 
+@pytest.mark.parametrize(
+    ("likelihood", "scale", "expected"),
+    [
+        ({"family": "gaussian"}, 4, 1.0),
+        ({"family": "poisson"}, "auto", 1.0),
+        ({"family": "heteroscedastic"}, 0.5, 1.0),
+        ({"family": "heteroscedastic_log_normal"}, 1.6, 0.625),
+        ({"family": "heteroscedastic"}, 4, 0.5),
+        ({"family": "heteroscedastic"}, "auto", "auto"),
+        ({"family": "auto"}, 2, "auto"),
+        ({"family": "heteroscedastic", "log_noise_sd": 3}, 4, 3.0),
+    ],
+)
+def test_the_spread_of_noise_follows_the_prior(
+    likelihood: dict[str, Any], scale: Any, expected: float | str
+) -> None:
+    config = load(with_gap(likelihood=likelihood, prior={"weights": {"scale": scale}}))
+    assert config.datasets["gap"].likelihood.log_noise_sd == expected
+
+
 def test_settings_have_the_fields_of_the_models_that_build_them() -> None:
     """One dataclass of `core` for each model of the config; other keys are for the workflow alone."""
-    config = load(with_gap(network={"hidden": [4]}, prior={"weights": {"scale": 2}, "biases": {"scale": 1}}))
+    config = load(
+        with_gap(
+            network={"hidden": [4]},
+            likelihood={"family": "gaussian"},
+            prior={"weights": {"scale": 2}, "biases": {"scale": 1}},
+        )
+    )
     dataset = config.datasets["gap"].model_dump(mode="json")
     dataset |= {"sampler": chain_settings(dataset)["sampler"]}
     for section, kind, beside in (

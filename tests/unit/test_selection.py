@@ -17,6 +17,7 @@ from bnn.core.settings import ChainSettings, SamplerSettings, build
 from bnn.core.storage import read_netcdf, write_json
 from bnn.jobs import chain_job, rounds
 from bnn.jobs.interruption import Interruption
+from bnn.model.likelihoods import LOG_NOISE_SCALE
 from bnn.model.posterior import make_posterior
 from bnn.posterior.chain_files import read_chains
 from bnn.selection import budget, cheap_fit, choice, race
@@ -113,9 +114,9 @@ def test_a_narrower_prior_takes_the_place_of_one_that_is_hardly_better(
 @pytest.mark.parametrize(
     ("behind", "rhat", "hidden", "scale"),
     [
-        (0.09, 1.015, [50, 50], 2.0),
+        (0.19, 1.015, [50, 50], 2.0),
         (0.09, 1.06, [50], 2.0),
-        (0.11, 1.015, [50], 4.0),
+        (0.21, 1.015, [50], 4.0),
     ],
     ids=["agrees", "disagrees more than another", "too far behind"],
 )
@@ -210,7 +211,7 @@ def test_kind_and_noise_are_compared_before_the_network_and_the_noise_again_afte
 
 @pytest.mark.parametrize(
     ("behind", "rhat", "family"),
-    [(0.015, 1.01, "gaussian"), (0.03, 1.01, "heteroscedastic"), (0.015, 1.3, "heteroscedastic")],
+    [(0.19, 1.01, "gaussian"), (0.21, 1.01, "heteroscedastic"), (0.015, 1.3, "heteroscedastic")],
     ids=["agrees", "too far behind", "disagrees as well"],
 )
 def test_noise_whose_chains_agree_takes_the_place_of_noise_whose_chains_do_not(
@@ -228,6 +229,13 @@ def test_noise_whose_chains_agree_takes_the_place_of_noise_whose_chains_do_not(
     settings = settings_of(prior={"weights": {"scale": 2}}, network={"hidden": [50]})
     chosen, _ = choice.choose(*rows(3000), n_classes=None, settings=settings)
     assert chosen["likelihood"]["family"] == family
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("auto", 0.5), (0.7, 0.7)])
+def test_a_wide_prior_narrows_how_much_noise_varies_unless_it_is_given(asked: Any, expected: float) -> None:
+    settings = settings_of(likelihood={"log_noise_sd": asked})
+    found = race.filled(settings, race.Candidate((50,), 2.0, "heteroscedastic"))
+    assert found["likelihood"]["log_noise_sd"] == expected
 
 
 @pytest.mark.slow
@@ -271,7 +279,7 @@ def test_log_scores_are_those_of_the_mixture_over_draws() -> None:
 
 PLAN: dict[str, dict[str, Any]] = {
     "prior": {"biases": {"family": "normal", "scale": 1.0, "df": 4.0}},
-    "likelihood": {"family": "gaussian"},
+    "likelihood": {"family": "gaussian", "log_noise_sd": 1.0},
 }
 
 
@@ -326,6 +334,33 @@ def test_rounds_keep_the_draws_of_one_run_with_more_thinning(n_rounds: int) -> N
     assert len(kept) == 100
     assert at[kept].tolist() == [apart * (index + 1) for index in range(100)]
     assert kept[-1] == n_records - 1
+
+
+@pytest.mark.parametrize("apart", ["nothing", "one row", "noise"])
+def test_chains_agree_if_all_rows_and_the_noise_do(apart: str) -> None:
+    """The row is one of a thousand that no few rows spread evenly hold."""
+    x = np.zeros((1000, 1))
+    x[3] = 1.0
+    own: dict[str, Any] = {
+        "network": {"hidden": []},
+        "prior": {"weights": {"scale": 1}, "biases": {"scale": 1}},
+    }
+    settings = build(ChainSettings, with_plan(chain_settings(settings_of(sampler={"draws": 4}, **own)), PLAN))
+    posterior = make_posterior(
+        x,
+        x[:, 0],
+        n_classes=None,
+        network=settings.network.in_numpy(),
+        prior=settings.prior,
+        likelihood=settings.likelihood,
+    )
+    rng = np.random.default_rng(0)
+    theta = rng.normal(size=(4, 500, posterior.layout.n_params))
+    name = {"one row": "weight_0", "noise": LOG_NOISE_SCALE}.get(apart)
+    if name is not None:
+        theta[1, :, posterior.layout.slices[name]] += 2.0
+    found = rounds.agreement(posterior, theta, rng.normal(size=(4, 500)))
+    assert found.is_enough == (apart == "nothing"), found
 
 
 def test_a_round_is_begun_only_if_it_can_be_paid() -> None:
