@@ -96,9 +96,9 @@ def read_sheet(path: Path, sheet: str | None, choose: Choose, form: TextFormat) 
             f"the sheet holds an error, such as {kind}, {len(errors)} times; it is taken for a missing value"
         )
         doubts = (*doubts, Doubt("formula-error", "", text))
-    if not xml and (row := next((row for row, line in enumerate(body, start=2) if "" in line), None)):
+    if not xml and (gap := next((row for row, line in enumerate(body, start=2) if "" in line), None)):
         text = "in this kind of workbook a cell with an error, such as #DIV/0!, reads as an empty one; save it as xlsx"
-        doubts = (*doubts, Doubt("errors-unseen", "", text, row=row))
+        doubts = (*doubts, Doubt("errors-unseen", "", text, row=gap))
     return Columns(frame, doubts, column_faults, 2)
 
 
