@@ -11,7 +11,7 @@ from bnn.evaluation.forecasts import CURVE_LEVELS, TargetForecast
 from bnn.evaluation.metrics import ECE_BINS, confidence_bins, coverage, mean_width
 from bnn.posterior.predictive import predicted_class
 
-LEVEL = 0.9
+LEVEL = 0.99
 """What the bands hold, each by itself."""
 
 FALSE_ALARMS = 0.01

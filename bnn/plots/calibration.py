@@ -23,7 +23,7 @@ from bnn.plots.canvas import (
     styled,
 )
 
-LEVEL = 0.9
+LEVEL = 0.99
 """What the bands hold."""
 _COMPARED = ("bnn", "baseline")
 _MOST_POINTS = 500

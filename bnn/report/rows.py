@@ -105,10 +105,10 @@ def _why(entry: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
         return unusual
     share = epistemic / total
     if metrics["task"] == "classification":
-        part = f"{formatting.percent(share)} of the entropy is epistemic"
-        cause = f"draws disagree: {part}" if share >= 0.5 else f"classes overlap: {part}"
+        whole, noise = "entropy", "classes overlap"
     else:
         # Standard deviations: their squares add up.
-        part = f"{formatting.percent(share**2)} of the variance is epistemic"
-        cause = f"draws disagree: {part}" if share**2 >= 0.5 else f"mostly noise: {part}"
+        share, whole, noise = share**2, "variance", "mostly noise"
+    cause = "draws disagree" if share >= 0.5 else noise
+    cause += f" (epistemic: {formatting.percent(share)} of the {whole})"
     return f"{cause}; {unusual}"

@@ -158,7 +158,7 @@ def _by_chance(low: float | None, high: float | None) -> str:
     """Say between which shares of rows a calibrated model comes out; nothing where they are not numbers."""
     if low is None or high is None:
         return ""
-    return f" ({formatting.percent(low)} to {formatting.percent(high)} if calibrated)"
+    return f" (a calibrated model's: {formatting.percent(low)} to {formatting.percent(high)})"
 
 
 def calibrated(metrics: Mapping[str, Any], level: float = 0.9) -> str:
@@ -299,7 +299,10 @@ def least_told(found: Mapping[str, Any]) -> str:
     entry = least["models"]["bnn"]
     error = None if formatting.is_negligible(entry["se"], entry["auroc"]) else entry["se"]
     auroc = formatting.estimate(entry["auroc"], error, 3)
-    text = f"Hardest to tell from test rows are {least['name']} inputs: AUROC {auroc} (1: always told, 0.5: never)"
+    text = (
+        f"Of inputs that are no rows of the table, {least['name']} ones are the hardest to tell from test rows: AUROC "
+        f"{auroc} (1: always told, 0.5: never)"
+    )
     if entry["auroc"] < 0.5:
         text += "; below 0.5 it is surer of such inputs than of test rows"
     return f"{text}."

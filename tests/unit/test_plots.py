@@ -301,7 +301,7 @@ def test_trace_of_a_long_run_stays_small(tmp_path: Path, rng: np.random.Generato
             "log_density_trace",
             ["Iteration of the chain", "Log density [nats]", "chain 3", "warm-up, not kept"],
         ),
-        ("log_density_rank", ["Rank of the log density among all chains", "90 % by chance", "chain 0"]),
+        ("log_density_rank", ["Rank of the log density among all chains", "99 % by chance", "chain 0"]),
         (
             "reliability",
             ["Probability of the predicted class", "Share of right rows", "baseline network", "BNN"],
@@ -310,7 +310,7 @@ def test_trace_of_a_long_run_stays_small(tmp_path: Path, rng: np.random.Generato
             "pit",
             ["Predicted probability of less than observed (PIT)", "Share − expected", "baseline network"],
         ),
-        ("coverage", ["Central interval is to hold [%]", "Test rows inside [%]", "90 % by chance"]),
+        ("coverage", ["Central interval is to hold [%]", "Test rows inside [%]", "99 % by chance"]),
         ("differences", ["Accuracy [percentage points]", "NLL [nats a row]", "BNN better →", "linear model"]),
         ("classes", ["Probability given to the true class", "Predicted class", "virginica"]),
         ("effects", ["dose", "$site$", "Rise of the NLL [nats a row]"]),

@@ -222,7 +222,9 @@ def test_intervals_that_are_too_narrow_are_worse_than_too_wide_ones(
     mark = sentences.certainty(metrics)
     level = {"as it should be": "good", "too sure": "bad", "not sure enough": "open"}[expected]
     assert (mark.word, mark.level) == (expected, level)
-    assert f"hold {100 * coverage:.1f} % of 30 test rows (76.7 % to 99.0 % if calibrated)." in mark.text
+    assert (
+        f"hold {100 * coverage:.1f} % of 30 test rows (a calibrated model's: 76.7 % to 99.0 %)." in mark.text
+    )
     assert mark.text.endswith("90 % of the training values span 252 points.")
 
 
@@ -243,7 +245,7 @@ def test_confidence_is_judged_by_how_many_rows_are_right(
     metrics["calibration"]["bnn"] |= {"accuracy": accuracy, "ece_p_value": p_value}
     mark = sentences.certainty(metrics)
     assert mark.word == expected
-    assert "82.7 % sure" in mark.text and "(63.5 % to 96.8 % if calibrated)" in mark.text
+    assert "82.7 % sure" in mark.text and "(a calibrated model's: 63.5 % to 96.8 %)" in mark.text
 
 
 def test_a_missed_limit_is_named_with_its_place() -> None:
@@ -274,7 +276,9 @@ def test_the_inputs_that_are_told_worst_are_named() -> None:
     kinds[2]["models"]["bnn"] |= {"auroc": None, "se": None}
     kinds[1]["models"]["bnn"] |= {"auroc": 0.21, "se": 0.02}
     said = sentences.least_told(given)
-    assert said.startswith("Hardest to tell from test rows are shifted inputs: AUROC 0.21 ± 0.02 (1: always")
+    assert said.startswith(
+        "Of inputs that are no rows of the table, shifted ones are the hardest to tell from test rows: AUROC 0.21"
+    )
     assert "; below 0.5 it is surer" in said
     kinds[1]["models"]["bnn"]["auroc"] = kinds[0]["models"]["bnn"]["auroc"] = None
     assert sentences.least_told(given) == ""
@@ -375,7 +379,7 @@ def test_rows_to_look_at_show_observed_predicted_and_unusual_features() -> None:
     assert [cell.text for cell in first.cells[:4]] == ["setosa", "virginica", "0.913", "2.35"]
     assert (first.cells[1].flag, first.cells[1].remark) == ("bad", "p = 0.53; wrong")
     assert (
-        first.cells[-1].text == "classes overlap: 33.0 % of the entropy is epistemic; unusual a 5.1 (+2.9 sd)"
+        first.cells[-1].text == "classes overlap (epistemic: 33.0 % of the entropy); unusual a 5.1 (+2.9 sd)"
     )
     outside = rows.worst_rows(inputs.make_metrics("regression"), "most_uncertain").rows[0].cells
     assert (outside[0].text, outside[0].remark, outside[1].remark) == ("317", "outside", "61.7 to 240.9")
@@ -384,10 +388,10 @@ def test_rows_to_look_at_show_observed_predicted_and_unusual_features() -> None:
 @pytest.mark.parametrize(
     ("task", "epistemic", "cause"),
     [
-        ("classification", 0.3, "classes overlap: 30.0 % of the entropy is epistemic"),
-        ("classification", 0.6, "draws disagree: 60.0 % of the entropy is epistemic"),
-        ("regression", 0.6, "mostly noise: 36.0 % of the variance is epistemic"),
-        ("regression", 0.8, "draws disagree: 64.0 % of the variance is epistemic"),
+        ("classification", 0.3, "classes overlap (epistemic: 30.0 % of the entropy)"),
+        ("classification", 0.6, "draws disagree (epistemic: 60.0 % of the entropy)"),
+        ("regression", 0.6, "mostly noise (epistemic: 36.0 % of the variance)"),
+        ("regression", 0.8, "draws disagree (epistemic: 64.0 % of the variance)"),
     ],
 )
 def test_why_a_row_is_uncertain_is_said(task: str, epistemic: float, cause: str) -> None:
