@@ -5,7 +5,7 @@ importance sampling would need one fit only, but its estimates fail for flexible
 then the network and the width of its prior, then the noise.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,12 @@ from bnn.selection.families import NOISES, VARYING, families_of, kind_of
 from bnn.selection.race import AUTO, NEGLIGIBLE, STANDARDISED, Candidate, Comparison, Race, Unit, filled
 
 TOLERABLE = {"classification": NEGLIGIBLE, "regression": 0.1}
-"""Nats a row by which a network whose prior is narrower may be behind one whose chains do not agree either, by task. On
-energy (50-50 units, noise that varies, four chains of 100,000 gradients) the worst R-hat is 1.03 with scale 1 and 1.6
-with 1.4, which cheap fits do not tell apart: theirs are 1.04 and 1.05."""
-FOR_AGREEMENT = {"classification": NEGLIGIBLE, "regression": 0.2}
-"""Nats a row by which a network, or noise, whose chains agree may be behind one whose chains do not, by task:
-uncertainties that are a fifth wider and can be trusted are worth more than such that cannot."""
+"""Nats a row by which a network whose chains agree, or whose prior is narrower, may be behind one whose chains do not,
+by task. On energy (50-50 units, noise that varies, four chains of 100,000 gradients) the worst R-hat is 1.03 with scale
+1 and 1.6 with 1.4, which cheap fits do not tell apart: theirs are 1.04 and 1.05."""
+FOR_AGREEMENT = 0.25
+"""Nats a row by which noise whose chains will agree may be behind noise whose chains will not: uncertainties that are a
+quarter wider and can be trusted are worth more than such that cannot."""
 
 NETWORKS: Mapping[str, Sequence[tuple[tuple[int, ...], float]]] = {
     "classification": (
@@ -57,6 +57,7 @@ def choose(
     unit: Unit = STANDARDISED,
     in_order: bool = False,
     groups: np.ndarray | None = None,
+    agrees: Callable[[Mapping[str, Any], float], bool] | None = None,
 ) -> tuple[dict[str, Any], list[Comparison]]:
     """Choose what the settings leave open.
 
@@ -74,6 +75,9 @@ def choose(
         Of a real target.
     in_order, groups
         How rows are left out, see `bnn.core.identical_rows.divided`.
+    agrees
+        Says whether chains of a model, sections as those that are returned, and its log score, will agree. It is asked
+        where those of cheap fits disagree, and agree with another noise; None: they are not looked at closer.
 
     Returns
     -------
@@ -106,18 +110,17 @@ def choose(
         prefer=lambda one: 0 if one.hidden else None,
         simplicity=lambda one: (one.scale, len(one.hidden)),
         tolerable=TOLERABLE[task],
-        for_agreement=FOR_AGREEMENT[task],
     )
     comparisons += more
     # What varies for a poor network may not for a good one. That noise varies slows chains far less than a wider prior
     # does: on abalone, 0.06 nats better, four of 100,000 gradients have an R-hat of 1.01 where cheap fits disagree.
-    noises = [name for name in families if kind_of(name) == kind_of(family)]
-    best, more = race.run(
-        [best._replace(family=name) for name in noises] or [best],
-        prefer=lambda one: _rank(one.family, families),
-        tolerable=NEGLIGIBLE,
-        for_agreement=FOR_AGREEMENT[task],
-    )
+    noises = [best._replace(family=name) for name in families if kind_of(name) == kind_of(family)] or [best]
+    best, more = race.run(noises, prefer=lambda one: _rank(one.family, families), tolerable=NEGLIGIBLE)
+    calmer = None if agrees is None else race.calmer(best, noises, FOR_AGREEMENT)
+    if agrees is not None and calmer is not None:
+        known, doubtful = ((filled(settings, one), race.score(one)) for one in (calmer, best))
+        if not agrees(*doubtful) and agrees(*known):
+            best, more = calmer, race.compared(calmer, noises)
     return filled(settings, best), comparisons + more
 
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from bnn.core.settings import OPEN_DRAWS, ChainSettings, build
 from bnn.model.targets import Target
+from bnn.selection import pilot
 from bnn.selection.budget import Budget
 from bnn.selection.choice import choose, log_score
 from bnn.selection.race import STANDARDISED, Unit
@@ -66,24 +67,67 @@ def make_plan(
     dict
         "settings": sections that go over those of the config; "tried": the candidates, as `Comparison` has them.
     """
-    chosen, comparisons = choose(
-        x, y, n_classes=n_classes, settings=settings, unit=unit, in_order=in_order, groups=groups
-    )
-    if budget is not None:
-        asked = settings["sampler"]["explore"]
-        sampler = {**settings["sampler"], "draws": OPEN_DRAWS, "explore": 0}
-        whole = build(ChainSettings, {**settings, **chosen, "sampler": sampler})
-        target = None if n_classes is not None else unit.target(whole.likelihood.family, y)
+    how: dict[str, Any] = {"unit": unit, "in_order": in_order, "groups": groups}
+    if budget is None:
+        chosen, comparisons = choose(x, y, n_classes=n_classes, settings=settings, **how)
+    else:
+        length = _Length(x, y, n_classes, settings, budget, unit)
+        agrees = length.is_enough if n_classes is None else None
+        chosen, comparisons = choose(x, y, n_classes=n_classes, settings=settings, agrees=agrees, **how)
+        # Of each step of the choice the one that was taken differs by nothing from itself.
+        taken = [one.log_score for one in comparisons if one.difference == 0 and one.error == 0]
+        if n_classes is not None:
+            score = math.nan
+        else:
+            score = taken[-1] if taken else log_score(x, y, settings=settings, **how)
+        chosen["sampler"] = length.of(chosen, score)
+    tried = [
+        {**asdict(one), "candidate": {**one.candidate._asdict(), "hidden": list(one.candidate.hidden)}}
+        for one in comparisons
+    ]
+    return {"settings": chosen, "tried": tried}
+
+
+class _Length:
+    """How long chains of a model are to be, and whether that is long enough.
+
+    Parameters are as of `make_plan`.
+    """
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        y: np.ndarray,
+        n_classes: int | None,
+        settings: Mapping[str, Any],
+        budget: Budget,
+        unit: Unit,
+    ) -> None:
+        self._x, self._y, self._n_classes = x, y, n_classes
+        self._settings, self._budget, self._unit = settings, budget, unit
+
+    def of(self, chosen: Mapping[str, Any], score: float) -> dict[str, Any]:
+        """Return the keys of `sampler` that a plan sets.
+
+        Parameters
+        ----------
+        chosen
+            Sections `network`, `prior` and `likelihood`.
+        score
+            Log score of that model of a real target, nats a row left out.
+        """
+        asked = self._settings["sampler"]["explore"]
+        sampler = {**self._settings["sampler"], "draws": OPEN_DRAWS, "explore": 0}
+        whole = self._built(chosen, sampler)
+        target = self._target(whole)
         is_normal = target is not None and target.form not in ("count", "hurdle")
         is_wide = min(whole.network.hidden, default=0) >= _WIDE
         if target is not None and is_normal and is_wide and sampler["collapse"] == "auto":
-            # Of each step of the choice the one that was taken differs by nothing from itself.
-            taken = [one.log_score for one in comparisons if one.difference == 0 and one.error == 0]
-            how: dict[str, Any] = {"unit": unit, "in_order": in_order, "groups": groups}
-            score = taken[-1] if taken else log_score(x, y, settings=settings, **how)
-            sampler["collapse"] = "never" if _explained(score, target, y) < _NOISY else "auto"
-            whole = build(ChainSettings, {**settings, **chosen, "sampler": sampler})
-        most = budget.gradients(x, y, n_classes=n_classes, settings=whole, target=target)
+            sampler["collapse"] = "never" if _explained(score, target, self._y) < _NOISY else "auto"
+            whole = self._built(chosen, sampler)
+        most = self._budget.gradients(
+            self._x, self._y, n_classes=self._n_classes, settings=whole, target=target
+        )
         # Halves are compared, and rounds halve it: an even number.
         draws = min(OPEN_DRAWS, max(_FEWEST_DRAWS, most // _PER_MOVE // 2 * 2))
         warmup = min(sampler["warmup"], draws)
@@ -91,7 +135,7 @@ def make_plan(
         # Warm-up and two rounds, the second as long as the first, take what exploring leaves.
         left = most - explore - (sampler["optimise_steps"] if sampler["init"] == "optimised" else 0)
         most_steps = max(_FEWEST_STEPS, left // (warmup + 2 * draws * sampler["thin"]))
-        chosen["sampler"] = {
+        return {
             "draws": draws,
             "warmup": warmup,
             "most_steps": min(sampler["most_steps"], most_steps),
@@ -99,11 +143,22 @@ def make_plan(
             "explore": explore,
             "collapse": sampler["collapse"],
         }
-    tried = [
-        {**asdict(one), "candidate": {**one.candidate._asdict(), "hidden": list(one.candidate.hidden)}}
-        for one in comparisons
-    ]
-    return {"settings": chosen, "tried": tried}
+
+    def is_enough(self, chosen: Mapping[str, Any], score: float) -> bool:
+        """Return whether chains of a model are likely to agree in that length; parameters are as of `of`."""
+        whole = self._built(chosen, {**self._settings["sampler"], **self.of(chosen, score)})
+        n_chains = min(self._budget.chains, self._budget.chains_per_job)
+        return pilot.will_agree(
+            self._x, self._y, n_chains=n_chains, settings=whole, target=self._target(whole)
+        )
+
+    def _built(self, chosen: Mapping[str, Any], sampler: Mapping[str, Any]) -> ChainSettings:
+        return build(ChainSettings, {**self._settings, **chosen, "sampler": sampler})
+
+    def _target(self, settings: ChainSettings) -> Target | None:
+        if self._n_classes is not None:
+            return None
+        return self._unit.target(settings.likelihood.family, self._y)
 
 
 def _explained(log_score: float, target: Target, y: np.ndarray) -> float:

@@ -146,16 +146,14 @@ class Race:
         prefer: Callable[[Candidate], int | None],
         simplicity: Callable[[Candidate], tuple[float, ...]] | None = None,
         tolerable: float = 0.0,
-        for_agreement: float = 0.0,
     ) -> tuple[Candidate, list[Comparison]]:
         """Return the best candidate and how the others compare.
 
         Candidates that are preferred have a rank, the lowest first: the first one is taken that the best is not better
         than by more than `MARGIN` standard errors; of one rank, that of the best score. Where chains of that one
         disagree, the best one with a rank whose chains agree takes its place, if it is behind by no more than
-        `for_agreement`, nats a row; if there is none, of those behind by no more than `tolerable` whose chains disagree
-        no more, the one of the narrowest prior. At last the first by `simplicity` is taken that is behind by neither
-        `MARGIN` standard errors nor `NEGLIGIBLE`.
+        `tolerable`, nats a row; if there is none, the one whose chains disagree least. At last the first by
+        `simplicity` is taken that is behind by neither `MARGIN` standard errors nor `NEGLIGIBLE`.
         """
         if len(candidates) == 1:
             return candidates[0], []
@@ -166,7 +164,7 @@ class Race:
             if self._in_order and fold < len(self._folds) - 1:
                 continue  # times differ, and one of them is a third of what there is
             best = max(left, key=lambda one: self._mean(one, fold + 1))
-            left = [one for one in left if one == best or not self._is_hopeless(best, one, for_agreement)]
+            left = [one for one in left if one == best or not self._is_hopeless(best, one, tolerable)]
         best = max(left, key=lambda one: self._mean(one, len(self._folds)))
         for rank in sorted({rank for one in left if (rank := prefer(one)) is not None}):
             alike = [one for one in left if prefer(one) == rank]
@@ -177,14 +175,11 @@ class Race:
                 break
         rank = prefer(best)
         alike = [one for one in left if prefer(one) == rank]
-        if for_agreement and self._rhat(best) > AGREEING_RHAT:
+        if tolerable and self._rhat(best) > AGREEING_RHAT:
             ranked = alike if rank is None else [one for one in left if prefer(one) is not None]
             calmer = [one for one in ranked if self._rhat(one) <= self._rhat(best)]
-            behind = {one: self._difference(best, one)[0] for one in calmer}
-            agreeing = [
-                one for one in calmer if self._rhat(one) <= AGREEING_RHAT and behind[one] <= for_agreement
-            ]
-            near = [best, *(one for one in calmer if behind[one] <= tolerable)]
+            near = [best, *(one for one in calmer if self._difference(best, one)[0] <= tolerable)]
+            agreeing = [one for one in near if self._rhat(one) <= AGREEING_RHAT]
             best = (
                 max(agreeing, key=lambda one: self._mean(one, len(self._folds)))
                 if agreeing
@@ -195,8 +190,31 @@ class Race:
             most = max(AGREEING_RHAT, self._rhat(best))
             as_good = [one for one in alike if self._rhat(one) <= most and self._is_as_good(best, one)]
             best = min([best, *as_good], key=simplicity)
-        order = sorted(candidates, key=lambda one: (one != best, one not in left, -self._mean(one, 1)))
-        return best, [self._compared(best, one) for one in order]
+        return best, self.compared(best, candidates)
+
+    def compared(self, best: Candidate, candidates: Sequence[Candidate]) -> list[Comparison]:
+        """Return how fitted candidates compare with one of them, that one first, then by folds and scores."""
+        order = sorted(candidates, key=lambda one: (one != best, -len(self._fits[one]), -self._mean(one, 1)))
+        return [self._compared(best, one) for one in order]
+
+    def calmer(self, best: Candidate, candidates: Sequence[Candidate], behind: float) -> Candidate | None:
+        """Return the best candidate whose chains agree where those of the best do not; None if there is none.
+
+        Parameters
+        ----------
+        best, candidates
+            Fitted ones.
+        behind
+            Nats a row by which it may be behind.
+        """
+        if len(candidates) == 1 or self._rhat(best) <= AGREEING_RHAT:
+            return None
+        found = [
+            one
+            for one in candidates
+            if self._rhat(one) <= AGREEING_RHAT and self._difference(best, one)[0] <= behind
+        ]
+        return max(found, key=lambda one: self._mean(one, len(self._fits[one])), default=None)
 
     def score(self, candidate: Candidate) -> float:
         """Return the mean log score of a candidate over all folds."""

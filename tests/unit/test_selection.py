@@ -20,7 +20,7 @@ from bnn.jobs.interruption import Interruption
 from bnn.model.likelihoods import LOG_NOISE_SCALE
 from bnn.model.posterior import make_posterior
 from bnn.posterior.chain_files import read_chains
-from bnn.selection import budget, cheap_fit, choice, race
+from bnn.selection import budget, cheap_fit, choice, pilot, race
 from bnn.selection.families import NOISES, families_of
 from bnn.selection.plan import make_plan
 from tests.effort import FULL
@@ -114,9 +114,9 @@ def test_a_narrower_prior_takes_the_place_of_one_that_is_hardly_better(
 @pytest.mark.parametrize(
     ("behind", "rhat", "hidden", "scale"),
     [
-        (0.19, 1.015, [50, 50], 2.0),
+        (0.09, 1.015, [50, 50], 2.0),
         (0.09, 1.06, [50], 2.0),
-        (0.21, 1.015, [50], 4.0),
+        (0.11, 1.015, [50], 4.0),
     ],
     ids=["agrees", "disagrees more than another", "too far behind"],
 )
@@ -211,7 +211,7 @@ def test_kind_and_noise_are_compared_before_the_network_and_the_noise_again_afte
 
 @pytest.mark.parametrize(
     ("behind", "rhat", "family"),
-    [(0.19, 1.01, "gaussian"), (0.21, 1.01, "heteroscedastic"), (0.015, 1.3, "heteroscedastic")],
+    [(0.015, 1.01, "gaussian"), (0.03, 1.01, "heteroscedastic"), (0.015, 1.3, "heteroscedastic")],
     ids=["agrees", "too far behind", "disagrees as well"],
 )
 def test_noise_whose_chains_agree_takes_the_place_of_noise_whose_chains_do_not(
@@ -229,6 +229,56 @@ def test_noise_whose_chains_agree_takes_the_place_of_noise_whose_chains_do_not(
     settings = settings_of(prior={"weights": {"scale": 2}}, network={"hidden": [50]})
     chosen, _ = choice.choose(*rows(3000), n_classes=None, settings=settings)
     assert chosen["likelihood"]["family"] == family
+
+
+@pytest.mark.parametrize(
+    ("behind", "rhat", "agreeing", "family", "asked"),
+    [
+        (0.24, 1.01, ("gaussian",), "gaussian", ["heteroscedastic", "gaussian"]),
+        (0.24, 1.01, (), "heteroscedastic", ["heteroscedastic", "gaussian"]),
+        (0.24, 1.01, ("heteroscedastic", "gaussian"), "heteroscedastic", ["heteroscedastic"]),
+        (0.26, 1.01, ("gaussian",), "heteroscedastic", []),
+        (0.24, 1.3, ("gaussian",), "heteroscedastic", []),
+    ],
+    ids=["agrees alone", "neither", "both", "too far behind", "disagrees when cheap"],
+)
+def test_noise_whose_chains_will_agree_takes_the_place_of_noise_whose_chains_will_not(
+    scores: dict[race.Candidate, float],
+    rhats: dict[race.Candidate, float],
+    behind: float,
+    rhat: float,
+    agreeing: tuple[str, ...],
+    family: str,
+    asked: list[str],
+) -> None:
+    varies, constant = (race.Candidate((50,), 2.0, name) for name in ("heteroscedastic", "gaussian"))
+    scores |= {varies: -1.0, constant: -1.0 - behind}
+    rhats |= {varies: 1.2, constant: rhat}
+    settings = settings_of(prior={"weights": {"scale": 2}}, network={"hidden": [50]})
+    found = []
+
+    def agrees(model: Any, score: float) -> bool:
+        found.append(model["likelihood"]["family"])
+        assert score == pytest.approx(scores[varies if found[-1] == varies.family else constant], abs=0.05)
+        return found[-1] in agreeing
+
+    chosen, tried = choice.choose(*rows(3000), n_classes=None, settings=settings, agrees=agrees)
+    assert (chosen["likelihood"]["family"], found) == (family, asked)
+    last = tried[-len(NOISES["gaussian"]) :]
+    assert last[0].candidate.family == family and last[0].difference == last[0].error == 0.0
+
+
+@pytest.mark.parametrize(("n_gradients", "expected"), [(60_000, True), (600, False)])
+def test_a_pilot_foresees_whether_chains_agree(n_gradients: int, expected: bool) -> None:
+    x, y = rows(60)
+    own: dict[str, Any] = {
+        "network": {"hidden": [4]},
+        "prior": {"weights": {"scale": 1}, "biases": {"scale": 1}},
+    }
+    settings = build(ChainSettings, with_plan(chain_settings(settings_of(sampler={"draws": 4}, **own)), PLAN))
+    sampler = replace(settings.sampler, most_gradients=n_gradients)
+    found = pilot.will_agree(x, y, n_chains=4, settings=replace(settings, sampler=sampler), target=None)
+    assert found == expected
 
 
 @pytest.mark.parametrize(("asked", "expected"), [("auto", 0.5), (0.7, 0.7)])
