@@ -152,7 +152,7 @@ def log_density_rank(
     ranks = thinned_ranks(values, ess) if values.size else values
     n_chains, n_draws = ranks.shape
     if n_draws < _MIN_RANKED:
-        return save_message(path, title, "The draws are worth too few independent ones to be ranked.")
+        return save_message(path, title, "All chains together have too few effective draws to be ranked.")
     figure, axes = new_figure()
     z = grid(min(n_draws, _MAX_STEPS))
     chance_band(axes, z, *rank_band(n_chains, n_draws, z, LEVEL, rng))
