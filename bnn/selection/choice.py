@@ -18,9 +18,9 @@ TOLERABLE = {"classification": NEGLIGIBLE, "regression": 0.1}
 """Nats a row by which a network whose chains agree, or whose prior is narrower, may be behind one whose chains do not,
 by task. On energy (50-50 units, noise that varies, four chains of 100,000 gradients) the worst R-hat is 1.03 with scale
 1 and 1.6 with 1.4, which cheap fits do not tell apart: theirs are 1.04 and 1.05."""
-FOR_AGREEMENT = 0.25
+FOR_AGREEMENT = 0.3
 """Nats a row by which noise whose chains will agree may be behind noise whose chains will not: uncertainties that are a
-quarter wider and can be trusted are worth more than such that cannot."""
+third wider and can be trusted are worth more than such that cannot."""
 
 NETWORKS: Mapping[str, Sequence[tuple[tuple[int, ...], float]]] = {
     "classification": (
@@ -115,7 +115,12 @@ def choose(
     # What varies for a poor network may not for a good one. That noise varies slows chains far less than a wider prior
     # does: on abalone, 0.06 nats better, four of 100,000 gradients have an R-hat of 1.01 where cheap fits disagree.
     noises = [best._replace(family=name) for name in families if kind_of(name) == kind_of(family)] or [best]
-    best, more = race.run(noises, prefer=lambda one: _rank(one.family, families), tolerable=NEGLIGIBLE)
+    best, more = race.run(
+        noises,
+        prefer=lambda one: _rank(one.family, families),
+        tolerable=NEGLIGIBLE,
+        patience=0.0 if agrees is None else FOR_AGREEMENT,
+    )
     calmer = None if agrees is None else race.calmer(best, noises, FOR_AGREEMENT)
     if agrees is not None and calmer is not None:
         known, doubtful = ((filled(settings, one), race.score(one)) for one in (calmer, best))

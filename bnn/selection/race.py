@@ -146,14 +146,16 @@ class Race:
         prefer: Callable[[Candidate], int | None],
         simplicity: Callable[[Candidate], tuple[float, ...]] | None = None,
         tolerable: float = 0.0,
+        patience: float = 0.0,
     ) -> tuple[Candidate, list[Comparison]]:
         """Return the best candidate and how the others compare.
 
         Candidates that are preferred have a rank, the lowest first: the first one is taken that the best is not better
         than by more than `MARGIN` standard errors; of one rank, that of the best score. Where chains of that one
         disagree, the best one with a rank whose chains agree takes its place, if it is behind by no more than
-        `tolerable`, nats a row; if there is none, the one whose chains disagree least. At last the first by
-        `simplicity` is taken that is behind by neither `MARGIN` standard errors nor `NEGLIGIBLE`.
+        `tolerable`, nats a row; if there is none, the one of the narrowest prior. At last the first by
+        `simplicity` is taken that is behind by neither `MARGIN` standard errors nor `NEGLIGIBLE`. None is given up that
+        may be behind by no more than `patience`.
         """
         if len(candidates) == 1:
             return candidates[0], []
@@ -164,7 +166,8 @@ class Race:
             if self._in_order and fold < len(self._folds) - 1:
                 continue  # times differ, and one of them is a third of what there is
             best = max(left, key=lambda one: self._mean(one, fold + 1))
-            left = [one for one in left if one == best or not self._is_hopeless(best, one, tolerable)]
+            most = max(tolerable, patience)
+            left = [one for one in left if one == best or not self._is_hopeless(best, one, most)]
         best = max(left, key=lambda one: self._mean(one, len(self._folds)))
         for rank in sorted({rank for one in left if (rank := prefer(one)) is not None}):
             alike = [one for one in left if prefer(one) == rank]

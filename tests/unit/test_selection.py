@@ -234,11 +234,11 @@ def test_noise_whose_chains_agree_takes_the_place_of_noise_whose_chains_do_not(
 @pytest.mark.parametrize(
     ("behind", "rhat", "agreeing", "family", "asked"),
     [
-        (0.24, 1.01, ("gaussian",), "gaussian", ["heteroscedastic", "gaussian"]),
-        (0.24, 1.01, (), "heteroscedastic", ["heteroscedastic", "gaussian"]),
-        (0.24, 1.01, ("heteroscedastic", "gaussian"), "heteroscedastic", ["heteroscedastic"]),
-        (0.26, 1.01, ("gaussian",), "heteroscedastic", []),
-        (0.24, 1.3, ("gaussian",), "heteroscedastic", []),
+        (0.29, 1.01, ("gaussian",), "gaussian", ["heteroscedastic", "gaussian"]),
+        (0.29, 1.01, (), "heteroscedastic", ["heteroscedastic", "gaussian"]),
+        (0.29, 1.01, ("heteroscedastic", "gaussian"), "heteroscedastic", ["heteroscedastic"]),
+        (0.31, 1.01, ("gaussian",), "heteroscedastic", []),
+        (0.29, 1.3, ("gaussian",), "heteroscedastic", []),
     ],
     ids=["agrees alone", "neither", "both", "too far behind", "disagrees when cheap"],
 )
