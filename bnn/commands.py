@@ -12,7 +12,7 @@ import yaml
 from bnn.config.errors import ConfigError
 from bnn.config.files import check_syntax
 from bnn.config.loading import check_files, load
-from bnn.core.errors import DataError, Doubt, Fault, listing, with_code
+from bnn.core.errors import DataError, Doubt, Fault, drop_line, listing, with_code
 from bnn.data.column_encoding import Column
 from bnn.data.dataset import Dataset
 from bnn.data.doubts import lines
@@ -138,7 +138,7 @@ def _prepared(name: str, raw: dict[str, Any]) -> Dataset:
         raise
 
 
-def _told(error: DataError) -> Iterator[tuple[str, str]]:
+def _told(error: DataError) -> Iterator[tuple[str, Any]]:
     """Yield keys of a source, and their values, that an error says without doubt."""
     for fault in error.faults:
         key, value = (fault.key or "").removeprefix("source."), fault.value
@@ -148,6 +148,9 @@ def _told(error: DataError) -> Iterator[tuple[str, str]]:
             yield key, ","
         elif key == "thousands" and value and (marks := re.findall(r"[^\d+\-−]", value))[1:]:
             yield key, marks[0]  # one alone may be a decimal comma
+    # Of what to do with such a column, leaving it out is the one thing that needs no other column or file.
+    if unusable := [one.column for one in error.faults if one.column and drop_line(one.column) in str(one)]:
+        yield "drop", unusable
 
 
 def _encoding_doubts(dataset: Dataset) -> Iterator[Doubt]:
@@ -203,6 +206,10 @@ def _text(name: str, raw: Mapping[str, Any], dataset: Dataset) -> str:
     text += [f"    #   {column.name}: {_seen(column)}" for column in columns[:_MAX_COLUMNS]]
     if len(columns) > _MAX_COLUMNS:
         text.append(f"    #   and {len(columns) - _MAX_COLUMNS} more")
+    if left_out := raw["source"].get("drop"):
+        text.append(
+            f"    # Left out, since features cannot hold it (bnn check says why): {listing(left_out)}"
+        )
     if doubts := [*_encoding_doubts(dataset), *dataset.doubts]:
         text.append("    # What may be meant otherwise:")
         text += [f"    #   {line}" for line in lines(doubts)]
@@ -217,6 +224,6 @@ def _seen(column: Column) -> str:
     n_missing = column.n_missing + column.n_missing_test
     if n_missing:
         parts.append(f"{n_missing} missing")
-    if not column.features:
+    if column.kind in kind and not column.features:
         parts.append("constant, left out")
     return ", ".join(parts)

@@ -16,6 +16,9 @@ from bnn.data.words import CODE, names_of_numbers, truth_of
 if TYPE_CHECKING:
     import pandas as pd
 
+INDICATES = " is missing"
+"""Ends the name of the feature that says so of a column."""
+
 
 @dataclass(frozen=True)
 class Column:
@@ -63,7 +66,7 @@ class Column:
             names += [f"{self.name}=(rare)"] * bool(self.rare)
         else:
             names = [self.name] * (self.has_value and self.kind != "dropped")
-        return (*names, *[f"{self.name} is missing"] * self.has_indicator)
+        return (*names, *[self.name + INDICATES] * self.has_indicator)
 
     def to_json(self) -> str:
         """Return it as text."""

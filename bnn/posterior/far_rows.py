@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from bnn.core import formatting
+from bnn.data.column_encoding import INDICATES
 from bnn.data.dataset import Dataset
 
 N_NEIGHBOURS = 5
@@ -96,6 +97,11 @@ def _unlike(dataset: Dataset, place: int, value: float, near: float, is_outside:
         ends = (dataset.x_train[:, place].min(), dataset.x_train[:, place].max())
         low, high = (formatting.as_given(mean + scale * end) for end in ends)
         return f"{text} is beyond all training rows ({low} to {high})"
+    name = dataset.feature_names[place]
+    original, share = mean + scale * value, float(mean + scale * near)
+    if name.endswith(INDICATES) and original in (0.0, 1.0):
+        state = name if original else f"{name.removesuffix(INDICATES)} is there"
+        return f"{state}; of the nearest training rows {formatting.percent(share)} miss it"
     return (
         f"{text}, where the nearest training rows have {formatting.number(mean + scale * near, 3)} on average"
     )

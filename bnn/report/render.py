@@ -261,10 +261,11 @@ def _model(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> s
     runner_up = ""
     if second is not None:
         which = second["candidate"]
-        units = "-".join(str(size) for size in which["hidden"]) or "no hidden"
+        net = "-".join(str(size) for size in which["hidden"])
+        net = f"{net} units" if net else "a linear model"
         noise = "" if is_class else f", {FAMILY_WORDS[which['family']]}"
         runner_up = (
-            f"; runner-up: {units} units{noise}, scale {which['scale']:g}, with a log score {_apart(second)}"
+            f"; runner-up: {net}{noise}, scale {which['scale']:g}, with a log score {_apart(second)}"
             f"{_why_not(second, chosen)}"
         )
     n_tried = len({str(one["candidate"]) for one in tried})

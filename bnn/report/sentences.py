@@ -30,7 +30,7 @@ _OFF = ("coverage_90_off", "pit_off")
 _NAMED = {
     name: label.lower() if name == "boosting" else f"the {label.lower()}" for name, label in MODELS.items()
 }
-_EXPLAINED = {"nll": "NLL (log loss, less is better)"}
+_EXPLAINED = {"nll": "NLL (negative log likelihood)"}
 """What a metric is, where a page has it first."""
 _MOST_CLASSES = 3
 """Classes that are named of the least sure rows."""
@@ -300,8 +300,8 @@ def least_told(found: Mapping[str, Any]) -> str:
     error = None if formatting.is_negligible(entry["se"], entry["auroc"]) else entry["se"]
     auroc = formatting.estimate(entry["auroc"], error, 3)
     text = (
-        f"Of inputs that are no rows of the table, {least['name']} ones are the hardest to tell from test rows: AUROC "
-        f"{auroc} (1: always told, 0.5: never)"
+        f"Of out-of-distribution inputs it tells {least['name']} ones from test rows worst: AUROC {auroc} (1: always, "
+        "0.5: never)"
     )
     if entry["auroc"] < 0.5:
         text += "; below 0.5 it is surer of such inputs than of test rows"

@@ -153,6 +153,24 @@ def test_a_row_in_a_hole_is_far_though_each_of_its_values_is_usual():
     assert "where the nearest training rows have" in inside and "beyond" not in inside
 
 
+@pytest.mark.parametrize(("value", "expected"), [(1.0, "width is missing"), (0.0, "width is there")])
+def test_a_missing_value_that_makes_a_row_far_is_told_in_words(value, expected):
+    dataset = make_dataset("regression", n_train=200)
+    rng = np.random.default_rng(0)
+    x_train = np.column_stack([rng.normal(size=200), rng.random(200) < 0.1]).astype(float)
+    names = (dataset.feature_names[0], "width is missing")
+    mean, scale = np.array([5.0, 0.0]), np.array([2.0, 1.0])
+    given = replace(
+        dataset, x_train=x_train, feature_names=names, feature_mean=mean, feature_scale=scale, columns=None
+    )
+    # One of the five nearest training rows alone is like it.
+    given.x_train[:, 1] = 1.0 - value
+    given.x_train[0, 1] = value
+    (said,) = why_far(given, np.array([[0.0, value]]), np.array([2.0]))
+    share = "20.0" if value else "80.0"
+    assert said.startswith(f"{expected}; of the nearest training rows {share} % miss it"), said
+
+
 def test_the_largest_and_smallest_training_values_are_not_out_of_range(tmp_path):
     dataset = make_dataset("regression", n_train=50)
     results, _ = finished_run(tmp_path, dataset)

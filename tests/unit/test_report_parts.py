@@ -277,7 +277,7 @@ def test_the_inputs_that_are_told_worst_are_named() -> None:
     kinds[1]["models"]["bnn"] |= {"auroc": 0.21, "se": 0.02}
     said = sentences.least_told(given)
     assert said.startswith(
-        "Of inputs that are no rows of the table, shifted ones are the hardest to tell from test rows: AUROC 0.21"
+        "Of out-of-distribution inputs it tells shifted ones from test rows worst: AUROC 0.21"
     )
     assert "; below 0.5 it is surer" in said
     kinds[1]["models"]["bnn"]["auroc"] = kinds[0]["models"]["bnn"]["auroc"] = None
