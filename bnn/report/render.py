@@ -302,7 +302,8 @@ def _why_not(second: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
     # Noise that varies has to be better by a standard error, whether its chains agree or not.
     if networks[0] == networks[1] and -second["difference"] <= second["error"]:
         return ""
-    if second["rhat"] <= max(chosen["rhat"], AGREEING_RHAT):
+    # As far as they are told.
+    if round(second["rhat"], 3) <= round(max(chosen["rhat"], AGREEING_RHAT), 3):
         return ""
     return (
         f", but chains that agree less (R-hat of short runs {second['rhat']:.3f}, of this one "

@@ -186,7 +186,7 @@ class Race:
             best = (
                 max(agreeing, key=lambda one: self._mean(one, len(self._folds)))
                 if agreeing
-                else min(near, key=lambda one: (one.scale, self._rhat(one)))
+                else min(near, key=lambda one: (one.scale, -self._mean(one, len(self._folds))))
             )
         if simplicity is not None:
             # Not one that has just been passed over.

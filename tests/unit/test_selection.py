@@ -151,6 +151,10 @@ def test_where_no_chains_agree_a_prior_that_is_narrower_takes_the_place(
     rhats |= {best: 1.2, narrow: 1.06, least: 1.04, worse: 1.3}
     chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
     assert (chosen["network"]["hidden"], chosen["prior"]["weights"]["scale"]) == ([50, 50], 1.0)
+    # Of two of that width the better one, though the chains of the other disagree a little less.
+    rhats[worse] = 1.07
+    chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
+    assert (chosen["network"]["hidden"], chosen["prior"]["weights"]["scale"]) == ([50], 1.0)
 
 
 def test_networks_none_of_which_can_be_fitted_are_chosen_among(scores: dict[race.Candidate, float]) -> None:
