@@ -312,7 +312,7 @@ def _check_shown(name: str, texts: Sequence[str], codes: np.ndarray, first_row: 
             raise cell_error("text-unusable", name, row, f"the text {fault}; shorten or correct it")
 
 
-def _check_missing(name: str, is_missing: np.ndarray, first_row: int) -> None:
+def _check_missing(name: str, is_missing: np.ndarray, first_row: int, why: str = "") -> None:
     rows = np.flatnonzero(is_missing)
     if rows.size:
         more = (
@@ -324,13 +324,13 @@ def _check_missing(name: str, is_missing: np.ndarray, first_row: int) -> None:
             "value-missing",
             name,
             rows[0] + first_row,
-            f"the value is missing{more}; fill it in, or remove the row",
+            f"the value is missing{more}{why}; fill it in, or remove the row",
         )
 
 
 def _aside(name: str, column: "pd.Series", first_row: int, decimal: str) -> np.ndarray:
     codes = column.cat.codes.to_numpy()
-    _check_missing(name, codes == -1, first_row)
+    _check_missing(name, codes == -1, first_row, ", and the config asks for it (split.column or series.time)")
     levels = [str(level) for level in column.cat.categories]
     _check_shown(name, levels, codes, first_row)
     numbers = [with_point(level, decimal) for level in levels]
