@@ -8,7 +8,7 @@ from bnn.core.progress import Silent
 from bnn.core.settings import LangevinSettings, ModelSettings, SamplerSettings
 from bnn.diagnostics import mixing
 from bnn.mcmc.chain import run_chains
-from bnn.model.network import outputs, resolve_engine
+from bnn.model.network import Network, outputs, resolve_engine
 from bnn.model.posterior import Posterior, make_posterior
 from bnn.model.targets import Target
 
@@ -124,7 +124,7 @@ def cheap_fit(
         likelihood=settings.likelihood,
         target=target,
     )
-    rhat = _median_rhat(scored, theta)
+    rhat = median_rhat(scored.network, scored.x, theta)
     found = _log_mean_density(scored, few_of(theta))
     if target is None:
         return CheapFit(found, rhat)
@@ -139,10 +139,10 @@ def few_of(theta: np.ndarray) -> np.ndarray:
     return theta[:, _EVERY - 1 :: _EVERY].reshape(-1, theta.shape[-1])
 
 
-def _median_rhat(posterior: Posterior, theta: np.ndarray) -> float:
-    """Return the median R-hat of the outputs at all rows; theta (chain, draw, param)."""
+def median_rhat(network: Network, x: np.ndarray, theta: np.ndarray) -> float:
+    """Return the median R-hat of the outputs at all rows; theta (chain, draw, param); infinite if none is finite."""
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-        of_chains = [outputs(posterior.network, draws, posterior.x) for draws in theta]
+        of_chains = [outputs(network, draws, x) for draws in theta]
         rhat = mixing.rhat(np.stack(of_chains).reshape(*theta.shape[:2], -1))
     rhat = rhat[np.isfinite(rhat)]
     return float(np.median(rhat)) if len(rhat) else float("inf")

@@ -7,15 +7,17 @@ import numpy as np
 from bnn.core.settings import ChainSettings
 from bnn.diagnostics import mixing
 from bnn.mcmc.chain import ChainRun, quiet_overflow
-from bnn.model.network import outputs, resolve_engine
+from bnn.model.network import resolve_engine
 from bnn.model.posterior import make_posterior
 from bnn.model.targets import Target
+from bnn.selection.cheap_fit import median_rhat
 
 _SHARE = 12
 """Gradients that chains may take, to those of their pilot."""
 _ITERATIONS = 100
 """Of warm-up; two rounds of as many follow."""
-_FEWEST_STEPS = 4
+FEWEST_STEPS = 4
+"""Steps to which trajectories are limited at the least, however few gradients there are."""
 _MOST_ROWS = 200
 _ENOUGH = 1.002
 """Median R-hat over rows, foreseen for the end of the chains, up to which their worst row will hardly exceed 1.05. From
@@ -45,7 +47,7 @@ def will_agree(
     assert sampler.most_gradients is not None
     n_gradients = sampler.most_gradients // _SHARE
     explore = min(sampler.explore, n_gradients // 5)
-    most_steps = max(_FEWEST_STEPS, (n_gradients - explore) // (3 * _ITERATIONS))
+    most_steps = max(FEWEST_STEPS, (n_gradients - explore) // (3 * _ITERATIONS))
     posterior = make_posterior(
         x,
         y,
@@ -73,9 +75,5 @@ def will_agree(
     except FloatingPointError:
         return False
     rows = np.unique(np.linspace(0, len(x) - 1, _MOST_ROWS).astype(np.int64))
-    with quiet_overflow():
-        of_chains = [
-            outputs(posterior.network, draws, posterior.x[rows]) for draws in np.stack(theta, axis=1)
-        ]
-        rhat = mixing.rhat(np.stack(of_chains).reshape(n_chains, len(theta), -1))
-    return bool(1.0 + (np.median(rhat) - 1.0) / _SHARE <= _ENOUGH)
+    found = median_rhat(posterior.network, posterior.x[rows], np.stack(theta, axis=1))
+    return 1.0 + (found - 1.0) / _SHARE <= _ENOUGH

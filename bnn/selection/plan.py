@@ -29,7 +29,6 @@ many core-seconds, the smallest bulk ESS was 5 to 10 times as large without it w
 explained, 0.7 times at 97 %, half at 99.5 %; with two layers twice as large at 90 %, a third at 97 %. Of narrow layers
 it was smaller whatever the noise: with 10 units half at 50 % and a fifth at 80 %, with two of 16 a ninth at 90 %."""
 _FEWEST_DRAWS = 100
-_FEWEST_STEPS = 4
 
 
 def make_plan(
@@ -134,7 +133,7 @@ class _Length:
         explore = min(_MOST_EXPLORING, most // 5) if asked == "auto" else asked
         # Warm-up and two rounds, the second as long as the first, take what exploring leaves.
         left = most - explore - (sampler["optimise_steps"] if sampler["init"] == "optimised" else 0)
-        most_steps = max(_FEWEST_STEPS, left // (warmup + 2 * draws * sampler["thin"]))
+        most_steps = max(pilot.FEWEST_STEPS, left // (warmup + 2 * draws * sampler["thin"]))
         return {
             "draws": draws,
             "warmup": warmup,
