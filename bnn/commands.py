@@ -128,10 +128,19 @@ def _prepared(name: str, raw: dict[str, Any]) -> Dataset:
             if key in source:
                 continue
             before, source[key] = dict(source), value
+            if (
+                key == "drop" and "categorical" in source
+            ):  # texts that are all different are no levels, either
+                source["categorical"] = [name for name in source["categorical"] if name not in value]
+                if not source["categorical"]:
+                    del source["categorical"]
             try:
                 return _prepared(name, raw)
             except DataError as other:
-                if key in ("separator", "encoding") or len(other.faults) < len(error.faults):
+                of_before = {(fault.code, fault.column) for fault in error.faults}
+                if key in ("separator", "encoding") or not of_before <= {
+                    (fault.code, fault.column) for fault in other.faults
+                }:
                     raise
                 source.clear()  # it was no help
                 source.update(before)
@@ -148,6 +157,10 @@ def _told(error: DataError) -> Iterator[tuple[str, Any]]:
             yield key, ","
         elif key == "thousands" and value and (marks := re.findall(r"[^\d+\-−]", value))[1:]:
             yield key, marks[0]  # one alone may be a decimal comma
+    if texts := [one.column for one in error.faults if one.column and one.code == "number-among-texts"]:
+        yield "categorical", texts
+    if any("source.missing_target: drop" in str(one) for one in error.faults):
+        yield "missing_target", "drop"
     # Of what to do with such a column, leaving it out is the one thing that needs no other column or file.
     if unusable := [one.column for one in error.faults if one.column and drop_line(one.column) in str(one)]:
         yield "drop", unusable
@@ -206,6 +219,8 @@ def _text(name: str, raw: Mapping[str, Any], dataset: Dataset) -> str:
     text += [f"    #   {column.name}: {_seen(column)}" for column in columns[:_MAX_COLUMNS]]
     if len(columns) > _MAX_COLUMNS:
         text.append(f"    #   and {len(columns) - _MAX_COLUMNS} more")
+    if as_texts := raw["source"].get("categorical"):
+        text.append(f"    # Taken for texts, since most of their cells are: {listing(as_texts)}")
     if left_out := raw["source"].get("drop"):
         text.append(
             f"    # Left out, since features cannot hold it (bnn check says why): {listing(left_out)}"

@@ -197,6 +197,9 @@ def _split_contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> I
                 yield Problem("no-effect", ("split", name), reason)
     else:
         yield from _method_contradictions(written, split, dataset.task)
+    if is_series and getattr(source, "missing_target", "error") == "drop":
+        reason = "cannot be done in a series, whose forecasts need each value; fill them in"
+        yield Problem("not-for-series", ("source", "missing_target"), reason)
     if not is_series and _keys(own, "series"):
         reason = f"has no effect on the task {dataset.task}; remove it, or set `task: timeseries`"
         yield Problem("no-effect", ("series",), reason)

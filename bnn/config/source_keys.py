@@ -102,6 +102,14 @@ MissingWords = Annotated[
         "null: NA, N/A, #N/A, `<NA>`, NaN, -NaN, null and None.",
     ),
 ]
+MissingTarget = Annotated[
+    Literal["error", "drop"],
+    Field(
+        default="error",
+        description="Rows whose target is missing. error: they are refused; drop: they are in neither part, and the "
+        "run and the page say how many they are.",
+    ),
+]
 RowId = Annotated[
     str | None,
     Field(

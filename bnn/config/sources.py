@@ -76,6 +76,7 @@ class CsvSource(_Table):
     target: keys.Target
     target_unit: keys.Unit
     drop: keys.Drop
+    missing_target: keys.MissingTarget
     row_id: keys.RowId
     categorical: keys.Categorical
     numeric: keys.Numeric
@@ -101,6 +102,7 @@ class ParquetSource(_Table):
     target: keys.Target
     target_unit: keys.Unit
     drop: keys.Drop
+    missing_target: keys.MissingTarget
     row_id: keys.RowId
     categorical: keys.Categorical
     numeric: keys.Numeric
@@ -118,6 +120,7 @@ class FeatherSource(_Table):
     target: keys.Target
     target_unit: keys.Unit
     drop: keys.Drop
+    missing_target: keys.MissingTarget
     row_id: keys.RowId
     categorical: keys.Categorical
     numeric: keys.Numeric
@@ -138,6 +141,7 @@ class ExcelSource(_Table):
     target: keys.Target
     target_unit: keys.Unit
     drop: keys.Drop
+    missing_target: keys.MissingTarget
     row_id: keys.RowId
     categorical: keys.Categorical
     numeric: keys.Numeric
@@ -169,6 +173,7 @@ class OpenmlSource(_Table):
     )
     target_unit: keys.Unit
     drop: keys.Drop
+    missing_target: keys.MissingTarget
     row_id: keys.RowId
     categorical: keys.Categorical
     numeric: keys.Numeric
@@ -204,6 +209,7 @@ class UrlSource(_Table):
     target: keys.Target
     target_unit: keys.Unit
     drop: keys.Drop
+    missing_target: keys.MissingTarget
     row_id: keys.RowId
     categorical: keys.Categorical
     numeric: keys.Numeric

@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 def read_classes(
     name: str, column: "pd.Series", *, must_vary: bool, first_row: int
 ) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Return class indices, (row,) int64, and the sorted names of the classes.
+    """Return class indices, (row,) int64 and -1 where missing, and the sorted names of the classes.
 
     Parameters
     ----------
     name
         Name of the target.
     column
-        Its categories, none of them missing.
+        Its categories.
     must_vary
         Whether a model is to learn from these rows.
     first_row
@@ -57,4 +57,4 @@ def read_classes(
             column=name,
         )
     index = {class_name: number for number, class_name in enumerate(names)}
-    return np.array([index[cell] for cell in cells], dtype=np.int64)[codes], names
+    return np.array([*(index[cell] for cell in cells), -1], dtype=np.int64)[codes], names

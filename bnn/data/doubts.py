@@ -121,7 +121,7 @@ def target_doubts(name: str, values: np.ndarray, *, first_row: int = 0) -> Itera
             "far-from-the-rest",
             name,
             f"{_plain(word)} stands in {rows.size} rows of the target, far from all others; if a missing value is "
-            "meant, remove the rows",
+            f"meant, set source.missing_words: {{{in_yaml(name)}: ['{_plain(word)}']}} and source.missing_target: drop",
             int(rows[0]) + first_row,
         )
 

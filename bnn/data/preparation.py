@@ -1,6 +1,6 @@
 """From a source to a dataset: read, split, and made what a network takes by the train rows alone."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,6 +19,7 @@ from bnn.data.sources import place_of, read_source, read_test_file, text_format
 from bnn.data.splits import MIN_TRAIN_ROWS, Rows, check_size, split_rows
 from bnn.data.tables import Table, naming
 from bnn.data.time_series import Forecasts, as_forecasts
+from bnn.data.times import read_times
 from bnn.data.words import Kind
 
 if TYPE_CHECKING:
@@ -75,18 +76,23 @@ def prepare(
             features = table.feature_names if is_series else source.get("features", ())
             check(table.x, first_row=table.first_row, features=features, **missing)
             doubts = [*table.doubts, *number_doubts(table.x, features=features, first_row=table.first_row)]
+            n_in_file = len(table.y)
+            table, in_file, without = _with_target(table, split)
+            doubts += without
             if not is_class:
-                doubts += target_doubts(table.target_name, table.y, first_row=table.first_row)
+                doubts += _in_file(target_doubts(table.target_name, table.y), table.first_row, in_file)
         n_rows = len(table.y)
-        first_row = {"first_row": table.first_row}
         if source.get("test"):
             with naming(*places):
                 check_size(n_rows, "train")
             test_table = read_test_file(source, is_class=is_class, known=_kinds(table.x))
             with naming(source["test"]):
-                check_size(len(test_table.y), "test")
                 check(test_table.x, first_row=test_table.first_row, is_test=True, **missing)
+                test_table, in_test_file, without = _with_target(test_table, split)
+                doubts += without
+                check_size(len(test_table.y), "test")
             table = join(table, test_table)
+            in_file = np.concatenate([in_file, n_in_file + in_test_file])
             row_train, row_test = np.arange(n_rows), np.arange(n_rows, len(table.y))
         with naming(*places):
             forecasts = None
@@ -111,16 +117,15 @@ def prepare(
                         # Test rows that somebody named stay what they are.
                         row_train = row_train[~is_repeat[row_train]]
                     parts = row_train, row_test
-                    doubts += repeated_doubts(
-                        first, is_repeat, parts, by_lot=by_lot, are_copies=copied, **first_row
-                    )
+                    found = repeated_doubts(first, is_repeat, parts, by_lot=by_lot, are_copies=copied)
+                    doubts += _in_file(found, table.first_row, in_file)
                 del first, is_repeat, used  # of a long table as large as one more column
-            doubts += _gross_doubts(table, row_train, n_rows, doubts, forecasts, is_class=is_class)
+            numbers = table.first_row + (in_file[:n_rows] if forecasts is None else forecasts.target)
+            doubts += _gross_doubts(table, row_train, numbers, doubts, is_series=is_series, is_class=is_class)
             encoding = fit(table.x, row_train, **settings)
             if not is_series:
-                doubts += missing_doubts(
-                    table.x, encoding, missing=settings.get("missing", "auto"), **first_row
-                )
+                found = missing_doubts(table.x, encoding, missing=settings.get("missing", "auto"))
+                doubts += _in_file(found, table.first_row, in_file)
             train, test = (encoding.transform(table.x, rows) for rows in (row_train, row_test))
             for part in (train, test):
                 _check_finite(part.x, encoding.feature_names)
@@ -139,8 +144,8 @@ def prepare(
         beside["in_order"] = forecasts is not None or split["method"] == "time"
         if split["method"] == "group" and forecasts is None:
             beside["group_train"] = np.unique(table.aside[split["column"]], return_inverse=True)[1][row_train]
-    row_train = row_train if forecasts is None else forecasts.target[row_train]
-    row_test = row_test if forecasts is None else forecasts.target[row_test]
+    if forecasts is not None:
+        row_train, row_test = forecasts.target[row_train], forecasts.target[row_test]
     if table.ids is not None:
         beside |= {"id_name": table.id_name}
         beside |= {"id_train": table.ids[row_train], "id_test": table.ids[row_test]}
@@ -151,11 +156,11 @@ def prepare(
         y_train=y_train,
         x_test=test.x,
         y_test=y_test,
-        row_train=row_train,
-        row_test=row_test,
+        row_train=in_file[row_train],
+        row_test=in_file[row_test],
         first_row=table.first_row,
         # The rows of a test file have numbers of their own.
-        first_row_test=table.first_row - (n_rows if source.get("test") else 0),
+        first_row_test=table.first_row - (n_in_file if source.get("test") else 0),
         feature_names=encoding.feature_names,
         feature_mean=encoding.mean,
         feature_scale=encoding.scale,
@@ -183,6 +188,27 @@ def _kinds(frame: "pd.DataFrame") -> dict[str, Kind]:
     return {str(name): kinds[str(column.dtype)] for name, column in frame.items()}
 
 
+def _with_target(table: Table, split: Mapping[str, Any]) -> tuple[Table, np.ndarray, list[Doubt]]:
+    """Return the rows that have a target, their indices in the file, and that others are left out."""
+    has_target = table.has_target
+    in_file = np.flatnonzero(has_target)
+    if has_target.all():
+        return table, in_file, []
+    if split["method"] == "time" and (times := table.aside.get(split["column"])) is not None:
+        # While rows have the numbers that they have in the file.
+        read_times(split["column"], times, first_row=table.first_row, decimal=table.decimal)
+    left_out = np.flatnonzero(~has_target)
+    text = f"{left_out.size} of {len(has_target)} rows have no target, and are left out"
+    place = int(left_out[0]) + table.first_row
+    return table.of(in_file), in_file, [Doubt("target-missing", table.target_name, text, place)]
+
+
+def _in_file(doubts: Iterable[Doubt], first_row: int, in_file: np.ndarray) -> Iterator[Doubt]:
+    """Yield doubts whose rows, indices in a table, are numbered as in its file."""
+    for doubt in doubts:
+        yield doubt if doubt.row is None else replace(doubt, row=first_row + int(in_file[doubt.row]))
+
+
 def _same_rows(table: Table) -> tuple[np.ndarray, np.ndarray]:
     """Return the first row with the same features as each, and whether each has the target of such a one, too."""
     columns = (
@@ -198,21 +224,20 @@ def _same_rows(table: Table) -> tuple[np.ndarray, np.ndarray]:
 def _gross_doubts(
     table: Table,
     row_train: np.ndarray,
-    n_rows: int,
+    numbers: np.ndarray,
     told: Sequence[Doubt],
-    forecasts: Forecasts | None,
     *,
+    is_series: bool,
     is_class: bool,
 ) -> Iterator[Doubt]:
-    """Yield gross errors of the file of training rows; of a series those of its values, not of each lag."""
-    numbers = table.first_row + (np.arange(n_rows) if forecasts is None else forecasts.target)
+    """Yield gross errors of the file of training rows, which have numbers; of a series of its values, not of lags."""
     # Words for a missing value that were told lie far from the rest, too.
     known = {doubt.column for doubt in told if doubt.code == "far-from-the-rest"}
     if not is_class and table.target_name not in known:
         yield from gross_doubts(
             table.target_name, table.y[: len(numbers)], row_train, numbers, is_target=True
         )
-    for name, column in {} if forecasts is not None else table.x.items():
+    for name, column in {} if is_series else table.x.items():
         if column.dtype == np.float64 and name not in known:
             yield from gross_doubts(str(name), column.to_numpy()[: len(numbers)], row_train, numbers)
 

@@ -80,7 +80,10 @@ def text_format(source: Source) -> TextFormat:
 
 
 def _reading(source: Source, asked: Asked, **more: Any) -> Reading:
-    keys = ("target", "target_unit", "drop", "categorical", "numeric", "features", "fold_case", "row_id")
+    keys = (
+        *("target", "target_unit", "missing_target", "row_id"),
+        *("drop", "categorical", "numeric", "features", "fold_case"),
+    )
     chosen = {key: source[key] for key in keys if key in source}
     return Reading(**chosen, **asked._asdict(), **more)
 

@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from bnn.data.words import LIKE_MISSING, Kind, are_numbers, fault_of_name, with_
 if TYPE_CHECKING:
     import pandas as pd
 
+_MISSING_TARGET = "fill it in, remove the row, or leave such rows out (source.missing_target: drop)"
 _LONGEST_TEXT = 200
 """Characters of a text that names a row or says how to split; every row takes as much memory as the longest."""
 
@@ -28,7 +29,7 @@ class Table(NamedTuple):
     """Features by name, (row, feature), with a plain index: float64 with NaN where missing, `boolean`, or categories
     of texts; see `bnn.data.cells.tidy`"""
     y: np.ndarray
-    """(row,): class index (int64), or the target (float64)"""
+    """(row,): class index (int64), or the target (float64); -1 or NaN where rows without it are to be left out"""
     target_name: str
     target_unit: str
     class_names: tuple[str, ...]
@@ -54,6 +55,20 @@ class Table(NamedTuple):
         """Names of the columns of x."""
         return tuple(self.x.columns)
 
+    @property
+    def has_target(self) -> np.ndarray:
+        """(row,) bool: whether a row has a target."""
+        return ~np.isnan(self.y) if self.y.dtype == np.float64 else self.y >= 0
+
+    def of(self, rows: np.ndarray) -> Self:
+        """Return some rows, by their indices."""
+        return self._replace(
+            x=self.x.iloc[rows].reset_index(drop=True),
+            y=self.y[rows],
+            aside={name: values[rows] for name, values in self.aside.items()},
+            ids=None if self.ids is None else self.ids[rows],
+        )
+
 
 @contextmanager
 def naming(*places: str, is_file: bool = True) -> Iterator[None]:
@@ -78,6 +93,8 @@ class Reading(NamedTuple):
     """Columns that are features though they look like names of rows"""
     fold_case: Sequence[str] = ()
     """Columns of which texts that differ by case or blanks alone are one"""
+    missing_target: str = "error"
+    """Of rows without a target: "error", or "drop", which keeps them here for `Table.of` to leave out"""
     row_id: str | None = None
     aside: Sequence[str] = ()
     """Columns that are kept beside the features"""
@@ -159,6 +176,7 @@ def read_table(read: Callable[[Choose], Columns], wish: Reading, *, decimal: str
             target=wish.target,
             is_class=wish.is_class,
             must_vary=wish.must_vary,
+            missing_target="needed" if wish.is_series else wish.missing_target,
             aside=wish.aside,
             row_id=row_id,
             first_row=found.first_row,
@@ -204,7 +222,9 @@ def _with_task(error: DataError, target: str) -> DataError:
     if error.code != "not-a-number" or error.column != target:
         return error
     if (error.value or "").lower() in LIKE_MISSING:
-        return error.reworded(f"{error}; remove the rows whose target is missing")
+        return error.reworded(
+            f"{error}; if it stands for a missing value, set source.missing_words and source.missing_target: drop"
+        )
     return error.reworded(
         f"{error}; the target of a regression must be a number; for classes set `task: classification`"
     )
@@ -249,6 +269,7 @@ def make_table(
     target: str,
     is_class: bool,
     must_vary: bool = True,
+    missing_target: str = "error",
     aside: Sequence[str] = (),
     row_id: str | None = None,
     first_row: int = 0,
@@ -263,31 +284,41 @@ def make_table(
         as texts.
     target, is_class, must_vary, aside, row_id, decimal
         As in `Reading`.
+    missing_target
+        As in `Reading`; "needed" if rows without a target cannot be left out, either.
     first_row
         Number of the first row in messages.
 
     Raises
     ------
     DataError
-        If the target has missing values, or none that a model can learn from.
+        If the target has missing values that it must not have, or none that a model can learn from.
     """
+    is_missing = frame[target].isna().to_numpy()
+    if not is_class and frame[target].dtype != np.float64:
+        raise DataError(
+            "target-not-numbers",
+            f"column '{target}' holds no numbers: the target of a regression must be a number; for classes set "
+            "`task: classification`",
+            column=target,
+        )
+    if missing_target != "drop":
+        remedy = "fill it in" if missing_target == "needed" else _MISSING_TARGET
+        _check_missing(target, is_missing, first_row, remedy=remedy)
+    elif is_missing.all():
+        raise DataError(
+            "column-empty",
+            f"column '{target}': the target has no value in any row; set source.target to another column",
+            column=target,
+        )
     if is_class:
-        _check_missing(target, frame[target].isna().to_numpy(), first_row)
         y, class_names = read_classes(target, frame[target], must_vary=must_vary, first_row=first_row)
     else:
-        if frame[target].dtype != np.float64:
-            raise DataError(
-                "target-not-numbers",
-                f"column '{target}' holds no numbers: the target of a regression must be a number; for classes set "
-                "`task: classification`",
-                column=target,
-            )
         y, class_names = frame[target].to_numpy(dtype=np.float64), ()
-        _check_missing(target, np.isnan(y), first_row)
-        if must_vary and np.ptp(y) == 0:
+        if must_vary and np.ptp(y[~is_missing]) == 0:
             raise DataError(
                 "target-constant",
-                f"column '{target}': the target is {y[0]} in every row: there is nothing to learn",
+                f"column '{target}': the target is {y[~is_missing][0]} in every row: there is nothing to learn",
                 column=target,
             )
     kept = {name: _aside(name, frame[name], first_row, decimal) for name in aside}
@@ -312,7 +343,14 @@ def _check_shown(name: str, texts: Sequence[str], codes: np.ndarray, first_row: 
             raise cell_error("text-unusable", name, row, f"the text {fault}; shorten or correct it")
 
 
-def _check_missing(name: str, is_missing: np.ndarray, first_row: int, why: str = "") -> None:
+def _check_missing(
+    name: str,
+    is_missing: np.ndarray,
+    first_row: int,
+    why: str = "",
+    *,
+    remedy: str = "fill it in, or remove the row",
+) -> None:
     rows = np.flatnonzero(is_missing)
     if rows.size:
         more = (
@@ -324,7 +362,7 @@ def _check_missing(name: str, is_missing: np.ndarray, first_row: int, why: str =
             "value-missing",
             name,
             rows[0] + first_row,
-            f"the value is missing{more}{why}; fill it in, or remove the row",
+            f"the value is missing{more}{why}; {remedy}",
         )
 
 

@@ -148,6 +148,25 @@ def test_a_draft_leaves_out_columns_that_no_feature_can_hold(
     assert "#   day: no feature\n" in said
 
 
+def test_a_draft_keeps_texts_with_a_number_among_them_and_leaves_rows_without_target_out(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    drives = ["f", "r", "4", "f"]
+    lines = [
+        f"{drives[i % 4]},K{i:04d} or {i if i % 9 else '90'},{i * 37 % 11}" + ".5" * (i % 8 > 0)
+        for i in range(60)
+    ]
+    lines = [line if i % 8 else line.rpartition(",")[0] + "," for i, line in enumerate(lines)]
+    (folder / "a.csv").write_text("\n".join(["drive,model,y", *lines, ""]), encoding="utf-8")
+    assert main(["draft", "a.csv", "--target", "y"]) == 0
+    said = capsys.readouterr().out
+    source = yaml.safe_load(said)["datasets"]["a"]["source"]
+    assert (source["categorical"], source["drop"], source["missing_target"]) == (["drive"], ["model"], "drop")
+    assert "# Taken for texts, since most of their cells are: drive" in said
+    (folder / "draft.yaml").write_text(said, encoding="utf-8")
+    assert main(["check", "draft.yaml"]) == 0
+
+
 def test_a_draft_says_what_of_a_target_is_no_number(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Prices with a sign of money are no classes, and names of classes no numbers."""
     lines = [f"{i % 5},${i * 37 + 9}" for i in range(60)]

@@ -140,6 +140,7 @@ $SERIES}, split: {method: random} >> no-effect x.split.method
 $SERIES}, split: {method: time, column: t} >> no-effect x.split.column
 $SERIES}, series: {time: y} >> target-known-late x.series.time
 $SERIES, test: b.csv} >> not-for-series x.source.test
+$SERIES, missing_target: drop} >> not-for-series x.source.missing_target
 $SERIES}, repeats: 3 >> no-effect x.repeats
 $CSV, target: y}, repeats: 3, split: {method: time} >> no-effect x.repeats
 $CSV, target: y, test: b.csv}, repeats: 3 >> no-effect x.repeats

@@ -192,7 +192,10 @@ OF_A_TABLE = {
         "Windows (the text there is then 'größer'), or save it again as 'CSV UTF-8'"
     ),
     "target column missing": "there is no target column 'y' (the columns are x, z, Y_)",
-    "target value missing": "column 'y', row 5: the value is missing; fill it in, or remove the row",
+    "target value missing": (
+        "column 'y', row 5: the value is missing; fill it in, remove the row, or leave such rows out "
+        "(source.missing_target: drop)"
+    ),
     "target constant": "column 'y': the target is 3.0 in every row",
     "one class": "column 'y': the target is 'a' in every row: there is nothing to tell apart",
     "a class with one row": (

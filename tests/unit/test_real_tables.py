@@ -359,6 +359,47 @@ def test_a_target_that_stands_for_nothing_is_doubted(tmp_path: Path) -> None:
     assert ("far-from-the-rest", "y", 4) in doubts(read_text(tmp_path / "a.csv", csv_of(frame)))
 
 
+@pytest.mark.parametrize("is_class", [False, True])
+@pytest.mark.parametrize("method", ["random", "time", "column"])
+def test_rows_without_target_are_left_out_on_request(tmp_path: Path, method: str, is_class: bool) -> None:
+    """The others are split and encoded as if the file held them alone, and keep the numbers that they have in it."""
+    values = [None if i % 5 == 3 else ("no", "yes")[i % 2] if is_class else i % 9 + i / 8 for i in range(N)]
+    frame = frame_of(
+        b=[None if i % 7 == 2 else i % 4 for i in range(N)], y=values, t=[N - i for i in range(N)]
+    )
+    frame["part"] = ["new" if i % 4 == 1 else "old" for i in range(N)]
+    split: dict[str, Any] = {**SPLIT, "method": method, "repeated_rows": "auto"}
+    split |= {"column": {"time": "t", "column": "part"}.get(method), "test_value": "new", "test_size": 0.25}
+    frame = frame.drop(columns={"time": "part", "column": "t"}.get(method, ["part", "t"]))
+    source = {"kind": "csv", "target": "y"}
+    kept = np.flatnonzero(frame["y"].notna())
+    frame.to_csv(tmp_path / "all.csv", index=False)
+    frame.iloc[kept].to_csv(tmp_path / "kept.csv", index=False)
+    task: Any = "classification" if is_class else "regression"
+
+    def read_rows(name: str, **keys: Any) -> Dataset:
+        return prepare("mine", task=task, source=source | {"path": str(tmp_path / name)} | keys, split=split)
+
+    with refused("value-missing", column="y", row=5, file="all.csv"):
+        read_rows("all.csv")
+    found, alone = read_rows("all.csv", missing_target="drop"), read_rows("kept.csv")
+    for part in ("train", "test"):
+        for of in ("x", "y"):
+            np.testing.assert_array_equal(getattr(found, f"{of}_{part}"), getattr(alone, f"{of}_{part}"))
+        np.testing.assert_array_equal(getattr(found, f"row_{part}"), kept[getattr(alone, f"row_{part}")])
+    assert ("target-missing", "y", 5) in doubts(found) and ("value-missing", "b", 4) in doubts(found)
+    assert "8 of 40 rows have no target" in next(doubt.text for doubt in found.doubts)
+
+
+def test_rows_of_a_test_file_without_target_are_left_out_on_request(tmp_path: Path) -> None:
+    frame_of().to_csv(tmp_path / "train.csv", index=False)
+    frame = frame_of(y=[None if i < 3 else i for i in range(N)])
+    frame.to_csv(tmp_path / "test.csv", index=False)
+    found = read(tmp_path / "train.csv", test=str(tmp_path / "test.csv"), missing_target="drop")
+    assert [int(row) + found.first_row_test for row in found.row_test] == list(range(5, N + 2))
+    assert ("target-missing", "y", 2) in doubts(found)
+
+
 def test_none_that_is_taken_for_a_missing_value_is_told(tmp_path: Path) -> None:
     for other in ("yes", "brick"):
         text = csv_of(frame_of(b=[("none", other, "a")[i % (2 + (other != "yes"))] for i in range(N)]))
