@@ -31,9 +31,7 @@ def main(data_path, out_path, settings):
         mean, scale = dataset.target_mean, dataset.target_scale
         target = fit_target(likelihood.family, dataset.y_train, mean=mean, scale=scale)
     family = make_likelihood(likelihood, n_classes=dataset.n_classes, target=target)
-    network = make_network(
-        chosen.in_numpy(), n_inputs=dataset.n_inputs, n_outputs=n_outputs_without_noise(family)
-    )
+    network = make_network(chosen.in_numpy(), dataset.x_train, n_outputs=n_outputs_without_noise(family))
     variables, attributes = fit_references(
         dataset,
         network,

@@ -85,7 +85,7 @@ def check(
     before = prior_checks(prior, predictor, dataset, rngs[0])
     baseline = make_network(
         settings.network.in_numpy(),
-        n_inputs=dataset.n_inputs,
+        dataset.x_train,
         n_outputs=n_outputs_without_noise(predictor.likelihood),
     )
     unlike, scores = out_of_distribution(

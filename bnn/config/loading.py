@@ -99,7 +99,13 @@ def chain_settings(dataset: Mapping[str, Any]) -> dict[str, Any]:
 def leaves_open(dataset: Mapping[str, Any]) -> bool:
     """Return whether resolved settings of a dataset, as plain values, leave something to be chosen: say `auto`."""
     prior = dataset["prior"]
-    asked = [dataset["network"]["hidden"], prior["weights"]["scale"], prior["biases"]["scale"]]
+    network = dataset["network"]
+    asked = [
+        network["hidden"],
+        network["input_transform"],
+        prior["weights"]["scale"],
+        prior["biases"]["scale"],
+    ]
     return "auto" in (*asked, dataset["likelihood"]["family"], dataset["sampler"]["draws"])
 
 

@@ -10,7 +10,7 @@ from typing import Any
 from bnn.config.base import MAX_SEED
 from bnn.config.errors import Problem
 from bnn.config.model import DatasetSettings, Split
-from bnn.config.sampling import Langevin, Likelihood, ParameterPrior, Sampler
+from bnn.config.sampling import Langevin, Likelihood, Network, ParameterPrior, Sampler
 from bnn.config.sources import SOURCE_TASKS, FileSource, SklearnSource, SyntheticSource
 from bnn.core.settings import FAMILIES, spread_of_noise
 
@@ -47,6 +47,7 @@ def resolve(dataset: DatasetSettings) -> DatasetSettings:
             "split": _resolve_split(dataset),
             "repeats": dataset.repeats if not _unrepeatable(dataset) else 1,
             "sampler": sampler,
+            "network": _with_transform(dataset.network),
             "prior": prior.model_copy(update=idle_df),
             "likelihood": _with_spread(
                 Likelihood(family="gaussian") if is_class else _without_idle_keys(dataset.likelihood),
@@ -103,6 +104,13 @@ def _without_idle_keys(likelihood: Likelihood) -> Likelihood:
         likelihood = likelihood.model_copy(update={"family": "gaussian"})
     idle = {name: Likelihood.model_fields[name].default for name, *_ in _idle_noise_keys(likelihood)}
     return likelihood.model_copy(update=idle)
+
+
+def _with_transform(network: Network) -> Network:
+    """Return it with the `input_transform` that auto stands for, unless a plan will choose it with the layers."""
+    if network.input_transform != "auto" or network.hidden == "auto":
+        return network
+    return network.model_copy(update={"input_transform": "none"})
 
 
 def _with_spread(likelihood: Likelihood, scale: float | str) -> Likelihood:

@@ -20,6 +20,12 @@ class Network(Section):
         description="Units of each hidden layer, such as [50, 50]; [] gives a linear model. auto: chosen on the "
         "training rows, together with the scale of the prior.",
     )
+    input_transform: Literal["auto", "none", "yeo_johnson"] = Field(
+        "auto",
+        description="What is made of standardised inputs before the first layer. yeo_johnson: columns with a long tail "
+        "are spread evenly by a power transform, learned on the training rows; none: nothing. auto: chosen with "
+        "the hidden layers where those are `auto`, else none.",
+    )
     activation: Literal["tanh", "relu", "sigmoid"] = Field(
         "tanh",
         description="Activation of the hidden units.",

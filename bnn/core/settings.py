@@ -11,6 +11,10 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hint
 Settings = TypeVar("Settings")
 
 
+YEO_JOHNSON = "yeo_johnson"
+"""Value of `NetworkSettings.input_transform`: a power transform of inputs; others leave them as they are."""
+
+
 @dataclass(frozen=True)
 class NetworkSettings:
     """Architecture and arithmetic of the network."""
@@ -19,6 +23,7 @@ class NetworkSettings:
     activation: str
     precision: str
     engine: str
+    input_transform: str = "none"
 
     def in_numpy(self, precision: str | None = None) -> "NetworkSettings":
         """Return the settings with which NumPy computes what is not sampled: predictions, and baseline networks.

@@ -19,7 +19,7 @@ import numpy as np
 
 from bnn.core.errors import with_code
 from bnn.core.progress import Progress
-from bnn.core.settings import ChainSettings, SamplerSettings
+from bnn.core.settings import YEO_JOHNSON, ChainSettings, SamplerSettings
 from bnn.core.storage import Variable, write_netcdf
 from bnn.jobs.checkpoint import (
     CheckpointError,
@@ -109,6 +109,8 @@ class ChainJob:
         whether another one draws the same, its version says."""
         settings = asdict(self.settings)
         del settings["sampler"]["draws"]
+        if settings["network"]["input_transform"] != YEO_JOHNSON:
+            del settings["network"]["input_transform"]  # as of draws from before there was one
         about = {name: str(settings["network"].pop(name)) for name in ("engine", "precision")}
         data: dict[str, Any] = {"x": self.x, "y": self.y, "n_classes": self.n_classes}
         if (target := self.target) is not None and target.form != "standardised":

@@ -17,6 +17,7 @@ import numpy as np
 
 from bnn.core.settings import NetworkSettings
 from bnn.model.activations import ACTIVATIONS
+from bnn.model.input_transform import InputTransform
 from bnn.model.layout import ParameterLayout
 from bnn.model.passes import NoiseOutput, Passes
 
@@ -81,6 +82,8 @@ class Network:
         What makes the passes of `passes`: "numpy", or "numba", which compiles them.
     linear_output
         Whether the last layer is linear; if not, its units have the activation too.
+    inputs
+        What is made of the inputs before the first layer; None: nothing.
 
     Raises
     ------
@@ -96,6 +99,7 @@ class Network:
         dtype: str,
         engine: str = ENGINES[0],
         linear_output: bool = True,
+        inputs: InputTransform | None = None,
     ) -> None:
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(
@@ -111,6 +115,7 @@ class Network:
         self.dtype = np.dtype(dtype)
         self.engine = engine
         self.linear_output = linear_output
+        self.inputs = inputs
         self.layers = tuple((f"weight_{i}", f"bias_{i}") for i in range(len(self.sizes) - 1))
 
     @property
@@ -124,6 +129,7 @@ class Network:
             dtype=self.dtype.name,
             engine=self.engine,
             linear_output=False,
+            inputs=self.inputs,
         )
 
     @property
@@ -154,7 +160,11 @@ class Network:
 
     def columns(self, x: np.ndarray) -> np.ndarray:
         """Return the inputs as `forward_layers` takes them, shape (input, obs), contiguous, in the network's type."""
-        return np.ascontiguousarray(np.asarray(x).T, dtype=self.dtype)
+        return np.ascontiguousarray(self._taken(x).T, dtype=self.dtype)
+
+    def _taken(self, x: np.ndarray) -> np.ndarray:
+        """Return the inputs as the first layer takes them, (obs, input)."""
+        return np.asarray(x) if self.inputs is None else self.inputs(x)
 
     def forward_layers(self, parameters: Mapping[str, np.ndarray], columns: np.ndarray) -> list[np.ndarray]:
         """Return the inputs and the output of every layer, (chain, unit, obs), as `backward` needs them.
@@ -237,7 +247,7 @@ class Network:
         return CompiledPasses(
             self.sizes,
             activation=self.activation_name,
-            x=np.asarray(x, dtype=self.dtype),
+            x=np.asarray(self._taken(x), dtype=self.dtype),
             part=self._part(layout),
             linear_output=self.linear_output,
         )

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from bnn.core.settings import FAMILIES, LikelihoodSettings, NetworkSettings, PriorSettings
+from bnn.core.settings import FAMILIES, YEO_JOHNSON, LikelihoodSettings, NetworkSettings, PriorSettings
 from bnn.model.categorical import Categorical
+from bnn.model.input_transform import fit_inputs
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import Gaussian, HeteroscedasticGaussian, Likelihood, StudentT
 from bnn.model.network import Network
@@ -89,13 +90,24 @@ class Posterior:
         return total, grad
 
 
-def make_network(network: NetworkSettings, *, n_inputs: int, n_outputs: int) -> Network:
-    """Return the network that the settings ask for."""
+def make_network(network: NetworkSettings, x: np.ndarray, *, n_outputs: int) -> Network:
+    """Return the network that the settings ask for.
+
+    Parameters
+    ----------
+    network
+        The settings.
+    x
+        Training inputs, shape (obs, input), standardised, of which the transform of inputs is learned.
+    n_outputs
+        Units of the last layer.
+    """
     return Network(
-        (n_inputs, *network.hidden, n_outputs),
+        (x.shape[1], *network.hidden, n_outputs),
         activation=network.activation,
         dtype=network.precision,
         engine=network.engine,
+        inputs=fit_inputs(x) if network.input_transform == YEO_JOHNSON else None,
     )
 
 
@@ -162,6 +174,7 @@ def make_posterior(
     prior: PriorSettings,
     likelihood: LikelihoodSettings,
     target: Target | None = None,
+    inputs: np.ndarray | None = None,
 ) -> Posterior:
     """Return the posterior given training rows.
 
@@ -178,8 +191,10 @@ def make_posterior(
     target
         What `fit_target` made of all training rows: how the likelihood describes the values of y; None where it
         takes them as they are.
+    inputs
+        Rows of which the transform of inputs is learned, shape (obs, input); None: x.
     """
     like = make_likelihood(likelihood, n_classes=n_classes, target=target)
-    net = make_network(network, n_inputs=x.shape[1], n_outputs=like.n_outputs)
+    net = make_network(network, x if inputs is None else inputs, n_outputs=like.n_outputs)
     encoded = y if target is None else target.encode(y)
     return Posterior(net, like, make_prior(net, like, prior), x=x, y=encoded)

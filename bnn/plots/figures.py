@@ -181,7 +181,7 @@ def band(
     grid = predict_grid(predictor, theta, x, levels=(0.5, 0.9), rng=rng)
     # Whatever the noise of the posterior, the baseline's network has one output, the mean.
     n_outputs = n_outputs_without_noise(predictor.likelihood)
-    net = make_network(network.in_numpy(), n_inputs=dataset.n_inputs, n_outputs=n_outputs)
+    net = make_network(network.in_numpy(), dataset.x_train, n_outputs=n_outputs)
     baseline_mean = network_mixture(baseline, "baseline", net, x, dataset, likelihood).mean
     mean, scale = dataset.feature_mean[0], dataset.feature_scale[0]
     return Band(

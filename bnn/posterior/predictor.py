@@ -233,7 +233,7 @@ def make_predictor(
     """
     target = target_of(dataset, likelihood)
     like = make_likelihood(likelihood, n_classes=dataset.n_classes, target=target)
-    net = make_network(network, n_inputs=dataset.n_inputs, n_outputs=like.n_outputs)
+    net = make_network(network, dataset.x_train, n_outputs=like.n_outputs)
     needed = ParameterLayout(net.parameter_shapes | dict.fromkeys(like.parameter_priors, ()))
     if layout is None:
         layout = needed

@@ -123,6 +123,7 @@ def cheap_fit(
         prior=settings.prior,
         likelihood=settings.likelihood,
         target=target,
+        inputs=x,
     )
     rhat = median_rhat(scored.network, scored.x, theta)
     found = _log_mean_density(scored, few_of(theta))

@@ -2,7 +2,7 @@
 
 K folds of the training rows, a cheap fit of each candidate on each: see `bnn.selection.race`. Leave-one-out by
 importance sampling would need one fit only, but its estimates fail for flexible networks. First the kind of target,
-then the network and the width of its prior, then the noise.
+then the transform of inputs, the network and the width of its prior, and the noise.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,8 +11,20 @@ from typing import Any
 import numpy as np
 
 from bnn.core.gross_values import gross_errors
+from bnn.core.settings import YEO_JOHNSON
+from bnn.model.input_transform import fit_inputs
 from bnn.selection.families import NOISES, VARYING, families_of, kind_of
-from bnn.selection.race import AUTO, NEGLIGIBLE, STANDARDISED, Candidate, Comparison, Race, Unit, filled
+from bnn.selection.race import (
+    AUTO,
+    NEGLIGIBLE,
+    PLAIN,
+    STANDARDISED,
+    Candidate,
+    Comparison,
+    Race,
+    Unit,
+    filled,
+)
 
 TOLERABLE = {"classification": NEGLIGIBLE, "regression": 0.1}
 """Nats a row by which a network whose chains agree, or whose prior is narrower, may be behind one whose chains do not,
@@ -45,7 +57,7 @@ NETWORKS: Mapping[str, Sequence[tuple[tuple[int, ...], float]]] = {
 }
 """Hidden units and scale of the weights' prior, by task. Wide layers mix where narrow ones get stuck."""
 TRIAL = ((50,), 2.0)
-"""Network and scale with which kinds of targets are compared."""
+"""Network and scale with which kinds of targets, and transforms of inputs, are compared."""
 
 
 def choose(
@@ -96,15 +108,22 @@ def choose(
         # by itself, and most of all on a log scale.
         has_errors = bool(gross_errors(unit.original(y)).any())
         families = ("student_t",) if has_errors else _families(unit.original(y), unit.beside)
-        hidden, scale = _asked(settings)
-        trial = Candidate(
-            TRIAL[0] if hidden == AUTO else tuple(hidden), TRIAL[1] if scale == AUTO else float(scale), ""
-        )
+        trial = _trial(settings)
         best, more = race.run(
             [trial._replace(family=name) for name in families], prefer=lambda one: _rank(one.family, families)
         )
         family, comparisons = best.family, [*more]
-    networks = [Candidate(hidden, scale, family) for hidden, scale in _networks(settings, task)]
+    inputs = settings["network"]["input_transform"]
+    if inputs == AUTO:
+        transforms = [PLAIN, YEO_JOHNSON] if fit_inputs(x).columns.size else [PLAIN]
+        trial = _trial(settings)._replace(family=family)
+        best, more = race.run(
+            [trial._replace(inputs=name) for name in transforms],
+            prefer=lambda one: transforms.index(one.inputs),
+        )
+        inputs = best.inputs
+        comparisons += more
+    networks = [Candidate(hidden, scale, family, inputs) for hidden, scale in _networks(settings, task)]
     best, more = race.run(
         networks,
         prefer=lambda one: 0 if one.hidden else None,
@@ -159,6 +178,14 @@ def _rank(family: str, families: Sequence[str]) -> int:
     """
     kinds = list(dict.fromkeys(map(kind_of, families)))
     return 2 * kinds.index(kind_of(family)) + (family in VARYING)
+
+
+def _trial(settings: Mapping[str, Any]) -> Candidate:
+    """Return the network with which kinds of targets, and transforms of inputs, are compared."""
+    hidden, scale = _asked(settings)
+    return Candidate(
+        TRIAL[0] if hidden == AUTO else tuple(hidden), TRIAL[1] if scale == AUTO else float(scale), ""
+    )
 
 
 def _asked(settings: Mapping[str, Any]) -> tuple[Any, Any]:

@@ -70,19 +70,17 @@ def conformity_scores(
         if theta is None:
             continue
         theta = few_of(theta)
-        predictor = _predictor(x.shape[1], n_classes, settings, target)
+        predictor = _predictor(x[used], n_classes, settings, target)
         for rows in np.array_split(out, -(-len(out) // _ROWS_AT_ONCE)):
             scores[rows] = _scores(predictor, theta, x[rows], y[rows], rng)
     return scores
 
 
 def _predictor(
-    n_inputs: int, n_classes: int | None, settings: ModelSettings, target: Target | None
+    x: np.ndarray, n_classes: int | None, settings: ModelSettings, target: Target | None
 ) -> Predictor:
     likelihood = make_likelihood(settings.likelihood, n_classes=n_classes, target=target)
-    network = make_network(
-        settings.network.in_numpy("float64"), n_inputs=n_inputs, n_outputs=likelihood.n_outputs
-    )
+    network = make_network(settings.network.in_numpy("float64"), x, n_outputs=likelihood.n_outputs)
     return Predictor(
         network, likelihood, make_prior(network, likelihood, settings.prior).layout, target or Target()
     )

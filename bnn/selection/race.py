@@ -20,6 +20,7 @@ from bnn.model.targets import Target, fit_target
 from bnn.selection.cheap_fit import CheapFit, cheap_fit
 
 AUTO = "auto"
+PLAIN = "none"
 MOST_ROWS = 3000
 """Rows that a choice looks at, picked at random where a table has more: the choice is then cheap beside the run."""
 N_FOLDS = 3
@@ -70,6 +71,8 @@ class Candidate(NamedTuple):
     hidden: tuple[int, ...]
     scale: float
     family: str
+    inputs: str = PLAIN
+    """Transform of the inputs"""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,8 @@ def filled(settings: Mapping[str, Any], chosen: Candidate) -> dict[str, Any]:
     network, prior, likelihood = (dict(settings[name]) for name in ("network", "prior", "likelihood"))
     if network["hidden"] == AUTO:
         network["hidden"] = list(chosen.hidden)
+    if network["input_transform"] == AUTO:
+        network["input_transform"] = chosen.inputs
     for block, scale in (("weights", chosen.scale), ("biases", BIAS_SCALE)):
         if prior[block]["scale"] == AUTO:
             prior[block] = {**prior[block], "scale": scale}

@@ -74,7 +74,7 @@ def test_training_learns_a_curve_that_a_line_cannot():
 
 
 def test_training_stops_when_patience_ends(iris):
-    network = make_network(NETWORK, n_inputs=iris.n_inputs, n_outputs=iris.n_outputs)
+    network = make_network(NETWORK, iris.x_train, n_outputs=iris.n_outputs)
     fit = train(
         network,
         iris.x_train,
@@ -88,7 +88,7 @@ def test_training_stops_when_patience_ends(iris):
 
 def test_validation_rows_only_decide_when_to_stop(diabetes):
     """Other targets on the validation rows leave the first training run as it is, epoch by epoch."""
-    network = make_network(NETWORK, n_inputs=diabetes.n_inputs, n_outputs=diabetes.n_outputs)
+    network = make_network(NETWORK, diabetes.x_train, n_outputs=diabetes.n_outputs)
 
     def fitted(y):
         rng = np.random.default_rng(1)
@@ -111,7 +111,7 @@ def loss_on_validation_rows(network, fit, x, y):
 
 
 def test_the_stopped_network_is_that_of_the_best_epoch(diabetes):
-    network = make_network(NETWORK, n_inputs=diabetes.n_inputs, n_outputs=diabetes.n_outputs)
+    network = make_network(NETWORK, diabetes.x_train, n_outputs=diabetes.n_outputs)
     settings = changed(patience=5, learning_rate=0.05)
     rng = np.random.default_rng(0)
     fit = train(network, diabetes.x_train, diabetes.y_train, n_classes=None, settings=settings, rng=rng)
@@ -145,7 +145,7 @@ def test_weights_decay_and_biases_do_not():
     ids=lambda fields: next(iter(fields)),
 )
 def test_every_setting_changes_the_fit(iris, fields):
-    network = make_network(NETWORK, n_inputs=iris.n_inputs, n_outputs=iris.n_outputs)
+    network = make_network(NETWORK, iris.x_train, n_outputs=iris.n_outputs)
 
     def theta(settings):
         rng = np.random.default_rng(1)
@@ -207,7 +207,7 @@ def test_iris_reaches_the_notebooks_accuracy():
         dataset,
         make_network(
             build(NetworkSettings, settings["network"]).in_numpy(),
-            n_inputs=dataset.n_inputs,
+            dataset.x_train,
             n_outputs=dataset.n_outputs,
         ),
         build(BaselineSettings, settings["baseline"]),
@@ -218,7 +218,7 @@ def test_iris_reaches_the_notebooks_accuracy():
 
 
 def test_regression_is_in_target_units_with_a_noise_scale_from_rows_not_fitted(diabetes):
-    network = make_network(NETWORK, n_inputs=diabetes.n_inputs, n_outputs=diabetes.n_outputs)
+    network = make_network(NETWORK, diabetes.x_train, n_outputs=diabetes.n_outputs)
     predictions, (fit,) = network_predictions(diabetes, network, SETTINGS, [np.random.default_rng(0)])
     y = diabetes.target_mean + diabetes.target_scale * diabetes.y_train
     residual = (predictions["train_mean"][0] - y)[fit.validation_rows]
@@ -272,7 +272,7 @@ def test_classes_share_the_folds_evenly():
 
 def test_file_holds_all_references_on_the_same_rows(diabetes, iris):
     for dataset in (diabetes, iris):
-        network = make_network(NETWORK, n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs)
+        network = make_network(NETWORK, dataset.x_train, n_outputs=dataset.n_outputs)
         variables, attributes = fit_references(dataset, network, changed(max_epochs=3), seed=1, n_members=3)
         is_real = dataset.task == "regression"
         kind = "mean" if is_real else "probability"
@@ -301,7 +301,7 @@ def test_a_network_trained_beside_others_is_what_it_would_be_alone(request, name
     x, y, network = (
         dataset.x_train,
         dataset.y_train,
-        make_network(NETWORK, n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs),
+        make_network(NETWORK, dataset.x_train, n_outputs=dataset.n_outputs),
     )
     together = train_networks(
         network, x, y, rngs=[chain_rng(5, Stream.ENSEMBLE, i) for i in range(4)], **options
@@ -315,7 +315,7 @@ def test_a_network_trained_beside_others_is_what_it_would_be_alone(request, name
 
 
 def test_the_ensemble_averages_distributions_of_networks_that_differ(iris):
-    network = make_network(NETWORK, n_inputs=iris.n_inputs, n_outputs=iris.n_outputs)
+    network = make_network(NETWORK, iris.x_train, n_outputs=iris.n_outputs)
     variables, _ = fit_references(iris, network, changed(max_epochs=20), seed=1, n_members=4)
     members = softmax(outputs(network, variables["ensemble_theta"][1], iris.x_test).swapaxes(1, 2))
     assert np.ptp(members, axis=0).max() > 0.01
@@ -333,7 +333,7 @@ def test_the_last_value_of_a_series_is_a_forecast(tmp_path):
     source = {"kind": "csv", "path": str(tmp_path / "a.csv"), "target": "y"}
     series = {"lags": 3, "horizon": 2}
     dataset = prepare("walk", task="timeseries", source=source, split=split, series=series)
-    network = make_network(NETWORK, n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs)
+    network = make_network(NETWORK, dataset.x_train, n_outputs=dataset.n_outputs)
     variables, _ = fit_references(dataset, network, changed(max_epochs=2), seed=1, n_members=1)
     for part in ("train", "test"):
         dims, mean = variables[f"naive_{part}_mean"]
@@ -346,7 +346,7 @@ def test_the_last_value_of_a_series_is_a_forecast(tmp_path):
 def test_no_other_table_has_a_last_value(diabetes):
     variables, _ = fit_references(
         diabetes,
-        make_network(NETWORK, n_inputs=diabetes.n_inputs, n_outputs=diabetes.n_outputs),
+        make_network(NETWORK, diabetes.x_train, n_outputs=diabetes.n_outputs),
         changed(max_epochs=2),
         seed=1,
         n_members=1,

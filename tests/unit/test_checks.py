@@ -57,7 +57,7 @@ def test_what_is_in_the_files(tmp_path, task):
     idata = combined(dataset, paths)
     variables, _ = fit_references(
         dataset,
-        make_network(NETWORK, n_inputs=dataset.n_inputs, n_outputs=dataset.n_outputs),
+        make_network(NETWORK, dataset.x_train, n_outputs=dataset.n_outputs),
         TRAINING,
         seed=1,
         n_members=2,

@@ -165,11 +165,15 @@ def test_the_config_chooses_the_family_and_the_outputs():
         section = replace(LIKELIHOOD, family=family, df=7.0)
         like = make_likelihood(section, n_classes=None)
         assert type(like) is kind
-        assert make_network(NETWORK, n_inputs=2, n_outputs=like.n_outputs).sizes == (2, 3, like.n_outputs)
+        assert make_network(NETWORK, np.zeros((1, 2)), n_outputs=like.n_outputs).sizes == (
+            2,
+            3,
+            like.n_outputs,
+        )
         assert isinstance(make_likelihood(section, n_classes=3), Categorical)
     # The baseline has one mean, whatever the noise of the Bayesian network.
-    assert make_network(NETWORK, n_inputs=table.n_inputs, n_outputs=table.n_outputs).sizes == (2, 3, 1)
-    assert make_network(NETWORK, n_inputs=classes.n_inputs, n_outputs=classes.n_outputs).sizes == (2, 3, 3)
+    assert make_network(NETWORK, table.x_train, n_outputs=table.n_outputs).sizes == (2, 3, 1)
+    assert make_network(NETWORK, classes.x_train, n_outputs=classes.n_outputs).sizes == (2, 3, 3)
     student = make_likelihood(replace(LIKELIHOOD, family="student_t", df=7.0, noise=0.5), n_classes=None)
     assert isinstance(student, StudentT)
     assert (student.df, student.noise_scale, student.parameter_priors) == (7.0, 0.5, {})
