@@ -50,8 +50,9 @@ class InputTransform:
         """Return transformed inputs, float64; x (obs, input)."""
         x = np.array(x, dtype=np.float64)
         if self.columns.size:
-            found = yeo_johnson((x[:, self.columns] - self.centre) / self.scale, self.power)
-            x[:, self.columns] = np.clip((found - self.mean) / self.sd, -_FARTHEST, _FARTHEST)
+            with np.errstate(over="ignore"):
+                found = yeo_johnson((x[:, self.columns] - self.centre) / self.scale, self.power)
+                x[:, self.columns] = np.clip((found - self.mean) / self.sd, -_FARTHEST, _FARTHEST)
         return x
 
 

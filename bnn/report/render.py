@@ -243,6 +243,8 @@ FAMILY_WORDS = {
     "hurdle": "zero or log-normal (hurdle)",
 }
 """What the target is drawn from, by `likelihood.family`."""
+TRANSFORM_WORDS = {"yeo_johnson": " on inputs whose long tails are drawn in"}
+"""What is made of inputs, by `network.input_transform`; nothing if it is not here."""
 
 
 def _model(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> str:
@@ -253,7 +255,8 @@ def _model(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> s
     is_class = settings["task"] == "classification"
     noise = "" if is_class else f", {FAMILY_WORDS[settings['likelihood']['family']]}"
     family = prior.get("family", "normal").replace("_", " ")
-    model = f"{net}{noise}, {family} prior of scale {prior['scale']:g}"
+    inputs = TRANSFORM_WORDS.get(network.get("input_transform", "none"), "")
+    model = f"{net}{inputs}{noise}, {family} prior of scale {prior['scale']:g}"
     if not tried:
         return f"{model}, as the config says"
     chosen, others = _compared(tried)
@@ -264,6 +267,8 @@ def _model(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> s
         net = "-".join(str(size) for size in which["hidden"])
         net = f"{net} units" if net else "a linear model"
         noise = "" if is_class else f", {FAMILY_WORDS[which['family']]}"
+        if (other := which.get("inputs", "none")) != chosen["candidate"].get("inputs", "none"):
+            net += TRANSFORM_WORDS.get(other, " on inputs as they are")
         runner_up = (
             f"; runner-up: {net}{noise}, scale {which['scale']:g}, with a log score {_apart(second)}"
             f"{_why_not(second, chosen)}"

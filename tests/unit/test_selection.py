@@ -13,7 +13,7 @@ import pytest
 from bnn.config.loading import chain_settings, leaves_open, load
 from bnn.core.plan import AGREEING_RHAT, as_run, planned, with_plan
 from bnn.core.progress import Progress, Silent
-from bnn.core.settings import ChainSettings, SamplerSettings, build
+from bnn.core.settings import ChainSettings, ModelSettings, SamplerSettings, build
 from bnn.core.storage import read_netcdf, write_json
 from bnn.jobs import chain_job, rounds
 from bnn.jobs.interruption import Interruption
@@ -53,7 +53,10 @@ def scores(
 
     def fit(x: Any, y: Any, left_out: Any, *, settings: Any, **_: Any) -> cheap_fit.CheapFit:
         which = race.Candidate(
-            settings.network.hidden, settings.prior.weights.scale, settings.likelihood.family
+            settings.network.hidden,
+            settings.prior.weights.scale,
+            settings.likelihood.family,
+            settings.network.input_transform,
         )
         noise = np.random.default_rng(len(left_out[1])).normal(0, 0.5, len(left_out[1]))
         own = np.random.default_rng([len(which.hidden), int(which.scale), len(which.family)]).normal(
@@ -259,7 +262,7 @@ def test_noise_whose_chains_will_agree_takes_the_place_of_noise_whose_chains_wil
     scores |= {varies: -1.0, constant: -1.0 - behind}
     rhats |= {varies: 1.2, constant: rhat}
     settings = settings_of(prior={"weights": {"scale": 2}}, network={"hidden": [50]})
-    found = []
+    found: list[str] = []
 
     def agrees(model: Any, score: float) -> bool:
         found.append(model["likelihood"]["family"])
@@ -283,6 +286,49 @@ def test_a_pilot_foresees_whether_chains_agree(n_gradients: int, expected: bool)
     sampler = replace(settings.sampler, most_gradients=n_gradients)
     found = pilot.will_agree(x, y, n_chains=4, settings=replace(settings, sampler=sampler), target=None)
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("gain", "has_tail", "expected"),
+    [(0.3, True, "yeo_johnson"), (-1e-6, True, "none"), (-0.3, True, "none"), (0.3, False, "none")],
+    ids=["better", "as good", "worse", "no long tail"],
+)
+def test_long_tails_of_inputs_are_drawn_in_where_that_is_better(
+    scores: dict[race.Candidate, float], gain: float, has_tail: bool, expected: str
+) -> None:
+    x, y = rows(600)
+    scores[race.Candidate(*choice.TRIAL, "gaussian", "yeo_johnson")] = gain - 2.0
+    scores[race.Candidate((50,), 4.0, "gaussian", "yeo_johnson")] = -1.0
+    x = np.exp(x) if has_tail else x
+    chosen, tried = choice.choose(x, y, n_classes=None, settings=NORMAL)
+    assert chosen["network"]["input_transform"] == expected
+    assert {one.candidate.inputs for one in tried if one.difference == 0.0} == {expected}
+    assert (chosen["prior"]["weights"]["scale"] == 4.0) == (expected == "yeo_johnson")
+    fixed = settings_of(likelihood={"family": "gaussian"}, network={"hidden": [50]})
+    assert choice.choose(x, y, n_classes=None, settings=fixed)[0]["network"]["input_transform"] == "none"
+
+
+def test_the_transform_of_a_fold_is_learned_from_the_rows_that_are_fitted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Rows left out, whose tail is another one, are transformed as the rows of the fit are."""
+    x, y = np.exp(rows(80)[0]), rows(80)[1]
+    made: list[Any] = []
+    of_network = cheap_fit.make_posterior
+
+    def make(*args: Any, **kwargs: Any) -> Any:
+        made.append(of_network(*args, **kwargs).network.inputs)
+        return of_network(*args, **kwargs)
+
+    monkeypatch.setattr(cheap_fit, "make_posterior", make)
+    own = {"hidden": [3], "input_transform": "yeo_johnson"}
+    settings = with_plan(settings_of(network=own, prior={"weights": {"scale": 1}}), PLAN)
+    cheap_fit.cheap_fit(
+        x[:60], y[:60], (x[60:] ** 3, y[60:]), n_classes=None, settings=build(ModelSettings, settings), seed=1
+    )
+    assert len(made) == 2
+    np.testing.assert_array_equal(made[0].power, made[1].power)
+    np.testing.assert_array_equal(made[0].mean, made[1].mean)
 
 
 @pytest.mark.parametrize(("asked", "expected"), [("auto", 0.5), (0.7, 0.7)])
