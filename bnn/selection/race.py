@@ -255,6 +255,12 @@ class Race:
         return float(np.mean(self._scores(candidate, n_folds)))
 
     def _rhat(self, candidate: Candidate) -> float:
+        """Return the R-hat by which candidates are compared: that of a linear model is 1, for it has one mode."""
+        if not candidate.hidden:
+            return 1.0
+        return self._cheap_rhat(candidate)
+
+    def _cheap_rhat(self, candidate: Candidate) -> float:
         return float(np.mean([fit.rhat for fit in self._fits[candidate]]))
 
     def _difference(self, best: Candidate, other: Candidate) -> tuple[float, float]:
@@ -278,7 +284,7 @@ class Race:
         return difference > tolerable + HOPELESS * error
 
     def _compared(self, best: Candidate, other: Candidate) -> Comparison:
-        n_folds, rhat = len(self._fits[other]), self._rhat(other)
+        n_folds, rhat = len(self._fits[other]), self._cheap_rhat(other)
         return Comparison(
             other,
             self._mean(other, n_folds),

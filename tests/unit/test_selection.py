@@ -288,6 +288,19 @@ def test_a_pilot_foresees_whether_chains_agree(n_gradients: int, expected: bool)
     assert found == expected
 
 
+def test_chains_of_a_linear_model_are_not_passed_over_for_disagreeing_when_cheap(
+    scores: dict[race.Candidate, float], rhats: dict[race.Candidate, float]
+) -> None:
+    """Its posterior has one mode, in which chains meet in time."""
+    wide, narrow = (race.Candidate((), scale, "gaussian") for scale in (16.0, 4.0))
+    scores |= {wide: -0.5, narrow: -0.515}
+    rhats |= {wide: 1.4, narrow: 1.1}
+    x, y = rows(3000)
+    chosen, tried = choice.choose(x, (y > 0).astype(int), n_classes=2, settings=settings_of())
+    assert (chosen["network"]["hidden"], chosen["prior"]["weights"]["scale"]) == ([], 16.0)
+    assert tried[0].rhat == pytest.approx(1.4)
+
+
 @pytest.mark.parametrize(
     ("gain", "has_tail", "expected"),
     [(0.3, True, "yeo_johnson"), (-1e-6, True, "none"), (-0.3, True, "none"), (0.3, False, "none")],
