@@ -79,6 +79,7 @@ def draft(path: str, target: str) -> int:
     """
     source = {"kind": _kind(path), "path": path, "target": target}
     faults: dict[str, Exception] = {}
+    few = ""
     for task, missing in (
         ("regression", "error"),
         ("regression", "impute"),
@@ -95,8 +96,12 @@ def draft(path: str, target: str) -> int:
             faults[task] = fault  # that of gaps which are filled in
             continue
         if task == "regression" and _is_few(found):
+            few = few or _text(name, raw, found)
             continue
         print(_text(name, raw, found))
+        return 0
+    if few:  # no classes, so amounts
+        print(few)
         return 0
     error = faults["classification"]
     first = faults.get("regression", error)

@@ -167,6 +167,16 @@ def test_a_draft_keeps_texts_with_a_number_among_them_and_leaves_rows_without_ta
     assert main(["check", "draft.yaml"]) == 0
 
 
+def test_a_draft_of_few_whole_numbers_that_are_no_classes_is_a_regression(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Visits to a doctor, of which there were nine once: a class with one row cannot be in both parts."""
+    lines = [f"{i * 7 % 11},{9 if i == 50 else i % 4}" for i in range(60)]
+    (folder / "a.csv").write_text("\n".join(["age,visits", *lines, ""]), encoding="utf-8")
+    assert main(["draft", "a.csv", "--target", "visits"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["datasets"]["a"]["task"] == "regression"
+
+
 def test_a_draft_says_what_of_a_target_is_no_number(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Prices with a sign of money are no classes, and names of classes no numbers."""
     lines = [f"{i % 5},${i * 37 + 9}" for i in range(60)]
