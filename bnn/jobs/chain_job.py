@@ -33,7 +33,7 @@ from bnn.jobs.checkpoint import (
 from bnn.jobs.identity import stored_identity
 from bnn.jobs.interruption import Interrupted, Interruption
 from bnn.jobs.locks import exclusive_lock
-from bnn.jobs.rounds import End, kept_records, round_of
+from bnn.jobs.rounds import End, iterations_of, kept_records
 from bnn.mcmc import SAMPLER_VERSION
 from bnn.mcmc.chain import ChainRun, quiet_overflow
 from bnn.mcmc.chain_state import Draw, RunState, RunSummary
@@ -273,9 +273,8 @@ def _sample(
         while draw is None or not end.is_reached():
             n_starts = run.state.n_starts
             if settings.most_gradients is not None:
-                longer = 2 ** round_of(records.mark.n_records, settings)
-                run.thin = settings.thin * longer
-                n_steps = settings.n_steps + settings.draws * settings.thin * (longer - 1)
+                run.thin = end.thin
+                n_steps = settings.n_steps - settings.draws * settings.thin + end.n_iterations
                 display.expect(n_steps, of="this round")
             draw = run.step()
             if draw is not None:
@@ -328,7 +327,9 @@ def _write_draws(
     if settings.most_gradients is None:
         kept, iterations = np.arange(settings.draws), np.full(settings.draws, settings.thin)
     else:
-        kept, iterations = kept_records(records.mark.n_records, settings)
+        blocks = records.blocks(records.mark.n_records)
+        iterations = iterations_of(np.concatenate([block["n_gradients"] for _, block in blocks]), settings)
+        kept = kept_records(iterations)
     last = int(kept[-1])
     shared = ("chain", "draw")
     variables: dict[str, Variable] = {

@@ -2,7 +2,9 @@
 
 A round ends after 1, 2, 4, ... times N = `sampler.draws` iterations. In the first one every iteration is recorded, in
 the second every second, in the third every fourth. Of a chain that stops after 2^k N iterations every 2^k-th is among
-them, so a file has N draws whatever the length: those of a run of that length with that thinning, bit for bit.
+them, so a file has N draws whatever the length. Where the gradients do not suffice for another round, a last one takes
+what is left without doubling the distance of draws, of which there are up to 2 N then. Draws are always those of a run
+of that length with that thinning, bit for bit.
 """
 
 from typing import NamedTuple
@@ -23,31 +25,34 @@ _RHAT, _ESS = 1.01, 400.0
 """A job continues while the worst of its figures misses these, the thresholds of PASS."""
 
 
-def round_of(n_records: int, settings: SamplerSettings) -> int:
-    """Return the round, from 0, that the record after these belongs to."""
-    beyond = n_records - settings.draws
-    return 0 if beyond < 0 else 1 + beyond // (settings.draws // 2)
-
-
-def ends_round(n_records: int, settings: SamplerSettings) -> bool:
-    """Return whether a round is complete with that many records."""
-    beyond = n_records - settings.draws
-    return beyond >= 0 and beyond % (settings.draws // 2) == 0
-
-
-def kept_records(n_records: int, settings: SamplerSettings) -> tuple[np.ndarray, np.ndarray]:
-    """Return which records become draws, (draw,), and the iterations that each record stands for, (record,).
+def iterations_of(n_gradients: np.ndarray, settings: SamplerSettings) -> np.ndarray:
+    """Return the iterations that each record stands for, (record,).
 
     Parameters
     ----------
-    n_records
-        Records of complete rounds.
+    n_gradients
+        Gradients until each record, (record,).
     settings
         Of the chains; their length is open.
     """
-    each = settings.thin * np.array([2 ** round_of(index, settings) for index in range(n_records)])
-    apart = settings.thin * 2 ** (round_of(n_records, settings) - 1)
-    return np.flatnonzero(np.cumsum(each) % apart == 0), each
+    each, end = np.full(len(n_gradients), settings.thin), settings.draws
+    while end < len(each) and can_double(
+        settings, at_first_draw=int(n_gradients[0]), so_far=int(n_gradients[end - 1])
+    ):
+        each[end:] *= 2
+        end += settings.draws // 2
+    return each
+
+
+def kept_records(iterations: np.ndarray) -> np.ndarray:
+    """Return which records become draws, (draw,), of all that were made: those of the last one's distance.
+
+    Parameters
+    ----------
+    iterations
+        Those that each record stands for, (record,).
+    """
+    return np.flatnonzero(np.cumsum(iterations) % iterations[-1] == 0)
 
 
 class Agreement(NamedTuple):
@@ -134,23 +139,35 @@ class End:
     def __init__(self, settings: SamplerSettings, posterior: Posterior, records: RecordFile) -> None:
         self._settings, self._posterior, self._records = settings, posterior, records
         self._found: Agreement | None = None
+        self._round, self._is_last = 1, False
+        self._until, self.thin = settings.draws, settings.thin
+        self.n_iterations = settings.draws * settings.thin
+        n_records = records.mark.n_records
+        if settings.most_gradients is not None and n_records > self._until:
+            n_gradients = records.read(slice(0, n_records))["n_gradients"]
+            while n_records > self._until:
+                self._continue(int(n_gradients[0]), int(n_gradients[self._until - 1]))
 
     def is_reached(self) -> bool:
-        """Return whether nothing is left to be sampled; at the end of a round say how far the chains agree."""
+        """Return whether nothing is left to be sampled; at the end of a round say how far the chains agree.
+
+        The next record stands for `thin` iterations then, and the round ends after `n_iterations` of drawing.
+        """
         settings, n_records = self._settings, self._records.mark.n_records
         if settings.most_gradients is None:
             return n_records >= settings.draws
-        if not ends_round(n_records, settings):
+        if n_records < self._until:
             return False
-        kept, _ = kept_records(n_records, settings)
         found = self._records.read(slice(0, n_records))
+        kept = kept_records(iterations_of(found["n_gradients"], settings))
         theta, log_density = (np.moveaxis(found[name][kept], 0, 1) for name in ("theta", "log_density"))
         self._found = agreement(self._posterior, theta, log_density)
-        print(f"round {round_of(n_records - 1, settings) + 1}: {self._found}")
+        print(f"round {self._round}: {self._found}")
         if self._found.is_enough:
             return True
-        first, last = (int(found["n_gradients"][place]) for place in (0, -1))
-        if not can_double(settings, at_first_draw=first, so_far=last):
+        if not self._is_last:
+            self._continue(int(found["n_gradients"][0]), int(found["n_gradients"][-1]))
+        if n_records == self._until:
             print(f"the {settings.most_gradients} gradients that each chain may take are used up")
             return True
         return False
@@ -161,4 +178,19 @@ class End:
         if self._settings.most_gradients is None or not n_records:
             return ""
         before = "" if self._found is None else f"{self._found} after the last, "
-        return f"round {round_of(n_records, self._settings) + 1}, {before}"
+        return f"round {self._round}, {before}"
+
+    def _continue(self, at_first_draw: int, so_far: int) -> None:
+        """Begin another round: one that doubles the length, or, if that cannot be paid, the last, as long as can be."""
+        settings = self._settings
+        assert settings.most_gradients is not None
+        if can_double(settings, at_first_draw=at_first_draw, so_far=so_far):
+            self.thin *= 2
+            more = settings.draws // 2
+        else:
+            self._is_last = True
+            left = (settings.most_gradients - so_far) / max(1, so_far - at_first_draw)
+            more = max(0, int(left * settings.draws)) // 2 * 2  # halves are compared
+        self._round += more > 0
+        self._until += more
+        self.n_iterations += more * self.thin

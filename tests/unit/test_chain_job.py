@@ -162,6 +162,8 @@ def test_a_job_writes_the_draws_of_its_chains_and_all_that_is_needed(tmp_path):
 # With Student-t noise and the output layer integrated out, row precisions are part of the state.
 STOPPED = [{"kernel": kernel} for kernel in KERNELS]
 STOPPED += [{"kernel": kernel, "collapse": "auto", "family": "student_t"} for kernel in ("malt", "mala")]
+# Two rounds, and a last one that is shorter.
+STOPPED += [{"kernel": "malt", "thin": 1, "draws": 8, "most_gradients": 700}]
 
 
 @pytest.mark.slow
@@ -170,6 +172,8 @@ def test_stopped_anywhere_and_started_again_a_job_ends_with_the_same_draws(tmp_p
     undisturbed = make_job(tmp_path / "once", **how)
     run(undisturbed)
     n_evaluations = int(draws_of(undisturbed)["n_gradients"])
+    if "most_gradients" in how:
+        assert draws_of(undisturbed)["thin"] > 1 and draws_of(undisturbed)["n_draws"] > 8
     rng = np.random.default_rng(0)
     for series in range(2):
         job = make_job(tmp_path / str(series), **how)

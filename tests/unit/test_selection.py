@@ -437,16 +437,20 @@ def test_a_plan_goes_over_the_config_and_reproduces_the_run(tmp_path: Any) -> No
 SAMPLER = SamplerSettings(**asdict(cheap_fit.SAMPLER) | {"draws": 100, "thin": 3, "most_gradients": 10_000})
 
 
+@pytest.mark.parametrize("n_more", [0, 2, 36, 98])
 @pytest.mark.parametrize("n_rounds", [1, 2, 3, 5])
-def test_rounds_keep_the_draws_of_one_run_with_more_thinning(n_rounds: int) -> None:
-    ends = [n for n in range(1, 400) if rounds.ends_round(n, SAMPLER)]
-    n_records = ends[n_rounds - 1]
-    kept, iterations = rounds.kept_records(n_records, SAMPLER)
-    at = np.cumsum(iterations)
+def test_rounds_keep_the_draws_of_one_run_with_more_thinning(n_rounds: int, n_more: int) -> None:
+    """Ten gradients for an iteration; what is left after the last whole round goes into more draws."""
     apart = 3 * 2 ** (n_rounds - 1)
-    assert len(kept) == 100
-    assert at[kept].tolist() == [apart * (index + 1) for index in range(100)]
-    assert kept[-1] == n_records - 1
+    n_whole = 100 + 50 * (n_rounds - 1)
+    each = np.array([3 * 2 ** max(0, -(-(index - 99) // 50)) for index in range(n_whole)] + [apart] * n_more)
+    at = np.cumsum(each)
+    settings = replace(SAMPLER, most_gradients=10 * (int(at[n_whole - 1]) + apart * 98))
+    iterations = rounds.iterations_of(10 * at, settings)
+    assert iterations.tolist() == each.tolist()
+    kept = rounds.kept_records(iterations)
+    assert at[kept].tolist() == [apart * (index + 1) for index in range(100 + n_more)]
+    assert kept[-1] == n_whole + n_more - 1
 
 
 @pytest.mark.parametrize("apart", ["nothing", "one row", "noise"])
@@ -522,6 +526,13 @@ def test_chains_of_open_length_are_those_of_a_run_of_that_length(
     for name in ("log_density", "diverging"):
         assert np.array_equal(found.variables[name], expected.variables[name]), name
     assert np.allclose(found.variables["acceptance_rate"], expected.variables["acceptance_rate"])
+    # What is left after whole rounds, and is not enough for another, goes into a last one.
+    most = 7 * used // 2
+    lasting = read_chains([sampled(2, most_gradients=most)])
+    n_draws, apart = lasting.attributes["n_draws"], lasting.attributes["thin"]
+    assert 40 < n_draws < 80 and 0.9 * most < lasting.attributes["n_gradients"] < 1.1 * most
+    (mine,), (other,) = lasting.theta(), read_chains([sampled(2, thin=apart, draws=n_draws)]).theta()
+    assert np.array_equal(mine[2], other[2])
 
 
 def test_a_job_that_becomes_longer_never_has_less_than_no_time_left() -> None:
