@@ -43,7 +43,8 @@ def check(path: str) -> int:
         config = load(yaml.safe_load(text))
         check_files(config)
     except (ConfigError, OSError) as error:
-        print(f"{path}: {error}", file=sys.stderr)
+        told = error.strerror if isinstance(error, OSError) and error.strerror else error
+        print(f"{path}: {told}", file=sys.stderr)
         return 1
     n_faults = 0
     for name, dataset in config.datasets.items():
@@ -79,6 +80,7 @@ def draft(path: str, target: str) -> int:
     """
     source = {"kind": _kind(path), "path": path, "target": target}
     faults: dict[str, Exception] = {}
+    why: dict[str, str] = {}
     few = ""
     for task, missing in (
         ("regression", "error"),
@@ -91,14 +93,14 @@ def draft(path: str, target: str) -> int:
         if missing != "error":
             raw["columns"] = {"missing": missing}
         try:
-            found = _prepared(name, raw)
+            found = _prepared(name, raw, why)
         except (ConfigError, OSError, ValueError) as fault:
             faults[task] = fault  # that of gaps which are filled in
             continue
         if task == "regression" and _is_few(found):
-            few = few or _text(name, raw, found)
+            few = few or _text(name, raw, found, why)
             continue
-        print(_text(name, raw, found))
+        print(_text(name, raw, found, why))
         return 0
     if few:  # no classes, so amounts
         print(few)
@@ -120,8 +122,11 @@ def draft(path: str, target: str) -> int:
     return 1
 
 
-def _prepared(name: str, raw: dict[str, Any]) -> Dataset:
-    """Return the table of a dataset of a config; how its file is written is found out, and goes into the source."""
+def _prepared(name: str, raw: dict[str, Any], why: dict[str, str]) -> Dataset:
+    """Return the table of a dataset of a config; how its file is written is found out, and goes into the source.
+
+    Column -> why it is left out goes into the last argument.
+    """
     settings = load({"datasets": {name: raw}}).datasets[name].model_dump(mode="json")
     try:
         return prepare(
@@ -133,14 +138,17 @@ def _prepared(name: str, raw: dict[str, Any]) -> Dataset:
             if key in source:
                 continue
             before, source[key] = dict(source), value
-            if (
-                key == "drop" and "categorical" in source
-            ):  # texts that are all different are no levels, either
-                source["categorical"] = [name for name in source["categorical"] if name not in value]
-                if not source["categorical"]:
-                    del source["categorical"]
+            if key == "drop":
+                why |= {
+                    one.column: _without_place(one)
+                    for one in error.faults
+                    if one.column and one.column in value
+                }
+                # Texts that are all different are no levels, either.
+                levels = [column for column in source.pop("categorical", []) if column not in value]
+                source |= {"categorical": levels} if levels else {}
             try:
-                return _prepared(name, raw)
+                return _prepared(name, raw, why)
             except DataError as other:
                 of_before = {(fault.code, fault.column) for fault in error.faults}
                 if key in ("separator", "encoding") or not of_before <= {
@@ -215,7 +223,12 @@ def _about(dataset: Dataset) -> str:
     )
 
 
-def _text(name: str, raw: Mapping[str, Any], dataset: Dataset) -> str:
+def _without_place(fault: Fault) -> str:
+    """Return a message from its column on."""
+    return str(fault)[max(0, str(fault).find("column '")) :]
+
+
+def _text(name: str, raw: Mapping[str, Any], dataset: Dataset, why: Mapping[str, str]) -> str:
     text = [f"# {_about(dataset)}", "datasets:", f"  {name}:"]
     body = yaml.safe_dump(dict(raw), sort_keys=False, allow_unicode=True, default_flow_style=None)
     text += [f"    {line}" for line in body.splitlines()]
@@ -227,9 +240,8 @@ def _text(name: str, raw: Mapping[str, Any], dataset: Dataset) -> str:
     if as_texts := raw["source"].get("categorical"):
         text.append(f"    # Taken for texts, since most of their cells are: {listing(as_texts)}")
     if left_out := raw["source"].get("drop"):
-        text.append(
-            f"    # Left out, since features cannot hold it (bnn check says why): {listing(left_out)}"
-        )
+        text.append("    # Left out, since no feature can hold it as it is:")
+        text += [f"    #   {why[column]}" for column in left_out if column in why]
     if doubts := [*_encoding_doubts(dataset), *dataset.doubts]:
         text.append("    # What may be meant otherwise:")
         text += [f"    #   {line}" for line in lines(doubts)]

@@ -23,7 +23,7 @@ from bnn.model.likelihoods import n_outputs_without_noise
 from bnn.model.posterior import make_network, make_prior
 from bnn.posterior.posterior_file import StoredPosterior, stacked_theta
 from bnn.posterior.predictive import mixture_log_density
-from bnn.posterior.predictor import make_predictor
+from bnn.posterior.predictor import Predictor, make_predictor
 
 _N_WORST = 10
 P_VALUES = (0.01, 0.99)
@@ -111,6 +111,7 @@ def check(
         ),
         "out_of_distribution": unlike,
         "effects": effects(dataset, predictor, theta, rngs[3]),
+        "input_powers": _input_powers(dataset, predictor),
         "hole": hole(dataset, predictor, theta, baseline, references, settings.likelihood, rngs[2]),
     }
     return summary, {
@@ -126,6 +127,17 @@ def check(
             for model, found in scores.items()
             for name, values in found.items()
         },
+    }
+
+
+def _input_powers(dataset: Dataset, predictor: Predictor) -> dict[str, float]:
+    """Return feature -> exponent of its power transform before the first layer; none of those that stay."""
+    inputs = predictor.network.inputs
+    if inputs is None:
+        return {}
+    return {
+        dataset.feature_names[place]: float(power)
+        for place, power in zip(inputs.columns, inputs.power, strict=True)
     }
 
 

@@ -47,7 +47,7 @@ def resolve(dataset: DatasetSettings) -> DatasetSettings:
             "split": _resolve_split(dataset),
             "repeats": dataset.repeats if not _unrepeatable(dataset) else 1,
             "sampler": sampler,
-            "network": _with_transform(dataset.network),
+            "network": _with_transform(dataset.network, prior.weights.scale),
             "prior": prior.model_copy(update=idle_df),
             "likelihood": _with_spread(
                 Likelihood(family="gaussian") if is_class else _without_idle_keys(dataset.likelihood),
@@ -106,9 +106,9 @@ def _without_idle_keys(likelihood: Likelihood) -> Likelihood:
     return likelihood.model_copy(update=idle)
 
 
-def _with_transform(network: Network) -> Network:
-    """Return it with the `input_transform` that auto stands for, unless a plan will choose it with the layers."""
-    if network.input_transform != "auto" or network.hidden == "auto":
+def _with_transform(network: Network, scale: float | str) -> Network:
+    """Return it with the `input_transform` that auto stands for, unless a plan will choose it with the rest."""
+    if network.input_transform != "auto" or "auto" in (network.hidden, scale):
         return network
     return network.model_copy(update={"input_transform": "none"})
 

@@ -23,8 +23,8 @@ class Network(Section):
     input_transform: Literal["auto", "none", "yeo_johnson"] = Field(
         "auto",
         description="What is made of standardised inputs before the first layer. yeo_johnson: columns with a long tail "
-        "are spread evenly by a power transform, learned on the training rows; none: nothing. auto: chosen with "
-        "the hidden layers where those are `auto`, else none.",
+        "are compressed by a power transform, learned on the training rows; none: nothing. auto: chosen with the "
+        "hidden layers or the scale of the prior where one of them is `auto`, else none.",
     )
     activation: Literal["tanh", "relu", "sigmoid"] = Field(
         "tanh",
@@ -170,8 +170,9 @@ class Sampler(Section):
     )
     draws: Literal["auto"] | Annotated[int, Field(ge=4)] = Field(
         "auto",
-        description="Draws kept per chain. auto: 1000, of twice as many iterations again and again until chains of a "
-        "job agree (R-hat, effective sample size) or `budget_minutes` are used up.",
+        description="Draws kept per chain. auto: up to 1000, of twice as many iterations again and again until chains "
+        "of a job agree (R-hat, effective sample size) or `budget_minutes` are used up, the rest of which a last round "
+        "takes (up to 2000 draws).",
     )
     budget_minutes: float = Field(
         10.0,

@@ -5,7 +5,7 @@ What each field means, and which values it may have, stands in `bnn/config/` and
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields, replace
 from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hints
 
 Settings = TypeVar("Settings")
@@ -130,7 +130,7 @@ PHASES = ("optimise", "explore", "warmup", "draws")
 
 
 OPEN_DRAWS = 1000
-"""Draws that a chain of open length keeps."""
+"""Draws that a chain of open length keeps after whole rounds; twice as many at most with a last one."""
 
 
 @dataclass(frozen=True)
@@ -259,7 +259,8 @@ def build(kind: type[Settings], values: Mapping[str, Any]) -> Settings:
 def _value(kind: Any, value: Any) -> Any:
     if isinstance(value, Mapping):
         hints = get_type_hints(kind)
-        return kind(**{field.name: _value(hints[field.name], value[field.name]) for field in fields(kind)})
+        given = [field.name for field in fields(kind) if field.name in value or field.default is MISSING]
+        return kind(**{name: _value(hints[name], value[name]) for name in given})
     if get_origin(kind) is tuple:
         return tuple(_value(get_args(kind)[0], item) for item in value)
     return float(value) if kind is float else value

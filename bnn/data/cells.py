@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bnn.core.errors import DataError, cell_error, collected_faults, drop_line, in_yaml, shown
+from bnn.core.row_numbers import RowNumbers
 from bnn.data.csv_files import NAMELESS
 from bnn.data.typed_columns import date_error
 from bnn.data.words import fault_of_name, truth_of
@@ -51,7 +52,7 @@ _OF_ROWS = {
 """Words of names of columns that number the rows, where the numbers are 1, 2, 3 and so on"""
 
 
-def missing_error(name: str, place: int, count: int, first_row: int) -> DataError:
+def missing_error(name: str, place: int, count: int, first_row: int | RowNumbers) -> DataError:
     """Return the error for a value that is missing, the first of some in the column."""
     more = f" (and in {count - 1} more row{'s' * (count > 2)} of the column)" if count > 1 else ""
     return cell_error(
@@ -67,7 +68,7 @@ def check(
     *,
     missing: Missing = "auto",
     features: Collection[str] = (),
-    first_row: int = 0,
+    first_row: int | RowNumbers = 0,
     is_test: bool = False,
 ) -> None:
     """Refuse columns that no network should be given.
@@ -98,7 +99,9 @@ def check(
                 collect(partial(_check_rows, str(name), column, len(frame.columns) == 1))
 
 
-def _check_column(name: str, column: "pd.Series", missing: Missing, first_row: int, is_test: bool) -> None:
+def _check_column(
+    name: str, column: "pd.Series", missing: Missing, first_row: int | RowNumbers, is_test: bool
+) -> None:
     import pandas as pd
 
     is_missing = where_missing(column)
@@ -117,7 +120,7 @@ def _check_column(name: str, column: "pd.Series", missing: Missing, first_row: i
         _check_texts(name, column, first_row)
 
 
-def _check_texts(name: str, column: "pd.Series", first_row: int) -> None:
+def _check_texts(name: str, column: "pd.Series", first_row: int | RowNumbers) -> None:
     codes = column.cat.codes.to_numpy()
     first = int(np.flatnonzero(codes >= 0)[0])
     levels = [str(level) for level in column.cat.categories]

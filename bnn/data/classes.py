@@ -49,10 +49,11 @@ def read_classes(
             f"column '{name}': the target is '{shown(names[0])}' in every row: there is nothing to tell apart",
             column=name,
         )
-    if must_vary and len(names) > len(codes) / 2:
+    n_rows = int(np.count_nonzero(codes >= 0))
+    if must_vary and len(names) > n_rows / 2:
         raise DataError(
             "hardly-classes",
-            f"column '{name}': the target has {len(names)} different values in {len(codes)} rows: these are "
+            f"column '{name}': the target has {len(names)} different values in {n_rows} rows: these are "
             "hardly classes; for a quantity set `task: regression`",
             column=name,
         )

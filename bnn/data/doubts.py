@@ -9,6 +9,7 @@ import numpy as np
 
 from bnn.core.errors import Doubt, drop_line, in_yaml, listing
 from bnn.core.gross_values import gross_errors, mean_and_scale
+from bnn.core.row_numbers import RowNumbers
 from bnn.data.cells import in_order, where_missing
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ def lines(doubts: Sequence[Doubt]) -> Iterator[str]:
 
 
 def missing_doubts(
-    frame: "pd.DataFrame", encoding: "Encoding", *, missing: "Missing", first_row: int = 0
+    frame: "pd.DataFrame", encoding: "Encoding", *, missing: "Missing", first_row: int | RowNumbers = 0
 ) -> Iterator[Doubt]:
     """Yield what was filled in without being asked for."""
     if missing != "auto":
@@ -67,7 +68,7 @@ def missing_doubts(
 
 
 def number_doubts(
-    frame: "pd.DataFrame", *, features: Collection[str] = (), first_row: int = 0
+    frame: "pd.DataFrame", *, features: Collection[str] = (), first_row: int | RowNumbers = 0
 ) -> Iterator[Doubt]:
     """Yield columns of numbers that may be something else: numbers of rows, dates, words for a missing value.
 
@@ -113,15 +114,21 @@ def number_doubts(
             )
 
 
-def target_doubts(name: str, values: np.ndarray, *, first_row: int = 0) -> Iterator[Doubt]:
+def target_doubts(
+    name: str, values: np.ndarray, *, is_series: bool = False, first_row: int | RowNumbers = 0
+) -> Iterator[Doubt]:
     """Yield that a number of a target, (row,), may stand for a missing value."""
     if len(values) >= _FEWEST_OTHERS and (word := _stand_in(values)) is not None:
         rows = np.flatnonzero(values == word)
+        words = f"{{{in_yaml(name)}: ['{_plain(word)}']}}"
+        remedy = f"set source.missing_words: {words} and source.missing_target: drop"
+        if is_series:
+            remedy = "fill such values in"
         yield Doubt(
             "far-from-the-rest",
             name,
             f"{_plain(word)} stands in {rows.size} rows of the target, far from all others; if a missing value is "
-            f"meant, set source.missing_words: {{{in_yaml(name)}: ['{_plain(word)}']}} and source.missing_target: drop",
+            f"meant, {remedy}",
             int(rows[0]) + first_row,
         )
 
@@ -137,7 +144,7 @@ def repeated_doubts(
     *,
     by_lot: bool,
     are_copies: bool = False,
-    first_row: int = 0,
+    first_row: int | RowNumbers = 0,
 ) -> Iterator[Doubt]:
     """Yield that rows are the same, and whether such rows are in both parts.
 
@@ -221,7 +228,7 @@ def gross_doubts(
         found = values[rows]
         is_missing = np.isnan(found)
         found = found[~is_missing] if is_missing.any() else found
-        is_gross = gross_errors(found) if found.size else is_missing
+        is_gross = gross_errors(found) if found.size else np.zeros(0, dtype=bool)
         if not is_gross.any():
             continue
         gross = np.sort(np.arange(len(values))[rows][~is_missing][is_gross])

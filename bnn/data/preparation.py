@@ -1,6 +1,6 @@
 """From a source to a dataset: read, split, and made what a network takes by the train rows alone."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,6 +9,7 @@ import numpy as np
 from bnn.core.errors import DataError, Doubt
 from bnn.core.gross_values import mean_and_scale
 from bnn.core.identical_rows import are_copies, first_of_each
+from bnn.core.row_numbers import RowNumbers
 from bnn.data.cells import check, floats
 from bnn.data.column_encoding import Column
 from bnn.data.dataset import Dataset, Task
@@ -19,7 +20,6 @@ from bnn.data.sources import place_of, read_source, read_test_file, text_format
 from bnn.data.splits import MIN_TRAIN_ROWS, Rows, check_size, split_rows
 from bnn.data.tables import Table, naming
 from bnn.data.time_series import Forecasts, as_forecasts
-from bnn.data.times import read_times
 from bnn.data.words import Kind
 
 if TYPE_CHECKING:
@@ -66,33 +66,35 @@ def prepare(
         aside = [split["column"]] if split.get("column") is not None and not source.get("test") else []
         table = read_source(source, is_class=is_class, aside=aside, is_series=is_series)
         places = place_of(source)
+        n_in_file = len(table.y)
         with naming(*places):
             if not table.feature_names and not is_series:
                 raise DataError(
                     "no-features",
                     f"there is no column beside the target '{table.target_name}': nothing to predict from",
                 )
+            table, in_file, doubts = _with_target(table)
+            first_row = RowNumbers(table.first_row, in_file)
             # What a series is forecast from are its own values.
             features = table.feature_names if is_series else source.get("features", ())
-            check(table.x, first_row=table.first_row, features=features, **missing)
-            doubts = [*table.doubts, *number_doubts(table.x, features=features, first_row=table.first_row)]
-            n_in_file = len(table.y)
-            table, in_file, without = _with_target(table, split)
-            doubts += without
+            check(table.x, first_row=first_row, features=features, **missing)
+            doubts = [*table.doubts, *number_doubts(table.x, features=features, first_row=first_row), *doubts]
             if not is_class:
-                doubts += _in_file(target_doubts(table.target_name, table.y), table.first_row, in_file)
+                doubts += target_doubts(table.target_name, table.y, is_series=is_series, first_row=first_row)
         n_rows = len(table.y)
         if source.get("test"):
             with naming(*places):
                 check_size(n_rows, "train")
             test_table = read_test_file(source, is_class=is_class, known=_kinds(table.x))
             with naming(source["test"]):
-                check(test_table.x, first_row=test_table.first_row, is_test=True, **missing)
-                test_table, in_test_file, without = _with_target(test_table, split)
+                test_table, in_test_file, without = _with_target(test_table, "of the test file ")
                 doubts += without
                 check_size(len(test_table.y), "test")
+                in_test = RowNumbers(test_table.first_row, in_test_file)
+                check(test_table.x, first_row=in_test, is_test=True, **missing)
             table = join(table, test_table)
             in_file = np.concatenate([in_file, n_in_file + in_test_file])
+            first_row = RowNumbers(table.first_row, in_file)
             row_train, row_test = np.arange(n_rows), np.arange(n_rows, len(table.y))
         with naming(*places):
             forecasts = None
@@ -107,7 +109,7 @@ def prepare(
                 copied = how == "auto" and not is_class and are_copies(table.y[:n_rows], is_repeat[:n_rows])
                 used = np.flatnonzero(~is_repeat) if how == "drop" or (copied and by_lot) else None
                 if not source.get("test"):
-                    row_train, row_test = split_rows(_rows(table, split, first), split, used=used)
+                    row_train, row_test = split_rows(_rows(table, split, first, first_row), split, used=used)
                 elif used is not None:
                     row_train, row_test = (rows[np.isin(rows, used)] for rows in (row_train, row_test))
                     check_size(len(row_train), "train")
@@ -117,15 +119,16 @@ def prepare(
                         # Test rows that somebody named stay what they are.
                         row_train = row_train[~is_repeat[row_train]]
                     parts = row_train, row_test
-                    found = repeated_doubts(first, is_repeat, parts, by_lot=by_lot, are_copies=copied)
-                    doubts += _in_file(found, table.first_row, in_file)
+                    doubts += repeated_doubts(
+                        first, is_repeat, parts, by_lot=by_lot, are_copies=copied, first_row=first_row
+                    )
                 del first, is_repeat, used  # of a long table as large as one more column
             numbers = table.first_row + (in_file[:n_rows] if forecasts is None else forecasts.target)
             doubts += _gross_doubts(table, row_train, numbers, doubts, is_series=is_series, is_class=is_class)
             encoding = fit(table.x, row_train, **settings)
             if not is_series:
-                found = missing_doubts(table.x, encoding, missing=settings.get("missing", "auto"))
-                doubts += _in_file(found, table.first_row, in_file)
+                how = settings.get("missing", "auto")
+                doubts += missing_doubts(table.x, encoding, missing=how, first_row=first_row)
             train, test = (encoding.transform(table.x, rows) for rows in (row_train, row_test))
             for part in (train, test):
                 _check_finite(part.x, encoding.feature_names)
@@ -188,25 +191,16 @@ def _kinds(frame: "pd.DataFrame") -> dict[str, Kind]:
     return {str(name): kinds[str(column.dtype)] for name, column in frame.items()}
 
 
-def _with_target(table: Table, split: Mapping[str, Any]) -> tuple[Table, np.ndarray, list[Doubt]]:
+def _with_target(table: Table, what: str = "") -> tuple[Table, np.ndarray, list[Doubt]]:
     """Return the rows that have a target, their indices in the file, and that others are left out."""
     has_target = table.has_target
     in_file = np.flatnonzero(has_target)
     if has_target.all():
         return table, in_file, []
-    if split["method"] == "time" and (times := table.aside.get(split["column"])) is not None:
-        # While rows have the numbers that they have in the file.
-        read_times(split["column"], times, first_row=table.first_row, decimal=table.decimal)
     left_out = np.flatnonzero(~has_target)
-    text = f"{left_out.size} of {len(has_target)} rows have no target, and are left out"
-    place = int(left_out[0]) + table.first_row
-    return table.of(in_file), in_file, [Doubt("target-missing", table.target_name, text, place)]
-
-
-def _in_file(doubts: Iterable[Doubt], first_row: int, in_file: np.ndarray) -> Iterator[Doubt]:
-    """Yield doubts whose rows, indices in a table, are numbered as in its file."""
-    for doubt in doubts:
-        yield doubt if doubt.row is None else replace(doubt, row=first_row + int(in_file[doubt.row]))
+    text = f"{left_out.size} of {len(has_target)} rows {what}have no target, and are left out"
+    row = int(left_out[0]) + table.first_row
+    return table.of(in_file), in_file, [Doubt("target-missing", table.target_name, text, row)]
 
 
 def _same_rows(table: Table) -> tuple[np.ndarray, np.ndarray]:
@@ -242,7 +236,7 @@ def _gross_doubts(
             yield from gross_doubts(str(name), column.to_numpy()[: len(numbers)], row_train, numbers)
 
 
-def _rows(table: Table, split: Mapping[str, Any], first: np.ndarray) -> Rows:
+def _rows(table: Table, split: Mapping[str, Any], first: np.ndarray, first_row: RowNumbers) -> Rows:
     """Return what a split needs to know of a table."""
     column = None
     if (name := split.get("column")) is not None:
@@ -254,7 +248,7 @@ def _rows(table: Table, split: Mapping[str, Any], first: np.ndarray) -> Rows:
                 key="split.column",
             )
         column = table.aside[name]
-    return Rows(table.y, table.class_names, table.target_name, column, table.first_row, table.decimal, first)
+    return Rows(table.y, table.class_names, table.target_name, column, first_row, table.decimal, first)
 
 
 def _times(forecasts: Forecasts) -> dict[str, Any]:

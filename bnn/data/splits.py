@@ -8,6 +8,7 @@ import numpy as np
 
 from bnn.core.errors import DataError, listing, shown
 from bnn.core.identical_rows import taken_together
+from bnn.core.row_numbers import RowNumbers
 from bnn.data.times import read_times
 
 MIN_TRAIN_ROWS = 5
@@ -27,7 +28,7 @@ class Rows(NamedTuple):
     target_name: str
     column: np.ndarray | None
     """(row,): float64 or str, values of the column that the split names; None if it names none"""
-    first_row: int = 0
+    first_row: int | RowNumbers = 0
     """Number of the first row in messages"""
     decimal: str = "."
     """What stands before the fraction of a number in the table"""

@@ -205,7 +205,7 @@ def _raise_with_others(
     found: Columns, frame: "pd.DataFrame", wish: Reading, row_id: str | None, order: Sequence[str]
 ) -> None:
     """Raise the faults of columns that could not be read, and those of others, so that all can be corrected at once."""
-    faults = [error if wish.is_class else _with_task(error, wish.target) for error in found.faults]
+    faults = [error if wish.is_class else _with_task(error, wish) for error in found.faults]
     features = frame.drop(columns=[wish.target, *wish.aside, row_id], errors="ignore")
     # As `prepare` has it of a table that can be read.
     meant = tuple(features.columns) if wish.is_series else wish.features
@@ -217,11 +217,13 @@ def _raise_with_others(
     raise_all(faults, "columns cannot be used as they are")
 
 
-def _with_task(error: DataError, target: str) -> DataError:
+def _with_task(error: DataError, wish: Reading) -> DataError:
     """Say what to do if the target of a regression is no number."""
-    if error.code != "not-a-number" or error.column != target:
+    if error.code != "not-a-number" or error.column != wish.target:
         return error
     if (error.value or "").lower() in LIKE_MISSING:
+        if wish.is_series:
+            return error.reworded(f"{error}; fill in what is missing")
         return error.reworded(
             f"{error}; if it stands for a missing value, set source.missing_words and source.missing_target: drop"
         )
@@ -321,7 +323,8 @@ def make_table(
                 f"column '{target}': the target is {y[~is_missing][0]} in every row: there is nothing to learn",
                 column=target,
             )
-    kept = {name: _aside(name, frame[name], first_row, decimal) for name in aside}
+    is_left_out = is_missing if missing_target == "drop" else np.zeros(len(frame), dtype=bool)
+    kept = {name: _aside(name, frame[name], is_left_out, first_row, decimal) for name in aside}
     ids = None if row_id is None else names_of_rows(row_id, frame[row_id], first_row)
     x = frame.drop(columns=list(dict.fromkeys([target, *aside, *([] if row_id is None else [row_id])])))
     return Table(x, y, target, "", class_names, kept, ids=ids, first_row=first_row)
@@ -366,9 +369,16 @@ def _check_missing(
         )
 
 
-def _aside(name: str, column: "pd.Series", first_row: int, decimal: str) -> np.ndarray:
+def _aside(
+    name: str, column: "pd.Series", is_left_out: np.ndarray, first_row: int, decimal: str
+) -> np.ndarray:
     codes = column.cat.codes.to_numpy()
-    _check_missing(name, codes == -1, first_row, ", and the config asks for it (split.column or series.time)")
+    _check_missing(
+        name,
+        (codes == -1) & ~is_left_out,
+        first_row,
+        ", and the config asks for it (split.column or series.time)",
+    )
     levels = [str(level) for level in column.cat.categories]
     _check_shown(name, levels, codes, first_row)
     numbers = [with_point(level, decimal) for level in levels]

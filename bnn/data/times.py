@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bnn.core.errors import cell_error, shown
+from bnn.core.row_numbers import RowNumbers
 from bnn.data.words import with_point
 
 _MONTH = re.compile(r"\d{4}-\d{2}")
@@ -23,7 +24,7 @@ class Times(NamedTuple):
 
 
 def read_times(
-    column: str, cells: Sequence[object] | np.ndarray, *, first_row: int = 0, decimal: str = "."
+    column: str, cells: Sequence[object] | np.ndarray, *, first_row: int | RowNumbers = 0, decimal: str = "."
 ) -> Times:
     """Read a column of times.
 

@@ -67,6 +67,7 @@ class BNN(BaseEstimator):
         class_names: tuple[str, ...] = (),
     ) -> Self:
         name = type(self).__name__
+        self.__dict__.pop("_predictor", None)  # of an earlier fit, should this one fail
         with self._own_words():
             check(frame, missing=settings["columns"]["missing"])
             self._encoding = columns.fit(frame, **settings["columns"])
@@ -90,6 +91,10 @@ class BNN(BaseEstimator):
         if text := warning(name, self.diagnostics_, found.settings, self._names):
             warnings.warn(text, ConvergenceWarning, stacklevel=3)
         return self
+
+    def __sklearn_is_fitted__(self) -> bool:
+        """Return whether a fit has come to its end."""
+        return hasattr(self, "_predictor")
 
     @property
     def inference_data_(self) -> Any:

@@ -65,6 +65,7 @@ class Names:
         text = re.sub(r", keep it as the name of rows \(source\.row_id: .*?\)(?=, or\b)", "", text)
         text = re.sub(r"; if rows are in time, use it: .*", "", text)
         text = re.sub(r", set source\.features: \[.*?\]", ", rename it", text)
+        text = re.sub(r"set source\.categorical: \[(\"(\\.|[^\"\\])*\"|.*?)\]", _as_category, text)
         text = re.sub(r"(set )?source\.drop: \[(\"(\\.|[^\"\\])*\"|.*?)\]", _dropped, text)
 
         def renamed(match: re.Match[str]) -> str:
@@ -72,6 +73,12 @@ class Names:
             return self._parameters.get(path) or 'settings["' + '"]["'.join(path.split(".")) + '"]'
 
         return re.sub(rf"\bseed\b(?=:)|\b({'|'.join(_SECTIONS)})(\.[a-z_]+)+", renamed, text)
+
+
+def _as_category(match: re.Match[str]) -> str:
+    """Return how a frame says that a column holds levels."""
+    name = json.loads(match[1]) if match[1].startswith('"') else match[1]
+    return f"use X.astype({{{name!r}: 'category'}})"
 
 
 def _dropped(match: re.Match[str]) -> str:

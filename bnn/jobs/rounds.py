@@ -21,6 +21,8 @@ _MOST_ROWS = 1000
 """Training rows whose predictions are looked at, spread evenly: of few the worst one is not among them."""
 _AT_ONCE = 200
 """Rows whose figures are computed together: bounds the memory."""
+_SURE = 0.95
+"""Of what is left, that a last round plans with: trajectories of later iterations may be longer."""
 _RHAT, _ESS = 1.01, 400.0
 """A job continues while the worst of its figures misses these, the thresholds of PASS."""
 
@@ -145,7 +147,7 @@ class End:
         n_records = records.mark.n_records
         if settings.most_gradients is not None and n_records > self._until:
             n_gradients = records.read(slice(0, n_records))["n_gradients"]
-            while n_records > self._until:
+            while n_records > self._until and not self._is_last:
                 self._continue(int(n_gradients[0]), int(n_gradients[self._until - 1]))
 
     def is_reached(self) -> bool:
@@ -190,7 +192,7 @@ class End:
         else:
             self._is_last = True
             left = (settings.most_gradients - so_far) / max(1, so_far - at_first_draw)
-            more = max(0, int(left * settings.draws)) // 2 * 2  # halves are compared
+            more = max(0, int(_SURE * left * settings.draws)) // 2 * 2  # halves are compared
         self._round += more > 0
         self._until += more
         self.n_iterations += more * self.thin

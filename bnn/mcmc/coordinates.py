@@ -38,7 +38,7 @@ class Coordinates:
         self._axes: np.ndarray | None = None
         if principal_axes:
             # Float64 whatever the network computes in: the axes must be orthogonal to rounding.
-            x = np.asarray(posterior.x, dtype=np.float64)
+            x = np.asarray(posterior.network.taken(posterior.x), dtype=np.float64)
             self._axes = np.linalg.eigh(x.T @ x)[1]
 
     def to_theta(self, position: np.ndarray) -> np.ndarray:

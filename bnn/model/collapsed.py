@@ -100,6 +100,7 @@ class CollapsedPosterior:
         self._drawn = np.concatenate([places[name][:: whole.network.sizes[-1]] for name in self._output])
         """(k,): where the output weights and the bias of the mean are in theta"""
         self.x = whole.x
+        inputs = np.asarray(whole.network.taken(whole.x), dtype=whole.network.dtype)
         self._y = np.asarray(whole.target, dtype=np.float64)
         self._n_rows = self._y.shape[-1]
         self._squares = np.vecdot(self._y, self._y)
@@ -116,14 +117,14 @@ class CollapsedPosterior:
                 own_weight, own_bias, self._varying.log_noise_mean, self._varying.log_noise_sd
             )
         self._rows = make_rows(
-            self._passes, self.layout, self.x, self._y, noise, is_mixed=self._df is not None
+            self._passes, self.layout, inputs, self._y, noise, is_mixed=self._df is not None
         )
         weight, bias = (whole.prior.blocks[name] for name in self._output)
         self._scales = np.append(np.full(self._size - 1, weight.scale), bias.scale)
         self._factors = tuple(block.log_factor for block in (weight, bias))
         self._regressions = _regressions
         # Its loops make single-precision matrices.
-        if self.network.engine == "numba" and self.x.dtype == np.float32:
+        if self.network.engine == "numba" and self.network.dtype == np.float32:
             from bnn.model.compiled_linear import regressions
 
             self._regressions = regressions
@@ -172,7 +173,8 @@ class CollapsedPosterior:
     def _features(self, rest: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield rows, and their features of the last hidden layer, (chain, k - 1, obs)."""
         if self._passes is None:
-            yield slice(0, len(self.x)), np.broadcast_to(self.x.T, (len(rest), *self.x.T.shape))
+            inputs = self.network.columns(self.x)
+            yield slice(0, len(self.x)), np.broadcast_to(inputs, (len(rest), *inputs.shape))
             return
         self._passes.load(rest)
         for index, part in enumerate(self._passes.tiles):

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bnn.core.gross_values import mean_and_scale
+
 _POWERS = np.arange(-1.0, 3.01, 0.25)
 """Few and far apart, so that the same is chosen on every machine"""
 _MOST_ROWS = 3000
@@ -36,7 +38,7 @@ class InputTransform:
     power
         Exponent of each, (column,): 1 changes nothing, 0 is a logarithm to the right of the centre.
     mean, sd
-        Of each after the transform, (column,).
+        Of each after the transform, without gross errors, (column,).
     """
 
     columns: np.ndarray
@@ -49,10 +51,10 @@ class InputTransform:
     def __call__(self, x: np.ndarray) -> np.ndarray:
         """Return transformed inputs, float64; x (obs, input)."""
         x = np.array(x, dtype=np.float64)
-        if self.columns.size:
-            with np.errstate(over="ignore"):
-                found = yeo_johnson((x[:, self.columns] - self.centre) / self.scale, self.power)
-                x[:, self.columns] = np.clip((found - self.mean) / self.sd, -_FARTHEST, _FARTHEST)
+        for place, *of_column in zip(
+            self.columns, self.centre, self.scale, self.power, self.mean, self.sd, strict=True
+        ):
+            x[:, place] = _transformed(x[:, place], *of_column)
         return x
 
 
@@ -101,6 +103,19 @@ def fit_inputs(x: np.ndarray) -> InputTransform:
         scale[kept],
         power[kept],
     )
-    found = yeo_johnson((x[:, columns] - centre) / scale, power)
-    mean, sd = found.mean(axis=0), found.std(axis=0)
-    return InputTransform(columns, centre, scale, power, mean, np.where(sd > 0, sd, 1.0))
+    moments = [
+        # Not of gross errors, which a power may send farther still.
+        mean_and_scale(_transformed(x[:, place], *of_column))
+        for place, *of_column in zip(columns, centre, scale, power, strict=True)
+    ]
+    mean, sd = np.array(moments, dtype=np.float64).reshape(-1, 2).T
+    return InputTransform(columns, centre, scale, power, mean, sd)
+
+
+def _transformed(
+    values: np.ndarray, centre: float, scale: float, power: float, mean: float = 0.0, sd: float = 1.0
+) -> np.ndarray:
+    """Return values of a column, (obs,), transformed and standardised."""
+    with np.errstate(over="ignore"):
+        found = yeo_johnson((values - centre) / scale, power)
+    return np.clip((np.clip(found, -_FARTHEST, _FARTHEST) - mean) / sd, -_FARTHEST, _FARTHEST)

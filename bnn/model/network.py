@@ -160,9 +160,9 @@ class Network:
 
     def columns(self, x: np.ndarray) -> np.ndarray:
         """Return the inputs as `forward_layers` takes them, shape (input, obs), contiguous, in the network's type."""
-        return np.ascontiguousarray(self._taken(x).T, dtype=self.dtype)
+        return np.ascontiguousarray(self.taken(x).T, dtype=self.dtype)
 
-    def _taken(self, x: np.ndarray) -> np.ndarray:
+    def taken(self, x: np.ndarray) -> np.ndarray:
         """Return the inputs as the first layer takes them, (obs, input)."""
         return np.asarray(x) if self.inputs is None else self.inputs(x)
 
@@ -247,7 +247,7 @@ class Network:
         return CompiledPasses(
             self.sizes,
             activation=self.activation_name,
-            x=np.asarray(self._taken(x), dtype=self.dtype),
+            x=np.asarray(self.taken(x), dtype=self.dtype),
             part=self._part(layout),
             linear_output=self.linear_output,
         )

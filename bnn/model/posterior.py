@@ -37,7 +37,8 @@ class Posterior:
         self.likelihood = likelihood
         self.prior = prior
         self.layout: ParameterLayout = prior.layout
-        self.x = np.asarray(x, dtype=network.dtype)
+        # A transform of inputs would turn what a cast to float32 loses into more.
+        self.x = np.asarray(x, dtype=network.dtype if network.inputs is None else np.float64)
         self.target = likelihood.encode(y)
         self._target_axes = self.target.ndim
         self._passes: Passes = network.passes(self.x, self.layout)

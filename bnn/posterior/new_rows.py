@@ -107,7 +107,8 @@ def predict_file(
     for name in ("data.nc", "posterior.nc"):
         if not (folder / name).is_file():
             raise FileNotFoundError(
-                f"there is no {folder / name}: name the folder of a dataset whose chains have run, such as results/iris"
+                f"there is no {folder / name}: name the folder of a dataset whose chains have run, such as "
+                "results/iris; if a later run of it was refused or failed, run it again first"
             )
     if Path(path).exists() and Path(out_path).exists() and Path(path).samefile(out_path):
         raise DataError(

@@ -119,9 +119,10 @@ class Predictor:
             Class index or *standardised* target, shape (obs,), or None.
         """
         encoded = None if y is None else self._encoded(y)
+        columns = self.network.columns(x)
         for draws in row_blocks(len(theta), 8 * max(1, len(x)) * max(self.network.sizes)):
             parameters = self.layout.unpack(theta[draws])
-            output = self.network.forward(parameters, x).astype(np.float64, copy=False)
+            output = self.network.forward_layers(parameters, columns)[-1].astype(np.float64, copy=False)
             yield self._block(draws, output, parameters, encoded)
 
     def block(

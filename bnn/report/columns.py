@@ -21,16 +21,20 @@ _MAX_COLUMNS = 200
 """Columns that are shown; a wide table of genes must not make the page heavy."""
 
 
-def columns(metrics: Mapping[str, Any]) -> Table:
+def columns(metrics: Mapping[str, Any], powers: Mapping[str, float]) -> Table:
     """Kind, missing values, levels and outcome of each column; those of which something special is to say come first.
 
     Parameters
     ----------
     metrics
         Content of metrics.json.
+    powers
+        Feature -> exponent of its transform, as checks.json has it.
     """
     found = metrics["columns"]
-    order = sorted(range(len(found)), key=lambda index: _is_plain(found[index]))
+    order = sorted(
+        range(len(found)), key=lambda index: _is_plain(found[index]) and found[index]["name"] not in powers
+    )
     n_left = len(found) - _MAX_COLUMNS
     notes = list(metrics["doubts"])
     if n_left > 0:
@@ -48,7 +52,7 @@ def columns(metrics: Mapping[str, Any]) -> Table:
                 *(_count(column, name) for name in ("n_missing", "n_missing_test")),
                 _levels(column),
                 _count(column, "n_unseen_test") if column["kind"] == "text" else Cell("–"),
-                Cell("; ".join([_outcome(column), *column["doubts"]])),
+                Cell("; ".join([_outcome(column, powers.get(column["name"])), *column["doubts"]])),
             ),
         )
         for column in (found[index] for index in order[:_MAX_COLUMNS])
@@ -93,7 +97,7 @@ def _names(levels: Sequence[str], n_all: int) -> str:
     return ", ".join([*names, "…"] if n_all > len(names) else names)
 
 
-def _outcome(column: Mapping[str, Any]) -> str:
+def _outcome(column: Mapping[str, Any], power: float | None) -> str:
     if column["kind"] == "dropped":
         return "left out: source.drop names it"
     if column["kind"] == "aside":
@@ -111,6 +115,10 @@ def _outcome(column: Mapping[str, Any]) -> str:
         )
     elif column["kind"] == "number":
         parts.append("standardised")
+        if power is not None:
+            parts.append(
+                f"long tail compressed for the networks (Yeo–Johnson, power {formatting.as_given(power)})"
+            )
     elif column["kind"] == "boolean":
         parts.append("1 if true, else 0")
     else:

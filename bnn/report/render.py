@@ -226,7 +226,7 @@ def _tables(
         "sensitivity": check_tables.sensitivity(checks, metrics),
         "convergence": convergence.convergence(diagnostics),
         "chains": convergence.chains(diagnostics),
-        "columns": column_tables.columns(metrics),
+        "columns": column_tables.columns(metrics, checks.get("input_powers", {})),
     }
 
 
@@ -243,7 +243,7 @@ FAMILY_WORDS = {
     "hurdle": "zero or log-normal (hurdle)",
 }
 """What the target is drawn from, by `likelihood.family`."""
-TRANSFORM_WORDS = {"yeo_johnson": " on inputs whose long tails are drawn in"}
+TRANSFORM_WORDS = {"yeo_johnson": " on inputs whose long tails are compressed (Yeo–Johnson)"}
 """What is made of inputs, by `network.input_transform`; nothing if it is not here."""
 
 

@@ -78,7 +78,7 @@ def make_plan(
         if n_classes is not None:
             score = math.nan
         else:
-            score = taken[-1] if taken else log_score(x, y, settings=settings, **how)
+            score = taken[-1] if taken else log_score(x, y, settings={**settings, **chosen}, **how)
         chosen["sampler"] = length.of(chosen, score)
     tried = [
         {**asdict(one), "candidate": {**one.candidate._asdict(), "hidden": list(one.candidate.hidden)}}

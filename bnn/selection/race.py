@@ -255,8 +255,8 @@ class Race:
         return float(np.mean(self._scores(candidate, n_folds)))
 
     def _rhat(self, candidate: Candidate) -> float:
-        """Return the R-hat by which candidates are compared: that of a linear model is 1, for it has one mode."""
-        if not candidate.hidden:
+        """Return the R-hat by which candidates are compared: 1 of linear models of classes, which have one mode."""
+        if not candidate.hidden and self._n_classes is not None:
             return 1.0
         return self._cheap_rhat(candidate)
 

@@ -160,7 +160,7 @@ def test_a_job_writes_the_draws_of_its_chains_and_all_that_is_needed(tmp_path):
 
 
 # With Student-t noise and the output layer integrated out, row precisions are part of the state.
-STOPPED = [{"kernel": kernel} for kernel in KERNELS]
+STOPPED: list[dict[str, Any]] = [{"kernel": kernel} for kernel in KERNELS]
 STOPPED += [{"kernel": kernel, "collapse": "auto", "family": "student_t"} for kernel in ("malt", "mala")]
 # Two rounds, and a last one that is shorter.
 STOPPED += [{"kernel": "malt", "thin": 1, "draws": 8, "most_gradients": 700}]

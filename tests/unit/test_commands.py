@@ -144,7 +144,11 @@ def test_a_draft_leaves_out_columns_that_no_feature_can_hold(
     (folder / "draft.yaml").write_text(said, encoding="utf-8")
     assert yaml.safe_load(said)["datasets"]["a"]["source"]["drop"] == ["day", "key"]
     assert main(["check", "draft.yaml"]) == 0
-    assert "# Left out, since features cannot hold it (bnn check says why): day, key" in said
+    assert (
+        "    # Left out, since no feature can hold it as it is:\n    #   column 'day', row 2: '2024-01-07' is"
+        in said
+    )
+    assert "\n    #   column 'key', row 2: 'K0000-0' is not a number, and" in said
     assert "#   day: no feature\n" in said
 
 

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from bnn.core.settings import YEO_JOHNSON, NetworkSettings
+from bnn.core.settings import YEO_JOHNSON, BlockPriorSettings, NetworkSettings, PriorSettings, build
+from bnn.mcmc.coordinates import Coordinates
 from bnn.model.input_transform import fit_inputs, yeo_johnson
 from bnn.model.layout import ParameterLayout
+from bnn.model.likelihoods import Gaussian
 from bnn.model.network import ENGINES, Network, outputs
-from bnn.model.posterior import make_network
+from bnn.model.posterior import Posterior, make_network, make_prior
 
 RNG = np.random.default_rng(5)
 TAILED = np.column_stack(
@@ -67,6 +69,26 @@ def test_values_far_away_stay_finite_and_in_order(far: float) -> None:
     assert (np.diff(found[1:4], axis=0) > 0).all()
 
 
+def test_the_transform_is_the_one_that_stored_draws_were_made_with() -> None:
+    """Predictions learn it anew. Where it becomes another, raise `bnn.mcmc.SAMPLER_VERSION` and store the new one."""
+    x = np.exp(np.linspace(-2.5, 2.5, 101))[:, None]
+    transform = fit_inputs(x)
+    found = [float(getattr(transform, name)[0]) for name in ("centre", "scale", "power", "mean", "sd")]
+    expected = [1.0, 2.374972691328133, -0.75, 0.09411704221650985, 0.49799773380099716]
+    assert found == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("gross", [-1000.0, 1e160])
+def test_a_gross_error_does_not_spoil_the_unit_of_the_others(gross: float) -> None:
+    """Nor does one that is not among the rows from which powers are learned."""
+    x = RNG.lognormal(size=(10_000, 1))
+    x[1] = gross
+    transform = fit_inputs(x)
+    found = transform(x)
+    assert np.isfinite(found).all()
+    assert 0.8 < np.delete(found, 1).std() < 1.2 and transform.columns.tolist() == [0]
+
+
 @pytest.mark.parametrize("x", [np.ones((30, 0)), np.ones((30, 2)), np.zeros((1, 3))])
 def test_a_table_without_tails_has_no_transform(x: np.ndarray) -> None:
     transform = fit_inputs(x)
@@ -103,9 +125,32 @@ def test_a_network_is_that_of_transformed_inputs(engine: str) -> None:
         np.testing.assert_array_equal(grads[0], grads[1])
 
 
+def test_coordinates_turn_to_the_principal_axes_of_transformed_inputs() -> None:
+    x = np.exp(np.column_stack([TAILED[:, 2], TAILED[:, 2] + 0.5 * RNG.normal(size=400)]))
+    transform = fit_inputs(x)
+    network = Network((2, 3, 1), activation="tanh", dtype="float64", inputs=transform)
+    likelihood = Gaussian(noise_scale=1.0, log_noise_mean=0.0, log_noise_sd=1.0)
+    side = BlockPriorSettings("normal", 1.0, 4.0)
+    settings = PriorSettings(side, side, fan_in_scaling=True, learned_scales="none")
+    prior = make_prior(network, likelihood, settings)
+    posterior = Posterior(network, likelihood, prior, x=x, y=x[:, 0])
+    coordinates = Coordinates(posterior, principal_axes=True)
+    axes = coordinates.to_theta(np.eye(prior.layout.n_params))[:, prior.layout.slices["weight_0"]]
+    # The first unit's weights of both inputs, of the two coordinates that move them.
+    turn = axes.reshape(-1, 2, 3)[:, :, 0]
+    turn = turn[np.abs(turn).sum(axis=1) > 0]
+    assert turn.shape == (2, 2)
+    np.testing.assert_allclose(np.corrcoef((transform(x) @ turn.T).T)[0, 1], 0, atol=1e-10)
+
+
 @pytest.mark.parametrize("asked", ["none", "auto"])
 def test_a_transform_is_made_where_it_is_asked_for_alone(asked: str) -> None:
     settings = NetworkSettings(hidden=(3,), activation="tanh", precision="float64", engine="numpy")
     assert make_network(replace(settings, input_transform=asked), TAILED, n_outputs=1).inputs is None
     made = make_network(replace(settings, input_transform=YEO_JOHNSON), TAILED, n_outputs=1).inputs
     assert made is not None and made.columns.tolist() == [0, 1]
+
+
+def test_settings_from_before_there_was_a_transform_have_none() -> None:
+    old = {"hidden": [3], "activation": "tanh", "precision": "float64", "engine": "numpy"}
+    assert build(NetworkSettings, old).input_transform == "none"

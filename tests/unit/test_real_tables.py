@@ -25,6 +25,7 @@ from tests.refusals import all_refused, refused
 
 N = 40
 SPLIT = {"method": "random", "test_size": 0.25, "stratify": False, "seed": 1, "repeated_rows": "keep"}
+SERIES = {"lags": 2, "horizon": 1}
 
 
 def frame_of(**columns: Any) -> pd.DataFrame:
@@ -398,6 +399,52 @@ def test_rows_of_a_test_file_without_target_are_left_out_on_request(tmp_path: Pa
     found = read(tmp_path / "train.csv", test=str(tmp_path / "test.csv"), missing_target="drop")
     assert [int(row) + found.first_row_test for row in found.row_test] == list(range(5, N + 2))
     assert ("target-missing", "y", 2) in doubts(found)
+
+
+def test_rows_without_target_do_not_count(tmp_path: Path) -> None:
+    """What only they hold is not learned from, and what only they lack is not asked for."""
+    values = [None if i % 5 == 3 else i % 9 + i / 8 for i in range(N)]
+    for held in ("p", 1):
+        text = csv_of(frame_of(y=values, b=[held if i % 5 == 3 else None for i in range(N)]))
+        with refused("column-empty", column="b", file="a.csv"):
+            read_text(tmp_path / "a.csv", text, missing_target="drop")
+    gaps = frame_of(y=values, b=[None if i % 5 == 3 else i % 4 for i in range(N)])
+    gaps["g"] = [None if i % 5 == 3 else f"g{i % 8}" for i in range(N)]
+    gaps["t"] = ["soon" if i % 5 == 3 else N - i for i in range(N)]
+    gaps.to_csv(tmp_path / "a.csv", index=False)
+    source = {"kind": "csv", "path": str(tmp_path / "a.csv"), "target": "y", "missing_target": "drop"}
+    for method, column, other in (("group", "g", "t"), ("time", "t", "g")):
+        found = prepare(
+            "mine",
+            task="regression",
+            source=source | {"drop": [other]},
+            split={**SPLIT, "method": method, "column": column},
+            columns={"missing": "error"},
+        )
+        assert len(found.y_train) + len(found.y_test) == 32
+
+
+def test_classes_are_counted_among_rows_that_have_one(tmp_path: Path) -> None:
+    frame = frame_of(y=[f"c{i}" if i < 15 else None for i in range(N)])
+    with refused("hardly-classes", column="y", file="a.csv"):
+        read_text(tmp_path / "a.csv", csv_of(frame), task="classification", missing_target="drop")
+
+
+@pytest.mark.parametrize("word", ["?", "-999", ""])
+def test_what_is_missing_in_a_series_is_to_be_filled_in(tmp_path: Path, word: str) -> None:
+    """No row of a series can be left out, so no message says that one could."""
+    source = {"kind": "csv", "path": str(tmp_path / "a.csv"), "target": "y"}
+    frame = frame_of(y=[word if i % 6 == 2 else i % 9 + i / 8 for i in range(N)])
+    frame.to_csv(tmp_path / "a.csv", index=False)
+    try:
+        found = prepare(
+            "mine", task="timeseries", source=source, split={**SPLIT, "column": None}, series=SERIES
+        )
+    except DataError as error:
+        told = str(error)
+    else:
+        told = " ".join(doubt.text for doubt in found.doubts)
+    assert "fill" in told and "missing_target" not in told
 
 
 def test_none_that_is_taken_for_a_missing_value_is_told(tmp_path: Path) -> None:

@@ -630,7 +630,7 @@ def test_what_became_of_each_column_is_said() -> None:
         inputs.make_column("id", "dropped", features=[]),
         inputs.make_column("name", "id", features=[], doubts=["'n1' stands in rows 2 (train), 5 (test)"]),
     ]
-    table = columns(metrics)
+    table = columns(metrics, {"plain": -0.25})
     outcome = {row.label: row.cells[-1].text for row in table.rows}
     assert outcome == {
         "gaps": "standardised; missing values become 2.5; a feature says where it is missing",
@@ -640,16 +640,17 @@ def test_what_became_of_each_column_is_said() -> None:
         "all rare": "left out: every text is rare",
         "id": "left out: source.drop names it",
         "name": "left out: source.row_id names it; it stands beside the rows; 'n1' stands in rows 2 (train), 5 (test)",
-        "plain": "standardised",
+        "plain": "standardised; long tail compressed for the networks (Yeo–Johnson, power −0.25)",
     }
-    assert [cell.text for cell in table.rows[1].cells[:5]] == ["text", "0", "0", "9", "1"]
-    assert table.rows[1].cells[3].remark == f"a, b, c, {'d' * 29}…, e, …"
+    (town,) = (row for row in table.rows if row.label == "town")
+    assert [cell.text for cell in town.cells[:5]] == ["text", "0", "0", "9", "1"]
+    assert town.cells[3].remark == f"a, b, c, {'d' * 29}…, e, …"
     assert "no training row has" in table.notes[0]
     metrics["doubts"] = ["row 3: two are the same"]
-    assert columns(metrics).notes[0] == "row 3: two are the same"
+    assert columns(metrics, {}).notes[0] == "row 3: two are the same"
     metrics["doubts"] = []
     metrics["columns"] = [inputs.make_column(f"gene {i}") for i in range(300)] + [
         inputs.make_column("same", features=[])
     ]
-    wide = columns(metrics)
+    wide = columns(metrics, {})
     assert len(wide.rows) == 200 and wide.rows[0].label == "same" and "left out" in wide.notes[0]

@@ -317,7 +317,9 @@ def test_long_tails_of_inputs_are_drawn_in_where_that_is_better(
     assert chosen["network"]["input_transform"] == expected
     assert {one.candidate.inputs for one in tried if one.difference == 0.0} == {expected}
     assert (chosen["prior"]["weights"]["scale"] == 4.0) == (expected == "yeo_johnson")
-    fixed = settings_of(likelihood={"family": "gaussian"}, network={"hidden": [50]})
+    fixed = settings_of(
+        likelihood={"family": "gaussian"}, network={"hidden": [50]}, prior={"weights": {"scale": 2}}
+    )
     assert choice.choose(x, y, n_classes=None, settings=fixed)[0]["network"]["input_transform"] == "none"
 
 
