@@ -89,7 +89,7 @@ def choose(
         How rows are left out, see `bnn.core.identical_rows.divided`.
     agrees
         Says whether chains of a model, sections as those that are returned, and its log score, will agree. It is asked
-        where those of cheap fits disagree, and agree with another noise; None: they are not looked at closer.
+        where those of cheap fits disagree; None: they are not looked at closer.
 
     Returns
     -------
@@ -124,12 +124,16 @@ def choose(
         inputs = best.inputs
         comparisons += more
     networks = [Candidate(hidden, scale, family, inputs) for hidden, scale in _networks(settings, task)]
-    best, more = race.run(
-        networks,
-        prefer=lambda one: 0 if one.hidden else None,
-        simplicity=lambda one: (one.scale, len(one.hidden)),
-        tolerable=TOLERABLE[task],
-    )
+    order: dict[str, Any] = {
+        "prefer": lambda one: 0 if one.hidden else None,
+        "simplicity": lambda one: (one.scale, len(one.hidden)),
+    }
+    best, more = race.run(networks, **order, tolerable=TOLERABLE[task])
+    if agrees is not None and len(networks) > 1 and race.disagree(best):
+        # A narrower prior is no gain where its chains will not agree, either.
+        top, compared = race.run(networks, **order)
+        if top != best and not agrees(filled(settings, best), race.score(best)):
+            best, more = top, compared
     comparisons += more
     # What varies for a poor network may not for a good one. Cheap fits do not tell whether chains will agree under
     # noise that varies: theirs disagree alike on abalone, where long ones agree, and on concrete, where they do not.

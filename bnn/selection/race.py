@@ -224,6 +224,10 @@ class Race:
         ]
         return max(found, key=lambda one: self._mean(one, len(self._fits[one])), default=None)
 
+    def disagree(self, candidate: Candidate) -> bool:
+        """Return whether the chains of cheap fits of a candidate disagree."""
+        return self._rhat(candidate) > AGREEING_RHAT
+
     def score(self, candidate: Candidate) -> float:
         """Return the mean log score of a candidate over all folds."""
         for fold in range(len(self._folds)):

@@ -154,6 +154,21 @@ def test_where_no_chains_agree_a_prior_that_is_narrower_takes_the_place(
     rhats |= {best: 1.2, narrow: 1.06, least: 1.04, worse: 1.3}
     chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
     assert (chosen["network"]["hidden"], chosen["prior"]["weights"]["scale"]) == ([50, 50], 1.0)
+    # Unless chains that long will not agree with it, either.
+    for will_agree, scale in ((True, 1.0), (False, 1.4)):
+        asked: list[float] = []
+
+        def agrees(
+            model: Any, score: float, will_agree: bool = will_agree, asked: list[float] = asked
+        ) -> bool:
+            asked.append(model["prior"]["weights"]["scale"])
+            assert score == pytest.approx(-1.09, abs=0.1)
+            return will_agree
+
+        chosen, tried = choice.choose(*rows(), n_classes=None, settings=NORMAL, agrees=agrees)
+        assert (chosen["prior"]["weights"]["scale"], asked) == (scale, [1.0])
+        taken = [one.candidate.scale for one in tried if one.difference == one.error == 0.0]
+        assert set(taken) == {scale}
     # Of two of that width the better one, though the chains of the other disagree a little less.
     rhats[worse] = 1.07
     chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
