@@ -175,7 +175,7 @@ tiny: setup ## Run the whole workflow on config/tiny.yaml in a temporary folder 
 
 .PHONY: setup
 setup: $(INSTALLED) ## Make the virtual environment .venv from requirements.lock
-	@echo "Installed into $(VENV). Next: make results, or . $(VENV)/bin/activate and bnn --help"
+	@$(if $(filter setup,$(MAKECMDGOALS)),echo "Installed into $(VENV). Next: make results",:)
 
 # One package (connection-pool, which Snakemake needs) is published as source only. It is built with the locked
 # setuptools, not with whatever is newest, so every line of code that is installed has a hash in the lock.
