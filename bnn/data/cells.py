@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from bnn.core.errors import DataError, cell_error, collected_faults, drop_line, in_yaml, shown
-from bnn.core.row_numbers import RowNumbers
 from bnn.data.csv_files import NAMELESS
+from bnn.data.row_numbers import RowNumbers
 from bnn.data.typed_columns import date_error
 from bnn.data.words import fault_of_name, truth_of
 

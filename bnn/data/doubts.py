@@ -9,8 +9,8 @@ import numpy as np
 
 from bnn.core.errors import Doubt, drop_line, in_yaml, listing
 from bnn.core.gross_values import gross_errors, mean_and_scale
-from bnn.core.row_numbers import RowNumbers
 from bnn.data.cells import in_order, where_missing
+from bnn.data.row_numbers import RowNumbers
 
 if TYPE_CHECKING:
     import pandas as pd

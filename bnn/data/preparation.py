@@ -9,13 +9,13 @@ import numpy as np
 from bnn.core.errors import DataError, Doubt
 from bnn.core.gross_values import mean_and_scale
 from bnn.core.identical_rows import are_copies, first_of_each
-from bnn.core.row_numbers import RowNumbers
 from bnn.data.cells import check, floats
 from bnn.data.column_encoding import Column
 from bnn.data.dataset import Dataset, Task
 from bnn.data.doubts import gross_doubts, missing_doubts, number_doubts, repeated_doubts, target_doubts
 from bnn.data.encoding import Encoded, Encoding, fit
 from bnn.data.joining import join
+from bnn.data.row_numbers import RowNumbers
 from bnn.data.sources import place_of, read_source, read_test_file, text_format
 from bnn.data.splits import MIN_TRAIN_ROWS, Rows, check_size, split_rows
 from bnn.data.tables import Table, naming

@@ -8,7 +8,7 @@ import numpy as np
 
 from bnn.core.errors import DataError, listing, shown
 from bnn.core.identical_rows import taken_together
-from bnn.core.row_numbers import RowNumbers
+from bnn.data.row_numbers import RowNumbers
 from bnn.data.times import read_times
 
 MIN_TRAIN_ROWS = 5

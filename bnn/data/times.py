@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from bnn.core.errors import cell_error, shown
-from bnn.core.row_numbers import RowNumbers
+from bnn.data.row_numbers import RowNumbers
 from bnn.data.words import with_point
 
 _MONTH = re.compile(r"\d{4}-\d{2}")

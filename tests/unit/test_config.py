@@ -140,7 +140,7 @@ def test_sections_become_plain_data() -> None:
     dataset = load(with_gap(network={"hidden": [4, 2]}, likelihood={"noise": 0.5})).datasets["gap"]
     plain = dataset.model_dump()
     assert json.loads(json.dumps(plain)) == plain
-    expected = {"hidden": [4, 2], "input_transform": "none", "activation": "tanh"}
+    expected = {"hidden": [4, 2], "input_transform": "auto", "activation": "tanh"}
     expected |= {"precision": "auto", "engine": "auto"}
     assert plain["network"] == expected
     assert plain["likelihood"]["noise"] == 0.5
