@@ -80,7 +80,9 @@ def why_far(dataset: Dataset, x: np.ndarray, distance: np.ndarray) -> list[str]:
         squares = np.square(x[row] - near)
         order = np.argsort(-squares, kind="stable")[:_N_NAMED]
         named = [
-            place for rank, place in enumerate(order) if not rank or squares[place] >= _SHARE * squares.sum()
+            place
+            for rank, place in enumerate(order)
+            if not rank or outside[index, place] or squares[place] >= _SHARE * squares.sum()
         ]
         parts = [
             _unlike(dataset, place, x[row, place], near[place], outside[index, place]) for place in named

@@ -153,6 +153,13 @@ def test_a_row_in_a_hole_is_far_though_each_of_its_values_is_usual():
     assert "where the nearest training rows have" in inside and "beyond" not in inside
 
 
+def test_a_value_beyond_all_training_rows_is_named_beside_one_that_is_farther():
+    dataset = make_dataset("regression", n_train=200)
+    (said,) = why_far(dataset, np.array([[30.0, 3000.0]]), np.array([9.0]))
+    assert [part.split()[0] for part in said.split("; ")] == [*dataset.feature_names[::-1]]
+    assert said.count("is beyond all training rows") == 2
+
+
 @pytest.mark.parametrize(("value", "expected"), [(1.0, "width is missing"), (0.0, "width is there")])
 def test_a_missing_value_that_makes_a_row_far_is_told_in_words(value, expected):
     dataset = make_dataset("regression", n_train=200)
