@@ -130,9 +130,10 @@ def choose(
     }
     best, more = race.run(networks, **order, tolerable=TOLERABLE[task])
     if agrees is not None and len(networks) > 1 and race.disagree(best):
-        # A narrower prior is no gain where its chains will not agree, either.
+        # A narrower prior is no gain where its chains will not agree, either, and hardly better than the others.
         top, compared = race.run(networks, **order)
-        if top != best and not agrees(filled(settings, best), race.score(best)):
+        is_alike = top != best and race.is_as_calm(top, best)
+        if is_alike and not agrees(filled(settings, best), race.score(best)):
             best, more = top, compared
     comparisons += more
     # What varies for a poor network may not for a good one. Cheap fits do not tell whether chains will agree under

@@ -155,7 +155,9 @@ def test_where_no_chains_agree_a_prior_that_is_narrower_takes_the_place(
     chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
     assert (chosen["network"]["hidden"], chosen["prior"]["weights"]["scale"]) == ([50, 50], 1.0)
     # Unless chains that long will not agree with it, either.
-    for will_agree, scale in ((True, 1.0), (False, 1.4)):
+    # Nor if chains of the wider one disagree far more.
+    for rhat, will_agree, scale in ((1.04, True, 1.0), (1.04, False, 1.4), (1.13, False, 1.0)):
+        rhats[least] = rhat
         asked: list[float] = []
 
         def agrees(
@@ -166,9 +168,10 @@ def test_where_no_chains_agree_a_prior_that_is_narrower_takes_the_place(
             return will_agree
 
         chosen, tried = choice.choose(*rows(), n_classes=None, settings=NORMAL, agrees=agrees)
-        assert (chosen["prior"]["weights"]["scale"], asked) == (scale, [1.0])
+        assert (chosen["prior"]["weights"]["scale"], asked) == (scale, [1.0] * (rhat < 1.1))
         taken = [one.candidate.scale for one in tried if one.difference == one.error == 0.0]
         assert set(taken) == {scale}
+    rhats[least] = 1.04
     # Of two of that width the better one, though the chains of the other disagree a little less.
     rhats[worse] = 1.07
     chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
