@@ -301,7 +301,12 @@ def _apart(second: Mapping[str, Any]) -> str:
 
 def _why_not(second: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
     """Say that chains of a runner-up with a higher log score agreed less, where that is so."""
-    if second["difference"] >= 0 or None in (chosen["rhat"], second["rhat"]):
+    # A linear model is never passed over for its chains.
+    if (
+        second["difference"] >= 0
+        or None in (chosen["rhat"], second["rhat"])
+        or not second["candidate"]["hidden"]
+    ):
         return ""
     networks = [(one["candidate"]["hidden"], one["candidate"]["scale"]) for one in (chosen, second)]
     # Noise that varies has to be better by a standard error, whether its chains agree or not.

@@ -337,6 +337,7 @@ def test_a_runner_up_that_predicts_better_comes_with_the_reason(svg: Path) -> No
         return {"candidate": candidate, "difference": difference, "error": error, "rhat": rhat}
 
     cases = [([50], -0.044, 1.118, True), ([50], -0.044, 1.02, False), ([50], 0.044, 1.118, False)]
+    cases += [([], -0.044, 1.118, False)]  # a linear model, which is never passed over for its chains
     # The same network with other noise: passed over for its mixing, or not better by a standard error.
     cases += [([50, 50], -0.044, 1.118, True), ([50, 50], -0.02, 1.118, False)]
     for hidden, difference, rhat, said in cases:
