@@ -77,7 +77,6 @@ def overview_rows(entries: Sequence[Entry]) -> list[OverviewRow]:
 
 def _row(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any], whisker: Whisker | None) -> OverviewRow:
     metric = METRICS[headline(metrics)]
-    rhat, ess = worst(diagnostics)
     task = "time series" if metrics["is_series"] else metrics["task"]
     n_train, n_test = (formatting.count(metrics[name]) for name in ("n_train", "n_test"))
     entries = [metrics["models"][model]["test"].get(headline(metrics)) for model in ("bnn", "baseline")]
@@ -98,7 +97,7 @@ def _row(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any], whisker: Wh
         facts=f"{task}, {n_train} + {n_test} rows, network {'–'.join(map(str, metrics['architecture']))}",
         verdict=diagnostics["verdict"],
         verdict_sort=_VERDICTS.index(diagnostics["verdict"]),
-        convergence=f"R-hat {formatting.rhat(rhat)}\nESS {formatting.count(ess)}",
+        convergence=_convergence(diagnostics),
         marks=marks(diagnostics, metrics)[1:],
         score=score,
         baseline=baseline,
@@ -106,6 +105,15 @@ def _row(diagnostics: Mapping[str, Any], metrics: Mapping[str, Any], whisker: Wh
         seconds=Cell(formatting.number(metrics["seconds"]["bnn"], 3), sort=finite(metrics["seconds"]["bnn"])),
         remarks=tuple(flag["text"] for flag in metrics["flags"] if flag["raised"]),
     )
+
+
+def _convergence(diagnostics: Mapping[str, Any]) -> str:
+    """Say what the verdict rests on: of LOCAL also what each chain reached by itself, which sets it apart from FAIL."""
+    rhat, ess = worst(diagnostics)
+    if diagnostics["verdict"] == "LOCAL":
+        alone = max(diagnostics["each_chain"]["rhat_max"])
+        return f"R-hat {formatting.rhat(alone)} in each chain\n{formatting.rhat(rhat)} across chains"
+    return f"R-hat {formatting.rhat(rhat)}\nESS {formatting.count(ess)}"
 
 
 def _whiskers(entries: Sequence[Mapping[str, Any] | None]) -> list[Whisker | None]:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from bnn.config.loading import load
+from bnn.core import formatting
 from bnn.core.storage import write_json
 from bnn.diagnostics import remedies as advice
 from bnn.diagnostics import verdict
@@ -514,6 +515,17 @@ def test_raised_flags_reach_the_overview() -> None:
     metrics["flags"][0] |= {"raised": True, "text": "The NLL of the BNN is 3.1 standard errors worse."}
     (row,) = overview.overview_rows([(inputs.make_diagnostics("classification"), metrics)])
     assert row.remarks == ("The NLL of the BNN is 3.1 standard errors worse.",)
+
+
+def test_a_local_run_shows_what_each_chain_reached_beside_their_disagreement() -> None:
+    diagnostics = inputs.make_diagnostics("regression", "WARN") | {"verdict": "LOCAL"}
+    diagnostics["findings"] = [{"level": "LOCAL", "text": "Each chain has converged by itself.", "name": "local"}]
+    diagnostics["each_chain"]["rhat_max"] = [1.012, 1.034]
+    (row,) = overview.overview_rows([(diagnostics, inputs.make_metrics("regression"))])
+    alone, across = row.convergence.splitlines()
+    assert alone == f"R-hat {formatting.rhat(1.034)} in each chain"
+    rhat, _ = verdict.worst(diagnostics)
+    assert across == f"{formatting.rhat(rhat)} across chains"
 
 
 def test_what_the_checks_raise_reaches_the_overview(tmp_path: Path) -> None:
