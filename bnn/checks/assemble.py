@@ -182,13 +182,14 @@ def flags(
         else "Do not rely on predictions of such values; another likelihood.family, network or prior may make them."
     )
     share = loo["n_above"] / loo["n_rows"]
+    is_unreliable = share > MAX_SHARE_ABOVE
     above = (
-        f"Leaving out one of {loo['n_above']} of the {loo['n_rows']} training rows would change the fit too much to be "
-        f"computed from its draws (Pareto k above {loo['k_threshold']:.2f}; limit {100 * MAX_SHARE_ABOVE:g} % of rows)."
+        f"for {loo['n_above']} of the {loo['n_rows']} training rows it cannot be computed from the draws (Pareto k above "
+        f"{loo['k_threshold']:.2f}; limit {100 * MAX_SHARE_ABOVE:g} % of rows)."
     )
-    many = (
-        " So many rows mean a flexible model, not outliers: judge it by the test rows, not by elpd_loo, and leave all "
-        "rows in the table."
+    unreliable = (
+        f"Do not use the leave-one-out score (elpd_loo): {above} So many rows mean a flexible model, not outliers: "
+        "judge it by the test rows, and leave all rows in the table."
     )
     return [
         {
@@ -200,8 +201,8 @@ def flags(
         },
         {
             "name": "loo_unreliable",
-            "raised": share > MAX_SHARE_ABOVE,
-            "text": above + (many if share > MAX_SHARE_ABOVE else ""),
+            "raised": is_unreliable,
+            "text": unreliable if is_unreliable else f"The leave-one-out score (elpd_loo) is reliable: f{above}",
             "value": share,
             "limit": MAX_SHARE_ABOVE,
         },

@@ -232,7 +232,7 @@ def test_extreme_p_values_and_a_large_share_of_bad_k_are_raised():
     assert "statistic 1 346, the model's 920 on average, statistic 2 346" in off and "statistic 0" not in off
     assert "try" not in off and "likelihood.family" in off
     assert "likelihood.family" not in raised([0.0], 0, is_class=True)["posterior_predictive_off"]
-    assert "one of 123 of the 142 training rows" in found["loo_unreliable"]
+    assert "for 123 of the 142 training rows" in found["loo_unreliable"]
     assert "(Pareto k above 0.70;" in found["loo_unreliable"]
     assert list(raised([], 15)) == ["loo_unreliable"]
     of_row = {"name": "largest residual", "p_value": 0.0, "row": 57, "id": "site 9"}
