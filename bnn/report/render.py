@@ -118,7 +118,8 @@ def render_dataset(
             timings=_timings(diagnostics, metrics),
             config=_config(metrics["dataset"], as_run(settings, diagnostics)),
             versions=versions,
-            files=FILES | ({"predictions": "new rows, predicted"} if settings.get("predict") else {}),
+            predicted=[Path(path) for path in settings.get("predict", ())],
+            files=FILES,
             overview_href=overview_href,
         )
     )

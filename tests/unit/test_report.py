@@ -488,3 +488,9 @@ def test_contents_of_json_files_render_as_they_are_written(svg: Path, tmp_path: 
     write_json(tmp_path / "m.json", metrics)
     loaded = {"diagnostics": read_json(tmp_path / "d.json"), "metrics": read_json(tmp_path / "m.json")}
     assert dataset_page(svg, "regression", **loaded) == dataset_page(svg, "regression")
+
+
+def test_predictions_that_the_config_asks_for_are_linked(svg: Path) -> None:
+    page = dataset_page(svg, "regression", settings=make_settings() | {"predict": ["in/next year.csv", "b.csv"]})
+    assert '<a href="predictions/next%20year.csv">next year.csv</a>, <a href="predictions/b.csv">b.csv</a>.' in page
+    assert 'id="predicted"' not in dataset_page(svg, "regression")
