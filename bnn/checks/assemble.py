@@ -184,8 +184,8 @@ def flags(
     share = loo["n_above"] / loo["n_rows"]
     is_unreliable = share > MAX_SHARE_ABOVE
     above = (
-        f"for {loo['n_above']} of the {loo['n_rows']} training rows it cannot be computed from the draws (Pareto k above "
-        f"{loo['k_threshold']:.2f}; limit {100 * MAX_SHARE_ABOVE:g} % of rows)."
+        f"for {loo['n_above']} of the {loo['n_rows']} training rows it cannot be computed from the draws (Pareto k "
+        f"above {loo['k_threshold']:.2f}; limit {100 * MAX_SHARE_ABOVE:g} % of rows)."
     )
     unreliable = (
         f"Do not use the leave-one-out score (elpd_loo): {above} So many rows mean a flexible model, not outliers: "
@@ -202,7 +202,9 @@ def flags(
         {
             "name": "loo_unreliable",
             "raised": is_unreliable,
-            "text": unreliable if is_unreliable else f"The leave-one-out score (elpd_loo) is reliable: f{above}",
+            "text": unreliable
+            if is_unreliable
+            else f"The leave-one-out score (elpd_loo) is reliable: f{above}",
             "value": share,
             "limit": MAX_SHARE_ABOVE,
         },

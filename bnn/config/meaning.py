@@ -14,7 +14,7 @@ from bnn.config.sampling import Langevin, Likelihood, Network, ParameterPrior, S
 from bnn.config.sources import SOURCE_TASKS, FileSource, SklearnSource, SyntheticSource
 from bnn.core.settings import FAMILIES, spread_of_noise
 
-_ONE_STEP_KERNELS = ("mala", "langevin_gradient", "random_walk")
+_WITHOUT_TRAJECTORIES = ("mala", "langevin_gradient", "random_walk", "sms_ubu")
 """Kernels to which the length of a trajectory means nothing."""
 _AT_RANDOM = ("random", "group")
 """Methods of splitting that a seed decides."""
@@ -30,7 +30,7 @@ def resolve(dataset: DatasetSettings) -> DatasetSettings:
     is_class = dataset.task == "classification"
     if sampler.kernel != "langevin_gradient":
         sampler = sampler.model_copy(update={"langevin": Langevin()})
-    if sampler.kernel in _ONE_STEP_KERNELS:
+    if sampler.kernel in _WITHOUT_TRAJECTORIES:
         sampler = sampler.model_copy(update={"trajectory_length": None})
     if sampler.init == "prior":
         idle = {name: Sampler.model_fields[name].default for name in _OPTIMISER_KEYS}
@@ -180,9 +180,9 @@ def contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterator
         reason = f"has no effect on the kernel {kernel}; remove it, or set `kernel: langevin_gradient`"
         yield Problem("no-effect", ("sampler", "langevin"), reason)
 
-    if _keys(own, "sampler").get("trajectory_length") is not None and kernel in _ONE_STEP_KERNELS:
-        step = "takes one step an iteration"
-        reason = f"has no effect on the kernel {kernel}, which {step}; remove it, or set `kernel: malt`"
+    if _keys(own, "sampler").get("trajectory_length") is not None and kernel in _WITHOUT_TRAJECTORIES:
+        why = f"has no effect on the kernel {kernel}, which has no trajectories"
+        reason = f"{why}; remove it, or set `kernel: malt`"
         yield Problem("no-effect", ("sampler", "trajectory_length"), reason)
 
 

@@ -141,14 +141,14 @@ class Langevin(Section):
 class Sampler(Section):
     """How the posterior is sampled."""
 
-    kernel: Literal["auto", "malt", "mams", "mala", "langevin_gradient", "random_walk", "microcanonical"] = (
-        Field(
-            "auto",
-            description="How iterations propose; auto is malt. Each samples the exact posterior, some with many more "
-            "iterations, but for microcanonical, which takes long steps without correction: its draws are biased, and "
-            "the "
-            "report says so.",
-        )
+    kernel: Literal[
+        "auto", "malt", "mams", "mala", "langevin_gradient", "random_walk", "microcanonical", "sms_ubu"
+    ] = Field(
+        "auto",
+        description="How iterations propose; auto is malt, and sms_ubu above 50,000 training rows. Each samples the "
+        "exact posterior, some with many more iterations, but for microcanonical, which takes long steps without "
+        "correction, and sms_ubu, which takes gradients of 2,000 rows at a time: their draws are biased, and the "
+        "report says so (WARN at best).",
     )
     chains: int = Field(
         4,
@@ -207,7 +207,8 @@ class Sampler(Section):
         None,
         gt=0,
         description="Length of a trajectory of malt and mams, in standard deviations of the preconditioned posterior; "
-        "microcanonical, which moves step by step, forgets its direction over twice as much; null: a quarter "
+        "microcanonical, which moves step by step, forgets its direction over twice as much; sms_ubu ignores it; "
+        "null: a quarter "
         "period, 1.57.",
     )
     most_steps: int = Field(

@@ -84,6 +84,10 @@ class ChainRandom:
         """Return gamma numbers of a shape parameter and rate 1, (chain, size)."""
         return np.array([rng.standard_gamma(shape, size) for rng in self.generators])
 
+    def permutation(self, size: int) -> np.ndarray:
+        """Return the numbers from 0 to size - 1 in a random order for each chain, (chain, size)."""
+        return np.array([rng.permutation(size) for rng in self.generators])
+
     def uniform(self) -> np.ndarray:
         """Return uniform numbers in [0, 1) of shape (chain,)."""
         return np.array([rng.random() for rng in self.generators])

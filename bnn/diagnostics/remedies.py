@@ -237,7 +237,7 @@ _CHANGES: dict[str, Callable[[Mapping[str, Any], Settings], Change]] = {
     "too_few_draws": _fixed(draws=500),
     "stuck": _smaller_steps,
     "one_chain": _fixed(chains=4),
-    "biased": _fixed(kernel="auto"),
+    "biased": _fixed(kernel="malt"),
     "local": _narrower_prior,
     "diverging": _smaller_steps,
     "cut_short": _sampler(warmup=2),

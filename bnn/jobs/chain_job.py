@@ -37,7 +37,7 @@ from bnn.jobs.rounds import End, iterations_of, kept_records
 from bnn.mcmc import SAMPLER_VERSION
 from bnn.mcmc.chain import ChainRun, quiet_overflow
 from bnn.mcmc.chain_state import Draw, RunState, RunSummary
-from bnn.mcmc.kernels import make_kernel
+from bnn.mcmc.kernels import resolve_kernel
 from bnn.model.network import resolve_engine
 from bnn.model.posterior import Posterior, make_posterior
 from bnn.model.targets import Target, fit_target
@@ -109,6 +109,7 @@ class ChainJob:
         whether another one draws the same, its version says."""
         settings = asdict(self.settings)
         del settings["sampler"]["draws"]
+        settings["sampler"]["kernel"] = resolve_kernel(self.sampler.kernel, len(self.x))
         if settings["network"]["input_transform"] != YEO_JOHNSON:
             del settings["network"]["input_transform"]  # as of draws from before there was one
         about = {name: str(settings["network"].pop(name)) for name in ("engine", "precision")}
@@ -364,7 +365,7 @@ def _write_draws(
         "precision": job.settings.network.precision,
         "layout": posterior.layout.to_json(),
         # By its own name: nobody should have to look up what auto is.
-        "kernel": make_kernel(settings.kernel, langevin=settings.langevin).name,
+        "kernel": run.kernel,
         "n_warmup": settings.explore + settings.warmup,
         "n_draws": len(kept),
         "thin": int(iterations[last]),

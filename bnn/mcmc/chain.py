@@ -29,10 +29,11 @@ from bnn.mcmc.chain_state import (
     columns_of,
 )
 from bnn.mcmc.coordinates import Coordinates
-from bnn.mcmc.kernels import make_kernel, microcanonical
+from bnn.mcmc.kernels import make_kernel, microcanonical, resolve_kernel
 from bnn.mcmc.kernels.base import ChainState, Kernel, Tuning, steps_of_trajectory
 from bnn.mcmc.target import CountedTarget
 from bnn.model.adam import adam_step, start_adam
+from bnn.model.batches import RowBatches
 from bnn.model.collapsed import CollapsedPosterior
 from bnn.model.posterior import Posterior
 
@@ -46,10 +47,7 @@ _OPTIMISER_RECORDS = 100
 _WARMUP_RECORDS = 500
 _FIRST_STEP_SIZE = 1e-3
 _FIRST_LEAPFROG_STEP_SIZE = 1e-2
-_STREAMS = {"optimise": Stream.INITIAL, "explore": Stream.EXPLORE} | {
-    "warmup": Stream.WARMUP,
-    "draws": Stream.SAMPLE,
-}
+_STREAMS = dict(zip(PHASES, (Stream.INITIAL, Stream.EXPLORE, Stream.WARMUP, Stream.SAMPLE), strict=True))
 
 
 def run_chains(
@@ -131,14 +129,15 @@ class ChainRun:
         on_evaluation: Callable[[], None] | None = None,
     ) -> None:
         self.posterior, self.chains, self.seed, self.settings = posterior, tuple(chains), seed, settings
-        self.kernel = make_kernel(settings.kernel, langevin=settings.langevin)
-        # Without a hidden layer nothing but scales would be left to move.
-        can_collapse = settings.collapse == "auto" and posterior.network.trunk is not None
+        name = resolve_kernel(settings.kernel, len(posterior.x))
+        self.kernel = make_kernel(name, langevin=settings.langevin)
+        batches = RowBatches(posterior) if self.kernel.by_batches else None
+        # Without a hidden layer nothing but scales would be left to move. What is integrated out depends on all rows.
+        can_collapse = settings.collapse == "auto" and posterior.network.trunk is not None and batches is None
         self._collapsed = CollapsedPosterior.of(posterior) if can_collapse else None
         density = posterior if self._collapsed is None else self._collapsed
-        self._target = CountedTarget(
-            Coordinates(density, principal_axes=settings.precondition), on_evaluation
-        )
+        coordinates = Coordinates(density, principal_axes=settings.precondition)
+        self._target = CountedTarget(coordinates, batches, on_evaluation)
         self.thin = settings.thin
         self._lengths = settings.lengths
         phase = PHASES[0] if state is None else state.phase
@@ -207,6 +206,7 @@ class ChainRun:
             warmup=columns_of(records, columns, n_chains)
             | {"explores": np.array([record.explores for record in records], dtype=bool)},
             seconds=dict(zip(PHASES, self.state.seconds, strict=True)),
+            kernel=self.kernel.name,
             adjusted=self.kernel.adjusted,
         )
 

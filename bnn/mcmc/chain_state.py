@@ -109,6 +109,8 @@ class RunSummary:
     """"iteration" and "explores" (record,), and "log_density", "step_size", "acceptance_rate", each (chain, record)"""
     seconds: Mapping[str, float]
     """Wall-clock seconds of each phase, for the whole batch"""
+    kernel: str
+    """Its name, which `auto` stood for"""
     adjusted: bool
     """Whether proposals were accepted or rejected; if not, the draws are biased by the step size"""
 

@@ -12,10 +12,14 @@ scale are independent under the prior. Where a few hundred rows say little about
 diabetes and wine the log density had 7 to 250 times as many effective draws. Densities change by the Jacobian.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 
 from bnn.model.collapsed import CollapsedPosterior
 from bnn.model.posterior import Posterior
+
+LogDensityAndGrad = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 
 
 class Coordinates:
@@ -63,10 +67,20 @@ class Coordinates:
         """Return the log density of the position in nats; (chain, param) -> (chain,)."""
         return self.posterior.log_density(self.to_theta(position)) + self.log_jacobian(position)
 
-    def log_density_and_grad(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the log density of the position (chain,) and its gradient (chain, param)."""
+    def log_density_and_grad(
+        self, position: np.ndarray, of_theta: LogDensityAndGrad | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the log density of the position (chain,) and its gradient (chain, param).
+
+        Parameters
+        ----------
+        position
+            (chain, param)
+        of_theta
+            What finds the same of theta; None: the posterior.
+        """
         theta = self.to_theta(position)
-        log_density, grad = self.posterior.log_density_and_grad(theta)
+        log_density, grad = (of_theta or self.posterior.log_density_and_grad)(theta)
         if self._learned is not None:
             # d theta / d log factor = theta, for the coordinates that it scales.
             of_factors = self._learned.sums(grad * theta) + self._learned.counts

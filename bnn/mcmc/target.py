@@ -1,20 +1,42 @@
 """What kernels see of a posterior: its log density in the coordinates that are sampled, each evaluation counted."""
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from bnn.mcmc.coordinates import Coordinates
 from bnn.mcmc.kernels.base import ChainState
+from bnn.model.batches import RowBatches
 
 
 class CountedTarget:
-    """The posterior in the coordinates that are sampled, and how often it was evaluated."""
+    """The posterior in the coordinates that are sampled, and how often it was evaluated.
 
-    def __init__(self, coordinates: Coordinates, on_evaluation: Callable[[], None] | None) -> None:
+    Parameters
+    ----------
+    coordinates
+        The posterior.
+    batches
+        Of its rows, for kernels that go by them.
+    on_evaluation
+        Called before each evaluation.
+    """
+
+    def __init__(
+        self,
+        coordinates: Coordinates,
+        batches: RowBatches | None,
+        on_evaluation: Callable[[], None] | None,
+    ) -> None:
         self.coordinates = coordinates
-        self._on_evaluation = on_evaluation
+        self._batches, self._on_evaluation = batches, on_evaluation
+        self._n_batches_seen = 0
         self.n_evaluations = 0
+
+    @property
+    def n_batches(self) -> int:
+        return 0 if self._batches is None else len(self._batches)
 
     def log_density(self, position: np.ndarray) -> np.ndarray:
         self._count()
@@ -23,6 +45,16 @@ class CountedTarget:
     def log_density_and_grad(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         self._count()
         return self.coordinates.log_density_and_grad(position)
+
+    def grad_of_batches(self, position: np.ndarray, batch: np.ndarray) -> np.ndarray:
+        assert self._batches is not None
+        if self._on_evaluation is not None:
+            self._on_evaluation()
+        self._n_batches_seen += 1
+        if self._n_batches_seen == self.n_batches:
+            self._n_batches_seen, self.n_evaluations = 0, self.n_evaluations + 1
+        of_batch = partial(self._batches.log_density_and_grad, batch=batch)
+        return self.coordinates.log_density_and_grad(position, of_batch)[1]
 
     def log_density_of_theta(self, state: ChainState) -> np.ndarray:
         """Return what is recorded: the log density of theta, (chain,), not that of the position.

@@ -39,11 +39,16 @@ class Posterior:
         self.layout: ParameterLayout = prior.layout
         # A transform of inputs would turn what a cast to float32 loses into more.
         self.x = np.asarray(x, dtype=network.dtype if network.inputs is None else np.float64)
+        self._y = y
         self.target = likelihood.encode(y)
         self._target_axes = self.target.ndim
         self._passes: Passes = network.passes(self.x, self.layout)
         self._fused = self._passes.fuse(likelihood, prior, self.target)
         self._own = tuple(likelihood.parameter_priors)
+
+    def of_rows(self, rows: np.ndarray) -> "Posterior":
+        """Return the posterior given some of the training rows, by their positions, (obs,)."""
+        return Posterior(self.network, self.likelihood, self.prior, x=self.x[rows], y=self._y[rows])
 
     def log_prior(self, theta: np.ndarray) -> np.ndarray:
         """Return the log prior in nats, with its normalising constants; theta (chain, param) -> (chain,)."""

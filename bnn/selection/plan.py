@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bnn.core.settings import OPEN_DRAWS, ChainSettings, build
+from bnn.mcmc.kernels import resolve_kernel, sms_ubu
 from bnn.model.targets import Target
 from bnn.selection import pilot
 from bnn.selection.budget import Budget
@@ -22,6 +23,8 @@ iteration of warm-up. Few long trajectories go farther than many short ones: on 
 most 44, 100 and 200 steps, with 340, 200 and 80 iterations of warm-up and as many draws as fitted in, gave median ESS
 of 154, 162 and 221 after the same 30,000 gradients; on energy (50-50, scale 1, noise that varies), tuned alike, those
 of some 120, 240, 480 and 940 steps 87, 187, 105 and 76 after 60,000."""
+_PER_SWEEP = 9
+"""The same where an iteration goes through batches of rows and back, which costs two gradients and a log density."""
 _NOISY, _WIDE = 0.9, 50
 """Explained share of the variance below which layers of so many units and more are all sampled alike: integrating out
 the output layer then costs more than it gives. On made tables of 600 rows (50 units, normal noise), after as
@@ -116,7 +119,8 @@ class _Length:
             Log score of that model of a real target, nats a row left out.
         """
         asked = self._settings["sampler"]["explore"]
-        sampler = {**self._settings["sampler"], "draws": OPEN_DRAWS, "explore": 0}
+        kernel = resolve_kernel(self._settings["sampler"]["kernel"], len(self._x))
+        sampler = {**self._settings["sampler"], "kernel": kernel, "draws": OPEN_DRAWS, "explore": 0}
         whole = self._built(chosen, sampler)
         target = self._target(whole)
         is_normal = target is not None and target.form not in ("count", "hurdle")
@@ -127,14 +131,18 @@ class _Length:
         most = self._budget.gradients(
             self._x, self._y, n_classes=self._n_classes, settings=whole, target=target
         )
+        by_batches = sampler["kernel"] == sms_ubu.KERNEL.name
         # Halves are compared, and rounds halve it: an even number.
-        draws = min(OPEN_DRAWS, max(_FEWEST_DRAWS, most // _PER_MOVE // 2 * 2))
+        per_draw = _PER_SWEEP if by_batches else _PER_MOVE
+        draws = min(OPEN_DRAWS, max(_FEWEST_DRAWS, most // per_draw // 2 * 2))
         warmup = min(sampler["warmup"], draws)
-        explore = min(_MOST_EXPLORING, most // 5) if asked == "auto" else asked
+        # What goes by batches moves faster than the unadjusted steps of all rows with which others explore.
+        explore = (0 if by_batches else min(_MOST_EXPLORING, most // 5)) if asked == "auto" else asked
         # Warm-up and two rounds, the second as long as the first, take what exploring leaves.
         left = most - explore - (sampler["optimise_steps"] if sampler["init"] == "optimised" else 0)
         most_steps = max(pilot.FEWEST_STEPS, left // (warmup + 2 * draws * sampler["thin"]))
         return {
+            "kernel": sampler["kernel"],
             "draws": draws,
             "warmup": warmup,
             "most_steps": min(sampler["most_steps"], most_steps),

@@ -62,7 +62,7 @@ def same(a, b):
 
 
 @pytest.mark.parametrize(
-    "kernel", ["malt", "mams", "microcanonical", "mala", "random_walk", "langevin_gradient"]
+    "kernel", ["malt", "mams", "microcanonical", "sms_ubu", "mala", "random_walk", "langevin_gradient"]
 )
 def test_chain_three_alone_equals_chain_three_of_four(posterior, kernel):
     settings = changed(kernel=kernel, explore=10)
@@ -116,6 +116,7 @@ def test_the_seed_decides_everything(posterior):
         {"kernel": "malt"},
         {"kernel": "mams"},
         {"kernel": "microcanonical"},
+        {"kernel": "sms_ubu"},
     ],
     ids=lambda fields: next(iter(fields)),
 )

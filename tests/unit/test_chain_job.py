@@ -59,7 +59,7 @@ SAMPLER = SamplerSettings(
     langevin=LangevinSettings(0.01, 0.05, 0.5),
     keep_precision="float64",
 )
-KERNELS = ["malt", "mams", "microcanonical", "mala", "random_walk", "langevin_gradient"]
+KERNELS = ["malt", "mams", "microcanonical", "sms_ubu", "mala", "random_walk", "langevin_gradient"]
 
 
 def make_job(

@@ -253,14 +253,14 @@ def test_shared_keys_without_effect_do_not_change_a_dataset() -> None:
     )
 
 
-def test_a_shared_trajectory_length_is_idle_for_exactly_the_kernels_that_take_one_step() -> None:
+def test_a_shared_trajectory_length_is_idle_for_exactly_the_kernels_without_trajectories() -> None:
     for name in get_args(Sampler.model_fields["kernel"].annotation):
         shared = {"sampler": {"kernel": name, "trajectory_length": 2.0}}
         kernel = make_kernel(
             name, langevin=settings.build(settings.LangevinSettings, Settings().sampler.langevin.model_dump())
         )
         # The unadjusted kernel steps singly too, but forgets its direction over a length.
-        used = kernel.has_trajectories or not kernel.adjusted
+        used = kernel.has_trajectories or not (kernel.adjusted or kernel.by_batches)
         kept = load({**shared, **with_gap()}).datasets["gap"].sampler.trajectory_length
         assert kept == (2.0 if used else None), name
 

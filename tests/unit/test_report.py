@@ -491,6 +491,11 @@ def test_contents_of_json_files_render_as_they_are_written(svg: Path, tmp_path: 
 
 
 def test_predictions_that_the_config_asks_for_are_linked(svg: Path) -> None:
-    page = dataset_page(svg, "regression", settings=make_settings() | {"predict": ["in/next year.csv", "b.csv"]})
-    assert '<a href="predictions/next%20year.csv">next year.csv</a>, <a href="predictions/b.csv">b.csv</a>.' in page
+    page = dataset_page(
+        svg, "regression", settings=make_settings() | {"predict": ["in/next year.csv", "b.csv"]}
+    )
+    assert (
+        '<a href="predictions/next%20year.csv">next year.csv</a>, <a href="predictions/b.csv">b.csv</a>.'
+        in page
+    )
     assert 'id="predicted"' not in dataset_page(svg, "regression")

@@ -519,7 +519,9 @@ def test_raised_flags_reach_the_overview() -> None:
 
 def test_a_local_run_shows_what_each_chain_reached_beside_their_disagreement() -> None:
     diagnostics = inputs.make_diagnostics("regression", "WARN") | {"verdict": "LOCAL"}
-    diagnostics["findings"] = [{"level": "LOCAL", "text": "Each chain has converged by itself.", "name": "local"}]
+    diagnostics["findings"] = [
+        {"level": "LOCAL", "text": "Each chain has converged by itself.", "name": "local"}
+    ]
     diagnostics["each_chain"]["rhat_max"] = [1.012, 1.034]
     (row,) = overview.overview_rows([(diagnostics, inputs.make_metrics("regression"))])
     alone, across = row.convergence.splitlines()

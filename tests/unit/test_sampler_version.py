@@ -59,6 +59,7 @@ CASES: dict[str, dict[str, Any]] = {
         "likelihood": "heteroscedastic",
         "activation": "sigmoid",
     },
+    "sms_ubu": {"prior": ("normal", "layer"), "likelihood": "gaussian", "activation": "tanh"},
     "mala": {"prior": ("normal", "ard"), "likelihood": "student_t", "activation": "sigmoid"},
     "random_walk": {"prior": ("laplace", "layer"), "likelihood": "classes", "activation": "relu"},
     "langevin_gradient": {"prior": ("student_t", "none"), "likelihood": "gaussian", "activation": "relu"},

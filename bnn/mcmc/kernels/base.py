@@ -1,7 +1,7 @@
 """What every kernel shares: the state of a batch of chains, what an iteration reports, and the one acceptance rule."""
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -23,6 +23,16 @@ class Target(Protocol):
 
     def log_density_and_grad(self, position: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return the log density (chain,) and its gradient (chain, param)."""
+
+
+class BatchTarget(Target, Protocol):
+    """A density whose gradient batches of rows estimate."""
+
+    n_batches: int
+    """How many batches make all rows"""
+
+    def grad_of_batches(self, position: np.ndarray, batch: np.ndarray) -> np.ndarray:
+        """Return what one batch for each chain, (chain,), says of the gradient, (chain, param)."""
 
 
 class ChainState(NamedTuple):
@@ -67,13 +77,16 @@ class Kernel(NamedTuple):
     target_acceptance: float
     """The acceptance rate to which the step size is adapted unless the config says another."""
     start: Callable[[np.ndarray, Target], ChainState]
-    step: Callable[[ChainRandom, ChainState, Target, Tuning], tuple[ChainState, TransitionInfo]]
+    step: Callable[[ChainRandom, ChainState, Any, Tuning], tuple[ChainState, TransitionInfo]]
+    """It takes a `Target`; of a kernel that goes by batches a `BatchTarget`"""
     step_exponent: float = 0.5
     """Power of the preconditioner C that the step size multiplies: 1 where a step is a variance, 1/2 for a length"""
     has_trajectories: bool = False
     """Whether an iteration takes several steps"""
     adjusted: bool = True
     """Whether proposals are accepted or rejected; if not, draws are biased by the step size"""
+    by_batches: bool = False
+    """Whether it takes the gradient of some rows at a time"""
 
 
 def start_with_grad(position: np.ndarray, target: Target) -> ChainState:
