@@ -105,6 +105,7 @@ def leaves_open(dataset: Mapping[str, Any]) -> bool:
         network["input_transform"],
         prior["weights"]["scale"],
         prior["biases"]["scale"],
+        prior["output_factor"],
     ]
     return "auto" in (*asked, dataset["likelihood"]["family"], dataset["sampler"]["draws"])
 

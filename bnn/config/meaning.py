@@ -10,7 +10,7 @@ from typing import Any
 from bnn.config.base import MAX_SEED
 from bnn.config.errors import Problem
 from bnn.config.model import DatasetSettings, Split
-from bnn.config.sampling import Langevin, Likelihood, Network, ParameterPrior, Sampler
+from bnn.config.sampling import Langevin, Likelihood, Network, ParameterPrior, Prior, Sampler
 from bnn.config.sources import SOURCE_TASKS, FileSource, SklearnSource, SyntheticSource
 from bnn.core.settings import FAMILIES, spread_of_noise
 
@@ -48,7 +48,7 @@ def resolve(dataset: DatasetSettings) -> DatasetSettings:
             "repeats": dataset.repeats if not _unrepeatable(dataset) else 1,
             "sampler": sampler,
             "network": _with_transform(dataset.network, prior.weights.scale),
-            "prior": prior.model_copy(update=idle_df),
+            "prior": _with_factor(prior).model_copy(update=idle_df),
             "likelihood": _with_spread(
                 Likelihood(family="gaussian") if is_class else _without_idle_keys(dataset.likelihood),
                 prior.weights.scale,
@@ -111,6 +111,13 @@ def _with_transform(network: Network, scale: float | str) -> Network:
     if network.input_transform != "auto" or "auto" in (network.hidden, scale):
         return network
     return network.model_copy(update={"input_transform": "none"})
+
+
+def _with_factor(prior: Prior) -> Prior:
+    """Return it with the `output_factor` that auto stands for, unless a plan will choose it with the scale."""
+    if prior.output_factor != "auto" or prior.weights.scale == "auto":
+        return prior
+    return prior.model_copy(update={"output_factor": 1.0})
 
 
 def _with_spread(likelihood: Likelihood, scale: float | str) -> Likelihood:

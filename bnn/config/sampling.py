@@ -61,6 +61,12 @@ class Prior(Section):
 
     weights: ParameterPrior = Field(default_factory=ParameterPrior, description="Prior of the weights.")
     biases: ParameterPrior = Field(default_factory=ParameterPrior, description="Prior of the biases.")
+    output_factor: Literal["auto"] | Annotated[float, Field(gt=0)] = Field(
+        "auto",
+        description="The scale of the weights of the output layer, in units of that of the others: large where hidden "
+        "units change slowly with the inputs and classes are all but certain. auto: chosen with the scale of the "
+        "weights where that is `auto`, else 1.",
+    )
     fan_in_scaling: bool = Field(
         True,
         description="Divide the scale of a weight by the square root of the number of inputs of its layer, "

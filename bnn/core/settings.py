@@ -54,6 +54,7 @@ class PriorSettings:
     biases: BlockPriorSettings
     fan_in_scaling: bool
     learned_scales: str
+    output_factor: float = 1.0
 
     def scaled(self, factor: float) -> "PriorSettings":
         """Return the prior with the scales of weights and biases multiplied by a factor."""

@@ -112,6 +112,8 @@ class ChainJob:
         settings["sampler"]["kernel"] = resolve_kernel(self.sampler.kernel, len(self.x))
         if settings["network"]["input_transform"] != YEO_JOHNSON:
             del settings["network"]["input_transform"]  # as of draws from before there was one
+        if settings["prior"]["output_factor"] == 1:
+            del settings["prior"]["output_factor"]  # likewise
         about = {name: str(settings["network"].pop(name)) for name in ("engine", "precision")}
         data: dict[str, Any] = {"x": self.x, "y": self.y, "n_classes": self.n_classes}
         if (target := self.target) is not None and target.form != "standardised":

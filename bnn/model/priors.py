@@ -327,19 +327,22 @@ def network_prior(shapes: Mapping[str, tuple[int, ...]], settings: PriorSettings
     settings
         Families and scales. `fan_in_scaling` divides the scale of a weight by the square root of its layer's inputs, so
         that the variance of a unit's input does not grow with the width of the layer below (Neal 1996, chapter 2).
-        A learned scale has a half-normal prior of the scale `scale`; the fan-in comes on top of it.
+        A learned scale has a half-normal prior of the scale `scale`; the fan-in comes on top of it. The weights of the
+        last layer have `output_factor` times the scale.
     """
     learned = learned_scale_shapes(shapes, settings.learned_scales)
     priors: dict[str, BlockPrior] = {}
+    *_, last = (name for name, shape in shapes.items() if len(shape) == 2)
     for name, shape in shapes.items():
         is_weight = len(shape) == 2
         chosen = settings.weights if is_weight else settings.biases
+        scale = chosen.scale * (settings.output_factor if name == last else 1.0)
         family = make_family(chosen.family, chosen.df)
         shrink = math.sqrt(shape[0]) if is_weight and settings.fan_in_scaling else 1.0
         log_factor = LOG_PRIOR_SCALE + name
         if log_factor in learned:
             priors[name] = BlockPrior(family, 0.0, 1.0 / shrink, log_factor)
-            priors[log_factor] = BlockPrior(LogHalfNormal(), math.log(chosen.scale), 1.0)
+            priors[log_factor] = BlockPrior(LogHalfNormal(), math.log(scale), 1.0)
         else:
-            priors[name] = BlockPrior(family, 0.0, chosen.scale / shrink)
+            priors[name] = BlockPrior(family, 0.0, scale / shrink)
     return priors

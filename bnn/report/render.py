@@ -251,13 +251,14 @@ TRANSFORM_WORDS = {"yeo_johnson": " on inputs whose long tails are compressed (Y
 def _model(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> str:
     """Say which model this is and why, in a line."""
     network, prior = settings["network"], settings["prior"]["weights"]
+    factor = settings["prior"].get("output_factor", 1.0)
     hidden = " and ".join(formatting.count(size) for size in network["hidden"])
     net = f"a network of {hidden} {network['activation']} units" if hidden else "a linear model"
     is_class = settings["task"] == "classification"
     noise = "" if is_class else f", {FAMILY_WORDS[settings['likelihood']['family']]}"
     family = prior.get("family", "normal").replace("_", " ")
     inputs = TRANSFORM_WORDS.get(network.get("input_transform", "none"), "")
-    model = f"{net}{inputs}{noise}, {family} prior of scale {prior['scale']:g}"
+    model = f"{net}{inputs}{noise}, {family} prior of scale {_scales(prior['scale'], factor)}"
     if not tried:
         return f"{model}, as the config says"
     chosen, others = _compared(tried)
@@ -271,11 +272,18 @@ def _model(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> s
         if (other := which.get("inputs", "none")) != chosen["candidate"].get("inputs", "none"):
             net += TRANSFORM_WORDS.get(other, " on inputs as they are")
         runner_up = (
-            f"; runner-up: {net}{noise}, scale {which['scale']:g}, with a log score {_apart(second)}"
+            f"; runner-up: {net}{noise}, scale {_scales(which['scale'], which.get('output_factor', 1.0))}, with a log "
+            f"score {_apart(second)}"
             f"{_why_not(second, chosen)}"
         )
     n_tried = len({str(one["candidate"]) for one in tried})
     return f"{model}, chosen among {n_tried} on training rows left out{runner_up}"
+
+
+def _scales(scale: float, output_factor: float) -> str:
+    """Say of which scale weights are, and those of the output layer if it is another."""
+    own = "" if output_factor == 1 else f" ({scale * output_factor:g} of the output layer)"
+    return f"{scale:g}{own}"
 
 
 def _compared(
@@ -309,7 +317,7 @@ def _why_not(second: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
         or not second["candidate"]["hidden"]
     ):
         return ""
-    networks = [(one["candidate"]["hidden"], one["candidate"]["scale"]) for one in (chosen, second)]
+    networks = [one["candidate"] | {"family": ""} for one in (chosen, second)]
     # Noise that varies has to be better by a standard error, whether its chains agree or not.
     if networks[0] == networks[1] and -second["difference"] <= second["error"]:
         return ""

@@ -28,9 +28,9 @@ N_STRETCHES = 30
 """Of a table in the order of time, between which differences of scores are taken to be independent."""
 MARGIN = 1.0
 """Standard errors by which a linear model must beat the best network, and a later family the first of its kind."""
-NEGLIGIBLE = 0.02
-"""Nats a row by which a simpler network may be behind the best, where it is not told apart from it either. Simpler is a
-narrower prior, whose posterior mixes better, and then fewer layers, whose gradients cost less."""
+NEGLIGIBLE = {"classification": 0.005, "regression": 0.02}
+"""Nats a row by which a simpler network may be behind the best, by task, where it is not told apart from it either.
+Simpler is a narrower prior, whose posterior mixes better, and then fewer layers, whose gradients cost less."""
 AS_CALM = 2.0
 """Times the excess of R-hat of a narrower prior that a wider one may have which is to predict in its place, where
 neither will agree: 1.3 on housing and txhousing, where the wider one was .09 nats a row better, 3.8 on energy, where
@@ -77,6 +77,13 @@ class Candidate(NamedTuple):
     family: str
     inputs: str = PLAIN
     """Transform of the inputs"""
+    output_factor: float = 1.0
+    """Scale of the output layer's weights, in units of that of the others"""
+
+    @property
+    def output_scale(self) -> float:
+        """Of the weights of the output layer."""
+        return self.scale * self.output_factor
 
 
 @dataclass(frozen=True)
@@ -115,6 +122,8 @@ def filled(settings: Mapping[str, Any], chosen: Candidate) -> dict[str, Any]:
     for block, scale in (("weights", chosen.scale), ("biases", BIAS_SCALE)):
         if prior[block]["scale"] == AUTO:
             prior[block] = {**prior[block], "scale": scale}
+    if prior["output_factor"] == AUTO:
+        prior["output_factor"] = chosen.output_factor
     if likelihood["family"] == AUTO:
         likelihood["family"] = chosen.family
     if likelihood["log_noise_sd"] == AUTO:
@@ -146,6 +155,7 @@ class Race:
         self._cluster = groups if groups is not None else np.arange(len(y))
         if in_order:
             self._cluster = np.arange(len(y)) * N_STRETCHES // len(y)
+        self._negligible = NEGLIGIBLE["regression" if n_classes is None else "classification"]
         self._fits: dict[Candidate, list[CheapFit]] = {}
 
     def run(
@@ -289,7 +299,7 @@ class Race:
 
     def _is_as_good(self, best: Candidate, other: Candidate) -> bool:
         difference, error = self._difference(best, other)
-        return difference <= min(MARGIN * error, NEGLIGIBLE)
+        return difference <= min(MARGIN * error, self._negligible)
 
     def _is_hopeless(self, best: Candidate, other: Candidate, tolerable: float) -> bool:
         difference, error = self._difference(best, other)

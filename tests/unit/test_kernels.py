@@ -200,7 +200,9 @@ def test_log_normal_shape_differs_from_the_density_by_a_constant_only():
 
 
 def test_unknown_kernel_names_the_choices():
-    with pytest.raises(ValueError, match="malt, mams, mala, random_walk, microcanonical, sms_ubu, langevin_gradient"):
+    with pytest.raises(
+        ValueError, match="malt, mams, mala, random_walk, microcanonical, sms_ubu, langevin_gradient"
+    ):
         make_kernel("hmc", langevin=LANGEVIN)
 
 

@@ -52,6 +52,18 @@ def expected_log_density(prior, theta, family, fan_in_scaling):
     return total + stats.norm(-1, 0.5).logpdf(blocks["log_noise_scale"])
 
 
+def test_the_output_factor_widens_the_weights_of_the_last_layer_alone():
+    side = BlockPriorSettings("normal", 0.8, 4.0)
+    narrow, wide = (
+        network_prior(SHAPES, PriorSettings(side, side, True, "none", factor)) for factor in (1.0, 8.0)
+    )
+    ratios = {name: wide[name].scale / narrow[name].scale for name in SHAPES}
+    assert ratios == {"weight_0": 1, "bias_0": 1, "weight_1": pytest.approx(8), "bias_1": 1}
+    learned = network_prior(SHAPES, PriorSettings(side, side, True, "layer", 8.0))
+    assert learned[LOG_PRIOR_SCALE + "weight_1"].location == pytest.approx(np.log(6.4))
+    assert learned[LOG_PRIOR_SCALE + "weight_0"].location == pytest.approx(np.log(0.8))
+
+
 @pytest.mark.parametrize("fan_in_scaling", [True, False])
 @pytest.mark.parametrize("family", REFERENCE)
 @pytest.mark.parametrize("learned_scales", ["layer", "ard"])

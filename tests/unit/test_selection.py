@@ -57,11 +57,11 @@ def scores(
             settings.prior.weights.scale,
             settings.likelihood.family,
             settings.network.input_transform,
+            settings.prior.output_factor,
         )
         noise = np.random.default_rng(len(left_out[1])).normal(0, 0.5, len(left_out[1]))
-        own = np.random.default_rng([len(which.hidden), int(which.scale), len(which.family)]).normal(
-            0, 0.3, len(noise)
-        )
+        about = [len(which.hidden), int(which.scale), len(which.family), int(which.output_factor) - 1]
+        own = np.random.default_rng(about[: 3 + (which.output_factor > 1)]).normal(0, 0.3, len(noise))
         found = means.get(which, -2.0) + noise + own - own.mean()
         return cheap_fit.CheapFit(found, rhats.get(which, 1.0))
 
@@ -179,12 +179,11 @@ def test_where_no_chains_agree_a_prior_that_is_narrower_takes_the_place(
 
 
 def test_networks_none_of_which_can_be_fitted_are_chosen_among(scores: dict[race.Candidate, float]) -> None:
-    for hidden, scale in choice.NETWORKS["regression"]:
+    for hidden, scale, _ in choice.NETWORKS["regression"]:
         scores[race.Candidate(hidden, scale, "gaussian")] = -np.inf
     chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
-    assert (tuple(chosen["network"]["hidden"]), chosen["prior"]["weights"]["scale"]) in choice.NETWORKS[
-        "regression"
-    ]
+    found = tuple(chosen["network"]["hidden"]), chosen["prior"]["weights"]["scale"], 1.0
+    assert found in choice.NETWORKS["regression"]
 
 
 def test_a_network_that_is_told_apart_from_the_best_is_not_as_good(
@@ -564,3 +563,31 @@ def test_a_job_that_becomes_longer_never_has_less_than_no_time_left() -> None:
             progress.advance("draws", lambda: "well")
     shown = re.findall(r"(\d+ of \d+) iterations, .*?, (-?\d+) s left", log.getvalue())
     assert shown == [("16 of 16", "0"), ("32 of 32", "0")]
+
+
+def test_the_output_layer_of_classes_may_be_wider_than_the_hidden_ones(
+    scores: dict[race.Candidate, float],
+) -> None:
+    x, y = rows()
+    classes = (y > 0).astype(int)
+    scores[race.Candidate((50,), 2.0, "gaussian", output_factor=16.0)] = -1.0
+    scores[race.Candidate((50,), 2.0, "gaussian", output_factor=3.0)] = -1.5
+
+    def chosen(**prior: Any) -> tuple[float, float]:
+        found, _ = choice.choose(x, classes, n_classes=2, settings=settings_of(prior=prior))
+        return found["prior"]["weights"]["scale"], found["prior"]["output_factor"]
+
+    assert chosen() == (2.0, 16.0)
+    assert chosen(output_factor=3) == (2.0, 3.0), "a key set by hand is taken exactly"
+    assert chosen(weights={"scale": 4}) == (4.0, 1.0), "what was not asked for stays as it was"
+
+
+@pytest.mark.parametrize(("behind", "expected"), [(0.004, 4.0), (0.006, 16.0)])
+def test_of_classes_a_narrower_output_layer_may_be_behind_by_little(
+    scores: dict[race.Candidate, float], behind: float, expected: float
+) -> None:
+    x, y = rows(3000)
+    scores[race.Candidate((50,), 2.0, "gaussian", output_factor=16.0)] = -1.0
+    scores[race.Candidate((50,), 2.0, "gaussian", output_factor=4.0)] = -1.0 - behind
+    found, _ = choice.choose(x, (y > 0).astype(int), n_classes=2, settings=settings_of())
+    assert found["prior"]["output_factor"] == expected

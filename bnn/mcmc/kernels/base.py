@@ -28,8 +28,9 @@ class Target(Protocol):
 class BatchTarget(Target, Protocol):
     """A density whose gradient batches of rows estimate."""
 
-    n_batches: int
-    """How many batches make all rows"""
+    @property
+    def n_batches(self) -> int:
+        """How many batches make all rows."""
 
     def grad_of_batches(self, position: np.ndarray, batch: np.ndarray) -> np.ndarray:
         """Return what one batch for each chain, (chain,), says of the gradient, (chain, param)."""
