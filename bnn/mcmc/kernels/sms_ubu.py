@@ -27,9 +27,10 @@ from bnn.mcmc.kernels.base import (
 FRICTION_LENGTH = 0.1
 """Length over which the velocity is forgotten, in the unit of trajectories. Heat grows with the product of this and the
 step size, and so does the distance that a chain covers: shorter lengths allow longer steps."""
-MEAN_HEAT = 0.1
-"""Excess of the variance of velocities over 1, which it is in the target, at which the quality of an iteration, see
-`step`, is a half. Warm-up aims at a quality of 0.8, an excess of 0.05."""
+MEAN_HEAT = 0.05
+"""Excess of the variance of velocities over 1, which it is in the target, that warm-up aims at: there the quality of an
+iteration, see `step`, is a half. What an iteration gains varies by more than its mean, and alike to both sides, so the
+mean quality is a half, too."""
 
 
 def drift(
@@ -69,7 +70,8 @@ def step(
 ) -> tuple[ChainState, TransitionInfo]:
     """Go through all batches and back; a chain that diverges on the way stays, with another velocity.
 
-    The field `acceptance_prob`, to which warm-up tunes the step size, holds the quality 1 / (1 + (heat / MEAN_HEAT)^2).
+    The field `acceptance_prob`, to which warm-up tunes the step size, holds the quality
+    1 / (1 + exp(heat / MEAN_HEAT - 1)).
     The heat is the excess variance of velocities at which friction takes away, on average, what energy the iteration
     has gained: d / L times it in a unit of time, with d parameters and friction length L.
     """
@@ -87,13 +89,13 @@ def step(
         position, velocity = drift(random, position, velocity + kick, time, deviation)
     there = start_without_grad(position, target)
     gained -= there.log_density - state.log_density
-    heat = np.maximum(0.0, gained) * FRICTION_LENGTH / (n_params * n_steps * size)
+    heat = gained * FRICTION_LENGTH / (n_params * n_steps * size)
     # Where a chain leaves the mode that the optimiser has found, it loses half a nat for each parameter.
     moved, info = take_unadjusted(
         state,
         there,
         log_ratio=there.log_density - state.log_density + n_params,
-        quality=1.0 / (1.0 + (heat / MEAN_HEAT) ** 2),
+        quality=0.5 + 0.5 * np.tanh(0.5 * (1.0 - heat / MEAN_HEAT)),  # the same, without overflow
     )
     fresh = random.standard_normal(n_params, chains=info.diverging)
     return moved._replace(velocity=np.where(info.diverging[:, None], fresh, velocity)), info
@@ -103,4 +105,4 @@ def _forth_and_back(order: np.ndarray) -> np.ndarray:
     return np.hstack([order, order[:, ::-1]])
 
 
-KERNEL = Kernel("sms_ubu", 0.8, start_without_grad, step, adjusted=False, by_batches=True)
+KERNEL = Kernel("sms_ubu", 0.5, start_without_grad, step, adjusted=False, by_batches=True)
