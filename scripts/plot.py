@@ -6,7 +6,7 @@ from bnn.core.settings import LangevinSettings, LikelihoodSettings, NetworkSetti
 from bnn.core.storage import read_json, read_netcdf
 from bnn.data.dataset import Dataset
 from bnn.jobs.interruption import job_log
-from bnn.mcmc.kernels import make_kernel
+from bnn.mcmc.kernels import make_kernel, resolve_kernel
 from bnn.plots import figures, plot_dataset
 from bnn.posterior.posterior_file import PosteriorFile
 
@@ -46,8 +46,9 @@ def main(
     dataset, idata = Dataset.load(data_path), PosteriorFile(posterior_path)
     baseline, checks = read_netcdf(baseline_path)[0], read_json(checks_path)
     sampler = settings["sampler"]
-    kernel = make_kernel(sampler["kernel"], langevin=build(LangevinSettings, sampler["langevin"]))
-    target = sampler["target_acceptance"]
+    name = resolve_kernel(sampler["kernel"], len(dataset.x_train))
+    kernel = make_kernel(name, langevin=build(LangevinSettings, sampler["langevin"]))
+    target = None if kernel.by_batches else sampler["target_acceptance"]
     plot_dataset(
         out_path,
         trace=figures.log_density_trace(idata),

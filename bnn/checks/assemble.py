@@ -183,13 +183,11 @@ def flags(
     )
     share = loo["n_above"] / loo["n_rows"]
     is_unreliable = share > MAX_SHARE_ABOVE
-    above = (
-        f"for {loo['n_above']} of the {loo['n_rows']} training rows it cannot be computed from the draws (Pareto k "
-        f"above {loo['k_threshold']:.2f}; limit {100 * MAX_SHARE_ABOVE:g} % of rows)."
-    )
+    rows = f"{loo['n_above']} of the {loo['n_rows']} training rows"
+    limits = f"Pareto k above {loo['k_threshold']:.2f}; limit {100 * MAX_SHARE_ABOVE:g} % of rows"
     unreliable = (
-        f"Do not use the leave-one-out score (elpd_loo): {above} So many rows mean a flexible model, not outliers: "
-        "judge it by the test rows, and leave all rows in the table."
+        f"Do not use the leave-one-out score (elpd_loo): for {rows} it cannot be computed from the draws ({limits}). "
+        "So many rows mean a flexible model, not outliers: judge it by the test rows, and leave all rows in the table."
     )
     return [
         {
@@ -204,7 +202,7 @@ def flags(
             "raised": is_unreliable,
             "text": unreliable
             if is_unreliable
-            else f"The leave-one-out score (elpd_loo) is reliable: f{above}",
+            else f"The leave-one-out score (elpd_loo) is unreliable for {rows} ({limits}).",
             "value": share,
             "limit": MAX_SHARE_ABOVE,
         },

@@ -16,6 +16,7 @@ from bnn.core.settings import FAMILIES, spread_of_noise
 
 _WITHOUT_TRAJECTORIES = ("mala", "langevin_gradient", "random_walk", "sms_ubu")
 """Kernels to which the length of a trajectory means nothing."""
+_BY_BATCHES = "sms_ubu"
 _AT_RANDOM = ("random", "group")
 """Methods of splitting that a seed decides."""
 _OPTIMISER_KEYS = ("optimise_steps", "optimise_learning_rate")
@@ -32,6 +33,8 @@ def resolve(dataset: DatasetSettings) -> DatasetSettings:
         sampler = sampler.model_copy(update={"langevin": Langevin()})
     if sampler.kernel in _WITHOUT_TRAJECTORIES:
         sampler = sampler.model_copy(update={"trajectory_length": None})
+    if sampler.kernel == _BY_BATCHES:
+        sampler = sampler.model_copy(update={"target_acceptance": None})
     if sampler.init == "prior":
         idle = {name: Sampler.model_fields[name].default for name in _OPTIMISER_KEYS}
         sampler = sampler.model_copy(update=idle)
@@ -51,7 +54,7 @@ def resolve(dataset: DatasetSettings) -> DatasetSettings:
             "prior": _with_factor(prior).model_copy(update=idle_df),
             "likelihood": _with_spread(
                 Likelihood(family="gaussian") if is_class else _without_idle_keys(dataset.likelihood),
-                prior.weights.scale,
+                _with_factor(prior),
             ),
         }
     )
@@ -120,13 +123,16 @@ def _with_factor(prior: Prior) -> Prior:
     return prior.model_copy(update={"output_factor": 1.0})
 
 
-def _with_spread(likelihood: Likelihood, scale: float | str) -> Likelihood:
+def _with_spread(likelihood: Likelihood, prior: Prior) -> Likelihood:
     """Return it with the `log_noise_sd` that auto stands for, unless that depends on what a plan will choose."""
     if likelihood.log_noise_sd != "auto" or likelihood.family == "auto":
         return likelihood
-    if scale == "auto" and FAMILIES[likelihood.family].noise == "heteroscedastic":
+    scale, factor = prior.weights.scale, prior.output_factor
+    is_open = isinstance(scale, str) or isinstance(factor, str)
+    if is_open and FAMILIES[likelihood.family].noise == "heteroscedastic":
         return likelihood
-    spread = spread_of_noise(likelihood.family, 1.0 if isinstance(scale, str) else scale)
+    output_scale = 1.0 if isinstance(scale, str) or isinstance(factor, str) else scale * factor
+    spread = spread_of_noise(likelihood.family, output_scale)
     return likelihood.model_copy(update={"log_noise_sd": spread})
 
 
@@ -191,6 +197,12 @@ def contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterator
         why = f"has no effect on the kernel {kernel}, which has no trajectories"
         reason = f"{why}; remove it, or set `kernel: malt`"
         yield Problem("no-effect", ("sampler", "trajectory_length"), reason)
+
+    if kernel == _BY_BATCHES and _keys(own, "sampler").get("target_acceptance") is not None:
+        reason = (
+            f"has no effect on the kernel {kernel}, which rejects nothing; remove it, or set `kernel: malt`"
+        )
+        yield Problem("no-effect", ("sampler", "target_acceptance"), reason)
 
 
 def _split_contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterator[Problem]:

@@ -64,8 +64,8 @@ class Prior(Section):
     output_factor: Literal["auto"] | Annotated[float, Field(gt=0)] = Field(
         "auto",
         description="The scale of the weights of the output layer, in units of that of the others: large where hidden "
-        "units change slowly with the inputs and classes are all but certain. auto: chosen with the scale of the "
-        "weights where that is `auto`, else 1.",
+        "units change slowly with the inputs and classes are all but certain. It scales a linear model as a whole. "
+        "auto: chosen with the scale of the weights where that is `auto`, else 1.",
     )
     fan_in_scaling: bool = Field(
         True,
@@ -153,8 +153,8 @@ class Sampler(Section):
         "auto",
         description="How iterations propose; auto is malt, and sms_ubu above 50,000 training rows. Each samples the "
         "exact posterior, some with many more iterations, but for microcanonical, which takes long steps without "
-        "correction, and sms_ubu, which takes gradients of 2,000 rows at a time: their draws are biased, and the "
-        "report says so (WARN at best).",
+        "correction, and sms_ubu, which takes gradients of 2,000 rows at a time (a hundredth of larger tables): their "
+        "draws are biased, and the report says so (WARN at best).",
     )
     chains: int = Field(
         4,
@@ -199,7 +199,7 @@ class Sampler(Section):
         "auto",
         description="Steps of unadjusted microcanonical dynamics between the optimiser and warm-up, a gradient each: "
         "they are long and leave poor modes, which stiff posteriors of larger networks need. auto: a fifth of the "
-        "gradients, 4000 at most, for `draws: auto`, else none.",
+        "gradients, 4000 at most, for `draws: auto`, else none, nor with sms_ubu.",
     )
     target_acceptance: float | None = Field(
         None,
@@ -207,15 +207,14 @@ class Sampler(Section):
         lt=1,
         description="Acceptance rate that warm-up tunes the step size to; null: what suits the kernel (0.8 for malt "
         "and mams, 0.574 for mala and langevin_gradient, 0.234 for random_walk; microcanonical reads it as "
-        "1 / (1 + 20 times the squared energy error per parameter), 0.9).",
+        "1 / (1 + 20 times the squared energy error per parameter), 0.9; sms_ubu ignores it).",
     )
     trajectory_length: float | None = Field(
         None,
         gt=0,
         description="Length of a trajectory of malt and mams, in standard deviations of the preconditioned posterior; "
         "microcanonical, which moves step by step, forgets its direction over twice as much; sms_ubu ignores it; "
-        "null: a quarter "
-        "period, 1.57.",
+        "null: a quarter period, 1.57.",
     )
     most_steps: int = Field(
         1024,
@@ -227,13 +226,14 @@ class Sampler(Section):
     precondition: bool = Field(
         True,
         description="Sample along the principal axes of the inputs, and learn the scale of each parameter in warm-up "
-        "(microcanonical learns no scales: it travels while it is tuned, and what it sees is the way).",
+        "(microcanonical and sms_ubu learn no scales: they travel while they are tuned, and what they see is the way).",
     )
     collapse: Literal["auto", "never"] = Field(
         "auto",
         description="auto: where the target is a number with normal or Student-t noise and priors of the output layer "
         "are normal, the layer is integrated out, exactly, and its weights are drawn for each kept draw; chains then "
-        "mix several times as fast. It is not done with `draws: auto` where layers are wide and there is much noise. "
+        "mix several times as fast. It is not done with sms_ubu, nor with `draws: auto` where layers are wide and "
+        "there is much noise. "
         "never: the layer is sampled like the others.",
     )
     langevin: Langevin = Field(

@@ -33,9 +33,12 @@ def planned(settings: Mapping[str, Any], plans: Sequence[str | os.PathLike[str]]
 
 def with_plan(settings: Mapping[str, Any], chosen: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return settings with chosen values over them, in sections that both have."""
-    return {
+    whole = {
         name: {**section, **chosen[name]} if name in chosen else section for name, section in settings.items()
     }
+    if "output_factor" not in chosen.get("prior", {"output_factor": 1.0}):  # a plan from before there was one
+        whole["prior"] = whole["prior"] | {"output_factor": 1.0}
+    return whole
 
 
 def as_run(settings: Mapping[str, Any], diagnostics: Mapping[str, Any]) -> dict[str, Any]:

@@ -101,7 +101,7 @@ def spread_of_noise(family: str, scale: float) -> float:
     family
         One of `FAMILIES`.
     scale
-        Of the prior of the weights.
+        Of the prior of the weights of the output layer.
     """
     return min(1.0, max(0.5, 1.0 / scale)) if FAMILIES[family].noise == "heteroscedastic" else 1.0
 

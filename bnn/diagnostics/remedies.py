@@ -170,12 +170,19 @@ def _fixed(**values: Any) -> Callable[[Mapping[str, Any], Settings], Change]:
 
 
 def _narrower_prior(_: Mapping[str, Any], settings: Settings) -> Change:
-    return {"prior": {"weights": {"scale": settings["prior"]["weights"]["scale"] / 2}}}
+    return _scaled(settings["prior"]["weights"]["scale"] / 2, settings)
+
+
+def _scaled(scale: float, settings: Settings) -> Change:
+    """Return another scale of the weights. A factor is kept by writing it: beside a scale that is set, auto is 1."""
+    factor = settings["prior"].get("output_factor", 1.0)
+    return {"prior": {"weights": {"scale": scale}} | ({} if factor == 1 else {"output_factor": factor})}
 
 
 def _smaller_steps(_: Mapping[str, Any], settings: Settings) -> Change:
     sampler = settings["sampler"]
-    # Kernels that are tuned to a rate of their own (null) have one of at most 0.8.
+    if sampler["kernel"] == "sms_ubu":  # which has no acceptance
+        return {"sampler": {"warmup": _times(settings, "warmup", 2)}}
     target = 0.9 if sampler["target_acceptance"] is None else (1 + sampler["target_acceptance"]) / 2
     return {"sampler": {"warmup": _times(settings, "warmup", 2), "target_acceptance": round(target, 3)}}
 
@@ -194,7 +201,7 @@ def _are_far_apart(diagnostics: Mapping[str, Any], settings: Settings) -> bool:
 
 def _longer(diagnostics: Mapping[str, Any], settings: Settings) -> Change:
     if _are_far_apart(diagnostics, settings):
-        return {"prior": {"weights": {"scale": _SCALE_THAT_MIXES}}}
+        return _scaled(_SCALE_THAT_MIXES, settings)
     _, smallest = worst(diagnostics)
     # ESS grows in proportion to the number of iterations once chains have mixed.
     factor = math.ceil(diagnostics["thresholds"]["ess_warn"] / smallest) if smallest else 2
@@ -203,7 +210,7 @@ def _longer(diagnostics: Mapping[str, Any], settings: Settings) -> Change:
 
 def _settle(diagnostics: Mapping[str, Any], settings: Settings) -> Change:
     if _are_far_apart(diagnostics, settings):
-        return {"prior": {"weights": {"scale": _SCALE_THAT_MIXES}}}
+        return _scaled(_SCALE_THAT_MIXES, settings)
     change = _run_for(2, diagnostics, settings)
     if "budget_minutes" not in change["sampler"]:
         change["sampler"]["warmup"] = _times(settings, "warmup", 2)

@@ -312,7 +312,7 @@ class ChainRun:
             hot, cold = microcanonical.BOLD_QUALITY, microcanonical.KERNEL.target_acceptance
             return hot + (cold - hot) * iteration / self._lengths[phase]
         asked = self.settings.target_acceptance
-        return self.kernel.target_acceptance if asked is None else asked
+        return self.kernel.target_acceptance if asked is None or self.kernel.by_batches else asked
 
     def _phase_kernel(self, phase: str) -> Kernel:
         return microcanonical.KERNEL if phase == "explore" else self.kernel

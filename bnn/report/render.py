@@ -2,7 +2,7 @@
 
 import base64
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -258,7 +258,7 @@ def _model(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> s
     noise = "" if is_class else f", {FAMILY_WORDS[settings['likelihood']['family']]}"
     family = prior.get("family", "normal").replace("_", " ")
     inputs = TRANSFORM_WORDS.get(network.get("input_transform", "none"), "")
-    model = f"{net}{inputs}{noise}, {family} prior of scale {_scales(prior['scale'], factor)}"
+    model = f"{net}{inputs}{noise}, {family} prior of scale {_scales(prior['scale'], factor, hidden)}"
     if not tried:
         return f"{model}, as the config says"
     chosen, others = _compared(tried)
@@ -271,19 +271,20 @@ def _model(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) -> s
         noise = "" if is_class else f", {FAMILY_WORDS[which['family']]}"
         if (other := which.get("inputs", "none")) != chosen["candidate"].get("inputs", "none"):
             net += TRANSFORM_WORDS.get(other, " on inputs as they are")
+        scales = _scales(which["scale"], which.get("output_factor", 1.0), which["hidden"])
         runner_up = (
-            f"; runner-up: {net}{noise}, scale {_scales(which['scale'], which.get('output_factor', 1.0))}, with a log "
-            f"score {_apart(second)}"
+            f"; runner-up: {net}{noise}, scale {scales}, with a log score {_apart(second)}"
             f"{_why_not(second, chosen)}"
         )
     n_tried = len({str(one["candidate"]) for one in tried})
     return f"{model}, chosen among {n_tried} on training rows left out{runner_up}"
 
 
-def _scales(scale: float, output_factor: float) -> str:
-    """Say of which scale weights are, and those of the output layer if it is another."""
-    own = "" if output_factor == 1 else f" ({scale * output_factor:g} of the output layer)"
-    return f"{scale:g}{own}"
+def _scales(scale: float, output_factor: float, hidden: Sized) -> str:
+    """Say of which scale weights are, and those of the output layer if it is another and not the only one."""
+    if not hidden or output_factor == 1:
+        return f"{scale * output_factor:g}"
+    return f"{scale:g} ({scale * output_factor:g} of the output layer)"
 
 
 def _compared(

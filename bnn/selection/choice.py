@@ -200,12 +200,13 @@ def _rank(family: str, families: Sequence[str]) -> int:
 def _trial(settings: Mapping[str, Any]) -> Candidate:
     """Return the network with which kinds of targets, and transforms of inputs, are compared."""
     hidden, scale = _asked(settings)
-    inputs = settings["network"]["input_transform"]
+    inputs, factor = settings["network"]["input_transform"], settings["prior"]["output_factor"]
     return Candidate(
         TRIAL[0] if hidden == AUTO else tuple(hidden),
         TRIAL[1] if scale == AUTO else float(scale),
         "",
         PLAIN if inputs == AUTO else inputs,
+        1.0 if factor == AUTO else float(factor),
     )
 
 

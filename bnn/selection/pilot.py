@@ -19,6 +19,8 @@ _ITERATIONS = 100
 FEWEST_STEPS = 4
 """Steps to which trajectories are limited at the least, however few gradients there are."""
 _MOST_ROWS = 200
+_MOST_DRAWS = 2000
+"""Of a chain, all of which are kept in memory: kernels of few gradients an iteration would make many."""
 _ENOUGH = 1.002
 """Median R-hat over rows, foreseen for the end of the chains, up to which their worst row will hardly exceed 1.05. From
 33,000 gradients 1.0008 was foreseen on concrete for a network that reached PASS (log-normal noise, 50-50 units, scale
@@ -68,7 +70,9 @@ def will_agree(
     try:
         with quiet_overflow():
             run = ChainRun(posterior, range(n_chains), settings.seed, short)
-            while run.state.n_gradients < n_gradients or len(theta) < mixing.MIN_DRAWS:
+            while len(theta) < mixing.MIN_DRAWS or (
+                run.state.n_gradients < n_gradients and len(theta) < _MOST_DRAWS
+            ):
                 draw = run.step()
                 if draw is not None:
                     theta.append(draw.theta)

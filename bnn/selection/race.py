@@ -127,7 +127,8 @@ def filled(settings: Mapping[str, Any], chosen: Candidate) -> dict[str, Any]:
     if likelihood["family"] == AUTO:
         likelihood["family"] = chosen.family
     if likelihood["log_noise_sd"] == AUTO:
-        likelihood["log_noise_sd"] = spread_of_noise(likelihood["family"], prior["weights"]["scale"])
+        output_scale = prior["weights"]["scale"] * prior["output_factor"]
+        likelihood["log_noise_sd"] = spread_of_noise(likelihood["family"], output_scale)
     return {"network": network, "prior": prior, "likelihood": likelihood}
 
 
@@ -173,8 +174,8 @@ class Race:
         than by more than `MARGIN` standard errors; of one rank, that of the best score. Where chains of that one
         disagree, the best one with a rank whose chains agree takes its place, if it is behind by no more than
         `tolerable`, nats a row; if there is none, the one of the narrowest prior. At last the first by
-        `simplicity` is taken that is behind by neither `MARGIN` standard errors nor `NEGLIGIBLE`. None is given up that
-        may be behind by no more than `patience`.
+        `simplicity` is taken that is behind by neither `MARGIN` standard errors nor what is `NEGLIGIBLE`. None is given
+        up that may be behind by no more than `patience`.
         """
         if len(candidates) == 1:
             return candidates[0], []
@@ -205,7 +206,7 @@ class Race:
             best = (
                 max(agreeing, key=lambda one: self._mean(one, len(self._folds)))
                 if agreeing
-                else min(near, key=lambda one: (one.scale, -self._mean(one, len(self._folds))))
+                else min(near, key=lambda one: (one.output_scale, -self._mean(one, len(self._folds))))
             )
         if simplicity is not None:
             # Not one that has just been passed over.

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 
 from bnn.baselines.reference import fit_references
 from bnn.checks import out_of_distribution, statistics
-from bnn.checks.assemble import check, flags, save
+from bnn.checks.assemble import MAX_SHARE_ABOVE, check, flags, save
 from bnn.checks.sensitivity import prior_sensitivity
 from bnn.core.errors import ResultError
 from bnn.core.settings import BaselineSettings, BlockPriorSettings, ModelSettings, PriorSettings
@@ -235,6 +235,11 @@ def test_extreme_p_values_and_a_large_share_of_bad_k_are_raised():
     assert "for 123 of the 142 training rows" in found["loo_unreliable"]
     assert "(Pareto k above 0.70;" in found["loo_unreliable"]
     assert list(raised([], 15)) == ["loo_unreliable"]
+    few = flags({"n_above": 1, "n_rows": 142, "k_threshold": 0.7}, [], first_row=2, is_class=False)[1]
+    assert few["text"] == (
+        "The leave-one-out score (elpd_loo) is unreliable for 1 of the 142 training rows (Pareto k above 0.70; limit "
+        f"{100 * MAX_SHARE_ABOVE:g} % of rows)."
+    )
     of_row = {"name": "largest residual", "p_value": 0.0, "row": 57, "id": "site 9"}
     of_row |= {"observed": 7.25, "mean": 2.5}
     text = flags({"n_above": 0, "n_rows": 9, "k_threshold": 0.7}, [of_row], first_row=2, is_class=False)[0][

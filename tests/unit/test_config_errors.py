@@ -222,6 +222,7 @@ def test_a_dataset_without_keys_is_explained(dataset: Any) -> None:
         ({"sampler": {"kernel": "langevin_gradient"}}, {**IRIS, "sampler": {"langevin": {"noise_scale": 1}}}),
         ({"sampler": {"trajectory_length": 2}}, {**IRIS, "sampler": {"kernel": "mala"}}),
         ({}, {**IRIS, "sampler": {"kernel": "microcanonical", "trajectory_length": 2}}),
+        ({"sampler": {"target_acceptance": 0.9}}, {**IRIS, "sampler": {"kernel": "sms_ubu"}}),
         (
             {"repeats": 3, "split": {"column": "c", "seed": 7}},
             {**GAP, "split": {"method": "time", "stratify": False}},
@@ -231,6 +232,12 @@ def test_a_dataset_without_keys_is_explained(dataset: Any) -> None:
 )
 def test_only_a_datasets_own_idle_keys_are_errors(shared: dict[str, Any], own: dict[str, Any]) -> None:
     load({**shared, "datasets": {"x": own}})
+
+
+@pytest.mark.parametrize("key", ["target_acceptance", "trajectory_length"])
+def test_keys_that_a_kernel_of_batches_does_not_read_are_errors(key: str) -> None:
+    own = {**IRIS, "sampler": {"kernel": "sms_ubu", key: 0.9}}
+    assert problems_of({"datasets": {"x": own}}) == [f"no-effect datasets.x.sampler.{key}"]
 
 
 def test_every_error_is_listed() -> None:

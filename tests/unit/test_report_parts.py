@@ -16,7 +16,7 @@ from bnn.diagnostics import remedies as advice
 from bnn.diagnostics import verdict
 from bnn.report import checks, overview, render_overview, render_tables, rows, sentences
 from bnn.report.columns import columns
-from bnn.report.render import _config
+from bnn.report.render import _config, _scales
 from bnn.report.scatter import HEIGHT, WIDTH, scatter
 from bnn.selection.choice import NETWORKS
 from tests.unit import report_inputs as inputs
@@ -102,6 +102,34 @@ def test_after_a_whole_budget_chains_that_are_far_apart_get_a_narrower_prior(
         assert min(scale for _, scale, _ in NETWORKS["regression"]) == 1.0
     else:
         assert set(change) == {"sampler"}
+
+
+def test_a_narrower_prior_keeps_the_factor_of_the_output_layer() -> None:
+    diagnostics = inputs.make_diagnostics("classification", "FAIL")
+    diagnostics["findings"] = [{"level": "FAIL", "name": "not_finite", "text": "…"}]
+    settings = settings_of("iris")
+    settings["prior"] |= {"output_factor": 16.0}
+    settings["prior"]["weights"]["scale"] = 2.0
+    change = advice.changes(diagnostics, settings)
+    assert change == {"prior": {"weights": {"scale": 1.0}, "output_factor": 16.0}}
+
+
+def test_steps_of_batches_get_smaller_by_a_longer_warm_up_alone() -> None:
+    diagnostics = inputs.make_diagnostics("classification", "FAIL")
+    diagnostics["findings"] = [{"level": "WARN", "name": "diverging", "text": "…"}]
+    settings = settings_of("iris")
+    settings["sampler"]["kernel"] = "sms_ubu"
+    assert set(advice.changes(diagnostics, settings)["sampler"]) == {"warmup"}
+
+
+@pytest.mark.parametrize(
+    ("hidden", "factor", "expected"),
+    [((50,), 1.0, "2"), ((50,), 16.0, "2 (32 of the output layer)"), ((), 16.0, "32")],
+)
+def test_the_page_tells_the_scale_of_the_output_layer(
+    hidden: tuple[int, ...], factor: float, expected: str
+) -> None:
+    assert _scales(2.0, factor, hidden) == expected
 
 
 def test_ess_that_cannot_be_computed_still_gets_advice() -> None:

@@ -591,3 +591,13 @@ def test_of_classes_a_narrower_output_layer_may_be_behind_by_little(
     scores[race.Candidate((50,), 2.0, "gaussian", output_factor=4.0)] = -1.0 - behind
     found, _ = choice.choose(x, (y > 0).astype(int), n_classes=2, settings=settings_of())
     assert found["prior"]["output_factor"] == expected
+
+
+def test_a_plan_from_before_there_was_a_factor_of_the_output_layer_has_none() -> None:
+    settings = settings_of()
+    assert settings["prior"]["output_factor"] == "auto"
+    old = {"prior": {"weights": {"scale": 2.0}}}
+    assert with_plan(settings, old)["prior"]["output_factor"] == 1.0
+    assert with_plan(settings, {"sampler": {}})["prior"]["output_factor"] == "auto", (
+        "the plan says nothing of it"
+    )

@@ -208,3 +208,13 @@ def test_auto_is_exact_up_to_fifty_thousand_rows() -> None:
     assert resolve_kernel("auto", MOST_EXACT_ROWS) == "auto"
     assert resolve_kernel("auto", MOST_EXACT_ROWS + 1) == "sms_ubu"
     assert resolve_kernel("malt", MOST_EXACT_ROWS + 1) == "malt"
+
+
+@pytest.mark.usefixtures("five_batches")
+def test_an_acceptance_rate_that_is_asked_for_means_nothing_to_it() -> None:
+    short = replace(SAMPLER, warmup=30, draws=4)
+    asked, not_asked = (
+        run_chains(posterior(), [0], 1, replace(short, target_acceptance=target), Silent())
+        for target in (0.9, None)
+    )
+    assert np.array_equal(asked.theta, not_asked.theta)

