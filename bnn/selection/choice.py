@@ -76,6 +76,7 @@ def choose(
     in_order: bool = False,
     groups: np.ndarray | None = None,
     agrees: Callable[[Mapping[str, Any], float], bool] | None = None,
+    is_ample: Callable[[Mapping[str, Any], float], bool] | None = None,
 ) -> tuple[dict[str, Any], list[Comparison]]:
     """Choose what the settings leave open.
 
@@ -96,6 +97,9 @@ def choose(
     agrees
         Says whether chains of a model, sections as those that are returned, and its log score, will agree. It is asked
         where those of cheap fits disagree; None: they are not looked at closer.
+    is_ample
+        Says of classes whether there is so much time for a model, sections as those that are returned, with such an
+        R-hat of cheap fits, that it does not matter; None: it always does.
 
     Returns
     -------
@@ -143,6 +147,10 @@ def choose(
         top, compared = race.run(networks, **order)
         is_alike = top != best and race.is_as_calm(top, best)
         if is_alike and not agrees(filled(settings, best), race.score(best)):
+            best, more = top, compared
+    if is_ample is not None:
+        top, compared = race.run(networks, **order)
+        if top != best and is_ample(filled(settings, top), race.rhat(top)):
             best, more = top, compared
     comparisons += more
     # What varies for a poor network may not for a good one. Cheap fits do not tell whether chains will agree under

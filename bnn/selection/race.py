@@ -247,6 +247,10 @@ class Race:
         """Return whether R-hat of the cheap fits of a candidate exceeds 1 by no more than `AS_CALM` times another's."""
         return self._rhat(candidate) - 1.0 <= AS_CALM * (self._rhat(other) - 1.0)
 
+    def rhat(self, candidate: Candidate) -> float:
+        """Return the R-hat of the cheap fits of a candidate, median over rows, mean over folds."""
+        return self._cheap_rhat(candidate)
+
     def score(self, candidate: Candidate) -> float:
         """Return the mean log score of a candidate over all folds."""
         for fold in range(len(self._folds)):

@@ -601,3 +601,46 @@ def test_a_plan_from_before_there_was_a_factor_of_the_output_layer_has_none() ->
     assert with_plan(settings, {"sampler": {}})["prior"]["output_factor"] == "auto", (
         "the plan says nothing of it"
     )
+
+
+@pytest.mark.parametrize(("ample", "expected"), [(True, 16.0), (False, 4.0), (None, 4.0)])
+def test_classes_whose_chains_have_ample_time_need_not_agree_when_cheap(
+    scores: dict[race.Candidate, float],
+    rhats: dict[race.Candidate, float],
+    ample: bool | None,
+    expected: float,
+) -> None:
+    wide, calm = (race.Candidate((50,), 2.0, "gaussian", output_factor=factor) for factor in (16.0, 4.0))
+    scores |= {wide: -1.0, calm: -1.015}
+    rhats |= {wide: 1.2, calm: 1.01}
+    asked: list[tuple[float, float]] = []
+
+    def is_ample(chosen: Any, rhat: float) -> bool:
+        asked.append((chosen["prior"]["output_factor"], rhat))
+        return bool(ample)
+
+    x, y = rows(3000)
+    classes, asks = (y > 0).astype(int), None if ample is None else is_ample
+    found, tried = choice.choose(x, classes, n_classes=2, settings=settings_of(), is_ample=asks)
+    assert found["prior"]["output_factor"] == expected
+    assert asked == ([] if ample is None else [(16.0, pytest.approx(1.2))])
+    assert tried[-10].candidate.output_factor == expected, "the chosen one comes first of its step"
+
+
+@pytest.mark.parametrize(("minutes", "expected"), [(1e-4, False), (1.0, True)])
+def test_time_is_ample_where_the_disagreement_of_short_runs_will_vanish(
+    monkeypatch: pytest.MonkeyPatch, minutes: float, expected: bool
+) -> None:
+    x, y = rows()
+    seen: list[bool] = []
+
+    def asked(*_: Any, is_ample: Any, settings: Any, **__: Any) -> Any:
+        chosen = {name: settings[name] for name in ("network", "prior", "likelihood")}
+        seen.append(is_ample(chosen, 1.2))
+        return chosen, []
+
+    monkeypatch.setattr("bnn.selection.plan.choose", asked)
+    own = {"hidden": [4], "engine": "numpy"}, {"weights": {"scale": 1}, "biases": {"scale": 1}}
+    settings = chain_settings(settings_of(network=own[0], prior=own[1], likelihood={"family": "gaussian"}))
+    make_plan(x, (y > 0).astype(int), n_classes=2, settings=settings, budget=budget.Budget(2, 2, minutes))
+    assert seen == [expected]
