@@ -17,6 +17,7 @@ from bnn.core.settings import FAMILIES, spread_of_noise
 _WITHOUT_TRAJECTORIES = ("mala", "langevin_gradient", "random_walk", "sms_ubu")
 """Kernels to which the length of a trajectory means nothing."""
 _BY_BATCHES = "sms_ubu"
+"""The kernel that is tuned by heat, and to which a rate of acceptance means nothing."""
 _AT_RANDOM = ("random", "group")
 """Methods of splitting that a seed decides."""
 _OPTIMISER_KEYS = ("optimise_steps", "optimise_learning_rate")
@@ -27,7 +28,7 @@ def resolve(dataset: DatasetSettings) -> DatasetSettings:
 
     A rule runs again when its settings change: a shared key that has no effect on a dataset must not change them.
     """
-    sampler, prior = dataset.sampler, dataset.prior
+    sampler, prior = dataset.sampler, _with_factor(dataset.prior)
     is_class = dataset.task == "classification"
     if sampler.kernel != "langevin_gradient":
         sampler = sampler.model_copy(update={"langevin": Langevin()})
@@ -51,10 +52,10 @@ def resolve(dataset: DatasetSettings) -> DatasetSettings:
             "repeats": dataset.repeats if not _unrepeatable(dataset) else 1,
             "sampler": sampler,
             "network": _with_transform(dataset.network, prior.weights.scale),
-            "prior": _with_factor(prior).model_copy(update=idle_df),
+            "prior": prior.model_copy(update=idle_df),
             "likelihood": _with_spread(
                 Likelihood(family="gaussian") if is_class else _without_idle_keys(dataset.likelihood),
-                _with_factor(prior),
+                prior,
             ),
         }
     )
@@ -128,11 +129,12 @@ def _with_spread(likelihood: Likelihood, prior: Prior) -> Likelihood:
     if likelihood.log_noise_sd != "auto" or likelihood.family == "auto":
         return likelihood
     scale, factor = prior.weights.scale, prior.output_factor
-    is_open = isinstance(scale, str) or isinstance(factor, str)
-    if is_open and FAMILIES[likelihood.family].noise == "heteroscedastic":
+    if not isinstance(scale, str) and not isinstance(factor, str):
+        spread = spread_of_noise(likelihood.family, scale * factor)
+    elif FAMILIES[likelihood.family].noise == "heteroscedastic":
         return likelihood
-    output_scale = 1.0 if isinstance(scale, str) or isinstance(factor, str) else scale * factor
-    spread = spread_of_noise(likelihood.family, output_scale)
+    else:
+        spread = spread_of_noise(likelihood.family, 1.0)  # whatever the scale
     return likelihood.model_copy(update={"log_noise_sd": spread})
 
 

@@ -36,7 +36,8 @@ def with_plan(settings: Mapping[str, Any], chosen: Mapping[str, Mapping[str, Any
     whole = {
         name: {**section, **chosen[name]} if name in chosen else section for name, section in settings.items()
     }
-    if "output_factor" not in chosen.get("prior", {"output_factor": 1.0}):  # a plan from before there was one
+    # A plan from before there was such a factor leaves it open.
+    if "prior" in chosen and whole.get("prior", {}).get("output_factor") == "auto":
         whole["prior"] = whole["prior"] | {"output_factor": 1.0}
     return whole
 

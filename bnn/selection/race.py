@@ -247,10 +247,6 @@ class Race:
         """Return whether R-hat of the cheap fits of a candidate exceeds 1 by no more than `AS_CALM` times another's."""
         return self._rhat(candidate) - 1.0 <= AS_CALM * (self._rhat(other) - 1.0)
 
-    def rhat(self, candidate: Candidate) -> float:
-        """Return the R-hat of the cheap fits of a candidate, median over rows, mean over folds."""
-        return self._cheap_rhat(candidate)
-
     def score(self, candidate: Candidate) -> float:
         """Return the mean log score of a candidate over all folds."""
         for fold in range(len(self._folds)):
@@ -285,9 +281,10 @@ class Race:
         """Return the R-hat by which candidates are compared: 1 of linear models of classes, which have one mode."""
         if not candidate.hidden and self._n_classes is not None:
             return 1.0
-        return self._cheap_rhat(candidate)
+        return self.cheap_rhat(candidate)
 
-    def _cheap_rhat(self, candidate: Candidate) -> float:
+    def cheap_rhat(self, candidate: Candidate) -> float:
+        """Return the R-hat of the cheap fits of a candidate, median over rows, mean over folds."""
         return float(np.mean([fit.rhat for fit in self._fits[candidate]]))
 
     def _difference(self, best: Candidate, other: Candidate) -> tuple[float, float]:
@@ -311,7 +308,7 @@ class Race:
         return difference > tolerable + HOPELESS * error
 
     def _compared(self, best: Candidate, other: Candidate) -> Comparison:
-        n_folds, rhat = len(self._fits[other]), self._cheap_rhat(other)
+        n_folds, rhat = len(self._fits[other]), self.cheap_rhat(other)
         return Comparison(
             other,
             self._mean(other, n_folds),

@@ -601,6 +601,7 @@ def test_a_plan_from_before_there_was_a_factor_of_the_output_layer_has_none() ->
     assert with_plan(settings, {"sampler": {}})["prior"]["output_factor"] == "auto", (
         "the plan says nothing of it"
     )
+    assert with_plan({"network": settings["network"]}, old) == {"network": settings["network"]}
 
 
 @pytest.mark.parametrize(("ample", "expected"), [(True, 16.0), (False, 4.0), (None, 4.0)])

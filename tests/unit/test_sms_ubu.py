@@ -10,11 +10,9 @@ from bnn.core.progress import Silent
 from bnn.core.seeding import ChainRandom, Stream
 from bnn.core.settings import (
     BlockPriorSettings,
-    LangevinSettings,
     LikelihoodSettings,
     NetworkSettings,
     PriorSettings,
-    SamplerSettings,
 )
 from bnn.diagnostics import mixing
 from bnn.mcmc.chain import ChainRun, quiet_overflow, run_chains
@@ -23,25 +21,16 @@ from bnn.mcmc.kernels.base import Tuning
 from bnn.model import batches
 from bnn.model.batches import RowBatches
 from bnn.model.posterior import Posterior, make_posterior
+from bnn.selection import cheap_fit
 
 NOISE = 0.5
-SAMPLER = SamplerSettings(
+SAMPLER = replace(
+    cheap_fit.SAMPLER,
     kernel="sms_ubu",
     warmup=400,
-    draws=4000,
     thin=1,
-    most_steps=1024,
-    most_gradients=None,
-    init="optimised",
     optimise_steps=300,
     optimise_learning_rate=0.02,
-    explore=0,
-    target_acceptance=None,
-    trajectory_length=None,
-    precondition=True,
-    collapse="auto",
-    langevin=LangevinSettings(0.01, 0.05, 0.5),
-    keep_precision="float64",
 )
 
 
