@@ -14,7 +14,6 @@ import numpy as np
 
 MIN_DRAWS = 4
 """Draws per chain that R-hat and ESS need at least; twice that for a single chain, whose halves are compared."""
-
 _SAME = 1e-15
 """Spread below which draws count as equal: all of them are then effective."""
 
@@ -41,6 +40,18 @@ def ess_bulk(draws: np.ndarray) -> np.ndarray:
 def ess_mean(draws: np.ndarray) -> np.ndarray:
     """Return the effective sample size of the mean of the draws."""
     return _ess(_halves(draws))
+
+
+def ess_tail(draws: np.ndarray) -> np.ndarray:
+    """Return the smaller one of the effective sample sizes of the 5 % and the 95 % quantile."""
+    limits = np.quantile(draws, (0.05, 0.95), axis=(0, 1), method="linear")
+    low, high = (ess_mean((draws <= limit).astype(np.float64)) for limit in limits)
+    return np.minimum(low, high)
+
+
+def mcse_mean(draws: np.ndarray) -> np.ndarray:
+    """Return the Monte Carlo standard error of the mean, in the unit of the draws."""
+    return np.asarray(draws.std(axis=(0, 1), ddof=1) / np.sqrt(ess_mean(draws)))
 
 
 def _halves(draws: np.ndarray) -> np.ndarray:

@@ -44,22 +44,13 @@ DRAWS = {
 }
 
 
-def ess_tail(draws: np.ndarray) -> np.ndarray:
-    limits = np.quantile(draws, (0.05, 0.95), axis=(0, 1))
-    return np.min([mixing.ess_mean((draws <= limit).astype(float)) for limit in limits], axis=0)
-
-
 @pytest.mark.filterwarnings("ignore:(invalid value|divide by zero):RuntimeWarning")
 @pytest.mark.parametrize("name", DRAWS)
 def test_figures_are_those_of_numpy(name: str) -> None:
     draws = DRAWS[name]
-    error = draws.std(axis=(0, 1), ddof=1) / np.sqrt(mixing.ess_mean(draws))
-    expected = {"ess_bulk": mixing.ess_bulk(draws), "ess_tail": ess_tail(draws), "mcse_mean": error}
-    if len(draws) > 1:
-        expected["rhat"] = mixing.rhat(draws)
-    for figure, numbers in expected.items():
+    for figure in ("ess_bulk", "ess_tail", "mcse_mean", *(["rhat"] if len(draws) > 1 else [])):
         found = getattr(arviz_versions, figure)(draws)
-        np.testing.assert_allclose(found, numbers, rtol=1e-9, err_msg=figure)
+        np.testing.assert_allclose(found, getattr(mixing, figure)(draws), rtol=1e-9, err_msg=figure)
 
 
 def test_the_error_of_a_mean_far_from_zero_is_that_of_the_mean_near_it() -> None:

@@ -67,6 +67,25 @@ def test_figures_of_many_quantities_are_those_of_each_alone(monkeypatch):
     assert np.isnan(brief.ess_tail).all()
 
 
+def test_of_many_quantities_arviz_judges_those_that_decide(monkeypatch):
+    white = gaussian_chains(shape=(300,))
+    draws = np.cumsum(white, axis=1) * np.linspace(0, 0.1, 300) + white[:, ::-1]
+    expected = {name: getattr(arviz_versions, name)(draws) for name in ("rhat", "ess_bulk", "ess_tail")}
+    judged = []
+    monkeypatch.setattr(
+        arviz_versions, "rhat", lambda some: judged.append(some.shape[2]) or np.full(some.shape[2], 7.0)
+    )
+    found = convergence.convergence(draws)
+    by_arviz = found.rhat == 7.0
+    assert sum(judged) == by_arviz.sum() < 200
+    assert by_arviz[np.argsort(expected["rhat"])[-50:]].all()
+    assert by_arviz[np.argsort(expected["ess_bulk"])[:50]].all()
+    assert by_arviz[np.argsort(expected["ess_tail"])[:50]].all()
+    np.testing.assert_allclose(found.rhat[~by_arviz], expected["rhat"][~by_arviz], rtol=1e-9)
+    np.testing.assert_allclose(found.ess_bulk, expected["ess_bulk"], rtol=1e-9)
+    np.testing.assert_allclose(found.ess_tail, expected["ess_tail"], rtol=1e-9)
+
+
 def test_standard_error_of_the_mean_of_independent_draws():
     found = convergence.convergence(gaussian_chains(n_draws=2000))
     assert float(found.mcse_mean) == pytest.approx(1 / np.sqrt(8000), rel=0.1)
