@@ -28,6 +28,9 @@ N_STRETCHES = 30
 """Of a table in the order of time, between which differences of scores are taken to be independent."""
 MARGIN = 1.0
 """Standard errors by which a linear model must beat the best network, and a later family the first of its kind."""
+MOST_BEHIND = 0.1
+"""Nats a row by which what is preferred may be behind the best, however uncertain the difference: thirty stretches of a
+series leave errors of 0.2 nats, and a preference for simplicity is not worth as much."""
 NEGLIGIBLE = {"classification": 0.005, "regression": 0.02}
 """Nats a row by which a simpler network may be behind the best, by task, where it is not told apart from it either.
 Simpler is a narrower prior, whose posterior mixes better, and then fewer layers, whose gradients cost less."""
@@ -171,7 +174,7 @@ class Race:
         """Return the best candidate and how the others compare.
 
         Candidates that are preferred have a rank, the lowest first: the first one is taken that the best is not better
-        than by more than `MARGIN` standard errors; of one rank, that of the best score. Where chains of that one
+        than by more than `MARGIN` standard errors or `MOST_BEHIND`; of one rank, that of the best score. Where chains of that one
         disagree, the best one with a rank whose chains agree takes its place, if it is behind by no more than
         `tolerable`, nats a row; if there is none, the one of the narrowest prior. At last the first by
         `simplicity` is taken that is behind by neither `MARGIN` standard errors nor what is `NEGLIGIBLE`. None is given
@@ -193,7 +196,7 @@ class Race:
             alike = [one for one in left if prefer(one) == rank]
             preferred = max(alike, key=lambda one: self._mean(one, len(self._folds)))
             gain, error = self._difference(best, preferred)
-            if gain <= MARGIN * error:
+            if gain <= min(MARGIN * error, MOST_BEHIND):
                 best = preferred
                 break
         rank = prefer(best)

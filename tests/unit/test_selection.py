@@ -99,6 +99,17 @@ def test_a_linear_model_must_be_better_than_the_best_network(scores: dict[race.C
         assert chosen["network"]["hidden"] == hidden
 
 
+@pytest.mark.parametrize(("better", "hidden"), [(0.05, [50]), (0.2, [])])
+def test_what_is_preferred_is_behind_by_little_however_uncertain_the_difference(
+    scores: dict[race.Candidate, float], monkeypatch: pytest.MonkeyPatch, better: float, hidden: list[int]
+) -> None:
+    monkeypatch.setattr(race, "MARGIN", 100.0)
+    scores[race.Candidate((50,), 1.0, "gaussian")] = -1.0
+    scores[race.Candidate((), 4.0, "gaussian")] = -1.0 + better
+    chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
+    assert chosen["network"]["hidden"] == hidden
+
+
 @pytest.mark.parametrize(
     ("behind", "chosen_scale"), [(0.01, 1.0), (0.03, 2.0)], ids=["negligible", "more than negligible"]
 )
