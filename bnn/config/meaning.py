@@ -131,7 +131,7 @@ def _with_spread(likelihood: Likelihood, prior: Prior) -> Likelihood:
     scale, factor = prior.weights.scale, prior.output_factor
     if not isinstance(scale, str) and not isinstance(factor, str):
         spread = spread_of_noise(likelihood.family, scale * factor)
-    elif FAMILIES[likelihood.family].noise == "heteroscedastic":
+    elif FAMILIES[likelihood.family].noise_varies:
         return likelihood
     else:
         spread = spread_of_noise(likelihood.family, 1.0)  # whatever the scale
@@ -143,9 +143,9 @@ def _idle_noise_keys(likelihood: Likelihood) -> Iterator[tuple[str, str, str]]:
     family = likelihood.family
     if family == "auto":
         return
-    if family != "student_t":
-        yield "df", f"the family {family}", "set `family: student_t`"
     kind = FAMILIES[family].noise
+    if not kind.endswith("student_t"):
+        yield "df", f"the family {family}", "set `family: student_t`"
     if kind not in ("gaussian", "student_t"):
         yield "noise", f"the family {family}", "set another family"
     if kind == "poisson":

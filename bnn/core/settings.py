@@ -68,15 +68,21 @@ class Family(NamedTuple):
     """What a name of `likelihood.family` stands for."""
 
     noise: str
-    """gaussian, student_t, heteroscedastic, poisson, negative_binomial or hurdle"""
+    """gaussian, student_t, heteroscedastic, heteroscedastic_student_t, poisson, negative_binomial or hurdle"""
     form: str
     """standardised; log or logit, standardised in their turn; count; or hurdle, the log where it is positive"""
+
+    @property
+    def noise_varies(self) -> bool:
+        """Whether the noise is an output of the network."""
+        return self.noise.startswith("heteroscedastic")
 
 
 FAMILIES = {
     "gaussian": Family("gaussian", "standardised"),
     "student_t": Family("student_t", "standardised"),
     "heteroscedastic": Family("heteroscedastic", "standardised"),
+    "heteroscedastic_student_t": Family("heteroscedastic_student_t", "standardised"),
     "log_normal": Family("gaussian", "log"),
     "heteroscedastic_log_normal": Family("heteroscedastic", "log"),
     "logit_normal": Family("gaussian", "logit"),
@@ -103,7 +109,7 @@ def spread_of_noise(family: str, scale: float) -> float:
     scale
         Of the prior of the weights of the output layer.
     """
-    return min(1.0, max(0.5, 1.0 / scale)) if FAMILIES[family].noise == "heteroscedastic" else 1.0
+    return min(1.0, max(0.5, 1.0 / scale)) if FAMILIES[family].noise_varies else 1.0
 
 
 @dataclass(frozen=True)

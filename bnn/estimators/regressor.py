@@ -29,7 +29,8 @@ class BNNRegressor(RegressorMixin, BNN):
         scales that are learned.)
     likelihood : str, default="auto"
         Family of the target, as `likelihood.family` of the config: "gaussian", noise that is the same for all rows;
-        "heteroscedastic", a scale that the network predicts; "student_t", heavy tails; "log_normal" and "logit_normal",
+        "heteroscedastic", a scale that the network predicts; "student_t", heavy tails, and
+        "heteroscedastic_student_t", both; "log_normal" and "logit_normal",
         for positive targets and for shares; "poisson" and "negative_binomial", counts; "hurdle", amounts that are often
         0; "auto" chooses on folds of the rows.
     kernel : str, default="auto"

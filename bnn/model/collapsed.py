@@ -16,6 +16,7 @@ Where the noise differs from row to row, rows of Phi and y times a weight each a
   makes the noise are not integrated out; the gradient by log s_i is ((y_i - Phi_i m)^2 + Phi_i A^-1 Phi_i')/s_i^2 - 1.
 - Student-t noise is normal with the precision l_i/s^2, l_i from a gamma distribution (Andrews & Mallows 1974; Geweke
   1993): the weight is sqrt(l_i). Between iterations all l_i are drawn anew given the rest, a Gibbs step.
+- Student-t noise that depends on the inputs: the weight is sqrt(l_i)/s_i.
 """
 
 import math
@@ -26,7 +27,13 @@ import numpy as np
 
 from bnn.core.seeding import ChainRandom
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import LOG_NOISE_SCALE, Gaussian, HeteroscedasticGaussian, StudentT
+from bnn.model.likelihoods import (
+    LOG_NOISE_SCALE,
+    Gaussian,
+    HeteroscedasticGaussian,
+    HeteroscedasticStudentT,
+    StudentT,
+)
 from bnn.model.network import Network
 from bnn.model.passes import NoiseOutput
 from bnn.model.posterior import Posterior
@@ -35,6 +42,7 @@ from bnn.model.regression_rows import make_rows
 
 _OF_NOISE = ".noise"
 """Ends the names of the blocks that make the noise, of an output layer that makes mean and noise."""
+_VARYING = HeteroscedasticGaussian | HeteroscedasticStudentT
 _LOG_2PI = math.log(2 * math.pi)
 
 
@@ -88,7 +96,7 @@ class CollapsedPosterior:
         kept = {name: places[name] for name in names}
         shapes = {name: whole.layout.shapes[name] for name in names}
         blocks = {name: whole.prior.blocks[name] for name in names}
-        self._varying = whole.likelihood if isinstance(whole.likelihood, HeteroscedasticGaussian) else None
+        self._varying = whole.likelihood if isinstance(whole.likelihood, _VARYING) else None
         self._of_noise = tuple(name + _OF_NOISE for name in self._output)
         if self._varying is not None:
             for name, own, shape in zip(self._output, self._of_noise, ((self._size - 1,), ()), strict=True):
@@ -104,20 +112,21 @@ class CollapsedPosterior:
         self._y = np.asarray(whole.target, dtype=np.float64)
         self._n_rows = self._y.shape[-1]
         self._squares = np.vecdot(self._y, self._y)
-        self._df = whole.likelihood.df if isinstance(whole.likelihood, StudentT) else None
+        heavy = isinstance(whole.likelihood, StudentT | HeteroscedasticStudentT)
+        self._df: float | None = whole.likelihood.df if heavy else None
         self._is_weighted = self._df is not None or self._varying is not None
         self.row_precision = np.ones((1, self.n_mixing))
         """(chain, n_mixing): l of each row, on which densities of the next calls are conditional; at first as normal"""
         trunk = whole.network.trunk
         self._passes = None if trunk is None else trunk.passes(self.x, self.layout)
-        noise = None
+        self._noise = None
         if self._varying is not None:
             own_weight, own_bias = (self.layout.slices[name] for name in self._of_noise)
-            noise = NoiseOutput(
+            self._noise = NoiseOutput(
                 own_weight, own_bias, self._varying.log_noise_mean, self._varying.log_noise_sd
             )
         self._rows = make_rows(
-            self._passes, self.layout, inputs, self._y, noise, is_mixed=self._df is not None
+            self._passes, self.layout, inputs, self._y, self._noise, is_mixed=self._df is not None
         )
         weight, bias = (whole.prior.blocks[name] for name in self._output)
         self._scales = np.append(np.full(self._size - 1, weight.scale), bias.scale)
@@ -158,7 +167,7 @@ class CollapsedPosterior:
         """Return l of each row, (chain, n_mixing), from its distribution given the rest.
 
         Given also output weights that are drawn before: a gamma distribution of shape (df + 1)/2 and rate
-        (df + (y_i - Phi_i w)^2/s^2)/2.
+        (df + (y_i - Phi_i w)^2/s^2)/2, s that of the row where it varies.
         """
         if self._df is None:
             return np.empty((len(rest), 0))
@@ -167,6 +176,8 @@ class CollapsedPosterior:
         for part, features in self._features(rest):
             mean = np.matmul(weights[:, None, :-1], features)[:, 0] + weights[:, -1:]
             squares[:, part] = (self._y[..., part] - mean) ** 2
+            if self._noise is not None:
+                squares[:, part] *= np.exp(-2.0 * self._noise.log_scales(rest, features))
         rate = 0.5 * (self._df + squares / self._noise_variance(rest)[:, None])
         return random.standard_gamma(0.5 * (self._df + 1), self._n_rows) / rate
 
@@ -238,7 +249,7 @@ class CollapsedPosterior:
     def _noise_variance(self, rest: np.ndarray) -> np.ndarray:
         """Return s^2, (chain,)."""
         likelihood = self.whole.likelihood
-        if isinstance(likelihood, HeteroscedasticGaussian):
+        if isinstance(likelihood, _VARYING):
             return np.ones(len(rest))
         assert isinstance(likelihood, Gaussian | StudentT)
         if likelihood.noise_scale is not None:
@@ -257,7 +268,7 @@ class CollapsedPosterior:
 def _can_collapse(whole: Posterior) -> bool:
     blocks = [whole.prior.blocks[name] for name in whole.network.layers[-1]]
     return (
-        isinstance(whole.likelihood, Gaussian | StudentT | HeteroscedasticGaussian)
+        isinstance(whole.likelihood, Gaussian | StudentT | _VARYING)
         and all(isinstance(block.family, Normal) and block.location == 0.0 for block in blocks)
         # One learned scale for a block; of a network without hidden layers it may be one for each input.
         and all(block.log_factor is None or whole.layout.shapes[block.log_factor] == () for block in blocks)

@@ -20,11 +20,19 @@ from bnn.model.compiled_loops import (
     ROWS_IN_LINE,
     STRIDE,
     STUDENT_T,
+    VARYING_STUDENT_T,
     evaluate,
     run_tile,
 )
 from bnn.model.compiled_rows import add_gradient, add_products
-from bnn.model.likelihoods import LOG_NOISE_SCALE, Gaussian, HeteroscedasticGaussian, Likelihood, StudentT
+from bnn.model.likelihoods import (
+    LOG_NOISE_SCALE,
+    Gaussian,
+    HeteroscedasticGaussian,
+    HeteroscedasticStudentT,
+    Likelihood,
+    StudentT,
+)
 from bnn.model.passes import MOST_ROUNDING, LogDensityAndGrad, NoiseOutput
 from bnn.model.priors import Prior
 
@@ -56,27 +64,24 @@ def _zeros(shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
 
 def _describe(likelihood: Likelihood) -> tuple[int, float, float, float, float] | None:
     """Return a likelihood's code, log density at the mean, log scale with what an output adds to it, and freedom."""
+    # Exactly these: another class, though derived from one of them, may have another density.
     if type(likelihood) is Categorical:
         return CATEGORICAL, 0.0, 0.0, 0.0, 0.0
-    if type(likelihood) is HeteroscedasticGaussian:
-        return (
-            HETEROSCEDASTIC,
-            likelihood.log_constant,
-            likelihood.log_noise_mean,
-            likelihood.log_noise_sd,
-            0.0,
-        )
     if type(likelihood) is Gaussian:
-        return GAUSSIAN, likelihood.log_constant, math.log(likelihood.noise_scale or 1.0), 0.0, 0.0
+        return GAUSSIAN, likelihood.log_constant, _log_scale(likelihood.noise_scale), 0.0, 0.0
     if type(likelihood) is StudentT:
-        return (
-            STUDENT_T,
-            likelihood.log_constant,
-            math.log(likelihood.noise_scale or 1.0),
-            0.0,
-            likelihood.df,
-        )
-    return None
+        return STUDENT_T, likelihood.log_constant, _log_scale(likelihood.noise_scale), 0.0, likelihood.df
+    if type(likelihood) is HeteroscedasticGaussian:
+        code, df = HETEROSCEDASTIC, 0.0
+    elif type(likelihood) is HeteroscedasticStudentT:
+        code, df = VARYING_STUDENT_T, likelihood.df
+    else:
+        return None
+    return code, likelihood.log_constant, likelihood.log_noise_mean, likelihood.log_noise_sd, df
+
+
+def _log_scale(known: float | None) -> float:
+    return math.log(known or 1.0)
 
 
 class CompiledPasses:
@@ -258,7 +263,8 @@ class CompiledRows:
         n_units = int(passes._plan[-1, 1])
         k, units = n_units + 1, _in_fours(n_units + 2)
         self._shape = (n_rows, size, k)
-        self._kind = HETEROSCEDASTIC if noise is not None else STUDENT_T if is_mixed else GAUSSIAN
+        kinds = (GAUSSIAN, STUDENT_T) if noise is None else (HETEROSCEDASTIC, VARYING_STUDENT_T)
+        self._kind, self._is_mixed = kinds[is_mixed], is_mixed
         self._target = passes._target_blocks(y)
         self._rows = _zeros((units * STRIDE,), dtype)
         self._sums = np.zeros(units * units)
@@ -281,7 +287,7 @@ class CompiledRows:
             self._hidden = _zeros((len(rest), self._n_kept, self._passes._n_units), self._passes._dtype)
         total, logs = np.empty((len(rest), k + 1, k + 1)), np.zeros(len(rest))
         add_products(*self._arguments(rest, row_precision), variance, self._sums, self._most, total, logs)
-        if self._kind == STUDENT_T:
+        if self._is_mixed:
             logs += 0.5 * np.log(row_precision).sum(axis=-1)
         return total, logs
 

@@ -36,7 +36,7 @@ ACTIVATION_CODES = {"relu": 0, "tanh": 1, "sigmoid": 2}
 _RELU, _TANH, _SIGMOID = range(3)
 _BACK, LINEAR = 3, 6
 """What is added to an activation's code for its derivative, and the code of none"""
-CATEGORICAL, GAUSSIAN, STUDENT_T, HETEROSCEDASTIC = range(4)
+CATEGORICAL, GAUSSIAN, STUDENT_T, HETEROSCEDASTIC, VARYING_STUDENT_T = range(5)
 _EXACT: Any = {"error_model": "numpy", "cache": True, "fastmath": {"contract"}}
 # No array is made in the loops, and to count references to parts of arrays would take longer than what is done to them.
 FAST: Any = _EXACT | {"fastmath": {"contract", "reassoc", "nsz"}, "_nrt": False}
@@ -266,22 +266,22 @@ def _real(o, d, target, rows, kind, log_scale, slope, df, n):
     """Set rows to each one's log likelihood less its constant, then to that's derivative by the log scale; set d."""
     number = o.dtype.type
     one, half, a, b, f = number(1), number(0.5), number(log_scale), number(slope), number(df)
-    fixed = number(math.exp(-log_scale))
+    fixed, varies = number(math.exp(-log_scale)), kind == HETEROSCEDASTIC or kind == VARYING_STUDENT_T
     for r in range(n):
         u, precision, mask = a, fixed, target[r]
-        if kind == HETEROSCEDASTIC:
+        if varies:
             u = a + b * o[r + STRIDE]
             precision = exponential(-u)
         z = (target[r + STRIDE] - o[r]) * precision
         weight, loss = one, half * z * z
-        if kind == STUDENT_T:
+        if kind == STUDENT_T or kind == VARYING_STUDENT_T:
             weight = (f + one) / (f + z * z)
             loss = half * (f + one) * _log(one + z * z / f)
         score = mask * (weight * z * z - one)
         rows[r] = -mask * (loss + u)
         rows[r + STRIDE] = score
         d[r] = mask * weight * z * precision
-        if kind == HETEROSCEDASTIC:
+        if varies:
             d[r + STRIDE] = score * b
 
 

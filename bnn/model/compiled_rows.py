@@ -15,13 +15,14 @@ from bnn.model.compiled_loops import (
     ROWS_IN_LINE,
     STRIDE,
     STUDENT_T,
+    VARYING_STUDENT_T,
     backward,
     exponential,
     forward,
     sums,
 )
 
-LOOPS = "fe7f9f513a29"
+LOOPS = "3858abcba9e4"
 """Begins the SHA-256 of compiled_loops.py: this file changes with that one, and Numba sees no other when it looks."""
 _jit = numba.njit(**FAST)
 
@@ -36,10 +37,7 @@ def _weigh(h, target, noise, precision, numbers, kind, rows, k, m, n):
     number, logs, squares = w.dtype.type, 0.0, 0.0
     for r in range(n):
         w[r] = number(1)
-    if kind == STUDENT_T:
-        for r in range(m):
-            w[r] = number(math.sqrt(precision[r]))
-    elif kind == HETEROSCEDASTIC:
+    if kind == HETEROSCEDASTIC or kind == VARYING_STUDENT_T:
         a, b, bias = number(numbers[0]), number(numbers[1]), number(noise[k - 1])
         for r in range(n):
             y[r] = bias
@@ -51,6 +49,9 @@ def _weigh(h, target, noise, precision, numbers, kind, rows, k, m, n):
             u = a + b * y[r]
             logs -= np.float64(target[r] * u)
             w[r] = exponential(-u)
+    if kind == STUDENT_T or kind == VARYING_STUDENT_T:
+        for r in range(m):
+            w[r] *= number(math.sqrt(precision[r]))
     for r in range(n):
         w[r] *= target[r]
         y[r] = w[r] * target[r + STRIDE]
@@ -107,7 +108,7 @@ def add_products(theta, weights, network, shape, table, model, variance, sums_of
             n = (m + ROWS_IN_LINE - 1) // ROWS_IN_LINE * ROWS_IN_LINE
             h = hidden[c, min(block, hidden.shape[1] - 1)]
             forward(x[block], h, w, plan, False, code, n)
-            own = precision[c if kind == STUDENT_T else 0, block * size :]
+            own = precision[min(c, len(precision) - 1), block * size :]
             log, square = _weigh(h[at:], target[block], noise[c], own, numbers, kind, rows, k, m, n)
             logs[c] += log
             # Of the evidence nothing but the residuals is left of sums that are so many times as large.
@@ -148,7 +149,7 @@ def add_gradient(theta, weights, network, shape, table, model, matrix, places, b
             h = hidden[c, min(block, hidden.shape[1] - 1)]
             if hidden.shape[1] < len(x):
                 forward(x[block], h, w, plan, False, code, n)
-            own = precision[c if kind == STUDENT_T else 0, block * size :]
+            own = precision[min(c, len(precision) - 1), block * size :]
             _weigh(h[at:], target[block], noise[c], own, numbers, kind, rows, k, m, n)
             sums(products, rows, tiled, zeros, products, LINEAR, k + 1, matrix.shape[1], n)
             scale, ones = rows[(k - 1) * STRIDE :], target[block]
@@ -156,7 +157,7 @@ def add_gradient(theta, weights, network, shape, table, model, matrix, places, b
                 dj, zj = delta[at + j * STRIDE :], products[j * STRIDE :]
                 for r in range(n):
                     dj[r] = zj[r] * scale[r]
-            if kind == HETEROSCEDASTIC:
+            if kind == HETEROSCEDASTIC or kind == VARYING_STUDENT_T:
                 for r in range(n):
                     out[r] = number(1)
                 for j in range(k + 1):

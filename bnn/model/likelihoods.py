@@ -224,12 +224,9 @@ class StudentT(_OneNoiseScale):
     def __init__(
         self, *, df: float, noise_scale: float | None, log_noise_mean: float, log_noise_sd: float
     ) -> None:
-        if not df > 2:
-            raise ValueError(f"{df:g} degrees of freedom: noise has a variance only with more than 2")
         super().__init__(noise_scale=noise_scale, log_noise_mean=log_noise_mean, log_noise_sd=log_noise_sd)
         self.df = df
-        self.log_constant = math.lgamma(0.5 * (df + 1)) - math.lgamma(0.5 * df) - 0.5 * math.log(df * math.pi)
-        self._sd_per_scale = math.sqrt(df / (df - 2))
+        self.log_constant, self._sd_per_scale = _student_t(df)
 
     def pointwise(
         self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
@@ -273,14 +270,14 @@ class StudentT(_OneNoiseScale):
         return rng.standard_t(self.df, shape) / self._sd_per_scale
 
 
-class HeteroscedasticGaussian(_RealTarget):
-    """A real target with mean = output 0 and normal noise that depends on the inputs: log scale = a + b times output 1.
+class _VaryingNoise(_RealTarget):
+    """What likelihoods share whose noise depends on the inputs: its log scale is a + b times output 1.
 
     Parameters
     ----------
     log_noise_mean
-        a: log of the standard deviation, in standardised target units, where the second output is 0. The prior of the
-        weights, which is centred on 0, is then a prior about this noise.
+        a: log of the scale, in standardised target units, where the second output is 0. The prior of the weights, which
+        is centred on 0, is then a prior about this noise.
     log_noise_sd
         b: how much the noise is believed to vary, as a multiple of what the outputs vary under the prior; the smaller,
         the nearer to the same noise for all rows.
@@ -288,6 +285,8 @@ class HeteroscedasticGaussian(_RealTarget):
 
     noise_varies = True
     log_constant = -_HALF_LOG_2PI
+    """Log density of a row at its mean where the log scale is 0"""
+    _sd_per_scale = 1.0
 
     def __init__(self, *, log_noise_mean: float, log_noise_sd: float) -> None:
         self.log_noise_mean = log_noise_mean
@@ -302,6 +301,27 @@ class HeteroscedasticGaussian(_RealTarget):
     def n_outputs(self) -> int:
         """The mean, and the log noise scale before it is scaled and shifted."""
         return 2
+
+    def noise_sd(self, output: np.ndarray, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the standard deviation of the noise of each draw and row, shape (chain, obs)."""
+        return self._sd_per_scale * np.exp(self._log_scale(output.astype(np.float64, copy=False)))
+
+    def _log_scale(self, output: np.ndarray) -> np.ndarray:
+        return self.log_noise_mean + self.log_noise_sd * output[:, 1]
+
+
+class HeteroscedasticGaussian(_VaryingNoise):
+    """A real target with mean = output 0 and normal noise that depends on the inputs: log scale = a + b times output 1.
+
+    Parameters
+    ----------
+    log_noise_mean
+        a: log of the standard deviation, in standardised target units, where the second output is 0. The prior of the
+        weights, which is centred on 0, is then a prior about this noise.
+    log_noise_sd
+        b: how much the noise is believed to vary, as a multiple of what the outputs vary under the prior; the smaller,
+        the nearer to the same noise for all rows.
+    """
 
     def pointwise(
         self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
@@ -327,13 +347,67 @@ class HeteroscedasticGaussian(_RealTarget):
         np.multiply(z, self.log_noise_sd, out=grad[:, 1])
         return total, grad, {}
 
-    def noise_sd(self, output: np.ndarray, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the noise scale of each draw and row, shape (chain, obs)."""
-        return np.exp(self._log_scale(output.astype(np.float64, copy=False)))
-
     def sample_noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         """Return standard normal numbers."""
         return rng.standard_normal(shape)
 
-    def _log_scale(self, output: np.ndarray) -> np.ndarray:
-        return self.log_noise_mean + self.log_noise_sd * output[:, 1]
+
+class HeteroscedasticStudentT(_VaryingNoise):
+    """A real target with location = output 0 and Student-t noise whose log scale is a + b times output 1.
+
+    Parameters
+    ----------
+    df
+        Degrees of freedom, more than 2: the variance of the noise is scale^2 df/(df - 2).
+    log_noise_mean, log_noise_sd
+        a and b, as of `HeteroscedasticGaussian`, of the scale in the place of the standard deviation.
+
+    Raises
+    ------
+    ValueError
+        If df is 2 or less: new observations would have no variance.
+    """
+
+    def __init__(self, *, df: float, log_noise_mean: float, log_noise_sd: float) -> None:
+        super().__init__(log_noise_mean=log_noise_mean, log_noise_sd=log_noise_sd)
+        self.df = df
+        self.log_constant, self._sd_per_scale = _student_t(df)
+
+    def pointwise(
+        self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """Return the log density of each row's target, nats, shape (chain, obs)."""
+        log_scale = self._log_scale(output.astype(np.float64, copy=False))
+        z = (target - output[:, 0]) * np.exp(-log_scale)
+        return self.log_constant - 0.5 * (self.df + 1) * np.log1p(z * z / self.df) - log_scale
+
+    def total_and_grad(
+        self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
+    ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+        """Return the sum of `pointwise` and its gradient by both outputs.
+
+        With the weight w = (df + 1)/(df + z^2) they are w z/scale and b (w z^2 - 1).
+        """
+        log_scale = self._log_scale(output)
+        precision = np.exp(-log_scale)
+        z = (target.astype(output.dtype, copy=False) - output[:, 0]) * precision
+        squares = z * z
+        grad = np.empty_like(output)
+        logs = 0.5 * (self.df + 1) * np.log1p(squares / self.df) + log_scale
+        total = output.shape[-1] * self.log_constant - np.add.reduce(logs, axis=-1, dtype=np.float64)
+        weight = (self.df + 1) / (self.df + squares)
+        np.multiply(weight * z, precision, out=grad[:, 0])
+        np.multiply(weight * squares - 1.0, self.log_noise_sd, out=grad[:, 1])
+        return total, grad, {}
+
+    def sample_noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        """Return Student-t numbers, divided by their standard deviation."""
+        return rng.standard_t(self.df, shape) / self._sd_per_scale
+
+
+def _student_t(df: float) -> tuple[float, float]:
+    """Return the log density at the middle of a Student t of scale 1, and its standard deviation."""
+    if not df > 2:
+        raise ValueError(f"{df:g} degrees of freedom: noise has a variance only with more than 2")
+    log_constant = math.lgamma(0.5 * (df + 1)) - math.lgamma(0.5 * df) - 0.5 * math.log(df * math.pi)
+    return log_constant, math.sqrt(df / (df - 2))

@@ -23,6 +23,12 @@ class NoiseOutput(NamedTuple):
     log_mean: float
     log_sd: float
 
+    def log_scales(self, rest: np.ndarray, features: np.ndarray) -> np.ndarray:
+        """Return log s, (chain, obs), of parameters (chain, rest) and features (chain, k - 1, obs), in their type."""
+        weight, bias = (rest[:, where].astype(features.dtype) for where in (self.weight, self.bias))
+        output = np.matmul(weight[:, None], features)[:, 0] + bias
+        return np.asarray(self.log_mean + self.log_sd * output)
+
 
 class Rows(Protocol):
     """What a collapsed posterior asks of its rows."""

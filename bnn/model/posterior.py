@@ -6,7 +6,7 @@ from bnn.core.settings import FAMILIES, YEO_JOHNSON, LikelihoodSettings, Network
 from bnn.model.categorical import Categorical
 from bnn.model.input_transform import fit_inputs
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import Gaussian, HeteroscedasticGaussian, Likelihood, StudentT
+from bnn.model.likelihoods import Gaussian, HeteroscedasticGaussian, HeteroscedasticStudentT, Likelihood, StudentT
 from bnn.model.network import Network
 from bnn.model.passes import Passes
 from bnn.model.priors import Prior, learned_scale_shapes, network_prior
@@ -151,6 +151,8 @@ def make_likelihood(
         return StudentT(df=likelihood.df, noise_scale=known, log_noise_mean=mean, log_noise_sd=sd)
     if kind == "heteroscedastic":
         return HeteroscedasticGaussian(log_noise_mean=mean, log_noise_sd=sd)
+    if kind == "heteroscedastic_student_t":
+        return HeteroscedasticStudentT(df=likelihood.df, log_noise_mean=mean, log_noise_sd=sd)
     # Special functions are slow to import, and the chains of other families do without them.
     from bnn.model import counts
 

@@ -108,14 +108,11 @@ class MatrixRows:
         shape = (len(rest), features.shape[1] + 2, part.stop - part.start)
         if self._rows.shape != shape:
             self._rows = np.empty(shape, dtype=self._x.dtype)
-        if self._noise is not None:
-            weight, bias = (
-                rest[:, where].astype(self._x.dtype) for where in (self._noise.weight, self._noise.bias)
-            )
-            output = np.matmul(weight[:, None], features)[:, 0] + bias
-            self._weights = np.exp(-self._noise.log_mean - self._noise.log_sd * output)
-        elif row_precision.shape[-1]:
-            self._weights = np.sqrt(row_precision[:, part]).astype(self._x.dtype)
+        weights = None if self._noise is None else np.exp(-self._noise.log_scales(rest, features))
+        if row_precision.shape[-1]:
+            roots = np.sqrt(row_precision[:, part]).astype(self._x.dtype)
+            weights = roots if weights is None else weights * roots
+        self._weights = weights
         if self._weights is None:
             self._rows[:, :-2] = features
             self._rows[:, -2] = 1.0

@@ -235,6 +235,7 @@ FAMILY_WORDS = {
     "gaussian": "normal noise",
     "student_t": "Student-t noise",
     "heteroscedastic": "normal noise that depends on the inputs",
+    "heteroscedastic_student_t": "Student-t noise that depends on the inputs",
     "log_normal": "log-normal",
     "heteroscedastic_log_normal": "log-normal with a spread that depends on the inputs",
     "logit_normal": "logit-normal",

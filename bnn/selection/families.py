@@ -12,13 +12,11 @@ says the same."""
 DECADE = 10.0
 """Ratio of the largest to the smallest of positive values from which on their logs are looked at."""
 NOISES = {
-    "gaussian": ("gaussian", "student_t", "heteroscedastic"),
+    "gaussian": ("gaussian", "student_t", "heteroscedastic", "heteroscedastic_student_t"),
     "log_normal": ("log_normal", "heteroscedastic_log_normal"),
     "logit_normal": ("logit_normal", "heteroscedastic_logit_normal"),
 }
 """Family -> those that differ from it by their noise alone, the simplest first."""
-VARYING = tuple(families[-1] for families in NOISES.values())
-"""Those whose noise depends on the inputs."""
 
 
 def kind_of(family: str) -> str:

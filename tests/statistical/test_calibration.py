@@ -34,6 +34,7 @@ from bnn.model.likelihoods import (
     LOG_NOISE_SCALE,
     Gaussian,
     HeteroscedasticGaussian,
+    HeteroscedasticStudentT,
     RegressionLikelihood,
     StudentT,
 )
@@ -66,6 +67,7 @@ MODELS: dict[str, tuple[Any, str]] = {
     "gaussian": (Gaussian(noise_scale=None, **NOISE), "none"),
     "student_t": (StudentT(df=4.0, noise_scale=None, **NOISE), "none"),
     "heteroscedastic": (HeteroscedasticGaussian(**NOISE), "none"),
+    "heteroscedastic_student_t": (HeteroscedasticStudentT(df=4.0, **NOISE), "none"),
     "learned scales": (Gaussian(noise_scale=None, **NOISE), "ard"),
     "poisson": (Poisson(Target(form="count", location=0.5)), "none"),
     "negative_binomial": (
@@ -171,7 +173,7 @@ def test_ranks_are_uniform_in_every_model(model, monkeypatch):
     check_calibration("malt", model, N_REPLICATIONS, monkeypatch)
 
 
-COLLAPSING = ("gaussian", "student_t", "heteroscedastic", "learned scales")
+COLLAPSING = ("gaussian", "student_t", "heteroscedastic", "heteroscedastic_student_t", "learned scales")
 
 
 # Student-t noise is normal noise, and row precisions that are drawn between iterations.

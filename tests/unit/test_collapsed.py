@@ -80,6 +80,7 @@ def design(
     return np.column_stack([features, np.ones(N_ROWS)]), np.array(scales), noise
 
 
+FAMILIES = ["gaussian", "student_t", "heteroscedastic", "heteroscedastic_student_t"]
 CASES = [
     {},
     {"hidden": (6,)},
@@ -93,6 +94,8 @@ CASES = [
     {"family": "heteroscedastic"},
     {"family": "heteroscedastic", "hidden": ()},
     {"family": "heteroscedastic", "learned": "layer"},
+    {"family": "heteroscedastic_student_t"},
+    {"family": "heteroscedastic_student_t", "hidden": (), "learned": "layer"},
 ]
 
 
@@ -125,9 +128,7 @@ def test_the_gradient_is_that_of_central_differences(case, engine):
         assert np.abs(numeric - grad[:, index]).max() < 1e-6 * np.abs(grad).max()
 
 
-@pytest.mark.parametrize(
-    "case", [{}, {"learned": "layer"}, {"family": "student_t"}, {"family": "heteroscedastic"}], ids=str
-)
+@pytest.mark.parametrize("case", [{}, {"learned": "layer"}, *({"family": one} for one in FAMILIES[1:])], ids=str)
 def test_weights_are_drawn_from_their_conditional_distribution(case):
     """Mean and covariance from the textbook's formulas, within 4.5 standard errors (90 of them: 6e-4 false alarms)."""
     posterior = collapse(**case)
@@ -170,20 +171,21 @@ def test_the_joint_density_is_the_marginal_times_the_conditional(family):
         assert joint == pytest.approx(posterior.log_density(own[None])[0] + conditional, rel=1e-9)
 
 
-def test_row_precisions_are_drawn_from_their_conditional_distribution():
+@pytest.mark.parametrize("family", ["student_t", "heteroscedastic_student_t"])
+def test_row_precisions_are_drawn_from_their_conditional_distribution(family):
     """Means over many draws, with output weights drawn too, within 4.5 standard errors (24: 2e-4 false alarms).
 
     Given weights w a row's precision has the mean (df + 1)/(df + r^2/s^2), r = y - Phi w, and w is normal: its mean
     over w is taken by quadrature.
     """
-    posterior = collapse(family="student_t", hidden=(6,))
+    posterior = collapse(family=family, hidden=(6,))
     rest = draws(posterior, 1)[0]
     features, scales, noise = design(posterior, rest)
     weighted = features / noise[:, None] ** 2
     covariance = np.linalg.inv(np.diag(scales**-2.0) + features.T @ weighted)
     residual = posterior.whole.target - features @ covariance @ weighted.T @ posterior.whole.target
     spread = np.sqrt(np.einsum("nk,kl,nl->n", features, covariance, features))
-    scale = (noise * np.sqrt(posterior.row_precision[0]))[0]
+    scale = (noise * np.sqrt(posterior.row_precision[0]))[:, None]
     nodes, quadrature = np.polynomial.hermite_e.hermegauss(60)
     squares = ((residual[:, None] + spread[:, None] * nodes) / scale) ** 2
     expected = (5.0 / (4.0 + squares)) @ quadrature / quadrature.sum()
@@ -198,7 +200,7 @@ def test_row_precisions_are_drawn_from_their_conditional_distribution():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["gaussian", "student_t", "heteroscedastic"])
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("engine", ["numpy", "numba"])
 def test_single_precision_and_both_engines_agree(engine, family):
     if engine == "numba":
@@ -212,7 +214,7 @@ def test_single_precision_and_both_engines_agree(engine, family):
     assert np.abs(rough_grad - grad).max() < 1e-4 * np.abs(grad).max()
 
 
-@pytest.mark.parametrize("family", ["gaussian", "student_t", "heteroscedastic"])
+@pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.parametrize("engine", ["numpy", "numba"])
 def test_a_chain_is_the_same_alone_and_among_others(family, engine):
     if engine == "numba":
@@ -228,7 +230,7 @@ def test_a_chain_is_the_same_alone_and_among_others(family, engine):
 
 
 @pytest.mark.parametrize("engine", ["numpy", "numba"])
-@pytest.mark.parametrize("family", ["gaussian", "student_t", "heteroscedastic"])
+@pytest.mark.parametrize("family", FAMILIES)
 def test_many_rows_are_taken_in_parts(monkeypatch, family, engine):
     """Of NumPy in tiles, of Numba in blocks whose hidden units are kept for the gradient or made again."""
     from bnn.model import network

@@ -17,7 +17,14 @@ from tests.unit.test_gradients import make_posterior, relative_gradient_error
 
 compiled = pytest.importorskip("bnn.model.compiled", reason="Numba is not installed")
 
-LIKELIHOODS = ("categorical", "sampled_noise", "known_noise", "student_t", "heteroscedastic")
+LIKELIHOODS = (
+    "categorical",
+    "sampled_noise",
+    "known_noise",
+    "student_t",
+    "heteroscedastic",
+    "heteroscedastic_student_t",
+)
 ENGINES = ("numpy", "numba")
 DTYPES = ("float64", "float32")
 HIDDEN = [(), (5,), (4, 3), (4, 3, 5), (9, 6, 7, 2)]

@@ -314,6 +314,7 @@ def test_factors_of_the_prior_are_positive_different_and_not_one(factors: list[f
         ({"family": "heteroscedastic"}, 0.5, 1.0),
         ({"family": "heteroscedastic_log_normal"}, 1.6, 0.625),
         ({"family": "heteroscedastic"}, 4, 0.5),
+        ({"family": "heteroscedastic_student_t"}, 4, 0.5),
         ({"family": "heteroscedastic"}, "auto", "auto"),
         ({"family": "auto"}, 2, "auto"),
         ({"family": "heteroscedastic", "log_noise_sd": 3}, 4, 3.0),

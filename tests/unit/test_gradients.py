@@ -8,7 +8,7 @@ from bnn.core.settings import BlockPriorSettings, PriorSettings
 from bnn.model.activations import ACTIVATIONS
 from bnn.model.categorical import Categorical, log_softmax, softmax
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import Gaussian, HeteroscedasticGaussian, Likelihood
+from bnn.model.likelihoods import Gaussian, HeteroscedasticGaussian, HeteroscedasticStudentT, Likelihood
 from bnn.model.likelihoods import StudentT as StudentTNoise
 from bnn.model.network import Network
 from bnn.model.posterior import Posterior
@@ -41,7 +41,7 @@ def make_posterior(
     n_inputs=4,
 ):
     rng = np.random.default_rng(seed)
-    n_out = {"categorical": 3, "heteroscedastic": 2}.get(likelihood, 1)
+    n_out = {"categorical": 3, "heteroscedastic": 2, "heteroscedastic_student_t": 2}.get(likelihood, 1)
     network = Network((n_inputs, *hidden, n_out), activation=activation, dtype=dtype, engine=engine)
     x = rng.standard_normal((n_rows, n_inputs))
     like: Likelihood
@@ -55,6 +55,8 @@ def make_posterior(
             like = StudentTNoise(df=4.5, noise_scale=None, log_noise_mean=-1.0, log_noise_sd=0.5)
         elif likelihood == "heteroscedastic":
             like = HeteroscedasticGaussian(log_noise_mean=-1.0, log_noise_sd=0.5)
+        elif likelihood == "heteroscedastic_student_t":
+            like = HeteroscedasticStudentT(df=4.5, log_noise_mean=-1.0, log_noise_sd=0.5)
         y = rng.standard_normal(n_rows)
     own = like.parameter_priors
     shapes = network.parameter_shapes

@@ -213,7 +213,9 @@ def test_known_noise_is_a_constant(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("family", ["gaussian", "student_t", "heteroscedastic"])
+@pytest.mark.parametrize(
+    "family", ["gaussian", "student_t", "heteroscedastic", "heteroscedastic_student_t"]
+)
 @pytest.mark.parametrize("learned_scales", ["layer", "ard"])
 def test_every_family_is_stored_with_its_noise_and_the_scales_of_the_prior(tmp_path, family, learned_scales):
     dataset = make_dataset("regression")
@@ -235,7 +237,7 @@ def test_every_family_is_stored_with_its_noise_and_the_scales_of_the_prior(tmp_p
         assert noise_sd.attrs["units"] == "EUR"
         (block,) = predictor.stream(theta[1], x)
         assert block.noise_sd is not None
-        if family == "heteroscedastic":
+        if family.startswith("heteroscedastic"):
             assert noise_sd.dims == ("chain", "draw", "obs_id")
             assert noise_sd.dtype == np.float32
             assert np.allclose(noise_sd[1], block.noise_sd, rtol=1e-6)
@@ -243,8 +245,8 @@ def test_every_family_is_stored_with_its_noise_and_the_scales_of_the_prior(tmp_p
             # Not a number a row: the file of a large table would be half as large again.
             assert noise_sd.dims == ("chain", "draw")
             assert np.allclose(noise_sd[1], block.noise_sd[:, 0], rtol=1e-12)
-    assert ("noise_scale" in posterior) == (family != "heteroscedastic")
-    if family == "heteroscedastic":
+    assert ("noise_scale" in posterior) == (not family.startswith("heteroscedastic"))
+    if family.startswith("heteroscedastic"):
         assert posterior["output"].values.tolist() == ["price", "log noise scale"]
     else:
         assert posterior["output"].values.tolist() == ["price"]

@@ -10,6 +10,7 @@ from bnn.model.categorical import Categorical
 from bnn.model.likelihoods import (
     Gaussian,
     HeteroscedasticGaussian,
+    HeteroscedasticStudentT,
     Likelihood,
     RegressionLikelihood,
     StudentT,
@@ -26,6 +27,7 @@ LIKELIHOODS: dict[str, Likelihood] = {
     "student_t": StudentT(df=2.5, noise_scale=None, **PRIOR),
     "student_t, known": StudentT(df=5.0, noise_scale=0.6, **PRIOR),
     "heteroscedastic": HeteroscedasticGaussian(log_noise_mean=-0.7, log_noise_sd=0.6),
+    "heteroscedastic_student_t": HeteroscedasticStudentT(df=2.5, log_noise_mean=-0.7, log_noise_sd=0.6),
 }
 REAL = [name for name, like in LIKELIHOODS.items() if isinstance(like, RegressionLikelihood)]
 
@@ -102,6 +104,9 @@ def test_densities_are_those_of_scipy():
         scale = np.exp(parameters["log_noise_scale"])[:, None] if parameters else 0.6
         expected = stats.t(like.df, output[:, 0], scale).logpdf(y)
         assert np.allclose(like.pointwise(output, like.encode(y), parameters), expected, rtol=1e-12)
+    like, output, y, _ = example("heteroscedastic_student_t")
+    expected = stats.t(2.5, output[:, 0], np.exp(-0.7 + 0.6 * output[:, 1])).logpdf(y)
+    assert np.allclose(like.pointwise(output, like.encode(y), {}), expected, rtol=1e-12)
     like, output, y, _ = example("heteroscedastic")
     expected = stats.norm(output[:, 0], np.exp(-0.7 + 0.6 * output[:, 1])).logpdf(y)
     assert np.allclose(like.pointwise(output, like.encode(y), {}), expected, rtol=1e-12)
@@ -156,11 +161,18 @@ def test_an_outlier_pulls_student_t_less():
 def test_noise_without_variance_is_refused():
     with pytest.raises(ValueError, match="degrees of freedom"):
         StudentT(df=2.0, noise_scale=None, **PRIOR)
+    with pytest.raises(ValueError, match="degrees of freedom"):
+        HeteroscedasticStudentT(df=2.0, log_noise_mean=-0.7, log_noise_sd=0.6)
 
 
 def test_the_config_chooses_the_family_and_the_outputs():
     table, classes = make_dataset("regression"), make_dataset("classification")
-    kinds = {"gaussian": Gaussian, "student_t": StudentT, "heteroscedastic": HeteroscedasticGaussian}
+    kinds = {
+        "gaussian": Gaussian,
+        "student_t": StudentT,
+        "heteroscedastic": HeteroscedasticGaussian,
+        "heteroscedastic_student_t": HeteroscedasticStudentT,
+    }
     for family, kind in kinds.items():
         section = replace(LIKELIHOOD, family=family, df=7.0)
         like = make_likelihood(section, n_classes=None)

@@ -187,7 +187,9 @@ def test_grid_has_the_moments_and_quantiles_of_the_mixture(rng):
 
 
 @pytest.mark.usefixtures("block_bytes")
-@pytest.mark.parametrize("family", ["gaussian", "student_t", "heteroscedastic"])
+@pytest.mark.parametrize(
+    "family", ["gaussian", "student_t", "heteroscedastic", "heteroscedastic_student_t"]
+)
 def test_each_family_predicts_its_own_noise(family, rng):
     """Densities are those of SciPy, and new observations have the variance and the quantiles that are claimed."""
     dataset = make_dataset("regression")
@@ -201,14 +203,15 @@ def test_each_family_predicts_its_own_noise(family, rng):
     parameters = layout.unpack(theta[0])
     output = predictor.network.forward(parameters, dataset.x_test)
     assert np.allclose(mean, 20 + 5 * output[:, 0], rtol=1e-12)
-    if family == "heteroscedastic":
+    is_heavy = family.endswith("student_t")
+    if family.startswith("heteroscedastic"):
         scale = 5 * np.exp(-1.0 + output[:, 1])
         assert predictor.noise_varies
     else:
         scale = 5 * np.exp(parameters["log_noise_scale"])[:, None]
         assert not predictor.noise_varies
-    assert np.allclose(noise_sd, scale * (np.sqrt(6 / 4) if family == "student_t" else 1.0), rtol=1e-12)
-    density = stats.t(6.0, mean, scale) if family == "student_t" else stats.norm(mean, scale)
+    assert np.allclose(noise_sd, scale * (np.sqrt(6 / 4) if is_heavy else 1.0), rtol=1e-12)
+    density = stats.t(6.0, mean, scale) if is_heavy else stats.norm(mean, scale)
     found = np.concatenate([block.log_density for block in blocks])
     assert np.allclose(found, density.logpdf(20 + 5 * dataset.y_test), rtol=1e-9, atol=1e-9)
     new = np.concatenate([predictor.sample(block, rng) for block in blocks])

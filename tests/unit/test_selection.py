@@ -394,6 +394,7 @@ def test_noise_that_varies_and_noise_with_outliers_are_found() -> None:
             "gaussian": 0.3 * rng.normal(size=300),
             "student_t": 0.1 * rng.standard_t(2.5, size=300),
             "heteroscedastic": np.exp(0.8 * x[:, 0] - 1.5) * rng.normal(size=300),
+            "heteroscedastic_student_t": np.exp(0.8 * x[:, 0] - 2.5) * rng.standard_t(2.5, size=300),
         }
         for family, error in noise.items():
             chosen, _ = choice.choose(
