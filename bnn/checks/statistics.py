@@ -126,6 +126,8 @@ def summarise(check: Check) -> dict[str, Any]:
         "name": check.name,
         "description": check.description,
         "observed": None if check.observed is None else float(np.mean(check.observed)),
+        "observed_lower": None,
+        "observed_upper": None,
         "mean": float(finite.mean()) if finite.size else None,
         "lower": lower,
         "upper": upper,
@@ -133,6 +135,9 @@ def summarise(check: Check) -> dict[str, Any]:
         "mcse": None,
         "n_replicates": int(drawn.size),
     }
+    if isinstance(check.observed, np.ndarray):
+        tails = [0.5 - LEVEL / 2, 0.5 + LEVEL / 2]
+        entry["observed_lower"], entry["observed_upper"] = np.quantile(check.observed, tails).tolist()
     if check.observed is not None:
         exceeds = 0.5 * (drawn > check.observed) + 0.5 * (drawn >= check.observed)
         entry["p_value"] = float(exceeds.mean())

@@ -100,16 +100,19 @@ class Likelihood(Section):
         "auto",
         description="auto: chosen on the training rows, among those that can have such a target; gaussian: normal "
         "noise, the same for all rows; student_t: noise with heavy tails, for targets with outliers; heteroscedastic "
-        "and heteroscedastic_student_t: the same with a scale that is a second output of the network; log_normal, for positive targets over decades, "
-        "and logit_normal, for shares from 0 to 1: one of these on the log or the logit of the target; poisson and "
-        "negative_binomial: counts; hurdle: amounts that are often 0 and else log-normal.",
+        "and heteroscedastic_student_t: the same with a scale that is a second output of the network; log_normal, "
+        "for positive targets over decades, and logit_normal, for shares from 0 to 1: one of these on the log or the "
+        "logit of the target; poisson and negative_binomial: counts; hurdle: "
+        "amounts that are often 0 and else log-normal.",
     )
     noise: Literal["sampled"] | Annotated[float, Field(gt=0)] = Field(
         "sampled",
         description="`sampled`: inferred along with the weights; a number: the known standard deviation (of student_t "
         "the known scale). Families with a second output, and counts, ignore it.",
     )
-    df: float = Field(4.0, gt=2, description="Degrees of freedom of Student-t noise; other families ignore it.")
+    df: float = Field(
+        4.0, gt=2, description="Degrees of freedom of Student-t noise; other families ignore it."
+    )
     log_noise_mean: float = Field(
         -1.0,
         description="Mean of the normal prior of the log of a sampled noise standard deviation (of student_t, scale); "

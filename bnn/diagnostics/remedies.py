@@ -127,7 +127,7 @@ def again(settings: Settings) -> str:
     wider = (
         ""
         if hidden and min(hidden) >= _WIDE
-        else f"take a wider network, network.hidden: [{_WIDE}, {_WIDE}]; "
+        else f"take a larger network, network.hidden: [{_WIDE}, {_WIDE}]; "
     )
     return (
         f"If that fails again, more of the same will not help: {wider}halve prior.weights.scale, so that "
@@ -135,11 +135,21 @@ def again(settings: Settings) -> str:
     )
 
 
-def as_yaml(dataset: str, change: Change) -> str:
-    """Write a change as the lines to put into the config; "" for none."""
+def as_yaml(dataset: str, change: Change, settings: Settings) -> str:
+    """Write a change as the lines to put into the config, with what this run had behind each; "" for none."""
     if not change:
         return ""
-    return yaml.safe_dump({"datasets": {dataset: change}}, sort_keys=False, allow_unicode=True)
+    text = yaml.safe_dump({"datasets": {dataset: change}}, sort_keys=False, allow_unicode=True)
+    lines, path = [], []
+    for line in text.splitlines():
+        depth = (len(line) - len(line.lstrip())) // 2
+        path = [*path[:depth], line.strip().partition(":")[0]]
+        value: Any = settings
+        for key in path[2:]:
+            value = value.get(key) if isinstance(value, Mapping) else None
+        is_number = isinstance(value, int | float) and not line.endswith(":")
+        lines.append(f"{line}  # this run: {value}" if is_number else line)
+    return "\n".join([*lines, ""])
 
 
 def _merge(into: Change, change: Change) -> None:

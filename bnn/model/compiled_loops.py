@@ -266,7 +266,8 @@ def _real(o, d, target, rows, kind, log_scale, slope, df, n):
     """Set rows to each one's log likelihood less its constant, then to that's derivative by the log scale; set d."""
     number = o.dtype.type
     one, half, a, b, f = number(1), number(0.5), number(log_scale), number(slope), number(df)
-    fixed, varies = number(math.exp(-log_scale)), kind == HETEROSCEDASTIC or kind == VARYING_STUDENT_T
+    fixed, varies = number(math.exp(-log_scale)), kind in (HETEROSCEDASTIC, VARYING_STUDENT_T)
+    is_heavy = kind in (STUDENT_T, VARYING_STUDENT_T)
     for r in range(n):
         u, precision, mask = a, fixed, target[r]
         if varies:
@@ -274,7 +275,7 @@ def _real(o, d, target, rows, kind, log_scale, slope, df, n):
             precision = exponential(-u)
         z = (target[r + STRIDE] - o[r]) * precision
         weight, loss = one, half * z * z
-        if kind == STUDENT_T or kind == VARYING_STUDENT_T:
+        if is_heavy:
             weight = (f + one) / (f + z * z)
             loss = half * (f + one) * _log(one + z * z / f)
         score = mask * (weight * z * z - one)

@@ -22,7 +22,7 @@ from bnn.model.compiled_loops import (
     sums,
 )
 
-LOOPS = "3858abcba9e4"
+LOOPS = "efa9ea8e3aba"
 """Begins the SHA-256 of compiled_loops.py: this file changes with that one, and Numba sees no other when it looks."""
 _jit = numba.njit(**FAST)
 
@@ -37,7 +37,7 @@ def _weigh(h, target, noise, precision, numbers, kind, rows, k, m, n):
     number, logs, squares = w.dtype.type, 0.0, 0.0
     for r in range(n):
         w[r] = number(1)
-    if kind == HETEROSCEDASTIC or kind == VARYING_STUDENT_T:
+    if kind in (HETEROSCEDASTIC, VARYING_STUDENT_T):
         a, b, bias = number(numbers[0]), number(numbers[1]), number(noise[k - 1])
         for r in range(n):
             y[r] = bias
@@ -49,7 +49,7 @@ def _weigh(h, target, noise, precision, numbers, kind, rows, k, m, n):
             u = a + b * y[r]
             logs -= np.float64(target[r] * u)
             w[r] = exponential(-u)
-    if kind == STUDENT_T or kind == VARYING_STUDENT_T:
+    if kind in (STUDENT_T, VARYING_STUDENT_T):
         for r in range(m):
             w[r] *= number(math.sqrt(precision[r]))
     for r in range(n):
@@ -157,7 +157,7 @@ def add_gradient(theta, weights, network, shape, table, model, matrix, places, b
                 dj, zj = delta[at + j * STRIDE :], products[j * STRIDE :]
                 for r in range(n):
                     dj[r] = zj[r] * scale[r]
-            if kind == HETEROSCEDASTIC or kind == VARYING_STUDENT_T:
+            if kind in (HETEROSCEDASTIC, VARYING_STUDENT_T):
                 for r in range(n):
                     out[r] = number(1)
                 for j in range(k + 1):

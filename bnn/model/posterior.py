@@ -6,7 +6,13 @@ from bnn.core.settings import FAMILIES, YEO_JOHNSON, LikelihoodSettings, Network
 from bnn.model.categorical import Categorical
 from bnn.model.input_transform import fit_inputs
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import Gaussian, HeteroscedasticGaussian, HeteroscedasticStudentT, Likelihood, StudentT
+from bnn.model.likelihoods import (
+    Gaussian,
+    HeteroscedasticGaussian,
+    HeteroscedasticStudentT,
+    Likelihood,
+    StudentT,
+)
 from bnn.model.network import Network
 from bnn.model.passes import Passes
 from bnn.model.priors import Prior, learned_scale_shapes, network_prior

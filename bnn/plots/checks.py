@@ -62,7 +62,11 @@ def predictive_checks(
         observed = check["observed"]
         # A few draws with extreme tails would leave nothing of the others to be seen.
         usual = finite[_in_middle(finite)]
-        known = usual if observed is None else np.append(usual, observed)
+        # What depends on the draw, such as a residual, was observed once for each.
+        ends = [
+            check[f"observed_{end}"] for end in ("lower", "upper") if check[f"observed_{end}"] is not None
+        ]
+        known = usual if observed is None else np.append(usual, [observed, *ends])
         low, high = padded(known, 0.04)
         # Counts fall between the edges, not on them.
         whole = high - low < 200 and bool(np.all(known == np.round(known)))
@@ -74,6 +78,8 @@ def predictive_checks(
         text = check["name"]
         if observed is not None:
             axes.axvline(observed, color=VERMILLION, linewidth=1.6, label="observed")
+            if ends:
+                axes.axvspan(*ends, color=VERMILLION, alpha=0.25, linewidth=0, label="90 % of draws")
             text += f" ({_p_text(check)})"
         if unit and check["name"] in ("mean", "sd", "smallest", "largest", "sd of the network"):
             text = text.replace(check["name"], axis_label(check["name"], unit), 1)
@@ -82,7 +88,7 @@ def predictive_checks(
         axes.yaxis.set_major_locator(NullLocator())
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole))
         axes.spines["left"].set_visible(False)
-    legend_above(figure, n_columns=2)
+    legend_above(figure, n_columns=3)
     save(figure, path, "Posterior predictive checks")
 
 

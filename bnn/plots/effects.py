@@ -22,20 +22,21 @@ from bnn.plots.canvas import (
 )
 
 _N_COLUMNS = 10
-"""Columns that are drawn, those that matter most."""
+"""Columns that are drawn, those first that matter."""
 _LETTERS = 22
 
 
 @styled
 def importance(path: PathLike, effects: Mapping[str, Any]) -> None:
     """Draw by how much the NLL of the test rows rises when a column is shuffled, with two standard errors."""
-    shown = effects["importance"][:_N_COLUMNS]
+    first = sorted(effects["importance"], key=lambda entry: not _matters(entry))[:_N_COLUMNS]
+    shown = [entry for entry in effects["importance"] if entry in first]
     figure, axes = new_figure(height=0.26 * len(shown) + 0.9)
     for place, entry in enumerate(shown):
         if entry["value"] is None:
             continue
         reach = 2 * (entry["se"] or 0.0)
-        colour = BLUE if entry["value"] - reach > 0 else MUTED
+        colour = BLUE if _matters(entry) else MUTED
         axes.hlines(place, entry["value"] - reach, entry["value"] + reach, color=colour, linewidth=2)
         axes.plot(entry["value"], place, color=colour, marker="o", markersize=5)
     axes.axvline(0.0, color=INK, linewidth=1, linestyle=(0, (4, 3)))
@@ -44,6 +45,11 @@ def importance(path: PathLike, effects: Mapping[str, Any]) -> None:
     axes.tick_params(axis="y", length=0, labelcolor=INK)
     axes.xaxis.set_major_locator(MaxNLocator(5))
     save(figure, path, "Importance of the columns")
+
+
+def _matters(entry: Mapping[str, Any]) -> bool:
+    """Return whether a column's rise of the NLL is beyond two standard errors."""
+    return entry["value"] is not None and entry["value"] > 2 * (entry["se"] or 0.0)
 
 
 @styled

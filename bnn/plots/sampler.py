@@ -10,6 +10,7 @@ from bnn.plots.bands import rank_band, thinned_ranks
 from bnn.plots.calibration import LEVEL, against_uniform, chance_band, grid
 from bnn.plots.canvas import (
     CHAIN_COLOURS,
+    INK,
     VERMILLION,
     PathLike,
     legend_above,
@@ -150,12 +151,18 @@ def log_density_rank(
     title = "Ranks of the log density of the chains"
     values = np.asarray(log_density, dtype=np.float64)
     ranks = thinned_ranks(values, ess) if values.size else values
+    has_band = ranks.shape[1] >= _MIN_RANKED
+    if not has_band:
+        ranks = thinned_ranks(values, None) if values.size else values
     n_chains, n_draws = ranks.shape
     if n_draws < _MIN_RANKED:
-        return save_message(path, title, "All chains together have too few effective draws to be ranked.")
+        return save_message(path, title, "The chains have too few draws to be ranked.")
     figure, axes = new_figure()
     z = grid(min(n_draws, _MAX_STEPS))
-    chance_band(axes, z, *rank_band(n_chains, n_draws, z, LEVEL, rng))
+    if has_band:
+        chance_band(axes, z, *rank_band(n_chains, n_draws, z, LEVEL, rng))
+    else:
+        note(axes, 0.98, 0.98, "no band: too few effective draws", INK)
     for index, (chain, values) in enumerate(zip(chain_ids, ranks, strict=True)):
         colour = CHAIN_COLOURS[index % len(CHAIN_COLOURS)]
         label = f"chain {chain}" if n_chains <= _MAX_LEGEND_CHAINS else None

@@ -77,7 +77,7 @@ CAPTIONS = {
         "effects",
         "Which columns matter?",
         "How much worse the prediction of the test rows gets when a column is shuffled, with two standard errors. "
-        "Columns at the line do not matter to this model; the ten of the largest rise are drawn.",
+        "Columns at the line do not matter to this model; ten are drawn, those first that matter.",
     ),
     "partial_dependence": Caption(
         "effects",

@@ -106,7 +106,7 @@ def render_dataset(
             advice=advice.explain(diagnostics["findings"]),
             again=advice.again(settings),
             change=advice.as_yaml(
-                metrics["dataset"].partition(".")[0], advice.changes(diagnostics, settings)
+                metrics["dataset"].partition(".")[0], advice.changes(diagnostics, settings), settings
             ),
             kind_of_rows=sentences.kind_of_rows(metrics),
             drivers=sentences.drivers(checks["effects"]),

@@ -158,7 +158,7 @@ def _by_chance(low: float | None, high: float | None) -> str:
     """Say between which shares of rows a calibrated model comes out; nothing where they are not numbers."""
     if low is None or high is None:
         return ""
-    return f" (a calibrated model's: {formatting.percent(low)} to {formatting.percent(high)})"
+    return f" (99 % of calibrated models: {formatting.percent(low)} to {formatting.percent(high)})"
 
 
 def calibrated(metrics: Mapping[str, Any], level: float = 0.9) -> str:
@@ -300,8 +300,8 @@ def least_told(found: Mapping[str, Any]) -> str:
     error = None if formatting.is_negligible(entry["se"], entry["auroc"]) else entry["se"]
     auroc = formatting.estimate(entry["auroc"], error, 3)
     text = (
-        f"Of out-of-distribution inputs it tells {least['name']} ones from test rows worst: AUROC {auroc} (1: always, "
-        "0.5: never)"
+        f"Uncertainty tells out-of-distribution inputs from test rows; {least['name']} ones are the hardest: AUROC "
+        f"{auroc} (1: always told apart, 0.5: by chance)"
     )
     if entry["auroc"] < 0.5:
         text += "; below 0.5 it is surer of such inputs than of test rows"
@@ -323,6 +323,6 @@ def drivers(found: Mapping[str, Any]) -> str:
     named = [f"{entry['name']} by {formatting.estimate(entry['value'], entry['se'])}" for entry in clear[:3]]
     matter = f"{formatting.count(len(clear))} of {formatting.count(found['n_columns'])} columns"
     return (
-        f"{matter} matter{'s' if len(clear) == 1 else ''} beyond two standard errors. Shuffled, the NLL (nats a row) "
-        f"rises most for {', then '.join(named)}."
+        f"{matter} matter{'s' if len(clear) == 1 else ''} beyond two standard errors. Shuffled, the NLL (nats a row, "
+        f"± one standard error) rises most for {', then '.join(named)}."
     )

@@ -174,9 +174,9 @@ class Race:
         """Return the best candidate and how the others compare.
 
         Candidates that are preferred have a rank, the lowest first: the first one is taken that the best is not better
-        than by more than `MARGIN` standard errors or `MOST_BEHIND`; of one rank, that of the best score. Where chains of that one
-        disagree, the best one with a rank whose chains agree takes its place, if it is behind by no more than
-        `tolerable`, nats a row; if there is none, the one of the narrowest prior. At last the first by
+        than by more than `MARGIN` standard errors or `MOST_BEHIND`; of one rank, that of the best score. Where chains
+        of that one disagree, the best one with a rank whose chains agree takes its place, if it is behind by no more
+        than `tolerable`, nats a row; if there is none, the one of the narrowest prior. At last the first by
         `simplicity` is taken that is behind by neither `MARGIN` standard errors nor what is `NEGLIGIBLE`. None is given
         up that may be behind by no more than `patience`.
         """

@@ -128,7 +128,9 @@ def test_the_gradient_is_that_of_central_differences(case, engine):
         assert np.abs(numeric - grad[:, index]).max() < 1e-6 * np.abs(grad).max()
 
 
-@pytest.mark.parametrize("case", [{}, {"learned": "layer"}, *({"family": one} for one in FAMILIES[1:])], ids=str)
+@pytest.mark.parametrize(
+    "case", [{}, {"learned": "layer"}, *({"family": one} for one in FAMILIES[1:])], ids=str
+)
 def test_weights_are_drawn_from_their_conditional_distribution(case):
     """Mean and covariance from the textbook's formulas, within 4.5 standard errors (90 of them: 6e-4 false alarms)."""
     posterior = collapse(**case)

@@ -213,9 +213,7 @@ def test_known_noise_is_a_constant(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "family", ["gaussian", "student_t", "heteroscedastic", "heteroscedastic_student_t"]
-)
+@pytest.mark.parametrize("family", ["gaussian", "student_t", "heteroscedastic", "heteroscedastic_student_t"])
 @pytest.mark.parametrize("learned_scales", ["layer", "ard"])
 def test_every_family_is_stored_with_its_noise_and_the_scales_of_the_prior(tmp_path, family, learned_scales):
     dataset = make_dataset("regression")

@@ -480,7 +480,12 @@ def test_degenerate_draws_give_a_figure_that_says_so(tmp_path: Path, rng: np.ran
     plots.log_density_trace(path, trace)
     assert texts(path) == ["No draw has a finite log density."]
     plots.log_density_rank(path, np.empty((2, 0)), [0, 1], None, rng)
-    assert texts(path) == ["All chains together have too few effective draws to be ranked."]
+    assert texts(path) == ["The chains have too few draws to be ranked."]
+    # Of chains that disagree all draws are ranked, without a band that so few effective ones would give.
+    plots.log_density_rank(
+        path, np.repeat([[0.0], [1.0]], 30, axis=1) + rng.random((2, 30)), [0, 1], 2.0, rng
+    )
+    assert {"no band: too few effective draws", "chain 1"} <= set(texts(path))
     # One chain that never moved, without records of the warm-up.
     frozen = plots.LogDensityTrace(np.full((1, 50), -3.0), [7], 1, 10, None, None)
     plots.log_density_trace(path, frozen)

@@ -187,9 +187,7 @@ def test_grid_has_the_moments_and_quantiles_of_the_mixture(rng):
 
 
 @pytest.mark.usefixtures("block_bytes")
-@pytest.mark.parametrize(
-    "family", ["gaussian", "student_t", "heteroscedastic", "heteroscedastic_student_t"]
-)
+@pytest.mark.parametrize("family", ["gaussian", "student_t", "heteroscedastic", "heteroscedastic_student_t"])
 def test_each_family_predicts_its_own_noise(family, rng):
     """Densities are those of SciPy, and new observations have the variance and the quantiles that are claimed."""
     dataset = make_dataset("regression")

@@ -56,7 +56,7 @@ def test_a_suggested_change_is_a_valid_config_that_changes_something(kind: str) 
     diagnostics["findings"] = [{"level": "FAIL", "name": kind, "text": "…"}]
     before = settings_of("iris", CONFIG | {"sampler": CONFIG["sampler"] | {"kernel": "microcanonical"}})
     change = advice.changes(diagnostics, before)
-    suggested = yaml.safe_load(advice.as_yaml("iris", change))["datasets"]["iris"]
+    suggested = yaml.safe_load(advice.as_yaml("iris", change, before))["datasets"]["iris"]
     own = CONFIG["datasets"]["iris"] | suggested
     after = settings_of("iris", CONFIG | {"datasets": {"iris": own}})
     keys = [(section, key) for section, values in suggested.items() for key in values]
@@ -79,7 +79,15 @@ def test_findings_of_one_kind_are_grouped_and_changes_merged() -> None:
     enough = settings_of("gap", CONFIG | {"sampler": CONFIG["sampler"] | {"chains": 4, "draws": 500}})
     assert advice.changes(diagnostics, enough)["sampler"]["thin"] == 72
     assert advice.explain(inputs.make_diagnostics("regression")["findings"]) == []
-    assert advice.as_yaml("gap", {}) == ""
+    assert advice.as_yaml("gap", {}, {}) == ""
+
+
+def test_lines_of_a_change_say_what_the_run_had() -> None:
+    change = {"network": {"hidden": [50, 50]}, "sampler": {"thin": 8, "warmup": 2000}}
+    text = advice.as_yaml("gap", change, settings_of("gap"))
+    assert "      warmup: 2000  # this run: 300\n" in text and "    sampler:\n" in text
+    assert "thin: 8  # this run: 2\n" in text and "hidden:\n" in text
+    assert yaml.safe_load(text) == {"datasets": {"gap": change}}
 
 
 @pytest.mark.parametrize(("scale", "rhat"), [(4.0, 1.6), (1.4, 1.6), (1.0, 1.6), (2.0, 1.03)])
@@ -252,7 +260,8 @@ def test_intervals_that_are_too_narrow_are_worse_than_too_wide_ones(
     level = {"as it should be": "good", "too sure": "bad", "not sure enough": "open"}[expected]
     assert (mark.word, mark.level) == (expected, level)
     assert (
-        f"hold {100 * coverage:.1f} % of 30 test rows (a calibrated model's: 76.7 % to 99.0 %)." in mark.text
+        f"hold {100 * coverage:.1f} % of 30 test rows (99 % of calibrated models: 76.7 % to 99.0 %)."
+        in mark.text
     )
     assert mark.text.endswith("90 % of the training values span 252 points.")
 
@@ -274,7 +283,7 @@ def test_confidence_is_judged_by_how_many_rows_are_right(
     metrics["calibration"]["bnn"] |= {"accuracy": accuracy, "ece_p_value": p_value}
     mark = sentences.certainty(metrics)
     assert mark.word == expected
-    assert "82.7 % sure" in mark.text and "(a calibrated model's: 63.5 % to 96.8 %)" in mark.text
+    assert "82.7 % sure" in mark.text and "(99 % of calibrated models: 63.5 % to 96.8 %)" in mark.text
 
 
 def test_a_missed_limit_is_named_with_its_place() -> None:
@@ -306,7 +315,7 @@ def test_the_inputs_that_are_told_worst_are_named() -> None:
     kinds[1]["models"]["bnn"] |= {"auroc": 0.21, "se": 0.02}
     said = sentences.least_told(given)
     assert said.startswith(
-        "Of out-of-distribution inputs it tells shifted ones from test rows worst: AUROC 0.21"
+        "Uncertainty tells out-of-distribution inputs from test rows; shifted ones are the hardest: AUROC 0.21"
     )
     assert "; below 0.5 it is surer" in said
     kinds[1]["models"]["bnn"]["auroc"] = kinds[0]["models"]["bnn"]["auroc"] = None
