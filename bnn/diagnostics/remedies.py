@@ -140,7 +140,8 @@ def as_yaml(dataset: str, change: Change, settings: Settings) -> str:
     if not change:
         return ""
     text = yaml.safe_dump({"datasets": {dataset: change}}, sort_keys=False, allow_unicode=True)
-    lines, path = [], []
+    lines: list[str] = []
+    path: list[str] = []
     for line in text.splitlines():
         depth = (len(line) - len(line.lstrip())) // 2
         path = [*path[:depth], line.strip().partition(":")[0]]

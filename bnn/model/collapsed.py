@@ -112,8 +112,8 @@ class CollapsedPosterior:
         self._y = np.asarray(whole.target, dtype=np.float64)
         self._n_rows = self._y.shape[-1]
         self._squares = np.vecdot(self._y, self._y)
-        heavy = isinstance(whole.likelihood, StudentT | HeteroscedasticStudentT)
-        self._df: float | None = whole.likelihood.df if heavy else None
+        likelihood = whole.likelihood
+        self._df = likelihood.df if isinstance(likelihood, StudentT | HeteroscedasticStudentT) else None
         self._is_weighted = self._df is not None or self._varying is not None
         self.row_precision = np.ones((1, self.n_mixing))
         """(chain, n_mixing): l of each row, on which densities of the next calls are conditional; at first as normal"""

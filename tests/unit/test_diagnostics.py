@@ -71,10 +71,13 @@ def test_of_many_quantities_arviz_judges_those_that_decide(monkeypatch):
     white = gaussian_chains(shape=(300,))
     draws = np.cumsum(white, axis=1) * np.linspace(0, 0.1, 300) + white[:, ::-1]
     expected = {name: getattr(arviz_versions, name)(draws) for name in ("rhat", "ess_bulk", "ess_tail")}
-    judged = []
-    monkeypatch.setattr(
-        arviz_versions, "rhat", lambda some: judged.append(some.shape[2]) or np.full(some.shape[2], 7.0)
-    )
+    judged: list[int] = []
+
+    def sevens(some):
+        judged.append(some.shape[2])
+        return np.full(some.shape[2], 7.0)
+
+    monkeypatch.setattr(arviz_versions, "rhat", sevens)
     found = convergence.convergence(draws)
     by_arviz = found.rhat == 7.0
     assert sum(judged) == by_arviz.sum() < 200
