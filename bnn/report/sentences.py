@@ -90,8 +90,8 @@ def sampling(diagnostics: Mapping[str, Any]) -> Mark:
             text += f" The {chains} did not converge: trust no BNN figure on this page."
         elif verdict == "LOCAL":
             text += (
-                f" Each of the {chains} converged on a fit of its own: predictions average over these fits, "
-                "and are not the posterior's."
+                f" Each of the {chains} converged on a fit of its own. Use the predictions as an ensemble's: they "
+                "average over these fits, and are not the posterior's."
             )
     return Mark("Sampling", VERDICTS[verdict], verdict, text[:1].upper() + text[1:])
 
