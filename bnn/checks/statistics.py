@@ -136,8 +136,9 @@ def summarise(check: Check) -> dict[str, Any]:
         "n_replicates": int(drawn.size),
     }
     if isinstance(check.observed, np.ndarray):
-        tails = [0.5 - LEVEL / 2, 0.5 + LEVEL / 2]
-        entry["observed_lower"], entry["observed_upper"] = np.quantile(check.observed, tails).tolist()
+        # Of draws themselves: between a number and minus infinity nothing lies.
+        tails = np.quantile(check.observed, [0.5 - LEVEL / 2, 0.5 + LEVEL / 2], method="inverted_cdf")
+        entry["observed_lower"], entry["observed_upper"] = tails.tolist()
     if check.observed is not None:
         exceeds = 0.5 * (drawn > check.observed) + 0.5 * (drawn >= check.observed)
         entry["p_value"] = float(exceeds.mean())

@@ -8,6 +8,16 @@ from bnn.core.storage import read_json
 
 AGREEING_RHAT = 1.03
 """Largest R-hat of short runs, median over rows left out, of chains that a plan says to agree."""
+MARGIN = 1.0
+"""Standard errors by which a linear model must beat the best network, and a later family the first of its kind."""
+MOST_BEHIND = 0.1
+"""Nats a row by which what is preferred may be behind the best, however uncertain the difference: thirty stretches of a
+series leave errors of 0.2 nats, and a preference for simplicity is not worth as much."""
+
+
+def is_clear(gain: float, error: float) -> bool:
+    """Return whether a gain in log score, nats a row, with a standard error outweighs what is preferred."""
+    return gain > min(MARGIN * error, MOST_BEHIND)
 
 
 def planned(settings: Mapping[str, Any], plans: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:

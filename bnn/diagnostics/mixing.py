@@ -1,8 +1,8 @@
 """R-hat and effective sample sizes of many quantities at once, after Vehtari et al. (2021), on NumPy alone.
 
-For what runs while chains do and within importance sampling. The figures of the verdict are those of ArviZ, which tests
-compare with these: its import takes longer than all the work of a job on a small table, and it goes through the
-quantities one by one.
+For what runs while chains do, within importance sampling, and for most of many quantities. The figures that decide a
+verdict are those of ArviZ, which tests compare with these: its import takes longer than all the work of a job on a
+small table, and it goes through the quantities one by one.
 
 All functions take draws of shape (chain, draw, quantity), finite, and return one number a quantity.
 """
@@ -14,6 +14,9 @@ import numpy as np
 
 MIN_DRAWS = 4
 """Draws per chain that R-hat and ESS need at least; twice that for a single chain, whose halves are compared."""
+TAILS = (0.05, 0.95)
+"""The quantiles of tail ESS, those of Vehtari et al. (2021)."""
+
 _SAME = 1e-15
 """Spread below which draws count as equal: all of them are then effective."""
 
@@ -44,7 +47,7 @@ def ess_mean(draws: np.ndarray) -> np.ndarray:
 
 def ess_tail(draws: np.ndarray) -> np.ndarray:
     """Return the smaller one of the effective sample sizes of the 5 % and the 95 % quantile."""
-    limits = np.quantile(draws, (0.05, 0.95), axis=(0, 1), method="linear")
+    limits = np.quantile(draws, TAILS, axis=(0, 1), method="linear")
     low, high = (ess_mean((draws <= limit).astype(np.float64)) for limit in limits)
     return np.minimum(low, high)
 

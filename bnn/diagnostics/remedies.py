@@ -1,7 +1,7 @@
 """What each finding of the verdict means in plain words, and what to change in the config."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -136,21 +136,32 @@ def again(settings: Settings) -> str:
 
 
 def as_yaml(dataset: str, change: Change, settings: Settings) -> str:
-    """Write a change as the lines to put into the config, with what this run had behind each; "" for none."""
+    """Write a change as the lines to put into the config, each with what the run had; "" for none.
+
+    Parameters
+    ----------
+    dataset
+        Its name.
+    change
+        What `changes` returned.
+    settings
+        The config of this dataset as run, with the length that open chains became.
+    """
     if not change:
         return ""
-    text = yaml.safe_dump({"datasets": {dataset: change}}, sort_keys=False, allow_unicode=True)
-    lines: list[str] = []
-    path: list[str] = []
-    for line in text.splitlines():
-        depth = (len(line) - len(line.lstrip())) // 2
-        path = [*path[:depth], line.strip().partition(":")[0]]
-        value: Any = settings
-        for key in path[2:]:
-            value = value.get(key) if isinstance(value, Mapping) else None
-        is_number = isinstance(value, int | float) and not line.endswith(":")
-        lines.append(f"{line}  # this run: {value}" if is_number else line)
-    return "\n".join([*lines, ""])
+    name = yaml.safe_dump({dataset: None}, allow_unicode=True).replace(" null", "").rstrip()
+    return "\n".join(["datasets:", f"  {name}", *_lines(change, settings, " " * 4), ""])
+
+
+def _lines(change: Change, settings: Settings, indent: str) -> Iterator[str]:
+    for key, value in change.items():
+        before = settings.get(key)
+        if isinstance(value, dict):
+            yield f"{indent}{key}:"
+            yield from _lines(value, before or {}, indent + "  ")
+        else:
+            text = yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
+            yield f"{indent}{key}: {text}" + ("" if before is None else f"  # this run: {before}")
 
 
 def _merge(into: Change, change: Change) -> None:

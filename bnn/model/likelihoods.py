@@ -234,7 +234,7 @@ class StudentT(_OneNoiseScale):
         """Return the log density of each row's target, nats, shape (chain, obs)."""
         log_scale = self.log_scale(parameters)[..., None]
         z = (target - output[:, 0]) * np.exp(-log_scale)
-        return self.log_constant - 0.5 * (self.df + 1) * np.log1p(z * z / self.df) - log_scale
+        return _log_student_t(z, self.df, self.log_constant) - log_scale
 
     def total_and_grad(
         self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
@@ -379,7 +379,7 @@ class HeteroscedasticStudentT(_VaryingNoise):
         """Return the log density of each row's target, nats, shape (chain, obs)."""
         log_scale = self._log_scale(output.astype(np.float64, copy=False))
         z = (target - output[:, 0]) * np.exp(-log_scale)
-        return self.log_constant - 0.5 * (self.df + 1) * np.log1p(z * z / self.df) - log_scale
+        return _log_student_t(z, self.df, self.log_constant) - log_scale
 
     def total_and_grad(
         self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
@@ -403,6 +403,11 @@ class HeteroscedasticStudentT(_VaryingNoise):
     def sample_noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
         """Return Student-t numbers, divided by their standard deviation."""
         return rng.standard_t(self.df, shape) / self._sd_per_scale
+
+
+def _log_student_t(z: np.ndarray, df: float, log_constant: float) -> np.ndarray:
+    """Return the log density of a Student t of scale 1, nats, given that at its middle."""
+    return log_constant - 0.5 * (df + 1) * np.log1p(z * z / df)
 
 
 def _student_t(df: float) -> tuple[float, float]:

@@ -79,7 +79,7 @@ def predictive_checks(
         if observed is not None:
             axes.axvline(observed, color=VERMILLION, linewidth=1.6, label="observed")
             if ends:
-                axes.axvspan(*ends, color=VERMILLION, alpha=0.25, linewidth=0, label="90 % of draws")
+                axes.axvspan(*ends, color=VERMILLION, alpha=0.25, linewidth=0)
             text += f" ({_p_text(check)})"
         if unit and check["name"] in ("mean", "sd", "smallest", "largest", "sd of the network"):
             text = text.replace(check["name"], axis_label(check["name"], unit), 1)
@@ -88,7 +88,7 @@ def predictive_checks(
         axes.yaxis.set_major_locator(NullLocator())
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=whole))
         axes.spines["left"].set_visible(False)
-    legend_above(figure, n_columns=3)
+    legend_above(figure, n_columns=2)
     save(figure, path, "Posterior predictive checks")
 
 

@@ -49,7 +49,7 @@ def importance(path: PathLike, effects: Mapping[str, Any]) -> None:
 
 def _matters(entry: Mapping[str, Any]) -> bool:
     """Return whether a column's rise of the NLL is beyond two standard errors."""
-    return entry["value"] is not None and entry["value"] > 2 * (entry["se"] or 0.0)
+    return None not in (entry["value"], entry["se"]) and bool(entry["value"] > 2 * entry["se"])
 
 
 @styled

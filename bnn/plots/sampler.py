@@ -162,7 +162,7 @@ def log_density_rank(
     if has_band:
         chance_band(axes, z, *rank_band(n_chains, n_draws, z, LEVEL, rng))
     else:
-        note(axes, 0.98, 0.98, "no band: too few effective draws", INK)
+        note(axes, 0.98, 0.98, "no band: too few effective draws for one", INK)
     for index, (chain, values) in enumerate(zip(chain_ids, ranks, strict=True)):
         colour = CHAIN_COLOURS[index % len(CHAIN_COLOURS)]
         label = f"chain {chain}" if n_chains <= _MAX_LEGEND_CHAINS else None

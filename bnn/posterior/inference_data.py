@@ -20,7 +20,14 @@ from bnn.core.settings import LikelihoodSettings, NetworkSettings
 from bnn.core.storage import atomic_path, check_space, text_type
 from bnn.data.dataset import Dataset
 from bnn.model.layout import ParameterLayout
-from bnn.model.likelihoods import LOG_DISPERSION, LOG_NOISE_SCALE, Gaussian, RegressionLikelihood, StudentT
+from bnn.model.likelihoods import (
+    LOG_DISPERSION,
+    LOG_NOISE_SCALE,
+    Gaussian,
+    HeteroscedasticStudentT,
+    RegressionLikelihood,
+    StudentT,
+)
 from bnn.model.priors import LOG_PRIOR_SCALE
 from bnn.posterior.chain_files import Chains, read_chains
 from bnn.posterior.posterior_file import PREDICTIONS, SCALES
@@ -342,6 +349,8 @@ def _store_predictions(
         drawn = _new_variable(group, "y", dims, dtype, target)
         value = _new_variable(group, "mean", dims, dtype, target)
         about = {"long_name": "standard deviation of the noise", "units": target["units"]}
+        if isinstance(predictor.likelihood, StudentT | HeteroscedasticStudentT):
+            about["long_name"] += f", Student-t with {predictor.likelihood.df:g} degrees of freedom"
         # One number a draw unless the noise depends on the row: then it takes as much space as the mean.
         varies = predictor.noise_varies
         noise_sd = _new_variable(

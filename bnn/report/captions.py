@@ -77,7 +77,7 @@ CAPTIONS = {
         "effects",
         "Which columns matter?",
         "How much worse the prediction of the test rows gets when a column is shuffled, with two standard errors. "
-        "Columns at the line do not matter to this model; ten are drawn, those first that matter.",
+        "Columns at the line do not matter to this model; the ten that matter most are drawn.",
     ),
     "partial_dependence": Caption(
         "effects",
@@ -106,8 +106,8 @@ CAPTIONS = {
     "posterior_predictive": Caption(
         "model",
         "Does the model make data like these?",
-        "Statistics of targets that the fitted model makes for the training rows, beside the observed ones. Where p is "
-        "near 0 or 1 the model misses that feature.",
+        "Statistics of targets that the fitted model makes for the training rows, beside the observed ones (shaded "
+        "where they differ by draw, as residuals do). Where p is near 0 or 1 the model misses that feature.",
     ),
     "prior_sensitivity": Caption(
         "model-folded",
@@ -131,7 +131,7 @@ CAPTIONS = {
         "sampler",
         "Do the chains agree?",
         "Ranks of each chain's log density among all, minus what equal chains would show. All lines should stay in "
-        "the band; single predictions may disagree all the same.",
+        "the band, if there is one; single predictions may disagree all the same.",
     ),
     "worst_points": Caption(
         "sampler-folded",

@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from bnn.core import formatting
-from bnn.core.plan import AGREEING_RHAT, as_run
+from bnn.core.plan import AGREEING_RHAT, as_run, is_clear
 from bnn.core.row_names import ROW_COUNTING
 from bnn.core.storage import atomic_path
 from bnn.diagnostics import remedies as advice
@@ -106,7 +106,9 @@ def render_dataset(
             advice=advice.explain(diagnostics["findings"]),
             again=advice.again(settings),
             change=advice.as_yaml(
-                metrics["dataset"].partition(".")[0], advice.changes(diagnostics, settings), settings
+                metrics["dataset"].partition(".")[0],
+                advice.changes(diagnostics, settings),
+                as_run(settings, diagnostics),
             ),
             kind_of_rows=sentences.kind_of_rows(metrics),
             drivers=sentences.drivers(checks["effects"]),
@@ -320,8 +322,8 @@ def _why_not(second: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
     ):
         return ""
     networks = [one["candidate"] | {"family": ""} for one in (chosen, second)]
-    # Noise that varies has to be better by a standard error, whether its chains agree or not.
-    if networks[0] == networks[1] and -second["difference"] <= second["error"]:
+    # Noise that varies has to be clearly better, whether its chains agree or not.
+    if networks[0] == networks[1] and not is_clear(-second["difference"], second["error"]):
         return ""
     # As far as they are told.
     if round(second["rhat"], 3) <= round(max(chosen["rhat"], AGREEING_RHAT), 3):

@@ -158,7 +158,9 @@ def _by_chance(low: float | None, high: float | None) -> str:
     """Say between which shares of rows a calibrated model comes out; nothing where they are not numbers."""
     if low is None or high is None:
         return ""
-    return f" (99 % of calibrated models: {formatting.percent(low)} to {formatting.percent(high)})"
+    return (
+        f" (a calibrated model's, 99 times in 100: {formatting.percent(low)} to {formatting.percent(high)})"
+    )
 
 
 def calibrated(metrics: Mapping[str, Any], level: float = 0.9) -> str:
@@ -300,11 +302,11 @@ def least_told(found: Mapping[str, Any]) -> str:
     error = None if formatting.is_negligible(entry["se"], entry["auroc"]) else entry["se"]
     auroc = formatting.estimate(entry["auroc"], error, 3)
     text = (
-        f"Uncertainty tells out-of-distribution inputs from test rows; {least['name']} ones are the hardest: AUROC "
-        f"{auroc} (1: always told apart, 0.5: by chance)"
+        f"Do out-of-distribution inputs have more uncertainty than test rows? Of {least['name']} ones, the hardest, "
+        f"the AUROC is {auroc} (1: always, 0.5: as often as not)"
     )
     if entry["auroc"] < 0.5:
-        text += "; below 0.5 it is surer of such inputs than of test rows"
+        text += "; below 0.5 the model is surer of such inputs than of test rows"
     return f"{text}."
 
 

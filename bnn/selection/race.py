@@ -12,8 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from bnn.core import plan
 from bnn.core.identical_rows import divided, first_of_each
-from bnn.core.plan import AGREEING_RHAT
+from bnn.core.plan import AGREEING_RHAT, is_clear
 from bnn.core.seeding import Stream, chain_rng
 from bnn.core.settings import ModelSettings, build, spread_of_noise
 from bnn.model.targets import Target, fit_target
@@ -26,11 +27,6 @@ MOST_ROWS = 3000
 N_FOLDS = 3
 N_STRETCHES = 30
 """Of a table in the order of time, between which differences of scores are taken to be independent."""
-MARGIN = 1.0
-"""Standard errors by which a linear model must beat the best network, and a later family the first of its kind."""
-MOST_BEHIND = 0.1
-"""Nats a row by which what is preferred may be behind the best, however uncertain the difference: thirty stretches of a
-series leave errors of 0.2 nats, and a preference for simplicity is not worth as much."""
 NEGLIGIBLE = {"classification": 0.005, "regression": 0.02}
 """Nats a row by which a simpler network may be behind the best, by task, where it is not told apart from it either.
 Simpler is a narrower prior, whose posterior mixes better, and then fewer layers, whose gradients cost less."""
@@ -173,12 +169,12 @@ class Race:
     ) -> tuple[Candidate, list[Comparison]]:
         """Return the best candidate and how the others compare.
 
-        Candidates that are preferred have a rank, the lowest first: the first one is taken that the best is not better
-        than by more than `MARGIN` standard errors or `MOST_BEHIND`; of one rank, that of the best score. Where chains
-        of that one disagree, the best one with a rank whose chains agree takes its place, if it is behind by no more
-        than `tolerable`, nats a row; if there is none, the one of the narrowest prior. At last the first by
-        `simplicity` is taken that is behind by neither `MARGIN` standard errors nor what is `NEGLIGIBLE`. None is given
-        up that may be behind by no more than `patience`.
+        Candidates that are preferred have a rank, the lowest first: the first one is taken that the best is not clearly
+        better than (`bnn.core.plan.is_clear`); of one rank, that of the best score. Where chains of that one disagree,
+        the best one with a rank whose chains agree takes its place, if it is behind by no more than `tolerable`, nats a
+        row; if there is none, the one of the narrowest prior. At last the first by `simplicity` is taken that is behind
+        by neither a standard error nor what is `NEGLIGIBLE`. None is given up that may be behind by no more than
+        `patience`.
         """
         if len(candidates) == 1:
             return candidates[0], []
@@ -196,7 +192,7 @@ class Race:
             alike = [one for one in left if prefer(one) == rank]
             preferred = max(alike, key=lambda one: self._mean(one, len(self._folds)))
             gain, error = self._difference(best, preferred)
-            if gain <= min(MARGIN * error, MOST_BEHIND):
+            if not is_clear(gain, error):
                 best = preferred
                 break
         rank = prefer(best)
@@ -304,7 +300,7 @@ class Race:
 
     def _is_as_good(self, best: Candidate, other: Candidate) -> bool:
         difference, error = self._difference(best, other)
-        return difference <= min(MARGIN * error, self._negligible)
+        return difference <= min(plan.MARGIN * error, self._negligible)
 
     def _is_hopeless(self, best: Candidate, other: Candidate, tolerable: float) -> bool:
         difference, error = self._difference(best, other)

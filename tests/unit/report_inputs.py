@@ -297,6 +297,8 @@ def make_checks(task: str) -> dict[str, Any]:
         "name": "largest share",
         "description": "share of the commonest class",
         "observed": 0.3512,
+        "observed_lower": None,
+        "observed_upper": None,
         "mean": 0.3419,
         "lower": 0.3107,
         "upper": 0.3777,

@@ -166,6 +166,13 @@ def test_summary_of_a_check():
     assert [entry["lower"], entry["upper"]] == pytest.approx([-1.645, 1.645], abs=0.15)
     same = statistics.summarise(statistics.Check("t", "text", np.ones((2, 50)), 1.0))
     assert same["p_value"] == 0.5, "ties count half"
+    assert same["observed_lower"] is same["observed_upper"] is None, "one number was observed"
+    of_draws = np.sort(np.random.default_rng(1).standard_normal((4, 500)).ravel()).reshape(4, 500)
+    found = statistics.summarise(statistics.Check("t", "text", drawn, of_draws))
+    assert [found["observed_lower"], found["observed_upper"]] == [
+        of_draws.ravel()[99],
+        of_draws.ravel()[1899],
+    ]
     none = statistics.summarise(statistics.Check("t", "text", drawn, None))
     assert none["observed"] is none["p_value"] is none["mcse"] is None
 

@@ -239,8 +239,9 @@ def test_shared_keys_without_effect_do_not_change_a_dataset() -> None:
     hetero = load({**noise, **with_gap(likelihood={"family": "heteroscedastic"})}).datasets["gap"].likelihood
     own = {"family": "heteroscedastic", "log_noise_mean": -2, "log_noise_sd": 3}
     assert hetero == load(with_gap(likelihood=own)).datasets["gap"].likelihood
-    student = load({**noise, **with_gap(likelihood={"family": "student_t"})}).datasets["gap"].likelihood
-    assert (student.df, student.log_noise_sd, student.log_noise_mean) == (9.0, 3.0, -2.0)
+    for family in ("student_t", "heteroscedastic_student_t"):
+        student = load({**noise, **with_gap(likelihood={"family": family})}).datasets["gap"].likelihood
+        assert (student.df, student.log_noise_sd, student.log_noise_mean) == (9.0, 3.0, -2.0)
     normal = {"family": "gaussian"}
     assert (
         load({"likelihood": {"df": 9, **normal}, **both}).datasets["gap"]

@@ -68,8 +68,8 @@ def test_figures_of_many_quantities_are_those_of_each_alone(monkeypatch):
 
 
 def test_of_many_quantities_arviz_judges_those_that_decide(monkeypatch):
-    white = gaussian_chains(shape=(300,))
-    draws = np.cumsum(white, axis=1) * np.linspace(0, 0.1, 300) + white[:, ::-1]
+    white = gaussian_chains(shape=(600,))
+    draws = np.cumsum(white, axis=1) * np.linspace(0, 0.1, 600) + white[:, ::-1]
     expected = {name: getattr(arviz_versions, name)(draws) for name in ("rhat", "ess_bulk", "ess_tail")}
     judged: list[int] = []
 
@@ -80,7 +80,7 @@ def test_of_many_quantities_arviz_judges_those_that_decide(monkeypatch):
     monkeypatch.setattr(arviz_versions, "rhat", sevens)
     found = convergence.convergence(draws)
     by_arviz = found.rhat == 7.0
-    assert sum(judged) == by_arviz.sum() < 200
+    assert sum(judged) == by_arviz.sum() <= 250
     assert by_arviz[np.argsort(expected["rhat"])[-50:]].all()
     assert by_arviz[np.argsort(expected["ess_bulk"])[:50]].all()
     assert by_arviz[np.argsort(expected["ess_tail"])[:50]].all()

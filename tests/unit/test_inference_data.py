@@ -233,6 +233,7 @@ def test_every_family_is_stored_with_its_noise_and_the_scales_of_the_prior(tmp_p
     for group, x in (("predictions", dataset.x_test), ("posterior_predictive", dataset.x_train)):
         noise_sd = saved[group]["noise_sd"]
         assert noise_sd.attrs["units"] == "EUR"
+        assert ("Student-t with 4" in noise_sd.attrs["long_name"]) == family.endswith("student_t")
         (block,) = predictor.stream(theta[1], x)
         assert block.noise_sd is not None
         if family.startswith("heteroscedastic"):

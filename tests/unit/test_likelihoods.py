@@ -187,6 +187,9 @@ def test_the_config_chooses_the_family_and_the_outputs():
     assert make_network(NETWORK, table.x_train, n_outputs=table.n_outputs).sizes == (2, 3, 1)
     assert make_network(NETWORK, classes.x_train, n_outputs=classes.n_outputs).sizes == (2, 3, 3)
     student = make_likelihood(replace(LIKELIHOOD, family="student_t", df=7.0, noise=0.5), n_classes=None)
+    varying = make_likelihood(replace(LIKELIHOOD, family="heteroscedastic_student_t", df=7.0), n_classes=None)
+    assert isinstance(varying, HeteroscedasticStudentT)
+    assert varying.df == 7.0
     assert isinstance(student, StudentT)
     assert (student.df, student.noise_scale, student.parameter_priors) == (7.0, 0.5, {})
     with pytest.raises(ValueError, match="'cauchy'"):

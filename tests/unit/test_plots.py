@@ -462,6 +462,15 @@ def test_energy_tells_chains_that_crawl_from_independent_draws(
     assert texts(path) == ["The log density is not finite in every draw, or there are too few draws."]
 
 
+def test_what_was_observed_once_for_each_draw_is_shaded(tmp_path: Path, rng: np.random.Generator) -> None:
+    path, values = tmp_path / "figure.svg", [rng.standard_normal(200)]
+    number = Check("largest", "of the targets", values[0][None], 0.1)
+    of_draws = Check("residual", "of the draw", values[0][None], rng.standard_normal((1, 200)))
+    for given, is_shaded in ((number, False), (of_draws, True)):
+        plots.predictive_checks(path, [summarise(given)], values, unit="")
+        assert ("opacity: 0.25" in path.read_text(encoding="utf-8")) is is_shaded
+
+
 def test_checks_without_a_finite_k_say_so(tmp_path: Path) -> None:
     path = tmp_path / "figure.svg"
     plots.loo_pareto_k(path, np.full(4, np.inf), np.arange(4), 0.7)
@@ -485,7 +494,7 @@ def test_degenerate_draws_give_a_figure_that_says_so(tmp_path: Path, rng: np.ran
     plots.log_density_rank(
         path, np.repeat([[0.0], [1.0]], 30, axis=1) + rng.random((2, 30)), [0, 1], 2.0, rng
     )
-    assert {"no band: too few effective draws", "chain 1"} <= set(texts(path))
+    assert {"no band: too few effective draws for one", "chain 1"} <= set(texts(path))
     # One chain that never moved, without records of the warm-up.
     frozen = plots.LogDensityTrace(np.full((1, 50), -3.0), [7], 1, 10, None, None)
     plots.log_density_trace(path, frozen)

@@ -80,8 +80,11 @@ def test_degrees_of_freedom_matter_to_student_t_only():
 
 
 def test_degrees_of_freedom_and_learned_scales_tell_models_apart():
-    student = ("likelihood.family", "student_t")
-    assert log_density("regression", student) != log_density("regression", student, ("likelihood.df", 9.0))
+    for family in ("student_t", "heteroscedastic_student_t"):
+        student = ("likelihood.family", family)
+        assert log_density("regression", student) != log_density(
+            "regression", student, ("likelihood.df", 9.0)
+        )
     assert log_density("regression", ("likelihood.df", 9.0)) == log_density("regression")
     layer, ard = ("prior.learned_scales", "layer"), ("prior.learned_scales", "ard")
     assert log_density("regression", layer) != log_density("regression", ard)

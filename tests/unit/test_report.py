@@ -331,15 +331,20 @@ def test_captions_of_snakemakes_report_are_those_of_the_page() -> None:
 
 
 def test_a_runner_up_that_predicts_better_comes_with_the_reason(svg: Path) -> None:
-    def one(hidden: list[int], difference: float, rhat: float | None) -> dict[str, Any]:
+    def one(
+        hidden: list[int], difference: float, rhat: float | None, spread: float = 0.021
+    ) -> dict[str, Any]:
         candidate = {"hidden": hidden, "scale": 2.0, "family": "gaussian"}
-        error = 0.021 if difference else 0.0
+        error = spread if difference else 0.0
         return {"candidate": candidate, "difference": difference, "error": error, "rhat": rhat}
 
     cases = [([50], -0.044, 1.118, True), ([50], -0.044, 1.02, False), ([50], 0.044, 1.118, False)]
     cases += [([], -0.044, 1.118, False)]  # a linear model, which is never passed over for its chains
     # The same network with other noise: passed over for its mixing, or not better by a standard error.
     cases += [([50, 50], -0.044, 1.118, True), ([50, 50], -0.02, 1.118, False)]
+    # However uncertain a difference of 0.15 nats is, it would not have been passed over for simplicity.
+    wide = [one([7], 0.0, 1.5), one([50, 50], 0.0, 1.021), one([50, 50], -0.15, 1.118, 0.2)]
+    assert "chains that agree less" in dataset_page(svg, "regression", tried=wide)
     for hidden, difference, rhat, said in cases:
         # One that was behind another in an earlier step is no runner-up of the one that was chosen in the end.
         tried = [one([7], 0.0, 1.5), one([9], -0.3, 1.5), one([50, 50], 0.0, 1.021)]

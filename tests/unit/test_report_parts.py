@@ -86,7 +86,8 @@ def test_lines_of_a_change_say_what_the_run_had() -> None:
     change = {"network": {"hidden": [50, 50]}, "sampler": {"thin": 8, "warmup": 2000}}
     text = advice.as_yaml("gap", change, settings_of("gap"))
     assert "      warmup: 2000  # this run: 300\n" in text and "    sampler:\n" in text
-    assert "thin: 8  # this run: 2\n" in text and "hidden:\n" in text
+    assert "hidden: [50, 50]  # this run: [10]\n" in text
+    assert yaml.safe_load(advice.as_yaml("0123", change, {})) == {"datasets": {"0123": change}}
     assert yaml.safe_load(text) == {"datasets": {"gap": change}}
 
 
@@ -260,7 +261,7 @@ def test_intervals_that_are_too_narrow_are_worse_than_too_wide_ones(
     level = {"as it should be": "good", "too sure": "bad", "not sure enough": "open"}[expected]
     assert (mark.word, mark.level) == (expected, level)
     assert (
-        f"hold {100 * coverage:.1f} % of 30 test rows (99 % of calibrated models: 76.7 % to 99.0 %)."
+        f"hold {100 * coverage:.1f} % of 30 test rows (a calibrated model's, 99 times in 100: 76.7 % to 99.0 %)."
         in mark.text
     )
     assert mark.text.endswith("90 % of the training values span 252 points.")
@@ -283,7 +284,10 @@ def test_confidence_is_judged_by_how_many_rows_are_right(
     metrics["calibration"]["bnn"] |= {"accuracy": accuracy, "ece_p_value": p_value}
     mark = sentences.certainty(metrics)
     assert mark.word == expected
-    assert "82.7 % sure" in mark.text and "(99 % of calibrated models: 63.5 % to 96.8 %)" in mark.text
+    assert (
+        "82.7 % sure" in mark.text
+        and "(a calibrated model's, 99 times in 100: 63.5 % to 96.8 %)" in mark.text
+    )
 
 
 def test_a_missed_limit_is_named_with_its_place() -> None:
@@ -315,9 +319,10 @@ def test_the_inputs_that_are_told_worst_are_named() -> None:
     kinds[1]["models"]["bnn"] |= {"auroc": 0.21, "se": 0.02}
     said = sentences.least_told(given)
     assert said.startswith(
-        "Uncertainty tells out-of-distribution inputs from test rows; shifted ones are the hardest: AUROC 0.21"
+        "Do out-of-distribution inputs have more uncertainty than test rows? "
+        "Of shifted ones, the hardest, the AUROC is 0.21"
     )
-    assert "; below 0.5 it is surer" in said
+    assert "; below 0.5 the model is surer" in said
     kinds[1]["models"]["bnn"]["auroc"] = kinds[0]["models"]["bnn"]["auroc"] = None
     assert sentences.least_told(given) == ""
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from bnn.config.loading import chain_settings, leaves_open, load
+from bnn.core import plan
 from bnn.core.plan import AGREEING_RHAT, as_run, planned, with_plan
 from bnn.core.progress import Progress, Silent
 from bnn.core.settings import ChainSettings, ModelSettings, SamplerSettings, build
@@ -103,7 +104,7 @@ def test_a_linear_model_must_be_better_than_the_best_network(scores: dict[race.C
 def test_what_is_preferred_is_behind_by_little_however_uncertain_the_difference(
     scores: dict[race.Candidate, float], monkeypatch: pytest.MonkeyPatch, better: float, hidden: list[int]
 ) -> None:
-    monkeypatch.setattr(race, "MARGIN", 100.0)
+    monkeypatch.setattr(plan, "MARGIN", 100.0)
     scores[race.Candidate((50,), 1.0, "gaussian")] = -1.0
     scores[race.Candidate((), 4.0, "gaussian")] = -1.0 + better
     chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
@@ -200,7 +201,7 @@ def test_networks_none_of_which_can_be_fitted_are_chosen_among(scores: dict[race
 def test_a_network_that_is_told_apart_from_the_best_is_not_as_good(
     scores: dict[race.Candidate, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(race, "MARGIN", 0.0)
+    monkeypatch.setattr(plan, "MARGIN", 0.0)
     scores[race.Candidate((50, 50), 4.0, "gaussian")] = -1.0
     scores[race.Candidate((50,), 1.0, "gaussian")] = -1.001
     chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
