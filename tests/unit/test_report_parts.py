@@ -86,7 +86,7 @@ def test_lines_of_a_change_say_what_the_run_had() -> None:
     change = {"network": {"hidden": [50, 50]}, "sampler": {"thin": 8, "warmup": 2000}}
     text = advice.as_yaml("gap", change, settings_of("gap"))
     assert "      warmup: 2000  # this run: 300\n" in text and "    sampler:\n" in text
-    assert "hidden: [50, 50]  # this run: [10]\n" in text
+    assert "hidden: [50, 50]  # this run: auto\n" in text
     assert yaml.safe_load(advice.as_yaml("0123", change, {})) == {"datasets": {"0123": change}}
     assert yaml.safe_load(text) == {"datasets": {"gap": change}}
 
