@@ -15,7 +15,7 @@ from bnn.core.storage import read_json
 from bnn.jobs.interruption import job_log
 from bnn.report import render_dataset, render_tables, write_page
 
-PACKAGES = ("numpy", "scipy", "scikit-learn", "arviz", "matplotlib", "snakemake")
+PACKAGES = ("numpy", "scipy", "scikit-learn", "arviz", "arviz-stats", "matplotlib", "snakemake")
 
 
 def versions():

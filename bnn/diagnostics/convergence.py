@@ -2,8 +2,7 @@
 
 R-hat is the rank-normalised split R-hat, and ESS the bulk and tail effective sample size, of Vehtari et al. (2021).
 They are ArviZ's, which goes through the quantities one by one. Of many quantities only the worst, which decide, are
-given to it: the rest have the figures of `mixing`, which are the same to rounding and take a fraction of the time: a
-quarter for 61,000 rows of 3,000 draws.
+given to it: the rest have the figures of `mixing`, which are the same to rounding and take a fraction of the time.
 """
 
 from collections.abc import Mapping
