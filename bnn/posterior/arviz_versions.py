@@ -54,7 +54,9 @@ def _figure(name: str, draws: np.ndarray, **arguments: Any) -> np.ndarray:
     """Return what the function of that name says of each quantity of draws (chain, draw, quantity)."""
     from arviz_stats.base import array_stats
 
-    return np.asarray(getattr(array_stats, name)(draws, chain_axis=0, draw_axis=1, **arguments), dtype=np.float64)
+    return np.asarray(
+        getattr(array_stats, name)(draws, chain_axis=0, draw_axis=1, **arguments), dtype=np.float64
+    )
 
 
 def open_posterior(path: str | os.PathLike[str]) -> Any:
