@@ -1,6 +1,7 @@
 """Choose what the config leaves open, on the training rows alone."""
 
-from bnn.core.storage import write_json
+from bnn.core.plan import kept_plan
+from bnn.core.storage import content_digest, write_json
 from bnn.data.dataset import Dataset
 from bnn.jobs.interruption import job_log
 from bnn.selection.budget import Budget
@@ -8,8 +9,10 @@ from bnn.selection.plan import make_plan
 from bnn.selection.race import Unit
 
 
-def main(data_path, plan_path, settings, budget):
-    """Write plan.json of one dataset.
+def main(data_path, plan_path, settings, budget, code):
+    """Write plan.json of one dataset; one that is there stays where nothing has changed that it was made with.
+
+    What a core does in a minute is measured, and is another number each time: chains would be drawn again.
 
     Parameters
     ----------
@@ -21,23 +24,29 @@ def main(data_path, plan_path, settings, budget):
         Sections `seed`, `network`, `prior`, `likelihood` and `sampler` of the dataset's config.
     budget
         Number of chains, chains to a job, and core-minutes, where the length of chains is open; else None.
+    code
+        Digest of the code that makes a plan.
     """
     dataset = Dataset.load(data_path)
-    plan = make_plan(
-        dataset.x_train,
-        dataset.y_train,
-        n_classes=dataset.n_classes,
-        settings=settings,
-        budget=None if budget is None else Budget(**budget),
-        unit=Unit(
-            dataset.target_mean,
-            dataset.target_scale,
-            dataset.target_mean + dataset.target_scale * dataset.y_test,
-        ),
-        in_order=dataset.in_order,
-        groups=dataset.group_train,
-    )
-    write_json(plan_path, plan)
+    x, y, groups = dataset.x_train, dataset.y_train, dataset.group_train
+    beside = dataset.target_mean + dataset.target_scale * dataset.y_test
+    rows = {"x": x, "y": y, "groups": groups, "beside": beside, "scale": float(dataset.target_scale)}
+    made_with = content_digest({"settings": settings, "budget": budget, "code": code, **rows})
+    plan = kept_plan(plan_path, made_with)
+    if plan is None:
+        plan = make_plan(
+            x,
+            y,
+            n_classes=dataset.n_classes,
+            settings=settings,
+            budget=None if budget is None else Budget(**budget),
+            unit=Unit(dataset.target_mean, dataset.target_scale, beside),
+            in_order=dataset.in_order,
+            groups=groups,
+        )
+    else:
+        print("The plan is kept: rows, config and code are those that it was made with.")
+    write_json(plan_path, plan | {"made_with": made_with})
     for one in plan["tried"]:
         print(
             f"{one['candidate']}: log score {one['log_score']:.4f}, behind by {one['difference']:.4f} "
@@ -50,4 +59,5 @@ def main(data_path, plan_path, settings, budget):
 
 if "snakemake" in globals():
     with job_log(snakemake.log[0], label=f"choose {snakemake.wildcards.dataset}"):
-        main(snakemake.input.data, snakemake.output[0], snakemake.params.settings, snakemake.params.budget)
+        params = snakemake.params
+        main(snakemake.input.data, snakemake.output[0], params.settings, params.budget, params.code)

@@ -5,6 +5,7 @@ import hashlib
 import importlib.metadata
 import platform
 import subprocess
+import sys
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +23,12 @@ def versions():
     """Return the versions of what made the results."""
     packages = {name: importlib.metadata.version(name) for name in PACKAGES}
     return {"bnn": bnn.__version__, "Python": platform.python_version(), **packages}
+
+
+def programs():
+    """Return the folder of the programs that run this, as commands typed here need it; "" if it is not below here."""
+    folder = Path(sys.executable).parent
+    return f"{folder.relative_to(Path.cwd())}/" if folder.is_relative_to(Path.cwd()) else ""
 
 
 def made(predictions_path, source):
@@ -70,6 +77,7 @@ def main(files, out_path, tables_path, settings, tried):
         tried=tried,
         versions=versions(),
         made=made(files["predictions"], settings["source"]),
+        programs=programs(),
         figures={path.stem: path for path in Path(files["figures"]).glob("*.svg")},
         overview_href="../report.html",
     )

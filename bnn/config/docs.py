@@ -148,7 +148,7 @@ def tables_text() -> str:
             parts.append(f"### `{name}`\n\n{section['description']}\n\n{table}")
     dataset = schema["$defs"]["DatasetSettings"]
     parts.append("## Keys of a dataset\n\n`task` and `source`, and any of the settings above.\n")
-    own = {name: dataset["properties"][name] for name in ("task", "series")}
+    own = {name: dataset["properties"][name] for name in ("task", "series", "predict")}
     parts.append(_table(_rows({"properties": own, "required": ["task"]}, schema, "")))
     source = dataset["properties"]["source"]
     for kind, reference in source["discriminator"]["mapping"].items():

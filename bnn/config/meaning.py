@@ -190,6 +190,9 @@ def contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterator
         for name in _keys(own, "sampler").keys() & set(_OPTIMISER_KEYS):
             reason = "has no effect, because chains start from the prior; remove it, or set `init: optimised`"
             yield Problem("no-effect", ("sampler", name), reason)
+    if dataset.sampler.draws != "auto" and "budget_minutes" in _keys(own, "sampler"):
+        reason = "has no effect, because the number of draws is given; remove it, or set `draws: auto`"
+        yield Problem("no-effect", ("sampler", "budget_minutes"), reason)
     kernel = dataset.sampler.kernel
     if _keys(own, "sampler", "langevin") and kernel != "langevin_gradient":
         reason = f"has no effect on the kernel {kernel}; remove it, or set `kernel: langevin_gradient`"

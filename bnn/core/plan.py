@@ -41,6 +41,15 @@ def planned(settings: Mapping[str, Any], plans: Sequence[str | os.PathLike[str]]
     return found
 
 
+def kept_plan(path: str | os.PathLike[str], made_with: str) -> dict[str, Any] | None:
+    """Return the content of a plan.json that was made with a digest of rows, config and code; None of any other."""
+    try:
+        plan = read_json(path)
+    except (OSError, ValueError):
+        return None
+    return plan if isinstance(plan, dict) and plan.get("made_with") == made_with else None
+
+
 def with_plan(settings: Mapping[str, Any], chosen: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Return settings with chosen values over them, in sections that both have."""
     whole = {

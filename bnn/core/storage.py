@@ -5,6 +5,7 @@ Nothing here can execute code from a file: there is no pickle, and NetCDF holds 
 """
 
 import csv
+import hashlib
 import json
 import math
 import os
@@ -272,6 +273,21 @@ def write_csv(path: str | os.PathLike[str], columns: Mapping[str, np.ndarray]) -
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(zip(*texts, strict=True))
+
+
+def content_digest(content: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of names with numbers, texts, lists, mappings or arrays, whatever the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(content):
+        value = content[name]
+        if isinstance(value, np.ndarray):
+            about = f"{value.dtype.str}{value.shape}"
+            data = np.ascontiguousarray(value).tobytes()
+        else:
+            about, data = "", json.dumps(value, sort_keys=True).encode()
+        digest.update(f"{name}\0{about}\0{len(data)}\0".encode())
+        digest.update(data)
+    return digest.hexdigest()
 
 
 def read_json(path: str | os.PathLike[str]) -> Any:

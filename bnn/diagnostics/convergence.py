@@ -17,10 +17,10 @@ from bnn.posterior import arviz_versions
 
 _BLOCK_NUMBERS = 2**19
 """Draws of all quantities that are judged at a time, so that copies stay small."""
-_WORST = 50
+_WORST = 20
 """Of many quantities ArviZ judges so many with the largest R-hat, with the smallest bulk and tail ESS, and with the
 largest Monte Carlo error."""
-_MANY = 8 * _WORST
+_MANY = 6 * _WORST
 """Quantities up to which ArviZ judges all: of more, few are judged twice."""
 
 

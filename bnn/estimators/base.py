@@ -161,7 +161,7 @@ class BNN(BaseEstimator):
         for name, levels in encoded.unseen.items():
             shown = ", ".join(repr(level) for level in list(levels)[:5])
             warnings.warn(
-                f"column '{name}': {sum(levels.values())} rows hold a text that no row of the fit has, such as "
+                f"column '{name}': texts that no row of the fit has, in {sum(levels.values())} of the rows, such as "
                 f"{shown}; they are taken for none of the known ones",
                 stacklevel=4,
             )

@@ -20,13 +20,12 @@ import numpy as np
 from bnn.core.errors import with_code
 from bnn.core.progress import Progress
 from bnn.core.settings import YEO_JOHNSON, ChainSettings, SamplerSettings
-from bnn.core.storage import Variable, write_netcdf
+from bnn.core.storage import Variable, content_digest, write_netcdf
 from bnn.jobs.checkpoint import (
     CheckpointError,
     KeptColumn,
     Mark,
     RecordFile,
-    content_digest,
     read_checkpoint,
     write_checkpoint,
 )

@@ -46,21 +46,6 @@ START = Mark(0, 0)
 """The mark of an empty file."""
 
 
-def content_digest(content: Mapping[str, Any]) -> str:
-    """Return the SHA-256 of names with numbers, texts, lists, mappings or arrays, whatever the order of the names."""
-    digest = hashlib.sha256()
-    for name in sorted(content):
-        value = content[name]
-        if isinstance(value, np.ndarray):
-            about = f"{value.dtype.str}{value.shape}"
-            data = np.ascontiguousarray(value).tobytes()
-        else:
-            about, data = "", json.dumps(value, sort_keys=True).encode()
-        digest.update(f"{name}\0{about}\0{len(data)}\0".encode())
-        digest.update(data)
-    return digest.hexdigest()
-
-
 def write_checkpoint(path: str | os.PathLike[str], state: Any, mark: Mark, identity: Identity) -> None:
     """Write a checkpoint, whole or not at all, and wait until it is on the disk.
 

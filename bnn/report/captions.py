@@ -77,7 +77,7 @@ CAPTIONS = {
         "effects",
         "Which columns matter?",
         "How much worse the prediction of the test rows gets when a column is shuffled, with two standard errors. "
-        "Columns at the line do not matter to this model; the ten that matter most are drawn.",
+        "Of columns that touch the line these rows do not show that they matter; ten are drawn.",
     ),
     "partial_dependence": Caption(
         "effects",

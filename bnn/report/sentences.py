@@ -200,13 +200,22 @@ def comparison(metrics: Mapping[str, Any], *, trusted: bool = True) -> Mark:
 
 
 def _others(metrics: Mapping[str, Any]) -> str:
-    """Say which of the other models the BNN is better and worse than; by the headline score where one has no NLL."""
+    """Say which of the other models the BNN is better and worse than, by the NLL, or the headline score without one.
+
+    Where the headline score is worse and the NLL is not, that is said too.
+    """
     found: dict[tuple[str, str], list[str]] = {}
+    name = headline(metrics)
     for model, entry in metrics["differences"].items():
-        by = headline(metrics) if model in metrics["without_density"] else "nll"
-        word = outcome(entry.get(by), METRICS[by])
-        if model != "baseline" and word in ("better", "worse"):
-            found.setdefault((_label(METRICS[by]), word), []).append(_NAMED[model])
+        if model == "baseline":
+            continue
+        words = {by: outcome(entry.get(by), METRICS[by]) for by in ("nll", name)}
+        scores = [name] if model in metrics["without_density"] else ["nll"]
+        if words[name] == "worse" and words["nll"] != "worse":
+            scores = ["nll", name]
+        for by in scores:
+            if words[by] in ("better", "worse"):
+                found.setdefault((_label(METRICS[by]), words[by]), []).append(_NAMED[model])
     return "".join(f" By {label} it is {word} than {_and(names)}." for (label, word), names in found.items())
 
 
@@ -321,10 +330,10 @@ def drivers(found: Mapping[str, Any]) -> str:
     known = [entry for entry in found["importance"] if entry["value"] is not None and entry["se"] is not None]
     clear = [entry for entry in known if entry["value"] > 2 * entry["se"]]
     if not clear:
-        return "No column matters beyond its error: shuffled, none makes the predictions worse."
+        return "These test rows show of no column that it matters: shuffled, none clearly makes predictions worse."
     named = [f"{entry['name']} by {formatting.estimate(entry['value'], entry['se'])}" for entry in clear[:3]]
     matter = f"{formatting.count(len(clear))} of {formatting.count(found['n_columns'])} columns"
     return (
-        f"{matter} matter{'s' if len(clear) == 1 else ''} beyond two standard errors. Shuffled, the NLL (nats a row, "
-        f"± one standard error) rises most for {', then '.join(named)}."
+        f"{matter} clearly matter{'s' if len(clear) == 1 else ''} on the test rows (beyond two standard errors). "
+        f"Shuffled, the NLL (nats a row, ± one standard error) rises most for {', then '.join(named)}."
     )

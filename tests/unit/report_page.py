@@ -103,6 +103,7 @@ def dataset_page(svg: Path, task: str, verdict: str = "PASS", **changes: Any) ->
         "settings": make_settings(),
         "versions": VERSIONS,
         "made": MADE,
+        "programs": ".venv/bin/",
         "figures": dict.fromkeys(plots.figure_names(task, metrics["n_features"]), svg),
         "overview_href": "../report.html",
     }

@@ -80,10 +80,10 @@ def test_of_many_quantities_arviz_judges_those_that_decide(monkeypatch):
     monkeypatch.setattr(arviz_versions, "rhat", sevens)
     found = convergence.convergence(draws)
     by_arviz = found.rhat == 7.0
-    assert sum(judged) == by_arviz.sum() <= 250
-    assert by_arviz[np.argsort(expected["rhat"])[-50:]].all()
-    assert by_arviz[np.argsort(expected["ess_bulk"])[:50]].all()
-    assert by_arviz[np.argsort(expected["ess_tail"])[:50]].all()
+    assert sum(judged) == by_arviz.sum() <= 100
+    assert by_arviz[np.argsort(expected["rhat"])[-20:]].all()
+    assert by_arviz[np.argsort(expected["ess_bulk"])[:20]].all()
+    assert by_arviz[np.argsort(expected["ess_tail"])[:20]].all()
     np.testing.assert_allclose(found.rhat[~by_arviz], expected["rhat"][~by_arviz], rtol=1e-9)
     np.testing.assert_allclose(found.ess_bulk, expected["ess_bulk"], rtol=1e-9)
     np.testing.assert_allclose(found.ess_tail, expected["ess_tail"], rtol=1e-9)

@@ -156,7 +156,7 @@ def workflow(folder: Path, X: pd.DataFrame, y: Any, task: str, settings: dict[st
     sections = {name: resolved[name] for name in ("task", "source", "split", "columns")}
     prepare.main(folder / "data.nc", "toy", sections)
     plan = folder / "plan.json"
-    choose.main(folder / "data.nc", plan, bnn_config.chain_settings(resolved), None)
+    choose.main(folder / "data.nc", plan, bnn_config.chain_settings(resolved), None, "code")
     chosen = planned(bnn_config.chain_settings(resolved), [plan])
     chains = []
     for chain in range(resolved["sampler"]["chains"]):

@@ -15,8 +15,9 @@ from bnn.core.storage import write_json
 from bnn.diagnostics import remedies as advice
 from bnn.diagnostics import verdict
 from bnn.report import checks, overview, render_overview, render_tables, rows, sentences
+from bnn.report.chosen_model import _scales
 from bnn.report.columns import columns
-from bnn.report.render import _config, _scales
+from bnn.report.render import _config
 from bnn.report.scatter import HEIGHT, WIDTH, scatter
 from bnn.selection.choice import NETWORKS
 from tests.unit import report_inputs as inputs
@@ -330,10 +331,10 @@ def test_the_inputs_that_are_told_worst_are_named() -> None:
 def test_the_columns_that_matter_are_named_with_their_errors() -> None:
     found = inputs.make_checks("regression")["effects"]
     said = sentences.drivers(found)
-    assert said.startswith("2 of 4 columns matter beyond two standard errors.")
+    assert said.startswith("2 of 4 columns clearly matter on the test rows (beyond two standard errors).")
     assert said.endswith("rises most for a by 0.31 ± 0.04, then c by 0.10 ± 0.02.")
     found["importance"] = found["importance"][2:]
-    assert sentences.drivers(found).startswith("No column matters beyond its error")
+    assert sentences.drivers(found).startswith("These test rows show of no column that it matters")
 
 
 def test_what_the_least_sure_rows_have_in_common_is_said() -> None:

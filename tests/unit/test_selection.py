@@ -15,7 +15,7 @@ from bnn.core import plan
 from bnn.core.plan import AGREEING_RHAT, as_run, planned, with_plan
 from bnn.core.progress import Progress, Silent
 from bnn.core.settings import ChainSettings, ModelSettings, SamplerSettings, build
-from bnn.core.storage import read_netcdf, write_json
+from bnn.core.storage import read_json, read_netcdf, write_json
 from bnn.jobs import chain_job, rounds
 from bnn.jobs.interruption import Interruption
 from bnn.model.likelihoods import LOG_NOISE_SCALE
@@ -24,7 +24,9 @@ from bnn.posterior.chain_files import read_chains
 from bnn.selection import budget, cheap_fit, choice, pilot, race
 from bnn.selection.families import NOISES, families_of
 from bnn.selection.plan import make_plan
+from scripts import choose
 from tests.effort import FULL
+from tests.unit.synthetic_chains import make_dataset
 
 GAP: dict[str, Any] = {"task": "regression", "source": {"kind": "synthetic", "name": "gap"}}
 
@@ -467,6 +469,29 @@ def test_a_plan_goes_over_the_config_and_reproduces_the_run(tmp_path: Any) -> No
 
 
 SAMPLER = SamplerSettings(**asdict(cheap_fit.SAMPLER) | {"draws": 100, "thin": 3, "most_gradients": 10_000})
+
+
+def test_a_plan_stays_while_nothing_has_changed_that_it_was_made_with(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Any
+) -> None:
+    made: list[int] = []
+
+    def make(*_: Any, **__: Any) -> dict[str, Any]:
+        made.append(len(made))
+        return {"settings": {"network": {"hidden": made[-1:]}}, "tried": []}
+
+    monkeypatch.setattr(choose, "make_plan", make)
+    data, path, settings = tmp_path / "data.nc", tmp_path / "plan.json", settings_of()
+    table = make_dataset("regression")
+    other = replace(table, y_train=np.roll(table.y_train, 1))
+    # A minute is measured anew each time: another plan would draw all chains again.
+    for rows_of, code, n_made in ((table, "a", 1), (table, "a", 1), (table, "b", 2), (other, "b", 3)):
+        rows_of.save(data)
+        choose.main(data, path, settings, None, code)
+        assert read_json(path)["settings"]["network"]["hidden"] == made[-1:] == [n_made - 1]
+    path.write_text("{", encoding="utf-8")
+    choose.main(data, path, settings, None, "b")
+    assert len(made) == 4
 
 
 @pytest.mark.parametrize("n_more", [0, 2, 36, 98])

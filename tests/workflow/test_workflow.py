@@ -188,3 +188,13 @@ def test_a_bad_table_fails_with_one_line_and_leaves_no_file(tmp_path):
     line = next(line for line in said.splitlines() if "prepare mine failed" in line)
     assert all(word in line for word in ("mine.csv", "'depth'", "'deep'", "[text-among-numbers]"))
     assert not project.result("mine", "data.nc").exists()
+
+
+@pytest.mark.slow
+def test_a_table_that_is_refused_leaves_the_one_that_was_read_before(tmp_path):
+    project = Project.new(tmp_path)
+    assert project.snakemake("results/mine/data.nc").returncode == 0
+    before = project.result("mine", "data.nc").read_bytes()
+    (project.run_folder / "mine.csv").write_text(CSV.replace("1,1.5", "1,deep", 1), encoding="utf-8")
+    assert project.snakemake("results/mine/data.nc").returncode == 1
+    assert project.result("mine", "data.nc").read_bytes() == before

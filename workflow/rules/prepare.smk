@@ -2,7 +2,8 @@ rule prepare:
     input:
         source_files,
     output:
-        "results/{dataset}/data.nc",
+        # A table that is refused leaves what was there, which finished draws and predictions of new rows need.
+        update("results/{dataset}/data.nc"),
     log:
         "results/{dataset}/logs/prepare.log",
     benchmark:

@@ -2,7 +2,8 @@ rule choose:
     input:
         data="results/{dataset}/data.nc",
     output:
-        "results/{dataset}/plan.json",
+        # It is there to be read when the job begins: what has not changed is not measured again.
+        update("results/{dataset}/plan.json"),
     log:
         "results/{dataset}/logs/choose.log",
     benchmark:
