@@ -101,7 +101,7 @@ class Likelihood(Section):
         description="auto: chosen on the training rows, among those that can have such a target; gaussian: normal "
         "noise, the same for all rows; student_t: noise with heavy tails, for targets with outliers; heteroscedastic "
         "and heteroscedastic_student_t: normal and Student-t noise whose scale is a second output of the network; "
-        "log_normal, for positive targets over decades, and logit_normal, for shares from 0 to 1: one of these on the "
+        "log_normal, for positive targets, and logit_normal, for shares from 0 to 1: one of these on the "
         "log or the logit of the target; poisson and negative_binomial: counts; hurdle: "
         "amounts that are often 0 and else log-normal.",
     )

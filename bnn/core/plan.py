@@ -15,9 +15,13 @@ MOST_BEHIND = 0.1
 series leave errors of 0.2 nats, and a preference for simplicity is not worth as much."""
 
 
-def is_clear(gain: float, error: float) -> bool:
-    """Return whether a gain in log score, nats a row, with a standard error outweighs what is preferred."""
-    return gain > min(MARGIN * error, MOST_BEHIND)
+LEAST_OF_NOISE = 0.02
+"""Nats a row by which noise of more parts must be better at least: its chains mix worse."""
+
+
+def is_clear(gain: float, error: float, least: float = 0.0) -> bool:
+    """Return whether a gain in log score with its standard error, nats a row, outweighs what is preferred."""
+    return gain > max(least, min(MARGIN * error, MOST_BEHIND))
 
 
 def planned(settings: Mapping[str, Any], plans: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:

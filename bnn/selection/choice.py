@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bnn.core.gross_values import gross_errors
+from bnn.core.plan import LEAST_OF_NOISE
 from bnn.core.settings import FAMILIES, YEO_JOHNSON
 from bnn.model.input_transform import fit_inputs
 from bnn.selection.families import NOISES, families_of, kind_of
@@ -162,6 +163,7 @@ def choose(
         prefer=lambda one: _rank(one.family, families),
         tolerable=NEGLIGIBLE[task],
         patience=0.0 if agrees is None else FOR_AGREEMENT,
+        least=LEAST_OF_NOISE,
     )
     if agrees is not None and (calmer := race.calmer(best, noises, FOR_AGREEMENT)) is not None:
         now, instead = ((filled(settings, one), race.score(one)) for one in (best, calmer))

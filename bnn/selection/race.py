@@ -166,15 +166,16 @@ class Race:
         simplicity: Callable[[Candidate], tuple[float, ...]] | None = None,
         tolerable: float = 0.0,
         patience: float = 0.0,
+        least: float = 0.0,
     ) -> tuple[Candidate, list[Comparison]]:
         """Return the best candidate and how the others compare.
 
         Candidates that are preferred have a rank, the lowest first: the first one is taken that the best is not clearly
-        better than (`bnn.core.plan.is_clear`); of one rank, that of the best score. Where chains of that one disagree,
-        the best one with a rank whose chains agree takes its place, if it is behind by no more than `tolerable`, nats a
-        row; if there is none, the one of the narrowest prior. At last the first by `simplicity` is taken that is behind
-        by neither a standard error nor what is `NEGLIGIBLE`. None is given up that may be behind by no more than
-        `patience`.
+        better than (`bnn.core.plan.is_clear`, with that `least`); of one rank, that of the best score. Where chains of
+        that one disagree, the best one with a rank whose chains agree takes its place, if it is behind by no more than
+        `tolerable`, nats a row; if there is none, the one of the narrowest prior. At last the first by `simplicity` is
+        taken that is behind by neither a standard error nor what is `NEGLIGIBLE`. None is given up that may be behind
+        by no more than `patience`.
         """
         if len(candidates) == 1:
             return candidates[0], []
@@ -192,7 +193,7 @@ class Race:
             alike = [one for one in left if prefer(one) == rank]
             preferred = max(alike, key=lambda one: self._mean(one, len(self._folds)))
             gain, error = self._difference(best, preferred)
-            if not is_clear(gain, error):
+            if not is_clear(gain, error, least):
                 best = preferred
                 break
         rank = prefer(best)

@@ -215,7 +215,8 @@ def test_families_are_told_by_the_values():
     assert families_of(np.exp(3 * normal), np.array([-1.0])) == ("gaussian",), "a test row is negative"
     assert families_of(1 / (1 + np.exp(-normal)), none)[0] == "logit_normal"
     assert families_of(rng.poisson(2.0, 300).astype(float), none)[0] == "poisson"
-    assert families_of(np.round(10_000 * (5 + normal)), none) == ("gaussian",), "whole, but large"
+    assert families_of(np.round(10_000 * (9 + normal)), none) == ("gaussian",), "whole, but large"
+    assert families_of(9 + 2 * normal, none) == ("log_normal", "gaussian"), "the log bends"
     amounts = np.where(normal > 0, np.exp(normal), 0.0)
     assert families_of(amounts, none) == ("hurdle",)
     assert families_of(np.concatenate([np.exp(normal) + 1, [0.0]]), none) == ("gaussian",), (

@@ -306,6 +306,27 @@ def test_noise_whose_chains_will_agree_takes_the_place_of_noise_whose_chains_wil
     assert last[0].candidate.family == family and last[0].difference == last[0].error == 0.0
 
 
+@pytest.mark.parametrize(
+    ("scores_of", "family"),
+    [
+        ((-1.2, -1.0, -0.99), "heteroscedastic"),
+        ((-1.2, -1.0, -0.95), "heteroscedastic_student_t"),
+        ((-1.01, -1.0, -1.0), "gaussian"),
+    ],
+)
+def test_noise_of_more_parts_must_be_better_by_more_than_little(
+    scores: dict[race.Candidate, float], scores_of: tuple[float, ...], family: str
+) -> None:
+    for name, mean in zip(
+        ("gaussian", "heteroscedastic", "heteroscedastic_student_t"), scores_of, strict=True
+    ):
+        scores[race.Candidate((50,), 2.0, name)] = mean
+    settings = settings_of(prior={"weights": {"scale": 2}}, network={"hidden": [50]})
+    # So many rows that a hundredth is more than a standard error.
+    chosen, _ = choice.choose(*rows(6000), n_classes=None, settings=settings)
+    assert chosen["likelihood"]["family"] == family
+
+
 @pytest.mark.parametrize(("n_gradients", "expected"), [(60_000, True), (600, False)])
 def test_a_pilot_foresees_whether_chains_agree(n_gradients: int, expected: bool) -> None:
     x, y = rows(60)
