@@ -48,8 +48,11 @@ def main(data_path, plan_path, settings, budget, code):
         print("The plan is kept: rows, config and code are those that it was made with.")
     write_json(plan_path, plan | {"made_with": made_with})
     for one in plan["tried"]:
+        which = one["candidate"]
+        units = "-".join(map(str, which["hidden"])) or "no hidden"
         print(
-            f"{one['candidate']}: log score {one['log_score']:.4f}, behind by {one['difference']:.4f} "
+            f"{units} units, scale {which['scale']:g}, output factor {which['output_factor']:g}, {which['family']}, "
+            f"inputs {which['inputs']}: log score {one['log_score']:.4f}, behind by {one['difference']:.4f} "
             f"+- {one['error']:.4f}, folds {one['n_folds']}, R-hat of two chains "
             f"{'-' if one['rhat'] is None else format(one['rhat'], '.3f')}"
         )

@@ -187,8 +187,9 @@ class Sampler(Section):
     budget_minutes: float = Field(
         10.0,
         gt=0,
-        description="Core-minutes that the chains of a dataset may take, for `draws: auto`. They are turned into a "
-        "number of gradients once, by a measured pass, and kept in plan.json: draws never depend on the clock.",
+        description="Core-minutes that the chains of a dataset may take, for `draws: auto`, without the choice before "
+        "them. They are turned into a number of gradients once, by a measured pass, and kept in plan.json: draws never "
+        "depend on the clock.",
     )
     thin: int = Field(
         1, ge=1, description="Iterations per kept draw; raise it when the effective sample size is too small."

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hint
 Settings = TypeVar("Settings")
 
 
+INDICATES = " is missing"
+"""Ends the name of the feature that says so of a column."""
 YEO_JOHNSON = "yeo_johnson"
 """Value of `NetworkSettings.input_transform`: a power transform of inputs; others leave them as they are."""
 

@@ -10,14 +10,12 @@ from typing import TYPE_CHECKING, Literal, Self
 import numpy as np
 
 from bnn.core.errors import DataError, cell_error, shown
+from bnn.core.settings import INDICATES
 from bnn.data.cells import as_truth, floats, missing_error
 from bnn.data.words import CODE, names_of_numbers, truth_of
 
 if TYPE_CHECKING:
     import pandas as pd
-
-INDICATES = " is missing"
-"""Ends the name of the feature that says so of a column."""
 
 
 @dataclass(frozen=True)

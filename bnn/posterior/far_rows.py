@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial import cKDTree
 
 from bnn.core import formatting
-from bnn.data.column_encoding import INDICATES
+from bnn.core.settings import INDICATES
 from bnn.data.dataset import Dataset
 
 N_NEIGHBOURS = 5

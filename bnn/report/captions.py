@@ -35,7 +35,7 @@ CAPTIONS = {
         "answer",
         "Is it better than other models?",
         "The BNN minus each other model on the test rows, with the interval of the difference. Blue, right of the "
-        "line: the BNN is better. Red, left: worse. Grey intervals cross the line: not told apart.",
+        "line: the BNN is better. Orange, left: worse. Grey intervals cross the line: not told apart.",
     ),
     "reliability": Caption(
         "answer",

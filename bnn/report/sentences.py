@@ -9,6 +9,7 @@ from typing import Any
 
 from bnn.core import formatting
 from bnn.core.errors import listing
+from bnn.core.settings import INDICATES
 from bnn.diagnostics.verdict import worst, worst_places
 from bnn.report.table import (
     DOUBTED,
@@ -286,9 +287,13 @@ def kind_of_rows(metrics: Mapping[str, Any]) -> str:
         name = metrics["feature_names"][index]
         if abs(means[index]) >= _STANDS_OUT:
             lead = "their" if said else f"in the {number} least sure rows"
-            said.append(
-                f"{lead} {name} is on average {formatting.deviation(means[index])} from the mean of the training rows"
-            )
+            off = formatting.deviation(means[index])
+            if name.endswith(INDICATES):
+                times = "more" if means[index] > 0 else "less"
+                missing = f"{name.removesuffix(INDICATES)} is missing {times} often than in the training rows ({off})"
+                said.append(missing if said else f"{lead} {missing}")
+            else:
+                said.append(f"{lead} {name} is on average {off} from the mean of the training rows")
         elif not said:
             said.append(f"no feature stands out in the {number} least sure rows, on average")
     text = ", ".join(said)

@@ -349,6 +349,11 @@ def test_what_the_least_sure_rows_have_in_common_is_said() -> None:
     for row in rows:
         row["standardised"] = [0.4 if place == 0 else 0.0 for place in range(len(row["standardised"]))]
     assert sentences.kind_of_rows(metrics) == "Of the 3 least sure rows 2 of virginica, 1 of setosa."
+    metrics["feature_names"] = [f"{name} is missing" for name in metrics["feature_names"]]
+    for row in metrics["rows"]["most_uncertain"]:
+        row["standardised"] = [2.0, *[0.0] * (len(metrics["feature_names"]) - 1)]
+    first = metrics["feature_names"][0]
+    assert f"{first} more often than in the training rows (+2.0 sd)" in sentences.kind_of_rows(metrics)
     metrics["rows"]["most_uncertain"] = rows[:2]
     assert sentences.kind_of_rows(metrics) == ""
 
