@@ -179,8 +179,8 @@ def flags(
     ) + (
         "Its probabilities do not fit these rows; those of another network or prior may."
         if is_class
-        else "Do not rely on it for what these tell of, such as how often a limit is crossed where the largest is off; "
-        "another likelihood.family, network or prior may fit."
+        else "Do not use it for what depends on this, such as how often a limit is crossed; another "
+        "likelihood.family, network or prior may fit."
     )
     share = loo["n_above"] / loo["n_rows"]
     is_unreliable = share > MAX_SHARE_ABOVE
