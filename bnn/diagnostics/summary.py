@@ -249,7 +249,12 @@ def _of_rows(group: Any, rows: slice) -> Convergence:
         )
     probability = np.asarray(group["probability"][:, :, rows])
     if probability.shape[-1] != 2:
-        return convergence(probability)
+        found = convergence(probability)
+        # Too near 0 or 1 for a number in every draw: on that chains agree, and the row is judged by its other classes.
+        is_sure = found.constant & np.isin(probability[0, 0], (0, 1))
+        return found._replace(
+            constant=found.constant & ~(is_sure & ~found.constant.all(axis=-1, keepdims=True))
+        )
     # One of two probabilities is 1 minus the other and has the same ranks up to direction, so the same R-hat
     # and ESS. The smaller one is used: near 0 floating-point numbers are dense, near 1 they are not.
     first_is_smaller = probability[..., 0].mean(axis=(0, 1)) <= 0.5

@@ -430,6 +430,18 @@ def test_saturated_probabilities_are_told(judged):
     )
 
 
+@pytest.mark.parametrize("shift", [-500.0, 50.0], ids=["expected by no draw", "by every draw"])
+def test_a_class_that_all_draws_are_sure_of_leaves_its_rows_to_the_others(judged, shift):
+    dataset = make_dataset("classification")
+    theta = independent_theta(dataset, n_chains=4, n_draws=N_DRAWS)
+    theta[..., layout_of(dataset).slices["bias_1"]] += np.array([shift, 0.0, 0.0])
+    summary, pointwise = judged(theta, dataset, thresholds={"rhat_warn": 1.02})
+    assert summary["verdict"] == "PASS", summary["reasons"]
+    assert {part["n_constant"] for part in summary["predictions"].values()} == {0}
+    assert np.isnan(pointwise["rhat_test"][1][:, 0]).all()
+    assert np.isfinite(pointwise["rhat_test"][1][:, 1:]).all()
+
+
 def test_how_a_chain_ran_is_judged(judged):
     dataset = make_dataset("regression")
     theta = independent_theta(dataset, n_chains=4, n_draws=N_DRAWS)
