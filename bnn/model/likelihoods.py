@@ -115,11 +115,47 @@ def _sum_of_squares(z: np.ndarray) -> np.ndarray:
 
 
 class _RealTarget:
-    """What likelihoods of a real target share."""
+    """What likelihoods of a real target share: a shape of the noise, here normal, with a scale."""
+
+    log_constant = -_HALF_LOG_2PI
+    """Log density of a row at its mean where the log scale is 0"""
+    _sd_per_scale = 1.0
 
     def encode(self, y: np.ndarray) -> np.ndarray:
         """Return the target as it is, in float64."""
         return np.asarray(y, dtype=np.float64)
+
+    def sample_noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        """Return numbers of mean 0 and variance 1."""
+        return rng.standard_normal(shape)
+
+    def _log_density(self, z: np.ndarray, log_scale: np.ndarray) -> np.ndarray:
+        """Return the log density, nats, of targets that lie z scales from their mean."""
+        return -0.5 * z * z - log_scale - _HALF_LOG_2PI
+
+
+class _StudentTNoise(_RealTarget):
+    """Noise with heavy tails; the variance is scale^2 df/(df - 2).
+
+    Raises
+    ------
+    ValueError
+        If df is 2 or less: new observations would have no variance.
+    """
+
+    def _set_freedom(self, df: float) -> None:
+        if not df > 2:
+            raise ValueError(f"{df:g} degrees of freedom: noise has a variance only with more than 2")
+        self.df = df
+        self.log_constant = math.lgamma(0.5 * (df + 1)) - math.lgamma(0.5 * df) - 0.5 * math.log(df * math.pi)
+        self._sd_per_scale = math.sqrt(df / (df - 2))
+
+    def sample_noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
+        """Return Student-t numbers, divided by their standard deviation."""
+        return rng.standard_t(self.df, shape) / self._sd_per_scale
+
+    def _log_density(self, z: np.ndarray, log_scale: np.ndarray) -> np.ndarray:
+        return self.log_constant - 0.5 * (self.df + 1) * np.log1p(z * z / self.df) - log_scale
 
 
 class _OneNoiseScale(_RealTarget):
@@ -134,8 +170,6 @@ class _OneNoiseScale(_RealTarget):
     """
 
     noise_varies = False
-    log_constant = -_HALF_LOG_2PI
-    """Log density of a row at its mean where the log scale is 0"""
 
     def __init__(self, *, noise_scale: float | None, log_noise_mean: float, log_noise_sd: float) -> None:
         self.noise_scale = noise_scale
@@ -160,6 +194,18 @@ class _OneNoiseScale(_RealTarget):
             return np.asarray(math.log(self.noise_scale))
         return np.asarray(parameters[LOG_NOISE_SCALE])
 
+    def pointwise(
+        self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """Return the log density of each row's target, nats, shape (chain, obs)."""
+        log_scale = self.log_scale(parameters)[..., None]
+        return self._log_density((target - output[:, 0]) * np.exp(-log_scale), log_scale)
+
+    def noise_sd(self, output: np.ndarray, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Return the standard deviation of the noise of each draw, shape (chain, 1)."""
+        scale = np.exp(self.log_scale(parameters))[..., None]
+        return np.broadcast_to(self._sd_per_scale * scale, (len(output), 1))
+
 
 class Gaussian(_OneNoiseScale):
     """A real target with mean = output and normal noise; its scale is the standard deviation.
@@ -171,14 +217,6 @@ class Gaussian(_OneNoiseScale):
     log_noise_mean, log_noise_sd
         Mean and standard deviation of the normal prior of the log noise scale (unused if it is known).
     """
-
-    def pointwise(
-        self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
-    ) -> np.ndarray:
-        """Return the normal log density of each row's target, nats, shape (chain, obs)."""
-        log_scale = self.log_scale(parameters)[..., None]
-        z = (target - output[:, 0]) * np.exp(-log_scale)
-        return -0.5 * z * z - log_scale - _HALF_LOG_2PI
 
     def total_and_grad(
         self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
@@ -194,16 +232,8 @@ class Gaussian(_OneNoiseScale):
         z *= precision
         return total, z[:, None], own
 
-    def noise_sd(self, output: np.ndarray, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return the noise scale of each draw, shape (chain, 1)."""
-        return np.broadcast_to(np.exp(self.log_scale(parameters))[..., None], (len(output), 1))
 
-    def sample_noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-        """Return standard normal numbers."""
-        return rng.standard_normal(shape)
-
-
-class StudentT(_OneNoiseScale):
+class StudentT(_StudentTNoise, _OneNoiseScale):
     """A real target with location = output and Student-t noise, to which far-off rows are no catastrophe.
 
     Parameters
@@ -225,16 +255,7 @@ class StudentT(_OneNoiseScale):
         self, *, df: float, noise_scale: float | None, log_noise_mean: float, log_noise_sd: float
     ) -> None:
         super().__init__(noise_scale=noise_scale, log_noise_mean=log_noise_mean, log_noise_sd=log_noise_sd)
-        self.df = df
-        self.log_constant, self._sd_per_scale = _student_t(df)
-
-    def pointwise(
-        self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
-    ) -> np.ndarray:
-        """Return the log density of each row's target, nats, shape (chain, obs)."""
-        log_scale = self.log_scale(parameters)[..., None]
-        z = (target - output[:, 0]) * np.exp(-log_scale)
-        return _log_student_t(z, self.df, self.log_constant) - log_scale
+        self._set_freedom(df)
 
     def total_and_grad(
         self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
@@ -260,33 +281,11 @@ class StudentT(_OneNoiseScale):
         z *= weight
         return total, z[:, None], own
 
-    def noise_sd(self, output: np.ndarray, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
-        """Return scale * sqrt(df/(df - 2)) of each draw, shape (chain, 1)."""
-        scale = np.exp(self.log_scale(parameters))[..., None]
-        return np.broadcast_to(self._sd_per_scale * scale, (len(output), 1))
-
-    def sample_noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-        """Return Student-t numbers, divided by their standard deviation."""
-        return rng.standard_t(self.df, shape) / self._sd_per_scale
-
 
 class _VaryingNoise(_RealTarget):
-    """What likelihoods share whose noise depends on the inputs: its log scale is a + b times output 1.
-
-    Parameters
-    ----------
-    log_noise_mean
-        a: log of the scale, in standardised target units, where the second output is 0. The prior of the weights, which
-        is centred on 0, is then a prior about this noise.
-    log_noise_sd
-        b: how much the noise is believed to vary, as a multiple of what the outputs vary under the prior; the smaller,
-        the nearer to the same noise for all rows.
-    """
+    """Noise that depends on the inputs: its log scale is a + b times output 1; see `HeteroscedasticGaussian`."""
 
     noise_varies = True
-    log_constant = -_HALF_LOG_2PI
-    """Log density of a row at its mean where the log scale is 0"""
-    _sd_per_scale = 1.0
 
     def __init__(self, *, log_noise_mean: float, log_noise_sd: float) -> None:
         self.log_noise_mean = log_noise_mean
@@ -301,6 +300,13 @@ class _VaryingNoise(_RealTarget):
     def n_outputs(self) -> int:
         """The mean, and the log noise scale before it is scaled and shifted."""
         return 2
+
+    def pointwise(
+        self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
+    ) -> np.ndarray:
+        """Return the log density of each row's target, nats, shape (chain, obs)."""
+        log_scale = self._log_scale(output.astype(np.float64, copy=False))
+        return self._log_density((target - output[:, 0]) * np.exp(-log_scale), log_scale)
 
     def noise_sd(self, output: np.ndarray, parameters: Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the standard deviation of the noise of each draw and row, shape (chain, obs)."""
@@ -323,14 +329,6 @@ class HeteroscedasticGaussian(_VaryingNoise):
         the nearer to the same noise for all rows.
     """
 
-    def pointwise(
-        self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
-    ) -> np.ndarray:
-        """Return the normal log density of each row's target, nats, shape (chain, obs)."""
-        log_scale = self._log_scale(output.astype(np.float64, copy=False))
-        z = (target - output[:, 0]) * np.exp(-log_scale)
-        return -0.5 * z * z - log_scale - _HALF_LOG_2PI
-
     def total_and_grad(
         self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
     ) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
@@ -347,12 +345,8 @@ class HeteroscedasticGaussian(_VaryingNoise):
         np.multiply(z, self.log_noise_sd, out=grad[:, 1])
         return total, grad, {}
 
-    def sample_noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-        """Return standard normal numbers."""
-        return rng.standard_normal(shape)
 
-
-class HeteroscedasticStudentT(_VaryingNoise):
+class HeteroscedasticStudentT(_StudentTNoise, _VaryingNoise):
     """A real target with location = output 0 and Student-t noise whose log scale is a + b times output 1.
 
     Parameters
@@ -370,16 +364,7 @@ class HeteroscedasticStudentT(_VaryingNoise):
 
     def __init__(self, *, df: float, log_noise_mean: float, log_noise_sd: float) -> None:
         super().__init__(log_noise_mean=log_noise_mean, log_noise_sd=log_noise_sd)
-        self.df = df
-        self.log_constant, self._sd_per_scale = _student_t(df)
-
-    def pointwise(
-        self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
-    ) -> np.ndarray:
-        """Return the log density of each row's target, nats, shape (chain, obs)."""
-        log_scale = self._log_scale(output.astype(np.float64, copy=False))
-        z = (target - output[:, 0]) * np.exp(-log_scale)
-        return _log_student_t(z, self.df, self.log_constant) - log_scale
+        self._set_freedom(df)
 
     def total_and_grad(
         self, output: np.ndarray, target: np.ndarray, parameters: Mapping[str, np.ndarray]
@@ -399,20 +384,3 @@ class HeteroscedasticStudentT(_VaryingNoise):
         np.multiply(weight * z, precision, out=grad[:, 0])
         np.multiply(weight * squares - 1.0, self.log_noise_sd, out=grad[:, 1])
         return total, grad, {}
-
-    def sample_noise(self, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
-        """Return Student-t numbers, divided by their standard deviation."""
-        return rng.standard_t(self.df, shape) / self._sd_per_scale
-
-
-def _log_student_t(z: np.ndarray, df: float, log_constant: float) -> np.ndarray:
-    """Return the log density of a Student t of scale 1, nats, given that at its middle."""
-    return log_constant - 0.5 * (df + 1) * np.log1p(z * z / df)
-
-
-def _student_t(df: float) -> tuple[float, float]:
-    """Return the log density at the middle of a Student t of scale 1, and its standard deviation."""
-    if not df > 2:
-        raise ValueError(f"{df:g} degrees of freedom: noise has a variance only with more than 2")
-    log_constant = math.lgamma(0.5 * (df + 1)) - math.lgamma(0.5 * df) - 0.5 * math.log(df * math.pi)
-    return log_constant, math.sqrt(df / (df - 2))
