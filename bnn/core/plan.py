@@ -13,15 +13,16 @@ MARGIN = 1.0
 MOST_BEHIND = 0.1
 """Nats a row by which what is preferred may be behind the best, however uncertain the difference: thirty stretches of a
 series leave errors of 0.2 nats, and a preference for simplicity is not worth as much."""
-
-
 LEAST_OF_NOISE = 0.02
 """Nats a row by which noise of more parts must be better at least: its chains mix worse."""
 
 
-def is_clear(gain: float, error: float, least: float = 0.0) -> bool:
-    """Return whether a gain in log score with its standard error, nats a row, outweighs what is preferred."""
-    return gain > max(least, min(MARGIN * error, MOST_BEHIND))
+def is_clear(gain: float, error: float, *, least: float = 0.0, most: float = MOST_BEHIND) -> bool:
+    """Return whether a gain in log score, nats a row, outweighs what is preferred.
+
+    It does if it exceeds `least`, and either `most` or `MARGIN` times its standard error.
+    """
+    return gain > max(least, min(MARGIN * error, most))
 
 
 def planned(settings: Mapping[str, Any], plans: Sequence[str | os.PathLike[str]]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ _WORST = 20
 """Of many quantities ArviZ judges so many with the largest R-hat, with the smallest bulk and tail ESS, and with the
 largest Monte Carlo error."""
 _MANY = 6 * _WORST
-"""Quantities up to which ArviZ judges all: of more, few are judged twice."""
+"""Quantities up to which ArviZ judges all."""
 
 
 class Convergence(NamedTuple):

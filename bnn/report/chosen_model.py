@@ -96,7 +96,9 @@ def _why_not(second: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
         return ""
     networks = [one["candidate"] | {"family": ""} for one in (chosen, second)]
     # Noise that varies has to be clearly better, whether its chains agree or not.
-    if networks[0] == networks[1] and not is_clear(-second["difference"], second["error"], LEAST_OF_NOISE):
+    if networks[0] == networks[1] and not is_clear(
+        -second["difference"], second["error"], least=LEAST_OF_NOISE
+    ):
         return ""
     # As far as they are told.
     if round(second["rhat"], 3) <= round(max(chosen["rhat"], AGREEING_RHAT), 3):

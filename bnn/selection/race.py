@@ -12,7 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bnn.core import plan
 from bnn.core.identical_rows import divided, first_of_each
 from bnn.core.plan import AGREEING_RHAT, is_clear
 from bnn.core.seeding import Stream, chain_rng
@@ -193,7 +192,7 @@ class Race:
             alike = [one for one in left if prefer(one) == rank]
             preferred = max(alike, key=lambda one: self._mean(one, len(self._folds)))
             gain, error = self._difference(best, preferred)
-            if not is_clear(gain, error, least):
+            if not is_clear(gain, error, least=least):
                 best = preferred
                 break
         rank = prefer(best)
@@ -301,7 +300,7 @@ class Race:
 
     def _is_as_good(self, best: Candidate, other: Candidate) -> bool:
         difference, error = self._difference(best, other)
-        return difference <= min(plan.MARGIN * error, self._negligible)
+        return not is_clear(difference, error, most=self._negligible)
 
     def _is_hopeless(self, best: Candidate, other: Candidate, tolerable: float) -> bool:
         difference, error = self._difference(best, other)
