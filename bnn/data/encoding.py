@@ -33,10 +33,15 @@ class Encoded(NamedTuple):
 
     x: np.ndarray
     """(row, feature) float64"""
-    n_missing: Mapping[str, int]
-    """Column -> rows whose value was missing, where there are any"""
+    missing: Mapping[str, np.ndarray]
+    """Column -> whether the value of a row was missing, (row,), where there are such rows"""
     unseen: Mapping[str, Mapping[str, int]]
     """Column -> text that no training row has -> rows with it"""
+
+    @property
+    def n_missing(self) -> dict[str, int]:
+        """Column -> rows whose value was missing, where there are any."""
+        return {name: int(rows.sum()) for name, rows in self.missing.items()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,15 +100,15 @@ class Encoding:
         """
         n_rows = len(np.arange(len(frame))[rows])
         x, centred = np.empty((n_rows, len(self.mean))), np.empty(n_rows)
-        n_missing: dict[str, int] = {}
+        missing: dict[str, np.ndarray] = {}
         unseen: dict[str, dict[str, int]] = {}
         place = 0
         series = dict(frame.items())  # far faster than a look at the frame for each
         for column in self.columns:
             if not column.features:
                 # Constant in training: nothing is made of it, but a gap in these rows is still told.
-                if column.name in series and (count := int(where_missing(series[column.name])[rows].sum())):
-                    n_missing[column.name] = count
+                if column.name in series and (is_missing := where_missing(series[column.name])[rows]).any():
+                    missing[column.name] = is_missing
                 continue
             if column.kind == "text":
                 values, is_missing, strange = level_features(column, series[column.name], rows, first_row)
@@ -111,15 +116,15 @@ class Encoding:
                     unseen[column.name] = strange
             else:
                 values, is_missing = number_features(column, series[column.name], rows, first_row)
-            if count := int(is_missing.sum()):
-                n_missing[column.name] = count
+            if is_missing.any():
+                missing[column.name] = is_missing
             for feature in (*values, *[is_missing] * column.has_indicator):
                 # A row may lie so many scales away that the quotient overflows: the caller sees it.
                 with np.errstate(over="ignore"):
                     np.subtract(feature, self.mean[place], out=centred)
                     np.divide(centred, self.scale[place], out=x[:, place])
                 place += 1
-        return Encoded(x, n_missing, unseen)
+        return Encoded(x, missing, unseen)
 
 
 def fit(

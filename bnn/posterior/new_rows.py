@@ -141,6 +141,7 @@ def predict_file(
     table = predictions(
         dataset, predictor, theta, encoded.x, rng, first_row=features.first_row, limits=_limits(folder)
     )
+    table["filled_in"] = _filled_in(encoded)
     if quantiles:
         parts = [
             np.quantile(block, quantiles, axis=0)
@@ -198,6 +199,17 @@ def _check_asked(dataset: Dataset, quantiles: Sequence[float], n_draws: int, mos
             f"--draws {n_draws}: give 1 to {most_draws}, the draws of the posterior that there are",
             value=str(n_draws),
         )
+
+
+def _filled_in(encoded: Encoded) -> np.ndarray:
+    """Return the columns, separated by semicolons, in which a row had no value, (row,) texts."""
+    names = np.array(list(encoded.missing), dtype=object)
+    of_rows = (
+        np.stack([*encoded.missing.values()], axis=1)
+        if len(names)
+        else np.empty((len(encoded.x), 0), dtype=bool)
+    )
+    return np.array([";".join(names[row]) for row in of_rows], dtype=object)
 
 
 def _notes(dataset: Dataset, encoded: Encoded, ignored: Sequence[str]) -> list[str]:
