@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from scipy.special import ndtri
 
-from benchmarks import comparison, scoring
+from benchmarks import comparison, made_targets, scoring
 from bnn.evaluation.forecasts import mixture_forecast
 from bnn.evaluation.metrics import brier, nll
 from bnn.posterior.mixture import GaussianMixture
+from bnn.selection.families import families_of, kind_of
 
 
 @pytest.fixture
@@ -209,3 +210,13 @@ def test_costs_are_compared_within_a_split() -> None:
     fast, slow = [stored(0, 0, seconds=2), stored(1, 0, seconds=30)], [stored(0, 0, seconds=8), FAILED]
     assert comparison.ratios({"fast": fast, "slow": slow}, "fast", "slow", comparison.cost) == [0.25]
     assert comparison.ratios({"fast": fast}, "fast", "slow", comparison.cost) == []
+
+
+@pytest.mark.parametrize("kind", made_targets.KINDS)
+def test_a_made_target_can_be_of_its_family(kind: str) -> None:
+    for seed in range(10):
+        x, y = made_targets.table(kind, 300, seed)
+        assert x.shape == (300, 4) and np.isfinite(y).all()
+        assert kind_of(kind) in families_of(y, np.empty(0))
+        assert np.array_equal(y, made_targets.table(kind, 300, seed)[1])
+        assert not np.array_equal(y, made_targets.table(kind, 300, seed + 1)[1])
