@@ -51,8 +51,9 @@ def main(data_path, plan_path, settings, budget, code):
         which = one["candidate"]
         units = "-".join(map(str, which["hidden"])) or "no hidden"
         print(
-            f"{units} units, scale {which['scale']:g}, output factor {which['output_factor']:g}, {which['family']}, "
-            f"inputs {which['inputs']}: log score {one['log_score']:.4f}, behind by {one['difference']:.4f} "
+            f"{units} {which['activation']} units, scale {which['scale']:g}, output factor "
+            f"{which['output_factor']:g}, {which['family']}, inputs {which['inputs']}: "
+            f"log score {one['log_score']:.4f}, behind by {one['difference']:.4f} "
             f"+- {one['error']:.4f}, folds {one['n_folds']}, R-hat of two chains "
             f"{'-' if one['rhat'] is None else format(one['rhat'], '.3f')}"
         )

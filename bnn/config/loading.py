@@ -103,6 +103,7 @@ def leaves_open(dataset: Mapping[str, Any]) -> bool:
     asked = [
         network["hidden"],
         network["input_transform"],
+        network["activation"],
         prior["weights"]["scale"],
         prior["biases"]["scale"],
         prior["output_factor"],

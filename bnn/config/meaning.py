@@ -51,7 +51,7 @@ def resolve(dataset: DatasetSettings) -> DatasetSettings:
             "split": _resolve_split(dataset),
             "repeats": dataset.repeats if not _unrepeatable(dataset) else 1,
             "sampler": sampler,
-            "network": _with_transform(dataset.network, prior.weights.scale),
+            "network": _without_idle_auto(dataset.network, prior.weights.scale, is_class=is_class),
             "prior": prior.model_copy(update=idle_df),
             "likelihood": _with_spread(
                 Likelihood(family="gaussian") if is_class else _without_idle_keys(dataset.likelihood),
@@ -110,11 +110,14 @@ def _without_idle_keys(likelihood: Likelihood) -> Likelihood:
     return likelihood.model_copy(update=idle)
 
 
-def _with_transform(network: Network, scale: float | str) -> Network:
-    """Return it with the `input_transform` that auto stands for, unless a plan will choose it with the rest."""
-    if network.input_transform != "auto" or "auto" in (network.hidden, scale):
-        return network
-    return network.model_copy(update={"input_transform": "none"})
+def _without_idle_auto(network: Network, scale: float | str, *, is_class: bool) -> Network:
+    """Return it with the transform and the activation that auto stands for, unless a plan will choose them."""
+    update = {}
+    if network.input_transform == "auto" and "auto" not in (network.hidden, scale):
+        update["input_transform"] = "none"
+    if network.activation == "auto" and not (is_class and network.hidden == "auto"):
+        update["activation"] = "tanh"
+    return network.model_copy(update=update)
 
 
 def _with_factor(prior: Prior) -> Prior:

@@ -26,9 +26,10 @@ class Network(Section):
         "are compressed by a power transform, learned on the training rows; none: nothing. auto: chosen with the "
         "hidden layers or the scale of the prior where one of them is `auto`, else none.",
     )
-    activation: Literal["tanh", "relu", "sigmoid"] = Field(
-        "tanh",
-        description="Activation of the hidden units.",
+    activation: Literal["auto", "tanh", "relu", "sigmoid"] = Field(
+        "auto",
+        description="Activation of the hidden units. auto: of a classifier whose hidden layers are `auto` chosen with "
+        "them, else tanh.",
     )
     precision: Literal["auto", "float64", "float32"] = Field(
         "auto",

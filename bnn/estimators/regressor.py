@@ -21,8 +21,8 @@ class BNNRegressor(RegressorMixin, BNN):
     ----------
     hidden : tuple of int or "auto", default="auto"
         Units of each hidden layer, such as (50, 50); () gives a linear model; "auto" chooses on folds of the rows.
-    activation : {"tanh", "relu", "sigmoid"}, default="tanh"
-        Activation of the hidden units.
+    activation : {"auto", "tanh", "relu", "sigmoid"}, default="auto"
+        Activation of the hidden units; "auto" is tanh.
     prior_scale : float or "auto", default="auto"
         Standard deviation of the normal prior of the weights, before it is divided by the square root of the number of
         inputs of a layer; "auto" chooses it together with `hidden`. (`settings` has other families, and

@@ -43,7 +43,9 @@ def model_line(settings: Mapping[str, Any], tried: Sequence[Mapping[str, Any]]) 
     if second is not None:
         which = second["candidate"]
         net = "-".join(str(size) for size in which["hidden"])
-        net = f"{net} units" if net else "a linear model"
+        activation = which.get("activation", "tanh")
+        of = "" if activation == chosen["candidate"].get("activation", "tanh") else f"{activation} "
+        net = f"{net} {of}units" if net else "a linear model"
         noise = "" if is_class else f", {FAMILY_WORDS[which['family']]}"
         if (other := which.get("inputs", "none")) != chosen["candidate"].get("inputs", "none"):
             net += TRANSFORM_WORDS.get(other, " on inputs as they are")

@@ -77,6 +77,7 @@ class Candidate(NamedTuple):
     """Transform of the inputs"""
     output_factor: float = 1.0
     """Scale of the output layer's weights, in units of that of the others"""
+    activation: str = "tanh"
 
     @property
     def output_scale(self) -> float:
@@ -117,6 +118,8 @@ def filled(settings: Mapping[str, Any], chosen: Candidate) -> dict[str, Any]:
         network["hidden"] = list(chosen.hidden)
     if network["input_transform"] == AUTO:
         network["input_transform"] = chosen.inputs
+    if network["activation"] == AUTO:
+        network["activation"] = chosen.activation
     for block, scale in (("weights", chosen.scale), ("biases", BIAS_SCALE)):
         if prior[block]["scale"] == AUTO:
             prior[block] = {**prior[block], "scale": scale}

@@ -37,7 +37,7 @@ network: {hidden: 16} >> network.hidden: must be the word auto, or a list of who
 network: {hidden: [8, 0]} >> such as [16] or [32, 16], but entry 2 is 0
 network: {hidden: [8, true]} >> such as [16] or [32, 16], not [8, true]
 network: {hidden: [1,1,1,1,1,1,1,1,1,1,1]} >> network.hidden: must be the word auto, or a list of whole numbers, at most
-network: {activation: tan} >> network.activation: must be one of tanh, relu, sigmoid, not 'tan'
+network: {activation: tan} >> network.activation: must be one of auto, tanh, relu, sigmoid, not 'tan'
 network: {precision: 64} >> network.precision: must be one of auto, float64, float32, not 64
 prior: 5 >> prior: must be a group of keys (lines indented below it), not 5
 prior: true >> prior: must be a group of keys (lines indented below it), not true

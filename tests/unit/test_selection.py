@@ -61,6 +61,7 @@ def scores(
             settings.likelihood.family,
             settings.network.input_transform,
             settings.prior.output_factor,
+            settings.network.activation,
         )
         noise = np.random.default_rng(len(left_out[1])).normal(0, 0.5, len(left_out[1]))
         about = [len(which.hidden), int(which.scale), len(which.family), int(which.output_factor) - 1]
@@ -193,10 +194,10 @@ def test_where_no_chains_agree_a_prior_that_is_narrower_takes_the_place(
 
 
 def test_networks_none_of_which_can_be_fitted_are_chosen_among(scores: dict[race.Candidate, float]) -> None:
-    for hidden, scale, _ in choice.NETWORKS["regression"]:
-        scores[race.Candidate(hidden, scale, "gaussian")] = -np.inf
+    for one in choice.NETWORKS["regression"]:
+        scores[race.Candidate(one.hidden, one.scale, "gaussian")] = -np.inf
     chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
-    found = tuple(chosen["network"]["hidden"]), chosen["prior"]["weights"]["scale"], 1.0
+    found = choice.NetworkPrior(tuple(chosen["network"]["hidden"]), chosen["prior"]["weights"]["scale"])
     assert found in choice.NETWORKS["regression"]
 
 
@@ -652,6 +653,47 @@ def test_of_classes_a_narrower_output_layer_may_be_behind_by_little(
     assert found["prior"]["output_factor"] == expected
 
 
+RELU = race.Candidate((50,), 4.0, "gaussian", activation="relu")
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [
+        ({}, ([50], "relu")),
+        ({"activation": "tanh"}, ([50], "tanh")),
+        ({"activation": "sigmoid"}, ([50], "sigmoid")),
+        ({"hidden": [50]}, ([50], "tanh")),
+        ({"hidden": [50], "activation": "relu"}, ([50], "relu")),
+    ],
+)
+def test_the_activation_of_a_classifier_is_chosen_with_its_layers(
+    scores: dict[race.Candidate, float], network: dict[str, Any], expected: tuple[list[int], str]
+) -> None:
+    x, y = rows()
+    for activation, score in (("relu", -1.0), ("tanh", -1.5), ("sigmoid", -1.5)):
+        scores[RELU._replace(activation=activation)] = score
+    config = {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}, "network": network}
+    settings = load({"datasets": {"iris": config}}).datasets["iris"].model_dump(mode="json")
+    found, _ = choice.choose(x, (y > 0).astype(int), n_classes=2, settings=settings)
+    assert (found["network"]["hidden"], found["network"]["activation"]) == expected
+
+
+def test_a_real_target_keeps_tanh(scores: dict[race.Candidate, float]) -> None:
+    scores[RELU] = -1.0
+    found, tried = choice.choose(*rows(), n_classes=None, settings=NORMAL)
+    assert found["network"]["activation"] == "tanh"
+    assert {one.candidate.activation for one in tried} == {"tanh"}
+
+
+def test_a_plan_from_before_the_activation_was_chosen_has_tanh() -> None:
+    settings = {"network": {"hidden": "auto", "activation": "auto"}}
+    assert with_plan(settings, {"network": {"hidden": [50]}})["network"] == {
+        "hidden": [50],
+        "activation": "tanh",
+    }
+    assert with_plan(settings, {"prior": {}}) == settings, "the plan says nothing of it"
+
+
 def test_a_plan_from_before_there_was_a_factor_of_the_output_layer_has_none() -> None:
     settings = settings_of()
     assert settings["prior"]["output_factor"] == "auto"
@@ -684,7 +726,7 @@ def test_classes_whose_chains_have_ample_time_need_not_agree_when_cheap(
     found, tried = choice.choose(x, classes, n_classes=2, settings=settings_of(), is_ample=asks)
     assert found["prior"]["output_factor"] == expected
     assert [(factor, round(rhat, 6)) for factor, rhat in asked] == ([] if ample is None else [(16.0, 1.2)])
-    assert tried[-10].candidate.output_factor == expected, "the chosen one comes first of its step"
+    assert tried[0].candidate.output_factor == expected, "the chosen one comes first of its step"
 
 
 @pytest.mark.parametrize(("minutes", "expected"), [(1e-4, False), (1.0, True)])
