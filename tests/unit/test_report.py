@@ -353,6 +353,19 @@ def test_a_runner_up_that_predicts_better_comes_with_the_reason(svg: Path) -> No
         assert f"{abs(difference):.3f} ± 0.021 nats a row" in page
 
 
+@pytest.mark.parametrize(("activation", "said"), [("relu", "50 relu units"), ("tanh", "50 units")])
+def test_a_runner_up_is_named_by_its_activation_if_that_is_another(
+    svg: Path, activation: str, said: str
+) -> None:
+    chosen = {"hidden": [10], "scale": 2.0, "family": "gaussian", "activation": "tanh"}
+    second = {"hidden": [50], "scale": 4.0, "family": "gaussian", "activation": activation}
+    tried = [
+        {"candidate": one, "difference": difference, "error": difference / 2, "rhat": 1.0}
+        for one, difference in ((chosen, 0.0), (second, 0.01))
+    ]
+    assert f"runner-up: {said}, scale 4" in dataset_page(svg, "classification", tried=tried)
+
+
 def test_missing_numbers_are_said_in_words(svg: Path) -> None:
     metrics = make_metrics("regression")
     metrics["models"]["bnn"]["test"]["r2"] = {"value": None, "mcse": None, "se": None}
