@@ -49,9 +49,10 @@ def main(data_path, plan_path, settings, budget, code):
     write_json(plan_path, plan | {"made_with": made_with})
     for one in plan["tried"]:
         which = one["candidate"]
-        units = "-".join(map(str, which["hidden"])) or "no hidden"
+        units = "-".join(map(str, which["hidden"]))
+        network = f"{units} {which['activation']} units" if units else "no hidden units"
         print(
-            f"{units} {which['activation']} units, scale {which['scale']:g}, output factor "
+            f"{network}, scale {which['scale']:g}, output factor "
             f"{which['output_factor']:g}, {which['family']}, inputs {which['inputs']}: "
             f"log score {one['log_score']:.4f}, behind by {one['difference']:.4f} "
             f"+- {one['error']:.4f}, folds {one['n_folds']}, R-hat of two chains "
