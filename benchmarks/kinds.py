@@ -33,13 +33,13 @@ PER_DRAW = 5
 
 def crps(
     x: np.ndarray, y: np.ndarray, new: tuple[np.ndarray, np.ndarray], model: dict, unit: Unit, seed: int
-) -> float:
-    """Return the mean CRPS of new rows, in the unit of the target, after a short run; infinite without a start."""
+) -> float | None:
+    """Return the mean CRPS of new rows, in the unit of the target, after a short run; None without a start."""
     settings = build(ModelSettings, model)
     target = unit.target(settings.likelihood.family, y)
     theta = fitted(x, y, n_classes=None, settings=settings, seed=seed, target=target)
     if theta is None:
-        return float("inf")
+        return None
     likelihood = make_likelihood(settings.likelihood, n_classes=None, target=target)
     network = make_network(settings.network.in_numpy("float64"), x, n_outputs=likelihood.n_outputs)
     layout = make_prior(network, likelihood, settings.prior).layout
@@ -85,11 +85,12 @@ def write(folder: Path) -> None:
             ]
             if not found:
                 continue
-            ratios = np.array([one["crps"] / one["crps_of_true_family"] for one in found])
+            both = [(one["crps"], one["crps_of_true_family"]) for one in found]
+            ratios = np.array([own / true for own, true in both if None not in (own, true)] or [np.nan])
             others = sorted({one["family"] for one in found} - {kind})
             right = sum(one["family"] == kind for one in found)
-            worst = f"{np.median(ratios):.3f} ({ratios.max():.3f})"
-            rows.append([kind, f"{n_rows:,}", f"{right} of {len(found)}", ", ".join(others) or "–", worst])
+            cost = f"{np.median(ratios):.3f} ({ratios.max():.3f})"
+            rows.append([kind, f"{n_rows:,}", f"{right} of {len(found)}", ", ".join(others) or "–", cost])
     common.write_table(
         "kinds",
         "Targets of every kind",
@@ -110,7 +111,7 @@ def write(folder: Path) -> None:
 def main() -> None:
     """Measure every kind, number of rows and seed that has no result yet."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--results", type=Path, default=common.RESULTS, help="where results are kept")
+    parser.add_argument("--results", type=Path, help="where results are kept", required=True)
     parser.add_argument("--only", nargs="+", choices=KINDS, default=list(KINDS), help="kinds to measure")
     parser.add_argument("--seeds", type=int, default=N_SEEDS)
     asked = parser.parse_args()

@@ -27,6 +27,9 @@ KINDS: Mapping[str, Noisy] = {
         rng.random(len(f)) < 1 / (1 + np.exp(1 - 2 * s)), 0.0, np.exp(1 + f + 0.5 * rng.normal(size=len(f)))
     ),
     "logit_normal": lambda f, s, rng: 1 / (1 + np.exp(-(1.5 * f + 0.5 * rng.normal(size=len(f))))),
+    "heteroscedastic_logit_normal": lambda f, s, rng: (
+        1 / (1 + np.exp(-(1.5 * f + np.exp(s - 0.7) * rng.normal(size=len(f)))))
+    ),
 }
 """Family -> a target of it: of a smooth function of the features, of another by which noise varies, and random."""
 

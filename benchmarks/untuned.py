@@ -158,8 +158,8 @@ def run_contender(method: str, dataset: Dataset, split: int) -> dict[str, Any]:
     environment = contenders.ENVIRONMENTS[method]
     seconds, answer = core_seconds(partial(peers.run_in, environment, contenders.__file__, method, *arrays))
     y_test = observed(dataset, "test")
-    if any(np.isnan(part).any() for part in answer):
-        raise ValueError(f"{method} predicts what is not a number")
+    if not all(np.isfinite(part).all() for part in answer):
+        raise ValueError(f"{method} predicts NaN or infinity")
     if n_classes:
         rows = scoring.class_rows(answer[0], y_test)
     elif method == "histogram":

@@ -28,8 +28,8 @@ class Network(Section):
     )
     activation: Literal["auto", "tanh", "relu", "sigmoid"] = Field(
         "auto",
-        description="Activation of the hidden units. auto: of a classifier whose hidden layers are `auto` chosen with "
-        "them, else tanh.",
+        description="Activation of the hidden units. auto: chosen together with the hidden layers of a classifier "
+        "where those are `auto`, else tanh.",
     )
     precision: Literal["auto", "float64", "float32"] = Field(
         "auto",

@@ -60,10 +60,9 @@ def with_plan(settings: Mapping[str, Any], chosen: Mapping[str, Mapping[str, Any
     whole = {
         name: {**section, **chosen[name]} if name in chosen else section for name, section in settings.items()
     }
-    # A plan from before these were chosen leaves them open.
-    for section, key, value in (("prior", "output_factor", 1.0), ("network", "activation", "tanh")):
-        if section in chosen and whole.get(section, {}).get(key) == "auto":
-            whole[section] = whole[section] | {key: value}
+    # A plan from before there was such a factor leaves it open.
+    if "prior" in chosen and whole.get("prior", {}).get("output_factor") == "auto":
+        whole["prior"] = whole["prior"] | {"output_factor": 1.0}
     return whole
 
 

@@ -322,10 +322,11 @@ def without_test_rows(
 
 def _with_test_rows(encoding: Encoding, test: Encoded) -> tuple[Column, ...]:
     """Return the columns with what the test rows hold."""
+    n_missing = test.n_missing
     return tuple(
         replace(
             column,
-            n_missing_test=test.n_missing.get(column.name, 0),
+            n_missing_test=n_missing.get(column.name, 0),
             n_unseen_test=sum(test.unseen.get(column.name, {}).values()),
         )
         for column in encoding.columns

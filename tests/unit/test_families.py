@@ -216,7 +216,9 @@ def test_families_are_told_by_the_values():
     assert families_of(1 / (1 + np.exp(-normal)), none)[0] == "logit_normal"
     assert families_of(rng.poisson(2.0, 300).astype(float), none)[0] == "poisson"
     assert families_of(np.round(10_000 * (9 + normal)), none) == ("gaussian",), "whole, but large"
-    assert families_of(9 + 2 * normal, none) == ("log_normal", "gaussian"), "the log bends"
+    assert families_of(9 + 2 * normal, none) == ("gaussian", "log_normal"), "the log bends"
+    assert families_of(np.array([2.0, 19.0] * 9 + [4.5]), none) == ("gaussian", "log_normal")
+    assert families_of(np.array([2.0, 20.0] * 9 + [4.5]), none) == ("log_normal", "gaussian"), "a decade"
     amounts = np.where(normal > 0, np.exp(normal), 0.0)
     assert families_of(amounts, none) == ("hurdle",)
     assert families_of(np.concatenate([np.exp(normal) + 1, [0.0]]), none) == ("gaussian",), (

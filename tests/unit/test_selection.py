@@ -35,6 +35,11 @@ def settings_of(**own: Any) -> dict[str, Any]:
     return load({"datasets": {"gap": {**GAP, **own}}}).datasets["gap"].model_dump(mode="json")
 
 
+def settings_of_classes(**own: Any) -> dict[str, Any]:
+    config = {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}, **own}
+    return load({"datasets": {"iris": config}}).datasets["iris"].model_dump(mode="json")
+
+
 def rows(n: int = 90, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     x = rng.normal(size=(n, 2))
@@ -672,8 +677,7 @@ def test_the_activation_of_a_classifier_is_chosen_with_its_layers(
     x, y = rows()
     for activation, score in (("relu", -1.0), ("tanh", -1.5), ("sigmoid", -1.5)):
         scores[RELU._replace(activation=activation)] = score
-    config = {"task": "classification", "source": {"kind": "sklearn", "name": "iris"}, "network": network}
-    settings = load({"datasets": {"iris": config}}).datasets["iris"].model_dump(mode="json")
+    settings = settings_of_classes(network=network)
     found, _ = choice.choose(x, (y > 0).astype(int), n_classes=2, settings=settings)
     assert (found["network"]["hidden"], found["network"]["activation"]) == expected
 
@@ -685,13 +689,24 @@ def test_a_real_target_keeps_tanh(scores: dict[race.Candidate, float]) -> None:
     assert {one.candidate.activation for one in tried} == {"tanh"}
 
 
-def test_a_plan_from_before_the_activation_was_chosen_has_tanh() -> None:
-    settings = {"network": {"hidden": "auto", "activation": "auto"}}
-    assert with_plan(settings, {"network": {"hidden": [50]}})["network"] == {
-        "hidden": [50],
-        "activation": "tanh",
-    }
-    assert with_plan(settings, {"prior": {}}) == settings, "the plan says nothing of it"
+@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+def test_an_activation_set_by_hand_is_that_of_every_candidate(
+    scores: dict[race.Candidate, float], activation: str
+) -> None:
+    settings = settings_of(network={"activation": activation})
+    _, tried = choice.choose(*rows(), n_classes=None, settings=settings)
+    assert {one.candidate.activation for one in tried} == {activation}
+
+
+@pytest.mark.parametrize(("ahead", "expected"), [(0.004, "tanh"), (0.006, "relu")])
+def test_relu_is_taken_where_it_is_clearly_better(
+    scores: dict[race.Candidate, float], ahead: float, expected: str
+) -> None:
+    x, y = rows(3000)
+    scores[RELU] = -1.0
+    scores[race.Candidate((50,), 8.0, "gaussian")] = -1.0 - ahead
+    found, _ = choice.choose(x, (y > 0).astype(int), n_classes=2, settings=settings_of_classes())
+    assert found["network"]["activation"] == expected
 
 
 def test_a_plan_from_before_there_was_a_factor_of_the_output_layer_has_none() -> None:
