@@ -40,8 +40,8 @@ class NetworkPrior(NamedTuple):
     """A network and what is thought of its weights before any row is seen."""
 
     hidden: tuple[int, ...]
-    scale: float
-    """Of the weights' prior"""
+    prior_scale: float
+    """Of the weights"""
     output_factor: float = 1.0
     activation: str = "tanh"
 
@@ -157,7 +157,7 @@ def choose(
         inputs = best.inputs
         comparisons += more
     networks = [
-        Candidate(one.hidden, one.scale, family, inputs, one.output_factor, one.activation)
+        Candidate(one.hidden, one.prior_scale, family, inputs, one.output_factor, one.activation)
         for one in _networks(settings, task)
     ]
     order: dict[str, Any] = {
@@ -257,7 +257,7 @@ def _networks(settings: Mapping[str, Any], task: str) -> list[NetworkPrior]:
     found = (
         NetworkPrior(
             one.hidden if hidden == AUTO else tuple(hidden),
-            one.scale if scale == AUTO else float(scale),
+            one.prior_scale if scale == AUTO else float(scale),
             one.output_factor if factor == AUTO else float(factor),
             one.activation if activation == AUTO else activation,
         )

@@ -109,7 +109,7 @@ def test_after_a_whole_budget_chains_that_are_far_apart_get_a_narrower_prior(
     change = advice.changes(diagnostics, settings)
     if scale > 1 and rhat > 1.05:
         assert change == {"prior": {"weights": {"scale": 1.0}}}
-        assert min(one.scale for one in NETWORKS["regression"]) == 1.0
+        assert min(one.prior_scale for one in NETWORKS["regression"]) == 1.0
     else:
         assert set(change) == {"sampler"}
 

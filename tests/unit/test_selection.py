@@ -200,7 +200,7 @@ def test_where_no_chains_agree_a_prior_that_is_narrower_takes_the_place(
 
 def test_networks_none_of_which_can_be_fitted_are_chosen_among(scores: dict[race.Candidate, float]) -> None:
     for one in choice.NETWORKS["regression"]:
-        scores[race.Candidate(one.hidden, one.scale, "gaussian")] = -np.inf
+        scores[race.Candidate(one.hidden, one.prior_scale, "gaussian")] = -np.inf
     chosen, _ = choice.choose(*rows(), n_classes=None, settings=NORMAL)
     found = choice.NetworkPrior(tuple(chosen["network"]["hidden"]), chosen["prior"]["weights"]["scale"])
     assert found in choice.NETWORKS["regression"]
