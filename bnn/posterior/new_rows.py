@@ -203,13 +203,11 @@ def _check_asked(dataset: Dataset, quantiles: Sequence[float], n_draws: int, mos
 
 def _filled_in(encoded: Encoded) -> np.ndarray:
     """Return the columns, separated by semicolons, in which a row had no value, (row,) texts."""
-    names = np.array(list(encoded.missing), dtype=object)
-    of_rows = (
-        np.stack([*encoded.missing.values()], axis=1)
-        if len(names)
-        else np.empty((len(encoded.x), 0), dtype=bool)
-    )
-    return np.array([";".join(names[row]) for row in of_rows], dtype=object)
+    names: list[list[str]] = [[] for _ in encoded.x]
+    for name, is_missing in encoded.missing.items():
+        for row in np.flatnonzero(is_missing):
+            names[row].append(name)
+    return np.array([";".join(row) for row in names], dtype=object)
 
 
 def _notes(dataset: Dataset, encoded: Encoded, ignored: Sequence[str]) -> list[str]:

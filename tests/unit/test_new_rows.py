@@ -19,11 +19,13 @@ from bnn.__main__ import main
 from bnn.core.errors import ResultError
 from bnn.core.formatting import as_given
 from bnn.core.storage import read_netcdf, write_netcdf
+from bnn.data.encoding import Encoded
 from bnn.data.new_row_files import read_features
 from bnn.data.preparation import prepare
 from bnn.posterior.far_rows import relative_distance, why_far
 from bnn.posterior.new_rows import (
     Said,
+    _filled_in,
     check_place,
     default_out_path,
     origin,
@@ -454,6 +456,12 @@ def test_a_run_of_another_version_is_to_be_run_again(tmp_path, capsys, lost):
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith(f"error: {results / 'data.nc'} ")
     assert f"({lost})" in line and line.endswith("[written-by-another-version]")
+
+
+def test_all_columns_that_were_filled_in_are_named_in_a_row() -> None:
+    missing = {"size": np.array([True, False, False]), "town": np.array([True, True, False])}
+    assert _filled_in(Encoded(np.zeros((3, 2)), missing, {})).tolist() == ["size;town", "town", ""]
+    assert _filled_in(Encoded(np.zeros((2, 2)), {}, {})).tolist() == ["", ""]
 
 
 def test_texts_never_seen_and_missing_values_are_told(tmp_path, capsys):
