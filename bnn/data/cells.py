@@ -136,11 +136,14 @@ def _check_texts(name: str, column: "pd.Series", first_row: int | RowNumbers) ->
                 "of categories each needs several rows to learn from, and a name or an id says nothing about new ones; "
                 "add rows, drop the column"
             )
+        together = ""
+        if n_used < np.count_nonzero(codes >= 0):
+            together = f", split by it, if rows of one belong together {group_split(name)}"
         raise DataError(
             "texts-all-different",
             f"{place}: '{shown(cell)}' is not a number, and the column has {n_used} different texts in {len(codes)} "
-            f"rows: {what} ({drop_line(name)}), keep it as the name of rows (source.row_id: {in_yaml(name)}), or, if "
-            "it is meant as a number, write it without unit, sign of percent or thousands",
+            f"rows: {what} ({drop_line(name)}), keep it as the name of rows (source.row_id: {in_yaml(name)})"
+            f"{together}, or, if it is meant as a number, write it without unit, sign of percent or thousands",
             column=name,
             row=first + first_row,
             value=cell,
@@ -182,6 +185,11 @@ def _check_rows(name: str, column: "pd.Series", is_only: bool) -> None:
         )
 
 
+def group_split(name: str) -> str:
+    """Return the line of the config that splits by a column."""
+    return f"(split: {{method: group, column: {in_yaml(name)}}})"
+
+
 def in_order(column: "pd.Series") -> bool:
     """Return whether numbers count the rows: 0, 1, 2 or 1, 2, 3 and so on."""
     values = column.to_numpy()
@@ -190,8 +198,12 @@ def in_order(column: "pd.Series") -> bool:
 
 def is_like_number(name: str) -> bool:
     """Return whether a column is called as one that numbers the rows is."""
-    words = re.findall(r"[A-Z]?[a-z]+|[A-Z]+|#|№", name)
-    return name == "X" or bool({word.lower() for word in words} & _OF_ROWS)  # X: as R calls a nameless column
+    return name == "X" or bool({*words_of(name)} & _OF_ROWS)  # X: as R calls a nameless column
+
+
+def words_of(name: str) -> list[str]:
+    """Return the words in the name of a column, in small letters: `patientID` and `patient_id` have the same."""
+    return [word.lower() for word in re.findall(r"[A-Z]?[a-z]+|[A-Z]+|#|№", name)]
 
 
 def where_missing(column: "pd.Series") -> np.ndarray:

@@ -43,7 +43,8 @@ def lines(doubts: Sequence[Doubt]) -> Iterator[str]:
             yield str(doubt)
     for code, count in counts.items():
         if count > _MOST_LINES:
-            yield f"{count - _MOST_LINES} more columns like these [{code}]"
+            more = "1 more column" if count == _MOST_LINES + 1 else f"{count - _MOST_LINES} more columns"
+            yield f"{more} like these [{code}]"
 
 
 def missing_doubts(
@@ -61,8 +62,8 @@ def missing_doubts(
             yield Doubt(
                 "value-missing",
                 column.name,
-                f"{count} of {len(frame)} values are missing: {stands} in for them{told} (columns.missing: impute says "
-                f"that it is meant; or {drop_line(column.name)})",
+                f"{count} of {len(frame)} values {'is' if count == 1 else 'are'} missing: {stands} in for them{told} "
+                f"(columns.missing: impute says that it is meant; or {drop_line(column.name)})",
                 int(np.flatnonzero(is_missing)[0]) + first_row,
             )
 

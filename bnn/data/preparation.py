@@ -14,6 +14,7 @@ from bnn.data.column_encoding import Column
 from bnn.data.dataset import Dataset, Task
 from bnn.data.doubts import gross_doubts, missing_doubts, number_doubts, repeated_doubts, target_doubts
 from bnn.data.encoding import Encoded, Encoding, fit
+from bnn.data.group_doubts import group_doubts
 from bnn.data.joining import join
 from bnn.data.row_numbers import RowNumbers
 from bnn.data.sources import place_of, read_source, read_test_file, text_format
@@ -123,6 +124,8 @@ def prepare(
                         first, is_repeat, parts, by_lot=by_lot, are_copies=copied, first_row=first_row
                     )
                 del first, is_repeat, used  # of a long table as large as one more column
+                if by_lot:
+                    doubts += group_doubts(table.x, (row_train, row_test), features=features)
             numbers = table.first_row + (in_file[:n_rows] if forecasts is None else forecasts.target)
             doubts += _gross_doubts(table, row_train, numbers, doubts, is_series=is_series, is_class=is_class)
             encoding = fit(table.x, row_train, **settings)

@@ -51,6 +51,8 @@ def run(page: Path, others: Mapping[str, Callable[[str], None]]) -> int:
             with contextlib.redirect_stdout(io.StringIO()) as out, warnings.catch_warnings():
                 warnings.simplefilter("error")
                 warnings.filterwarnings("ignore", category=ResourceWarning)
+                # ArviZ announces its version 1 where it is first imported on a day.
+                warnings.filterwarnings("ignore", r"\s*ArviZ is undergoing", FutureWarning)
                 exec(code, names)
             printed = out.getvalue()
         elif block.language == "text":
