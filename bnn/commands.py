@@ -55,7 +55,12 @@ def check(path: str) -> int:
             )
             if found.task == "regression" and dataset.likelihood.family != "auto":
                 unit = {"mean": found.target_mean, "scale": found.target_scale}
-                fit_target(dataset.likelihood.family, found.y_train, **unit)
+                fit_target(
+                    dataset.likelihood.family,
+                    found.y_train,
+                    **unit,
+                    log_exposure=found.log_exposure_train,
+                )
         except (OSError, ValueError) as error:
             n_faults += 1
             print(with_code(error), file=sys.stderr)
@@ -251,7 +256,7 @@ def _text(name: str, raw: Mapping[str, Any], dataset: Dataset, why: Mapping[str,
 def _seen(column: Column) -> str:
     n_levels = len(column.levels) + len(column.rare)
     texts = f"texts, {n_levels} different ones" if n_levels else "texts"
-    kind = {"number": "numbers", "boolean": "true or false", "text": texts}
+    kind = {"number": "numbers", "exposure": "exposure", "boolean": "true or false", "text": texts}
     parts = [kind.get(column.kind, "no feature")]
     n_missing = column.n_missing + column.n_missing_test
     if n_missing:

@@ -40,7 +40,7 @@ def main(data_path, plan_path, settings, budget, code):
             n_classes=dataset.n_classes,
             settings=settings,
             budget=None if budget is None else Budget(**budget),
-            unit=Unit(dataset.target_mean, dataset.target_scale, beside),
+            unit=Unit(dataset.target_mean, dataset.target_scale, beside, dataset.log_exposure_train),
             in_order=dataset.in_order,
             groups=groups,
         )

@@ -28,10 +28,16 @@ def main(data_path, out_path, settings):
     likelihood = build(LikelihoodSettings, settings["likelihood"])
     target = None
     if dataset.task == "regression":
-        mean, scale = dataset.target_mean, dataset.target_scale
-        target = fit_target(likelihood.family, dataset.y_train, mean=mean, scale=scale)
+        unit = {"mean": dataset.target_mean, "scale": dataset.target_scale}
+        exposure = dataset.log_exposure_train
+        target = fit_target(likelihood.family, dataset.y_train, **unit, log_exposure=exposure)
     family = make_likelihood(likelihood, n_classes=dataset.n_classes, target=target)
-    network = make_network(chosen.in_numpy(), dataset.x_train, n_outputs=n_outputs_without_noise(family))
+    network = make_network(
+        chosen.in_numpy(),
+        dataset.x_train,
+        n_outputs=n_outputs_without_noise(family),
+        has_offset=dataset.has_exposure,
+    )
     variables, attributes = fit_references(
         dataset,
         network,

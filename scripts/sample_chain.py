@@ -42,6 +42,7 @@ def main(data_path, out_path, chains, settings, checkpoint_path, checkpoint_seco
             n_classes=dataset.n_classes,
             target_mean=dataset.target_mean,
             target_scale=dataset.target_scale,
+            log_exposure=dataset.log_exposure_train,
             chains=tuple(chains),
             settings=build(ChainSettings, settings),
             path=Path(out_path),

@@ -234,7 +234,10 @@ def fit_references(
         linear = linear_predictions(dataset, class_weight=settings.class_weight, target=target)
     else:
         plain = Network(
-            (network.sizes[0], network.sizes[-1]), activation=network.activation_name, dtype="float64"
+            (network.sizes[0], network.sizes[-1]),
+            activation=network.activation_name,
+            dtype="float64",
+            has_offset=network.has_offset,
         )
         rng = chain_rng(seed, Stream.BASELINE)
         found, _ = network_predictions(dataset, plain, settings, [rng], target, likelihood)

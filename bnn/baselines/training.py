@@ -11,7 +11,7 @@ from bnn.model.adam import AdamState, adam_step, start_adam
 from bnn.model.categorical import Categorical
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import Gaussian, Likelihood
-from bnn.model.network import Network
+from bnn.model.network import Network, with_offset
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,7 @@ class _Training:
         else:
             self._likelihood = Categorical(n_classes)
         self._columns, self._target = network.columns(x), self._likelihood.encode(y)
+        self._offset = network.offset(x)
         is_weighted = n_classes is not None and settings.class_weight == "balanced"
         self._weight = balanced_weights(y) if is_weighted else None
         self.layout = ParameterLayout(
@@ -121,7 +122,7 @@ class _Training:
         """Return the weighted mean negative log likelihood, (network,); theta (network, param), rows (network, row)."""
         parameters = self.layout.unpack(theta)
         output = self._network.forward_layers(parameters, self._inputs(rows))[-1]
-        pointwise = self._likelihood.pointwise(output, self._targets(rows), parameters)
+        pointwise = self._likelihood.pointwise(self._shifted(output, rows), self._targets(rows), parameters)
         weight = None if self._weight is None else self._weight[rows]
         return -np.average(pointwise, axis=1, weights=weight)
 
@@ -139,7 +140,8 @@ class _Training:
     def _loss_grad(self, theta: np.ndarray, rows: np.ndarray) -> np.ndarray:
         parameters = self.layout.unpack(theta)
         outputs = self._network.forward_layers(parameters, self._inputs(rows))
-        _, output_grad, own = self._likelihood.total_and_grad(outputs[-1], self._targets(rows), parameters)
+        output = self._shifted(outputs[-1], rows)
+        _, output_grad, own = self._likelihood.total_and_grad(output, self._targets(rows), parameters)
         if self._weight is not None:
             output_grad *= self._weight[rows][:, None]
         grad = np.zeros_like(theta)
@@ -148,6 +150,9 @@ class _Training:
 
     def _inputs(self, rows: np.ndarray) -> np.ndarray:
         return np.moveaxis(self._columns[:, rows], 0, 1)
+
+    def _shifted(self, output: np.ndarray, rows: np.ndarray) -> np.ndarray:
+        return with_offset(output, None if self._offset is None else self._offset[rows])
 
     def _targets(self, rows: np.ndarray) -> np.ndarray:
         return self._target[rows] if self._target.ndim == 1 else np.moveaxis(self._target[:, rows], 0, 1)

@@ -87,6 +87,7 @@ def check(
         settings.network.in_numpy(),
         dataset.x_train,
         n_outputs=n_outputs_without_noise(predictor.likelihood),
+        has_offset=dataset.has_exposure,
     )
     unlike, scores = out_of_distribution(
         dataset, predictor, theta, baseline, references, settings.likelihood, rngs[1]

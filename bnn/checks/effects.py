@@ -98,7 +98,8 @@ def columns_of(dataset: Dataset) -> list[_Column]:
         # Features stand in the order of the columns, the one of missing values last in its column.
         places = tuple(range(start, start + len(column.features)))
         start += len(places)
-        if places:
+        # What an exposure does is no finding: the mean is in proportion to it.
+        if places and column.kind != "exposure":
             indicator = places[-1] if column.has_indicator else None
             values = places[:-1] if column.has_indicator else places
             found.append(_Column(column.name, column.kind, values, indicator))

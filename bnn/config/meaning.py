@@ -181,6 +181,7 @@ def contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterator
             reason = f"has no effect on {what}; remove it, or {remedy}"
             yield Problem("no-effect", ("likelihood", name), reason)
     yield from _split_contradictions(own, dataset)
+    yield from _exposure_contradictions(dataset)
     if dataset.task != "classification" and "class_weight" in _keys(own, "baseline"):
         reason = "has no effect, because there are no classes; remove it"
         yield Problem("no-effect", ("baseline", "class_weight"), reason)
@@ -211,6 +212,28 @@ def contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterator
             f"has no effect on the kernel {kernel}, which rejects nothing; remove it, or set `kernel: malt`"
         )
         yield Problem("no-effect", ("sampler", "target_acceptance"), reason)
+
+
+def _exposure_contradictions(dataset: DatasetSettings) -> Iterator[Problem]:
+    """Yield what is wrong with the column over which a target is counted."""
+    exposure = getattr(dataset.source, "exposure", None)
+    if exposure is None:
+        return
+    place = ("source", "exposure")
+    if dataset.task != "regression":
+        reason = f"has no effect on the task {dataset.task}; remove it, or set `task: regression`"
+        yield Problem("no-effect", place, reason)
+        return
+    family = dataset.likelihood.family
+    if family != "auto" and FAMILIES[family].form != "count":
+        reason = (
+            f"has no effect on the family {family}, which is not for counts; remove it, or set likelihood.family to "
+            "auto, poisson or negative_binomial"
+        )
+        yield Problem("no-effect", place, reason)
+    if exposure == dataset.split.column:
+        reason = f"'{exposure}' is split.column, which becomes no feature; name another column in one of them"
+        yield Problem("contradiction", place, reason)
 
 
 def _split_contradictions(own: Mapping[str, Any], dataset: DatasetSettings) -> Iterator[Problem]:

@@ -83,6 +83,15 @@ Features = Annotated[
         description="Columns that are features though they look like names or numbers of rows.",
     ),
 ]
+Exposure = Annotated[
+    str | None,
+    Field(
+        default=None,
+        min_length=1,
+        description="Of counts: the column of what each was counted over, such as person-years, hours or an area; the "
+        "expected count is in proportion to it. New rows need it too.",
+    ),
+]
 FoldCase = Annotated[
     _Names,
     Field(

@@ -31,6 +31,11 @@ _EXCLUDING = (
     ("drop", "row_id"),
     ("categorical", "row_id"),
     ("fold_case", "row_id"),
+    ("exposure", "target"),
+    ("exposure", "row_id"),
+    ("drop", "exposure"),
+    ("categorical", "exposure"),
+    ("fold_case", "exposure"),
     ("drop", "categorical"),
     ("numeric", "categorical"),
     ("numeric", "drop"),
@@ -46,7 +51,7 @@ class _Table(Group):
     @model_validator(mode="after")
     def _check_keys(self) -> Self:
         named = {role: set(getattr(self, role)) for role in ("drop", "categorical", "numeric", "fold_case")}
-        for role in ("target", "row_id"):
+        for role in ("target", "row_id", "exposure"):
             named[role] = {getattr(self, role)} - {None}
         for one, other in _EXCLUDING:
             if both := ", ".join(sorted(named[one] & named[other])):
@@ -80,6 +85,7 @@ class CsvSource(_Table):
     row_id: keys.RowId
     categorical: keys.Categorical
     numeric: keys.Numeric
+    exposure: keys.Exposure
     features: keys.Features
     fold_case: keys.FoldCase
     separator: keys.Separator
@@ -106,6 +112,7 @@ class ParquetSource(_Table):
     row_id: keys.RowId
     categorical: keys.Categorical
     numeric: keys.Numeric
+    exposure: keys.Exposure
     features: keys.Features
     fold_case: keys.FoldCase
     missing_words: keys.MissingWords
@@ -124,6 +131,7 @@ class FeatherSource(_Table):
     row_id: keys.RowId
     categorical: keys.Categorical
     numeric: keys.Numeric
+    exposure: keys.Exposure
     features: keys.Features
     fold_case: keys.FoldCase
     missing_words: keys.MissingWords
@@ -145,6 +153,7 @@ class ExcelSource(_Table):
     row_id: keys.RowId
     categorical: keys.Categorical
     numeric: keys.Numeric
+    exposure: keys.Exposure
     features: keys.Features
     fold_case: keys.FoldCase
     missing_words: keys.MissingWords
@@ -177,6 +186,7 @@ class OpenmlSource(_Table):
     row_id: keys.RowId
     categorical: keys.Categorical
     numeric: keys.Numeric
+    exposure: keys.Exposure
     features: keys.Features
     fold_case: keys.FoldCase
     missing_words: keys.MissingWords
@@ -213,6 +223,7 @@ class UrlSource(_Table):
     row_id: keys.RowId
     categorical: keys.Categorical
     numeric: keys.Numeric
+    exposure: keys.Exposure
     features: keys.Features
     fold_case: keys.FoldCase
     separator: keys.Separator

@@ -12,6 +12,7 @@ import numpy as np
 from bnn.core.errors import DataError, cell_error, shown
 from bnn.core.settings import INDICATES
 from bnn.data.cells import as_truth, floats, missing_error
+from bnn.data.row_numbers import RowNumbers
 from bnn.data.words import CODE, names_of_numbers, truth_of
 
 if TYPE_CHECKING:
@@ -27,8 +28,9 @@ class Column:
     name
         Its name in the table.
     kind
-        What it holds: "number", "boolean", "text"; "dropped": not asked, because the config drops it; "aside": it says
-        how rows are split, or their time; "id": it names rows.
+        What it holds: "number", "boolean", "text"; "exposure": a number over which the target was counted, whose log is
+        a feature; "dropped": not asked, because the config drops it; "aside": it says how rows are split, or their
+        time; "id": it names rows.
     has_value
         Whether its numbers, or truth, are a feature (not so where they are constant).
     levels
@@ -46,7 +48,7 @@ class Column:
     """
 
     name: str
-    kind: Literal["number", "boolean", "text", "dropped", "aside", "id"] = "number"
+    kind: Literal["number", "boolean", "text", "exposure", "dropped", "aside", "id"] = "number"
     has_value: bool = True
     levels: tuple[str, ...] = ()
     rare: tuple[str, ...] = ()
@@ -62,6 +64,8 @@ class Column:
         if self.kind == "text":
             names = [f"{self.name}={level}" for level in self.levels]
             names += [f"{self.name}=(rare)"] * bool(self.rare)
+        elif self.kind == "exposure":
+            names = [f"log({self.name})"]
         else:
             names = [self.name] * (self.has_value and self.kind != "dropped")
         return (*names, *[self.name + INDICATES] * self.has_indicator)
@@ -178,6 +182,41 @@ def number_features(
     return [values] * column.has_value, is_missing
 
 
+def log_exposure(
+    name: str, series: "pd.Series", rows: np.ndarray | slice = slice(None), first_row: int | RowNumbers = 0
+) -> np.ndarray:
+    """Return the feature of a column over which the target was counted, (row,).
+
+    Parameters
+    ----------
+    name
+        Of the column.
+    series, rows, first_row
+        As for `level_features`.
+
+    Raises
+    ------
+    DataError
+        If a value is missing, or not positive, or the column holds something else.
+    """
+    if not isinstance(series.dtype, np.dtype) and not series.isna().all():
+        raise _other_kind(Column(name, "exposure"), series, first_row)
+    values = floats(series)[rows]
+    if (wrong := ~(values > 0)).any():
+        place = int(np.arange(len(series))[rows][wrong].min())
+        value = floats(series)[place]
+        what = "it is missing here" if np.isnan(value) else f"it is {value:g} here"
+        raise cell_error(
+            "exposure-not-positive",
+            name,
+            place + first_row,
+            f"an exposure, over which something was counted, must be positive, and {what}; correct it, or remove "
+            "the row",
+            value=None if np.isnan(value) else f"{value:g}",
+        )
+    return np.asarray(np.log(values))
+
+
 def _check_fill(column: Column, is_missing: np.ndarray, rows: np.ndarray | slice, first_row: int) -> None:
     if column.fill is None and not column.has_indicator:
         place = (
@@ -188,7 +227,7 @@ def _check_fill(column: Column, is_missing: np.ndarray, rows: np.ndarray | slice
         raise missing_error(column.name, int(place.min()), len(place), first_row)
 
 
-def _other_kind(column: Column, series: "pd.Series", first_row: int) -> DataError:
+def _other_kind(column: Column, series: "pd.Series", first_row: int | RowNumbers) -> DataError:
     place = int(np.flatnonzero(series.notna().to_numpy())[0])
     cell = series.iloc[place]
     if column.kind == "boolean" and isinstance(cell, str):
@@ -199,7 +238,7 @@ def _other_kind(column: Column, series: "pd.Series", first_row: int) -> DataErro
             if isinstance(item, str) and truth_of([cell, item], is_known=True) is None
         )
         cell = series.iloc[place]
-    expected = {"number": "a number", "boolean": "true or false", "text": "a text"}[column.kind]
+    expected = {"boolean": "true or false", "text": "a text"}.get(column.kind, "a number")
     return cell_error(
         "other-kind",
         column.name,

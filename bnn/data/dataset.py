@@ -160,6 +160,16 @@ class Dataset:
         """Outputs that a network needs: the number of classes, or 1."""
         return len(self.class_names) if self.task == "classification" else 1
 
+    @property
+    def has_exposure(self) -> bool:
+        """Whether the target was counted over something, whose log is the last feature: see `log_exposure_train`."""
+        return self.encoding.has_exposure
+
+    @property
+    def log_exposure_train(self) -> np.ndarray | None:
+        """Log of what each training row was counted over, (row,), in units of the mean one; None: over the same."""
+        return self.x_train[:, -1] if self.has_exposure else None
+
     def row_numbers(self, split: str) -> np.ndarray:
         """Return the number of each row of a split as its file, and messages about it, count it, (row,) int64.
 

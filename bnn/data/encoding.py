@@ -18,7 +18,7 @@ import numpy as np
 from bnn.core.errors import DataError, drop_line, shown
 from bnn.core.gross_values import gross_errors, mean_and_scale
 from bnn.data.cells import Missing, floats, where_missing
-from bnn.data.column_encoding import Column, level_features, number_features
+from bnn.data.column_encoding import Column, level_features, log_exposure, number_features
 from bnn.data.words import Kind
 
 if TYPE_CHECKING:
@@ -54,8 +54,8 @@ class Encoding:
         All columns of the table.
     mean, scale
         Of each feature on the training rows, (feature,): a network takes (feature - mean) / scale. The scale is the
-        standard deviation (divisor n) of a number, 1 of zeros and ones; gross errors count in neither, see
-        `bnn.core.gross_values`.
+        standard deviation (divisor n) of a number, 1 of zeros and ones and of the log of an exposure; gross errors
+        count in neither, see `bnn.core.gross_values`.
     """
 
     columns: tuple[Column, ...]
@@ -70,8 +70,13 @@ class Encoding:
     @property
     def kinds(self) -> dict[str, Kind]:
         """Columns that new rows must have, and what a CSV file of them may hold there."""
-        kinds: dict[str, Kind] = {"number": "number", "boolean": "any", "text": "text"}
+        kinds: dict[str, Kind] = {"number": "number", "exposure": "number", "boolean": "any", "text": "text"}
         return {column.name: kinds[column.kind] for column in self.columns if column.features}
+
+    @property
+    def has_exposure(self) -> bool:
+        """Whether the last feature is the log of what the target was counted over."""
+        return any(column.kind == "exposure" for column in self.columns)
 
     @property
     def unused(self) -> tuple[str, ...]:
@@ -114,6 +119,9 @@ class Encoding:
                 values, is_missing, strange = level_features(column, series[column.name], rows, first_row)
                 if strange:
                     unseen[column.name] = strange
+            elif column.kind == "exposure":
+                values = [log_exposure(column.name, series[column.name], rows, first_row)]
+                is_missing = np.zeros(n_rows, dtype=bool)
             else:
                 values, is_missing = number_features(column, series[column.name], rows, first_row)
             if is_missing.any():
@@ -133,6 +141,7 @@ def fit(
     *,
     missing: Missing = "auto",
     min_frequency: int = 1,
+    exposure: str | None = None,
 ) -> Encoding:
     """Learn from training rows how to turn a table into inputs.
 
@@ -147,6 +156,8 @@ def fit(
         them.
     min_frequency
         Levels of texts in fewer training rows share one feature.
+    exposure
+        The column over which the target was counted, if one is; its feature comes last.
 
     Raises
     ------
@@ -159,6 +170,8 @@ def fit(
     scaling: list[tuple[float, float]] = []
     imputes = missing != "error"
     for name, series in frame.items():
+        if name == exposure:
+            continue
         is_text = isinstance(series.dtype, pd.CategoricalDtype)
         column, stats = (
             _fit_texts(str(name), series, rows, imputes, min_frequency)
@@ -167,10 +180,15 @@ def fit(
         )
         columns.append(column)
         scaling += stats
+    is_known = any(column.features for column in columns)
+    if exposure is not None:
+        columns.append(Column(exposure, "exposure"))
+        # Centred alone: as it stands it is added to the log of the mean.
+        scaling.append((float(log_exposure(exposure, frame[exposure], rows).mean()), 1.0))
     mean, scale = np.array(scaling, dtype=np.float64).reshape(-1, 2).T
     found = Encoding(tuple(columns), mean.copy(), scale.copy())
     features = found.feature_names
-    if not features:
+    if not is_known:
         raise DataError(
             "no-features",
             "no column is left to predict from: each is constant on the training rows; add columns or rows",

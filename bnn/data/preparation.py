@@ -10,7 +10,7 @@ from bnn.core.errors import DataError, Doubt
 from bnn.core.gross_values import mean_and_scale
 from bnn.core.identical_rows import are_copies, first_of_each
 from bnn.data.cells import check, floats
-from bnn.data.column_encoding import Column
+from bnn.data.column_encoding import Column, log_exposure
 from bnn.data.dataset import Dataset, Task
 from bnn.data.doubts import gross_doubts, missing_doubts, number_doubts, repeated_doubts, target_doubts
 from bnn.data.encoding import Encoded, Encoding, fit
@@ -79,6 +79,9 @@ def prepare(
             # What a series is forecast from are its own values.
             features = table.feature_names if is_series else source.get("features", ())
             check(table.x, first_row=first_row, features=features, **missing)
+            exposure = source.get("exposure")
+            if exposure is not None:
+                log_exposure(exposure, table.x[exposure], first_row=first_row)
             doubts = [*table.doubts, *number_doubts(table.x, features=features, first_row=first_row), *doubts]
             if not is_class:
                 doubts += target_doubts(table.target_name, table.y, is_series=is_series, first_row=first_row)
@@ -93,6 +96,8 @@ def prepare(
                 check_size(len(test_table.y), "test")
                 in_test = RowNumbers(test_table.first_row, in_test_file)
                 check(test_table.x, first_row=in_test, is_test=True, **missing)
+                if exposure is not None:
+                    log_exposure(exposure, test_table.x[exposure], first_row=in_test)
             table = join(table, test_table)
             in_file = np.concatenate([in_file, n_in_file + in_test_file])
             first_row = RowNumbers(table.first_row, in_file)
@@ -128,7 +133,7 @@ def prepare(
                     doubts += group_doubts(table.x, (row_train, row_test), features=features)
             numbers = table.first_row + (in_file[:n_rows] if forecasts is None else forecasts.target)
             doubts += _gross_doubts(table, row_train, numbers, doubts, is_series=is_series, is_class=is_class)
-            encoding = fit(table.x, row_train, **settings)
+            encoding = fit(table.x, row_train, exposure=exposure, **settings)
             if not is_series:
                 how = settings.get("missing", "auto")
                 doubts += missing_doubts(table.x, encoding, missing=how, first_row=first_row)

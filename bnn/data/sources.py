@@ -81,7 +81,7 @@ def text_format(source: Source) -> TextFormat:
 
 def _reading(source: Source, asked: Asked, **more: Any) -> Reading:
     keys = (
-        *("target", "target_unit", "missing_target", "row_id"),
+        *("target", "target_unit", "missing_target", "row_id", "exposure"),
         *("drop", "categorical", "numeric", "features", "fold_case"),
     )
     chosen = {key: source[key] for key in keys if key in source}

@@ -95,6 +95,8 @@ class Reading(NamedTuple):
     """Columns of which texts that differ by case or blanks alone are one"""
     missing_target: str = "error"
     """Of rows without a target: "error", or "drop", which keeps them here for `Table.of` to leave out"""
+    exposure: str | None = None
+    """The column over which the target was counted"""
     row_id: str | None = None
     aside: Sequence[str] = ()
     """Columns that are kept beside the features"""
@@ -126,7 +128,8 @@ def read_table(read: Callable[[Choose], Columns], wish: Reading, *, decimal: str
     """
     import pandas as pd
 
-    roles = (wish.target, *wish.drop, *wish.categorical, *wish.numeric, *wish.features, *wish.aside)
+    numbers = wish.numeric if wish.exposure is None else [*wish.numeric, wish.exposure]
+    roles = (wish.target, *wish.drop, *wish.categorical, *numbers, *wish.features, *wish.aside)
     row_id = wish.row_id
     row_names: list[str] = []
     order: list[str] = []
@@ -140,7 +143,7 @@ def read_table(read: Callable[[Choose], Columns], wish: Reading, *, decimal: str
         if row_id is None and len(row_names) == 1:
             row_id = row_names[0]
         for names_of, kind in (
-            (wish.numeric, "number"),
+            (numbers, "number"),
             (wish.categorical, "text"),
             (wish.aside, "name"),
             ([*row_names, *wish.drop], "skip"),
@@ -237,7 +240,7 @@ def check_names(names: Sequence[str], wish: Reading) -> None:
     target, aside = wish.target, wish.aside
     keys = ("drop", "categorical", "numeric", "features", "fold_case")
     of_source = {key: getattr(wish, key) for key in keys}
-    of_source["row_id"] = [wish.row_id] if wish.row_id else []
+    of_source |= {key: [name] for key in ("row_id", "exposure") if (name := getattr(wish, key))}
     asked = [("target", "", target)]
     asked += [(role, f" (source.{role})", name) for role, of in of_source.items() for name in of]
     asked += [("", "", name) for name in aside]

@@ -65,6 +65,8 @@ class ChainJob:
         Classes of the target; None for a real target.
     target_mean, target_scale
         Real target in the unit of its column = target_mean + target_scale * standardised.
+    log_exposure
+        Of counts: log of what each was counted over, (obs,), which is the last column of x as well; or None.
     chains
         Numbers of the chains, run side by side.
     settings
@@ -88,6 +90,7 @@ class ChainJob:
     checkpoint_seconds: float
     target_mean: float = 0.0
     target_scale: float = 1.0
+    log_exposure: np.ndarray | None = None
 
     @property
     def target(self) -> Target | None:
@@ -95,7 +98,8 @@ class ChainJob:
         if self.n_classes is not None:
             return None
         family = self.settings.likelihood.family
-        return fit_target(family, self.y, mean=self.target_mean, scale=self.target_scale)
+        unit = {"mean": self.target_mean, "scale": self.target_scale}
+        return fit_target(family, self.y, **unit, log_exposure=self.log_exposure)
 
     @property
     def sampler(self) -> SamplerSettings:
@@ -117,6 +121,8 @@ class ChainJob:
         data: dict[str, Any] = {"x": self.x, "y": self.y, "n_classes": self.n_classes}
         if (target := self.target) is not None and target.form != "standardised":
             data["target"] = asdict(target)
+            if not target.has_exposure:
+                del data["target"]["has_exposure"]  # likewise
         return {
             "config": content_digest(settings | {"chains": self.chains}),
             "data": content_digest(data),

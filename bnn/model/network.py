@@ -84,6 +84,8 @@ class Network:
         Whether the last layer is linear; if not, its units have the activation too.
     inputs
         What is made of the inputs before the first layer; None: nothing.
+    has_offset
+        Whether inputs have a last column that is no input, but is added to the first output.
 
     Raises
     ------
@@ -100,6 +102,7 @@ class Network:
         engine: str = ENGINES[0],
         linear_output: bool = True,
         inputs: InputTransform | None = None,
+        has_offset: bool = False,
     ) -> None:
         if len(sizes) < 2 or min(sizes) < 1:
             raise ValueError(
@@ -116,6 +119,7 @@ class Network:
         self.engine = engine
         self.linear_output = linear_output
         self.inputs = inputs
+        self.has_offset = has_offset
         self.layers = tuple((f"weight_{i}", f"bias_{i}") for i in range(len(self.sizes) - 1))
 
     @property
@@ -130,6 +134,7 @@ class Network:
             engine=self.engine,
             linear_output=False,
             inputs=self.inputs,
+            has_offset=self.has_offset,
         )
 
     @property
@@ -156,7 +161,7 @@ class Network:
         ndarray
             Shape (chain, output, obs): logits, or means in standardised target units.
         """
-        return self.forward_layers(parameters, self.columns(x))[-1]
+        return with_offset(self.forward_layers(parameters, self.columns(x))[-1], self.offset(x))
 
     def columns(self, x: np.ndarray) -> np.ndarray:
         """Return the inputs as `forward_layers` takes them, shape (input, obs), contiguous, in the network's type."""
@@ -164,7 +169,12 @@ class Network:
 
     def taken(self, x: np.ndarray) -> np.ndarray:
         """Return the inputs as the first layer takes them, (obs, input)."""
-        return np.asarray(x) if self.inputs is None else self.inputs(x)
+        x = np.asarray(x)[:, :-1] if self.has_offset else np.asarray(x)
+        return x if self.inputs is None else self.inputs(x)
+
+    def offset(self, x: np.ndarray) -> np.ndarray | None:
+        """Return what is added to the first output, (obs,), float64; None: nothing."""
+        return np.asarray(x[:, -1], dtype=np.float64) if self.has_offset else None
 
     def forward_layers(self, parameters: Mapping[str, np.ndarray], columns: np.ndarray) -> list[np.ndarray]:
         """Return the inputs and the output of every layer, (chain, unit, obs), as `backward` needs them.
@@ -310,6 +320,15 @@ class NumpyPasses:
 
     def regression(self, y: np.ndarray, noise: NoiseOutput | None, *, is_mixed: bool) -> None:
         """Return None: `MatrixRows` makes the rows of these passes."""
+
+
+def with_offset(output: np.ndarray, offset: np.ndarray | None) -> np.ndarray:
+    """Return an output, (chain, output, obs), with what `Network.offset` returned; of its type, and itself for None."""
+    if offset is None:
+        return output
+    output = output.copy()
+    output[:, 0] += offset.astype(output.dtype)
+    return output
 
 
 def outputs(network: Network, theta: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from bnn.model.likelihoods import (
     Likelihood,
     StudentT,
 )
-from bnn.model.network import Network
+from bnn.model.network import Network, with_offset
 from bnn.model.passes import Passes
 from bnn.model.priors import Prior, learned_scale_shapes, network_prior
 from bnn.model.targets import Target
@@ -49,6 +49,7 @@ class Posterior:
         self.target = likelihood.encode(y)
         self._target_axes = self.target.ndim
         self._passes: Passes = network.passes(self.x, self.layout)
+        self._offset = network.offset(self.x)
         self._fused = self._passes.fuse(likelihood, prior, self.target)
         self._own = tuple(likelihood.parameter_priors)
 
@@ -66,7 +67,7 @@ class Posterior:
         found = np.empty((len(theta), len(self.x)))
         self._passes.load(theta)
         for tile, rows in enumerate(self._passes.tiles):
-            output = self._passes.forward(tile)
+            output = self._output(tile)
             found[:, rows] = self.likelihood.pointwise(output, self.target[..., rows], parameters)
         return found
 
@@ -91,7 +92,7 @@ class Posterior:
         total, grad = self.prior.log_density_and_grad(theta)
         self._passes.load(theta)
         for tile, rows in enumerate(self._passes.tiles):
-            output = self._passes.forward(tile)
+            output = self._output(tile)
             part, output_grad, own_grad = self.likelihood.total_and_grad(
                 output, self.target[..., rows], parameters
             )
@@ -101,8 +102,14 @@ class Posterior:
         self._passes.add_gradient(grad)
         return total, grad
 
+    def _output(self, tile: int) -> np.ndarray:
+        offset = None if self._offset is None else self._offset[self._passes.tiles[tile]]
+        return with_offset(self._passes.forward(tile), offset)
 
-def make_network(network: NetworkSettings, x: np.ndarray, *, n_outputs: int) -> Network:
+
+def make_network(
+    network: NetworkSettings, x: np.ndarray, *, n_outputs: int, has_offset: bool = False
+) -> Network:
     """Return the network that the settings ask for.
 
     Parameters
@@ -113,13 +120,17 @@ def make_network(network: NetworkSettings, x: np.ndarray, *, n_outputs: int) -> 
         Training inputs, shape (obs, input), standardised, of which the transform of inputs is learned.
     n_outputs
         Units of the last layer.
+    has_offset
+        As of `Network`.
     """
+    inputs = x[:, :-1] if has_offset else x
     return Network(
-        (x.shape[1], *network.hidden, n_outputs),
+        (inputs.shape[1], *network.hidden, n_outputs),
         activation=network.activation,
         dtype=network.precision,
         engine=network.engine,
-        inputs=fit_inputs(x) if network.input_transform == YEO_JOHNSON else None,
+        inputs=fit_inputs(inputs) if network.input_transform == YEO_JOHNSON else None,
+        has_offset=has_offset,
     )
 
 
@@ -209,6 +220,11 @@ def make_posterior(
         Rows of which the transform of inputs is learned, shape (obs, input); None: x.
     """
     like = make_likelihood(likelihood, n_classes=n_classes, target=target)
-    net = make_network(network, x if inputs is None else inputs, n_outputs=like.n_outputs)
+    net = make_network(
+        network,
+        x if inputs is None else inputs,
+        n_outputs=like.n_outputs,
+        has_offset=target is not None and target.has_exposure,
+    )
     encoded = y if target is None else target.encode(y)
     return Posterior(net, like, make_prior(net, like, prior), x=x, y=encoded)

@@ -25,10 +25,12 @@ class Target:
         As of `Family`.
     location, spread
         Mean and standard deviation of the transformed training values: of logs or logits, of logs of positive values
-        (hurdle); of counts the log of the mean, and 1.
+        (hurdle); of counts the log of the mean, for an exposure of 1, and 1.
     n_squeezed
         Training rows, where a share is exactly 0 or 1 in some of them: all are then drawn towards 1/2 by half a row
         (Smithson & Verkuilen 2006); else 0.
+    has_exposure
+        Of counts: whether the last input is the log of what they were counted over, to which the mean is in proportion.
     """
 
     mean: float = 0.0
@@ -37,6 +39,7 @@ class Target:
     location: float = 0.0
     spread: float = 1.0
     n_squeezed: int = 0
+    has_exposure: bool = False
 
     def original(self, y: np.ndarray) -> np.ndarray:
         """Return standardised values in the unit of the column: counts are whole, and zeros of a hurdle exact."""
@@ -147,7 +150,9 @@ class Target:
         return np.clip((value * n - 0.5) / (n - 1), 0.0, 1.0) if n else value
 
 
-def fit_target(family: str, y: np.ndarray, *, mean: float, scale: float) -> Target:
+def fit_target(
+    family: str, y: np.ndarray, *, mean: float, scale: float, log_exposure: np.ndarray | None = None
+) -> Target:
     """Return how a family describes a target, as its training rows say.
 
     Parameters
@@ -158,17 +163,21 @@ def fit_target(family: str, y: np.ndarray, *, mean: float, scale: float) -> Targ
         Standardised training targets, shape (obs,).
     mean, scale
         Value in the unit of the column = mean + scale * standardised value.
+    log_exposure
+        Log of what each row was counted over, (obs,), in any unit; None: all over the same.
 
     Raises
     ------
     ValueError
-        If there is no such family.
+        If there is no such family, or it has no exposure.
     DataError
         If it cannot have such targets.
     """
     if family not in FAMILIES:
         raise ValueError(f"unknown likelihood family {family!r}: choose one of {', '.join(sorted(FAMILIES))}")
     target = Target(mean, scale, FAMILIES[family].form)
+    if log_exposure is not None and target.form != "count":
+        raise ValueError(f"likelihood.family {family!r} is not for counts, and source.exposure is")
     if target.form == "standardised":
         return target
     value = target.original(y)
@@ -181,7 +190,10 @@ def fit_target(family: str, y: np.ndarray, *, mean: float, scale: float) -> Targ
             value=family,
         )
     if target.form == "count":
-        return Target(mean, scale, target.form, math.log(max(float(value.mean()), 0.5 / len(value))))
+        location = math.log(max(float(value.mean()), 0.5 / len(value)))
+        if log_exposure is not None:
+            location -= math.log(float(np.exp(log_exposure).mean()))
+        return Target(mean, scale, target.form, location, has_exposure=log_exposure is not None)
     if target.form == "logit" and ((value == 0) | (value == 1)).any():
         target = Target(mean, scale, target.form, n_squeezed=max(2, len(value)))
     found = target._transformed(value[value > 0] if target.form == "hurdle" else value)

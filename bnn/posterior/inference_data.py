@@ -169,7 +169,8 @@ def _posterior(
     if dataset.task == "regression" and predictor.likelihood.n_outputs == 2:
         second = "log noise scale" if isinstance(predictor.likelihood, RegressionLikelihood) else "log odds"
         names = np.array([dataset.target_name, second], dtype=str)
-    own = {"chain": coords["chain"], "draw": coords["draw"], "input": coords["feature"], "output": names}
+    entering = coords["feature"][: len(coords["feature"]) - dataset.has_exposure]
+    own = {"chain": coords["chain"], "draw": coords["draw"], "input": entering, "output": names}
     for unit, size in zip(_units(predictor)[1:-1], predictor.network.sizes[1:-1], strict=True):
         own[unit] = np.arange(size)
     kept = ("kernel", "adjusted", "layout", "n_warmup", "n_draws", "thin", "seed")

@@ -12,7 +12,7 @@ from bnn.data.dataset import Dataset
 from bnn.model.categorical import Categorical, softmax
 from bnn.model.layout import ParameterLayout
 from bnn.model.likelihoods import DirectLikelihood, Gaussian, Likelihood, RegressionLikelihood, StudentT
-from bnn.model.network import Network
+from bnn.model.network import Network, with_offset
 from bnn.model.posterior import make_likelihood, make_network
 from bnn.model.priors import LOG_PRIOR_SCALE
 from bnn.model.targets import Target, fit_target
@@ -119,11 +119,11 @@ class Predictor:
             Class index or *standardised* target, shape (obs,), or None.
         """
         encoded = None if y is None else self._encoded(y)
-        columns = self.network.columns(x)
+        columns, offset = self.network.columns(x), self.network.offset(x)
         for draws in row_blocks(len(theta), 8 * max(1, len(x)) * max(self.network.sizes)):
             parameters = self.layout.unpack(theta[draws])
             output = self.network.forward_layers(parameters, columns)[-1].astype(np.float64, copy=False)
-            yield self._block(draws, output, parameters, encoded)
+            yield self._block(draws, with_offset(output, offset), parameters, encoded)
 
     def block(
         self, output: np.ndarray, parameters: Mapping[str, np.ndarray], y: np.ndarray | None = None
@@ -204,7 +204,11 @@ def target_of(dataset: Dataset, likelihood: LikelihoodSettings) -> Target | None
     if dataset.task == "classification":
         return None
     return fit_target(
-        likelihood.family, dataset.y_train, mean=dataset.target_mean, scale=dataset.target_scale
+        likelihood.family,
+        dataset.y_train,
+        mean=dataset.target_mean,
+        scale=dataset.target_scale,
+        log_exposure=dataset.log_exposure_train,
     )
 
 
@@ -234,7 +238,7 @@ def make_predictor(
     """
     target = target_of(dataset, likelihood)
     like = make_likelihood(likelihood, n_classes=dataset.n_classes, target=target)
-    net = make_network(network, dataset.x_train, n_outputs=like.n_outputs)
+    net = make_network(network, dataset.x_train, n_outputs=like.n_outputs, has_offset=dataset.has_exposure)
     needed = ParameterLayout(net.parameter_shapes | dict.fromkeys(like.parameter_priors, ()))
     if layout is None:
         layout = needed

@@ -11,6 +11,7 @@ _KINDS = {
     "number": "number",
     "boolean": "true or false",
     "text": "text",
+    "exposure": "exposure",
     "dropped": "not read",
     "aside": "no feature",
     "id": "names of rows",
@@ -119,6 +120,8 @@ def _outcome(column: Mapping[str, Any], power: float | None) -> str:
             parts.append(
                 f"long tail compressed for the networks (Yeo–Johnson, power {formatting.as_given(power)})"
             )
+    elif column["kind"] == "exposure":
+        parts.append("the expected count is in proportion to it")
     elif column["kind"] == "boolean":
         parts.append("1 if true, else 0")
     else:

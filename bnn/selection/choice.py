@@ -14,7 +14,7 @@ from bnn.core.gross_values import gross_errors
 from bnn.core.plan import LEAST_OF_NOISE
 from bnn.core.settings import FAMILIES, YEO_JOHNSON
 from bnn.model.input_transform import fit_inputs
-from bnn.selection.families import NOISES, families_of, kind_of
+from bnn.selection.families import COUNTS, NOISES, families_of, kind_of
 from bnn.selection.race import (
     AUTO,
     NEGLIGIBLE,
@@ -141,6 +141,8 @@ def choose(
         # by itself, most of all on a log scale, and an output that makes the noise would be wide about it.
         has_errors = bool(gross_errors(unit.original(y)).any())
         families = ("student_t",) if has_errors else _families(unit.original(y), unit.beside)
+        if unit.log_exposure is not None:
+            families = COUNTS
         trial = _trial(settings)
         best, more = race.run(
             [trial._replace(family=name) for name in families], prefer=lambda one: _rank(one.family, families)
@@ -148,7 +150,8 @@ def choose(
         family, comparisons = best.family, [*more]
     inputs = settings["network"]["input_transform"]
     if inputs == AUTO:
-        transforms = [PLAIN, YEO_JOHNSON] if fit_inputs(x).columns.size else [PLAIN]
+        entering = x if unit.log_exposure is None else x[:, :-1]
+        transforms = [PLAIN, YEO_JOHNSON] if fit_inputs(entering).columns.size else [PLAIN]
         trial = _trial(settings)._replace(family=family)
         best, more = race.run(
             [trial._replace(inputs=name) for name in transforms],

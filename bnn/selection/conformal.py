@@ -80,7 +80,12 @@ def _predictor(
     x: np.ndarray, n_classes: int | None, settings: ModelSettings, target: Target | None
 ) -> Predictor:
     likelihood = make_likelihood(settings.likelihood, n_classes=n_classes, target=target)
-    network = make_network(settings.network.in_numpy("float64"), x, n_outputs=likelihood.n_outputs)
+    network = make_network(
+        settings.network.in_numpy("float64"),
+        x,
+        n_outputs=likelihood.n_outputs,
+        has_offset=target is not None and target.has_exposure,
+    )
     return Predictor(
         network, likelihood, make_prior(network, likelihood, settings.prior).layout, target or Target()
     )

@@ -17,6 +17,8 @@ SPAN = 3.0
 log-normal families beside the best of others (50 units, scale 2): -1.50 and -1.53 on mpg (12 to 44), -10.94 and -10.93
 on HousePrices (25 to 190 thousand), -3.42 and -3.40 on Prestige (15 to 87), and -8.02 and -7.92 on birthwt (709 to
 4990)."""
+COUNTS = ("poisson", "negative_binomial")
+"""Families of counts, the simplest first"""
 NOISES = {
     "gaussian": ("gaussian", "student_t", "heteroscedastic", "heteroscedastic_student_t"),
     "log_normal": ("log_normal", "heteroscedastic_log_normal"),
@@ -52,7 +54,7 @@ def families_of(train: np.ndarray, beside: np.ndarray) -> Sequence[str]:
         return ("gaussian",)
     zero = np.abs(train) <= slack
     if np.abs(values - np.rint(values)).max() <= slack:
-        return ("poisson", "negative_binomial", "gaussian") if _are_small_counts(train) else _positive(values)
+        return (*COUNTS, "gaussian") if _are_small_counts(train) else _positive(values)
     if highest <= 1.0:
         return ("logit_normal", "gaussian")
     if has_zeros(zero):

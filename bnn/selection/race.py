@@ -49,19 +49,22 @@ class Unit:
         Value in the unit of the column = mean + scale * standardised value.
     beside
         Values of the column, in its unit, beyond the training rows', which a family must be able to have.
+    log_exposure
+        Of counts: log of what each training row was counted over, (obs,), the last column of its inputs; or None.
     """
 
     mean: float = 0.0
     scale: float = 1.0
     beside: np.ndarray = field(default_factory=lambda: np.empty(0))
+    log_exposure: np.ndarray | None = None
 
     def original(self, y: np.ndarray) -> np.ndarray:
         """Return standardised values in the unit of the column."""
         return self.mean + self.scale * np.asarray(y, dtype=np.float64)
 
     def target(self, family: str, y: np.ndarray) -> Target:
-        """Return how a family describes the standardised training targets."""
-        return fit_target(family, y, mean=self.mean, scale=self.scale)
+        """Return how a family describes the standardised targets of all training rows."""
+        return fit_target(family, y, mean=self.mean, scale=self.scale, log_exposure=self.log_exposure)
 
 
 STANDARDISED = Unit()
