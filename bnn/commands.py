@@ -221,7 +221,7 @@ def _is_few(dataset: Dataset) -> bool:
 
 def _about(dataset: Dataset) -> str:
     rows = f"{len(dataset.y_train)} training and {len(dataset.y_test)} test rows"
-    n_features = len(dataset.feature_names)
+    n_features = dataset.n_inputs
     kind = f"{len(dataset.class_names)} classes" if dataset.class_names else "a number"
     return (
         f"{rows}, {n_features} feature{'' if n_features == 1 else 's'}, target {dataset.target_name} ({kind})"

@@ -9,7 +9,7 @@ density.
 
 Values that many rows share are spread out before, because their quantiles would not say how probable each is: counts
 evenly over the unit about each, so that rounding gives them back (Machado & Santos Silva 2005), and zeros of amounts
-below 0, so that cutting off does.
+below 0, so that cutting off does. The log of an exposure is a feature like another here.
 """
 
 from typing import Any

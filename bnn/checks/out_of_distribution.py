@@ -84,6 +84,11 @@ def make_inputs(dataset: Dataset, rng: np.random.Generator) -> list[Inputs]:
     low, high = dataset.x_train.min(axis=0), dataset.x_train.max(axis=0)
     reach = MARGIN * (high - low)
     uniform = rng.uniform(low - reach, high + reach, size=(len(copies), x.shape[1]))
+    shifted = x[moved] + sides[direction]
+    if dataset.has_exposure:
+        # No input of the network: rows keep theirs, or it would say how uncertain they are, whatever the inputs.
+        for others, of in ((noised, copies), (shifted, moved), (uniform, copies)):
+            others[:, -1] = x[of, -1]
     return [
         Inputs("test rows", "test rows as they are", x, y),
         Inputs(
@@ -97,7 +102,7 @@ def make_inputs(dataset: Dataset, rng: np.random.Generator) -> list[Inputs]:
             "shifted",
             f"test rows with every feature moved by {SHIFT:g} standard deviations, up or down, in "
             f"{N_DIRECTIONS} random directions of {n_moved} random rows each",
-            x[moved] + sides[direction],
+            shifted,
             y[moved],
             moved,
             direction,

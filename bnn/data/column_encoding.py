@@ -206,12 +206,14 @@ def log_exposure(
         place = int(np.arange(len(series))[rows][wrong].min())
         value = floats(series)[place]
         what = "it is missing here" if np.isnan(value) else f"it is {value:g} here"
+        more = int(wrong.sum()) - 1
+        too = f" (and in {more} more row{'s' if more > 1 else ''} of the column it is not)" if more else ""
         raise cell_error(
             "exposure-not-positive",
             name,
             place + first_row,
-            f"an exposure, over which something was counted, must be positive, and {what}; correct it, or remove "
-            "the row",
+            f"an exposure, over which something was counted, must be positive, and {what}{too}; correct it, "
+            "or remove the row",
             value=None if np.isnan(value) else f"{value:g}",
         )
     return np.asarray(np.log(values))

@@ -147,8 +147,12 @@ class Dataset:
 
     @property
     def n_inputs(self) -> int:
-        """Inputs of a network: the number of features."""
-        return len(self.feature_names)
+        """Inputs of a network: the number of features, but for the log of an exposure."""
+        return len(self.feature_names) - self.has_exposure
+
+    def entering(self, x: np.ndarray) -> np.ndarray:
+        """Return the features that enter a network, (row, input), of all of them, (row, feature): not an exposure."""
+        return x[:, : self.n_inputs]
 
     @property
     def n_classes(self) -> int | None:
@@ -167,7 +171,7 @@ class Dataset:
 
     @property
     def log_exposure_train(self) -> np.ndarray | None:
-        """Log of what each training row was counted over, (row,), in units of the mean one; None: over the same."""
+        """Log of what each training row was counted over, (row,), in units of their geometric mean; or None."""
         return self.x_train[:, -1] if self.has_exposure else None
 
     def row_numbers(self, split: str) -> np.ndarray:

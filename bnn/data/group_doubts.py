@@ -1,6 +1,7 @@
 """Whether rows of one person, plant or firm stand in the training part and in the test part."""
 
-from collections.abc import Collection, Iterator
+import re
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,11 +12,13 @@ from bnn.data.cells import group_split, words_of
 if TYPE_CHECKING:
     import pandas as pd
 
-_MOST_ROWS = 100_000
-"""Rows that are looked at, the first ones"""
+_MOST_ROWS, _FEW_ROWS = 100_000, 2000
+"""Rows that are looked at, the first ones, and those of them that refute most of what is looked for"""
 _MOST_COLUMNS = 50
-"""Columns that may tell groups, or times, which are compared by pairs"""
+"""Columns that may tell groups, where another is a time"""
 _FEWEST_GROUPS = 10
+_LEAST_SHARE = 0.05
+"""Of the test rows that share their group with training rows"""
 _FILLED = 0.5
 """Share of the pairs of group and time that a table of repeated measurements has at the least"""
 _ONE = {
@@ -34,71 +37,91 @@ _ONE = {
     *("plant", "firm", "company"),
 }
 """Words for what rows may be measured on more than once"""
-_NUMBER = {"id", "ids", "no", "nr", "number", "code", "key"}
+_NUMBER = {"id", "ids", "no", "nr", "nbr", "num", "number", "code", "key", "#", "№"}
+_ONE_ID = re.compile(f"({'|'.join(sorted(_ONE))})id")
+_TIMES = {
+    *("time", "year", "yr", "quarter", "season", "month", "week", "day", "date", "hour", "minute", "decade"),
+    *("visit", "wave", "period", "occasion", "session", "trial", "round", "semester", "term", "age"),
+}
+"""Words for when they are"""
 
 
 def group_doubts(
-    frame: "pd.DataFrame", parts: tuple[np.ndarray, np.ndarray], *, features: Collection[str] = ()
+    frame: "pd.DataFrame",
+    parts: tuple[np.ndarray, np.ndarray],
+    *,
+    ids: Mapping[str, np.ndarray],
+    features: Collection[str] = (),
 ) -> Iterator[Doubt]:
-    """Yield a feature that says on whom or what rows were measured, where both parts have rows of the same.
+    """Yield columns that say on whom or what rows were measured, where both parts have rows of the same.
 
-    It is one that is called so (`patient_id`), and whose values repeat; or one that with another, such as a year, tells
-    all rows apart, most of its values coming with each of the other's, and that settles a third column, as a person
-    does a year of birth.
+    They are the names of rows, if these repeat, and features that are called so (`patient_id`). Or, if there is none, a
+    feature that with a time (`year`) tells all rows apart, most of its values coming with each of the times, and that
+    settles a third column, as a person does a year of birth.
 
     Parameters
     ----------
     frame
-        The columns, as `tidy` makes them.
+        The features, as `tidy` makes them.
     parts
         Indices of the training and of the test rows, taken at random.
+    ids
+        Name of the column that names rows -> names, (row,), if there is one.
     features
         Columns of which the config says that they are features as they are.
     """
-    name = _group(frame.iloc[:_MOST_ROWS], features)
-    if name is None:
-        return
-    codes, n_groups = _codes(frame[name])
     train, test = parts
-    n_known = np.count_nonzero(np.isin(codes[test], codes[train]))
-    if n_known:
+    names = [name for name in map(str, frame.columns) if name not in features and _is_called_so(name)]
+    named = {name: frame[name] for name in names if _is_whole(frame[name])}
+    if (
+        not named
+        and not ids
+        and (name := _repeatedly_measured(frame.iloc[:_MOST_ROWS], features)) is not None
+    ):
+        named = {name: frame[name]}
+    for name, values in (*ids.items(), *named.items()):
+        codes, n_groups = _codes(values)
+        n_known = np.count_nonzero(np.isin(codes[test], codes[train]))
+        if n_groups < _FEWEST_GROUPS or n_known < _LEAST_SHARE * len(test):
+            continue
+        keeps = "" if name in ids else f"; source.features: [{in_yaml(name)}] keeps it without a word"
         yield Doubt(
             "group-in-both-parts",
             name,
             f"{n_groups} different values in {len(frame)} rows, and {n_known} of {len(test)} test rows share theirs "
-            f"with training rows; if new rows will have new ones, as of new patients, split by it {group_split(name)}; "
-            f"source.features: [{in_yaml(name)}] keeps it without a word",
+            f"with training rows; if new rows will have new ones, as of new patients, split by it {group_split(name)}"
+            f"{keeps}",
         )
 
 
-def _group(frame: "pd.DataFrame", features: Collection[str]) -> str | None:
-    """Return the column that tells groups of rows; None if there is none."""
+def _repeatedly_measured(frame: "pd.DataFrame", features: Collection[str]) -> str | None:
+    """Return the column of those that are measured at times; None if there is none."""
     n = len(frame)
-    found: dict[str, tuple[np.ndarray, int]] = {}
+    times = {str(name): _codes(frame[name]) for name in frame if _TIMES & {*words_of(str(name))}}
+    if not times:
+        return None
+    groups: dict[str, tuple[np.ndarray, int]] = {}
     for name, column in frame.items():
-        if len(found) < _MOST_COLUMNS and _is_whole(column):
+        if len(groups) < _MOST_COLUMNS and not {name} & {*times, *features} and _is_whole(column):
             codes, n_values = _codes(column)
-            if 2 <= n_values <= n / 2:
-                found[str(name)] = codes, n_values
-    groups = [name for name, (_, count) in found.items() if count >= _FEWEST_GROUPS and name not in features]
-    for name in groups:
-        if _is_called_so(name):
-            return name
-    for name in sorted(groups, key=lambda one: -found[one][1]):
-        codes, n_values = found[name]
-        for time, (others, n_times) in found.items():
-            if time == name or not n <= n_values * n_times <= n / _FILLED:
-                continue
-            if np.unique(codes * n_times + others).size == n and _settles(
-                codes, frame.drop(columns=[name, time])
-            ):
-                return name
+            if _FEWEST_GROUPS <= n_values <= n / 2:
+                groups[str(name)] = codes, n_values
+    for name in sorted(groups, key=lambda one: -groups[one][1]):
+        codes, n_values = groups[name]
+        for time, (others, n_times) in times.items():
+            if n <= n_values * n_times <= n / _FILLED and _all_differ(codes * n_times + others):
+                rest = (column for other, column in frame.items() if other not in (name, time))
+                if any(_settles(codes, column) for column in rest):
+                    return name
     return None
 
 
 def _is_called_so(name: str) -> bool:
     words = words_of(name)
-    return bool(words) and (words[-1] == "id" or (bool(set(words) & _ONE) and set(words) <= _ONE | _NUMBER))
+    if not words:
+        return False
+    is_one = bool({*words} & _ONE) and {*words} <= _ONE | _NUMBER
+    return words[-1] == "id" or is_one or _ONE_ID.fullmatch(words[-1]) is not None
 
 
 def _is_whole(column: "pd.Series") -> bool:
@@ -109,19 +132,24 @@ def _is_whole(column: "pd.Series") -> bool:
     return all(bool((some == np.round(some)).all()) for some in (values[:100], values))
 
 
-def _codes(column: "pd.Series") -> tuple[np.ndarray, int]:
+def _codes(values: "pd.Series | np.ndarray") -> tuple[np.ndarray, int]:
     """Return a number from 0 for each value, (row,), and how many there are; missing values have one of their own."""
     import pandas as pd
 
-    codes, values = pd.factorize(column, use_na_sentinel=False)
-    return codes.astype(np.int64), len(values)
+    codes, found = pd.factorize(values, use_na_sentinel=False)
+    return codes.astype(np.int64), len(found)
 
 
-def _settles(codes: np.ndarray, others: "pd.DataFrame") -> bool:
-    """Return whether rows of one code have the same value in one of the other columns, which is not the same in all."""
-    first = np.unique(codes, return_index=True)[1]
-    for _, column in others.items():
-        values, n_values = _codes(column)
-        if n_values > 1 and (values == values[first][codes]).all():
-            return True
-    return False
+def _all_differ(values: np.ndarray) -> bool:
+    return all(np.unique(some).size == len(some) for some in (values[:_FEW_ROWS], values))
+
+
+def _settles(codes: np.ndarray, column: "pd.Series") -> bool:
+    """Return whether rows of one code have the same value in another column, which is not the same in all."""
+    for n_rows in (_FEW_ROWS, len(codes)):
+        values, n_values = _codes(column.iloc[:n_rows])
+        some = codes[:n_rows]
+        _, first, place = np.unique(some, return_index=True, return_inverse=True)
+        if (values != values[first][place]).any():
+            return False
+    return n_values > 1

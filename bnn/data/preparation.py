@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from bnn.core.errors import DataError, Doubt
+from bnn.core.errors import DataError, Doubt, cell_error
 from bnn.core.gross_values import mean_and_scale
 from bnn.core.identical_rows import are_copies, first_of_each
 from bnn.data.cells import check, floats
@@ -78,11 +78,11 @@ def prepare(
             first_row = RowNumbers(table.first_row, in_file)
             # What a series is forecast from are its own values.
             features = table.feature_names if is_series else source.get("features", ())
-            check(table.x, first_row=first_row, features=features, **missing)
             exposure = source.get("exposure")
-            if exposure is not None:
-                log_exposure(exposure, table.x[exposure], first_row=first_row)
-            doubts = [*table.doubts, *number_doubts(table.x, features=features, first_row=first_row), *doubts]
+            _check_exposure(table, exposure, first_row)
+            check(table.x, first_row=first_row, features=features, **missing)
+            inputs = table.x if exposure is None else table.x.drop(columns=exposure)
+            doubts = [*table.doubts, *number_doubts(inputs, features=features, first_row=first_row), *doubts]
             if not is_class:
                 doubts += target_doubts(table.target_name, table.y, is_series=is_series, first_row=first_row)
         n_rows = len(table.y)
@@ -95,9 +95,8 @@ def prepare(
                 doubts += without
                 check_size(len(test_table.y), "test")
                 in_test = RowNumbers(test_table.first_row, in_test_file)
+                _check_exposure(test_table, exposure, in_test)
                 check(test_table.x, first_row=in_test, is_test=True, **missing)
-                if exposure is not None:
-                    log_exposure(exposure, test_table.x[exposure], first_row=in_test)
             table = join(table, test_table)
             in_file = np.concatenate([in_file, n_in_file + in_test_file])
             first_row = RowNumbers(table.first_row, in_file)
@@ -130,9 +129,15 @@ def prepare(
                     )
                 del first, is_repeat, used  # of a long table as large as one more column
                 if by_lot:
-                    doubts += group_doubts(table.x, (row_train, row_test), features=features)
+                    ids = {} if table.ids is None else {table.id_name: table.ids}
+                    parts = row_train, row_test
+                    doubts += group_doubts(
+                        table.x.drop(columns=exposure or []), parts, ids=ids, features=features
+                    )
             numbers = table.first_row + (in_file[:n_rows] if forecasts is None else forecasts.target)
-            doubts += _gross_doubts(table, row_train, numbers, doubts, is_series=is_series, is_class=is_class)
+            doubts += _gross_doubts(
+                table, row_train, numbers, doubts, is_series=is_series, is_class=is_class, exposure=exposure
+            )
             encoding = fit(table.x, row_train, exposure=exposure, **settings)
             if not is_series:
                 how = settings.get("missing", "auto")
@@ -211,6 +216,25 @@ def _with_target(table: Table, what: str = "") -> tuple[Table, np.ndarray, list[
     return table.of(in_file), in_file, [Doubt("target-missing", table.target_name, text, row)]
 
 
+def _check_exposure(table: Table, name: str | None, first_row: RowNumbers) -> None:
+    """Raise DataError where nothing can have been counted over an exposure, or the target is no count."""
+    if name is None:
+        return
+    log_exposure(name, table.x[name], first_row=first_row)
+    is_count = (table.y >= 0) & (table.y == np.rint(table.y))
+    if not is_count.all():
+        place = int(np.flatnonzero(~is_count)[0])
+        value = f"{table.y[place]:g}"
+        raise cell_error(
+            "no-count",
+            table.target_name,
+            place + first_row,
+            f"{value} is no count, and source.exposure ({name}) is what counts were made over; give the counts "
+            "themselves, or take source.exposure out",
+            value=value,
+        )
+
+
 def _same_rows(table: Table) -> tuple[np.ndarray, np.ndarray]:
     """Return the first row with the same features as each, and whether each has the target of such a one, too."""
     columns = (
@@ -231,6 +255,7 @@ def _gross_doubts(
     *,
     is_series: bool,
     is_class: bool,
+    exposure: str | None,
 ) -> Iterator[Doubt]:
     """Yield gross errors of the file of training rows, which have numbers; of a series of its values, not of lags."""
     # Words for a missing value that were told lie far from the rest, too.
@@ -240,7 +265,8 @@ def _gross_doubts(
             table.target_name, table.y[: len(numbers)], row_train, numbers, is_target=True
         )
     for name, column in {} if is_series else table.x.items():
-        if column.dtype == np.float64 and name not in known:
+        # An exposure is not standardised.
+        if column.dtype == np.float64 and name not in (*known, exposure):
             yield from gross_doubts(str(name), column.to_numpy()[: len(numbers)], row_train, numbers)
 
 

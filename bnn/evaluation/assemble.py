@@ -93,7 +93,7 @@ def evaluate(
         "is_series": dataset.time_test is not None,
         "n_train": len(dataset.y_train),
         "n_test": len(dataset.y_test),
-        "n_features": len(dataset.feature_names),
+        "n_features": dataset.n_inputs,
         "feature_names": list(dataset.feature_names),
         "first_row": dataset.first_row,
         "id_name": dataset.id_name,

@@ -39,8 +39,8 @@ def standout_rows(
     deviation = np.where(deviation > 0, deviation, 1.0)
     largest = {name: _largest(values) for name, values in order.items()}
     rows = sorted({row for found in largest.values() for row in found})
-    x = dataset.x_test[rows]
-    far = dict(zip(rows, why_far(dataset, x, relative_distance(dataset.x_train, x)), strict=True))
+    x_train, x = (dataset.entering(x) for x in (dataset.x_train, dataset.x_test[rows]))
+    far = dict(zip(rows, why_far(dataset, x, relative_distance(x_train, x)), strict=True))
     return {
         name: [
             names | _entry(dataset, summary, forecast, nll, deviation, index) | {"far_because": far[index]}

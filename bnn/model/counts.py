@@ -25,12 +25,13 @@ def has_zeros(zero: np.ndarray) -> bool:
 
 
 class _Counts:
-    """What likelihoods of counts share: log mean = log of the training rows' mean + output.
+    """What likelihoods of counts share: log mean = location + output.
 
     Parameters
     ----------
     target
-        Of the table: its location is the log of the mean count.
+        Of the table: its location is the log of the mean count of the training rows, or of their rate where they have
+        an exposure, whose log is in the output.
     """
 
     noise_varies = True
@@ -40,7 +41,7 @@ class _Counts:
 
     @property
     def n_outputs(self) -> int:
-        """The log of the mean, from that of all rows."""
+        """The log of the mean, from the location on."""
         return 1
 
     def encode(self, y: np.ndarray) -> np.ndarray:

@@ -124,8 +124,11 @@ class Network:
 
     @property
     def trunk(self) -> "Network | None":
-        """The network up to the last hidden layer, whose activations it puts out; None without a hidden layer."""
-        if len(self.sizes) == 2:
+        """The network up to the last hidden layer, whose activations it puts out; None without a hidden layer.
+
+        None as well where the output has an offset, since it belongs to no hidden unit.
+        """
+        if len(self.sizes) == 2 or self.has_offset:
             return None
         return Network(
             self.sizes[:-1],
@@ -134,7 +137,6 @@ class Network:
             engine=self.engine,
             linear_output=False,
             inputs=self.inputs,
-            has_offset=self.has_offset,
         )
 
     @property

@@ -63,7 +63,7 @@ def why_far(dataset: Dataset, x: np.ndarray, distance: np.ndarray) -> list[str]:
     dataset
         The table that the network was trained on.
     x
-        Standardised features, (obs, feature).
+        Standardised features that enter the network, (obs, input).
     distance
         Of `relative_distance`, (obs,).
     """
@@ -71,10 +71,10 @@ def why_far(dataset: Dataset, x: np.ndarray, distance: np.ndarray) -> list[str]:
     said = [""] * len(x)
     if not len(far):
         return said
-    x_train = _some(dataset.x_train, _MOST_ROWS)
+    x_train = _some(dataset.entering(dataset.x_train), _MOST_ROWS)
     n_neighbours = min(N_NEIGHBOURS, len(x_train) - 1)
     nearest = cKDTree(x_train).query(x[far], k=range(1, n_neighbours + 1))[1]
-    outside = outside_range(dataset.x_train, x[far])
+    outside = outside_range(dataset.entering(dataset.x_train), x[far])
     for index, row in enumerate(far):
         near = x_train[nearest[index]].mean(axis=0)
         squares = np.square(x[row] - near)

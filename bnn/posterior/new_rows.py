@@ -280,9 +280,10 @@ def predictions(
     columns: dict[str, np.ndarray] = {"row": np.arange(first_row, len(x) + first_row)}
     parts = [_block(dataset, predictor, theta, x[rows], rng, limits) for rows in _blocks(len(x))]
     columns |= {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    distance = relative_distance(dataset.x_train, x)
-    names = np.array(dataset.feature_names, dtype=object)
-    outside = outside_range(dataset.x_train, x)
+    x_train, x = dataset.entering(dataset.x_train), dataset.entering(x)
+    distance = relative_distance(x_train, x)
+    names = np.array(dataset.feature_names[: dataset.n_inputs], dtype=object)
+    outside = outside_range(x_train, x)
     columns["distance"] = distance
     columns["far"] = (distance > 1).astype(np.int64)
     columns["outside_range"] = np.array([";".join(names[row]) for row in outside], dtype=object)

@@ -280,9 +280,10 @@ def kind_of_rows(metrics: Mapping[str, Any]) -> str:
         rest = len(classes) - sum(classes.count(name) for name in names[:_MOST_CLASSES])
         shares += [f"{rest} of others"] if rest else []
         said.append(f"of the {number} least sure rows {listing(shares)}")
-    deviations = [row["standardised"] for row in rows]
+    # An exposure comes last, and is no finding: whatever is counted over more varies more.
+    deviations = [row["standardised"][: metrics["n_features"]] for row in rows]
     means = [sum(values) / len(rows) for values in zip(*deviations, strict=True) if None not in values]
-    if means and len(means) == len(metrics["feature_names"]):
+    if means and len(means) == metrics["n_features"]:
         index = max(range(len(means)), key=lambda place: abs(means[place]))
         name = metrics["feature_names"][index]
         if abs(means[index]) >= _STANDS_OUT:

@@ -9,18 +9,28 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from bnn.baselines.reference import network_predictions
+from bnn.baselines.reference import fit_references, network_predictions
 from bnn.baselines.training import BaselineSettings
+from bnn.checks.effects import columns_of
+from bnn.checks.out_of_distribution import make_inputs
 from bnn.config.errors import ConfigError
 from bnn.config.loading import load
 from bnn.core.errors import DataError
-from bnn.core.settings import BlockPriorSettings, LikelihoodSettings, NetworkSettings, PriorSettings, build
+from bnn.core.settings import (
+    BlockPriorSettings,
+    LikelihoodSettings,
+    ModelSettings,
+    NetworkSettings,
+    PriorSettings,
+)
 from bnn.data.dataset import Dataset
 from bnn.data.preparation import prepare
 from bnn.model.posterior import Posterior, make_likelihood, make_network, make_posterior
 from bnn.model.targets import fit_target
+from bnn.posterior.new_rows import predictions
 from bnn.posterior.predictor import make_predictor, target_of
 from bnn.selection.choice import choose
+from bnn.selection.conformal import conformity_scores
 from bnn.selection.race import Unit
 from tests.refusals import refused
 
@@ -29,6 +39,16 @@ BLOCK = BlockPriorSettings(family="normal", scale=1.0, df=4.0)
 PRIOR = PriorSettings(weights=BLOCK, biases=BLOCK, fan_in_scaling=True, learned_scales="none")
 NETWORK = NetworkSettings(hidden=(4,), activation="tanh", precision="float64", engine="numpy")
 SPLIT = {"method": "random", "column": None, "test_size": 0.25, "stratify": False, "seed": 1}
+
+TRAINING = BaselineSettings(
+    learning_rate=0.02,
+    weight_decay=0.0,
+    batch_size=150,
+    max_epochs=1000,
+    patience=30,
+    validation_size=0.2,
+    class_weight="none",
+)
 
 
 def settings(family: str) -> LikelihoodSettings:
@@ -129,19 +149,8 @@ def test_predictions_are_in_proportion(dataset: Dataset) -> None:
 def test_baseline_networks_learn_the_rate(dataset: Dataset) -> None:
     """Without the offset their mean is far off; the linear model has the form that made the counts."""
     like, target = settings("poisson"), target_of(dataset, settings("poisson"))
+    assert target is not None
     family = make_likelihood(like, n_classes=None, target=target)
-    training = build(
-        BaselineSettings,
-        {
-            "learning_rate": 0.02,
-            "weight_decay": 0.0,
-            "batch_size": 150,
-            "max_epochs": 1000,
-            "patience": 30,
-            "validation_size": 0.2,
-            "class_weight": "none",
-        },
-    )
     truth = np.exp(1 + 0.8 * frame()["a"].to_numpy()[dataset.row_test])
     found = {}
     for has_offset in (True, False):
@@ -153,7 +162,7 @@ def test_baseline_networks_learn_the_rate(dataset: Dataset) -> None:
         )
         table = dataset if has_offset else _without(dataset)
         predicted, _ = network_predictions(
-            table, network, training, [np.random.default_rng(1)], target, family
+            table, network, TRAINING, [np.random.default_rng(1)], target, family
         )
         found[has_offset] = np.exp(target.location + predicted["test_output"][0, 0])
     years = frame()["years"].to_numpy()[dataset.row_test]
@@ -207,11 +216,11 @@ def test_the_choice_is_among_counts(dataset: Dataset) -> None:
 @pytest.mark.parametrize("value", ["0", "-2", ""])
 def test_what_is_no_exposure_is_refused_by_row(tmp_path: Path, value: str) -> None:
     years = [value if row == 40 else 1.5 for row in range(N)]
-    place = {"column": "years", "file": "a.csv"} | ({"value": value} if value else {})
-    with refused("exposure-not-positive", row=42, **place):
+    place: dict[str, Any] = {"column": "years"} | ({"value": value} if value else {})
+    with refused("exposure-not-positive", row=42, file="a.csv", **place):
         read(tmp_path / "a.csv", frame(years=years))
     frame(years=years)[35:45].to_csv(tmp_path / "b.csv", index=False)
-    with refused("exposure-not-positive", row=7, **place | {"file": "b.csv"}):
+    with refused("exposure-not-positive", row=7, file="b.csv", **place):
         read(tmp_path / "c.csv", frame(), test=str(tmp_path / "b.csv"))
 
 
@@ -250,3 +259,78 @@ def test_a_config_that_contradicts_itself_is_refused(keys: dict[str, Any], where
     with pytest.raises(ConfigError) as caught:
         load({"datasets": {"mine": own}})
     assert f"datasets.mine.{where}" in str(caught.value)
+
+
+def test_a_target_that_is_no_count_is_refused(tmp_path: Path) -> None:
+    table = frame()
+    table["y"] = table["y"].astype(float)
+    table.loc[12, "y"] = 2.5
+    with refused("no-count", column="y", row=14, value="2.5", file="a.csv"):
+        read(tmp_path / "a.csv", table)
+
+
+def test_new_rows_are_not_far_for_it(dataset: Dataset) -> None:
+    """The mean is in proportion to it, however large it is: it is known as well as for any other."""
+    predictor = make_predictor(dataset, network=NETWORK, likelihood=settings("poisson"))
+    theta = 0.3 * np.random.default_rng(2).normal(size=(2, 50, predictor.layout.n_params))
+    table = pd.DataFrame({"years": [1.0, 1e4, 1.0], "a": [0.1, 0.1, 40.0]})
+    found = predictions(
+        dataset, predictor, theta, dataset.encoding.transform(table).x, np.random.default_rng(1)
+    )
+    assert found["far"].tolist() == [0, 0, 1]
+    assert found["outside_range"].tolist() == ["", "", "a"]
+    assert "years" not in "".join(found["far_because"])
+    assert found["distance"][0] == found["distance"][1]
+
+
+def test_inputs_that_are_moved_keep_theirs(dataset: Dataset) -> None:
+    for kind in make_inputs(dataset, np.random.default_rng(1)):
+        assert np.isin(kind.x[:, -1], dataset.x_test[:, -1]).all()
+        if kind.row is not None:
+            assert (kind.x[:, -1] == dataset.x_test[kind.row, -1]).all()
+
+
+def test_it_is_no_feature_that_matters(dataset: Dataset) -> None:
+    assert [column.name for column in columns_of(dataset)] == ["a"]
+    assert dataset.n_inputs == 1
+
+
+def test_references_have_the_offset_too(dataset: Dataset) -> None:
+    """Each of them, the linear model among them: their mean is in proportion to the exposure."""
+    like, target = settings("poisson"), target_of(dataset, settings("poisson"))
+    network = make_network(NETWORK, dataset.x_train, n_outputs=1, has_offset=True)
+    found, _ = fit_references(
+        dataset,
+        network,
+        TRAINING,
+        seed=1,
+        n_members=2,
+        target=target,
+        likelihood=make_likelihood(like, n_classes=None, target=target),
+    )
+    longer = replace(dataset, x_test=dataset.x_test + np.array([0.0, np.log(3.0)]))
+    again, _ = fit_references(
+        longer,
+        network,
+        TRAINING,
+        seed=1,
+        n_members=2,
+        target=target,
+        likelihood=make_likelihood(like, n_classes=None, target=target),
+    )
+    for name in ("baseline_test_output", "linear_test_output", "ensemble_test_output"):
+        assert again[name][1] - found[name][1] == pytest.approx(np.full(found[name][1].shape, np.log(3.0)))
+
+
+def test_folds_of_calibration_have_the_offset_too(dataset: Dataset) -> None:
+    """Without it the ranks of observations, which intervals are calibrated by, would lie at either end."""
+    target = target_of(dataset, settings("poisson"))
+    scores = conformity_scores(
+        dataset.x_train,
+        dataset.y_train,
+        n_classes=None,
+        settings=ModelSettings(network=NETWORK, prior=PRIOR, likelihood=settings("poisson")),
+        seed=1,
+        target=target,
+    )
+    assert np.mean(scores > 0.95) < 0.2

@@ -44,11 +44,49 @@ def test_who_is_measured_again_and_again_is_told(tmp_path: Path, born: Any) -> N
 
 
 @pytest.mark.parametrize(
-    "name", ["patient", "Subject", "patient_id", "CustomerID", "Household.No", "site id"]
+    "name",
+    [
+        *("patient", "Subject", "patient_id", "CustomerID", "Household.No", "site id"),
+        *("subject#", "patient_nbr", "patientid", "USERID"),
+    ],
 )
 def test_a_name_is_enough(tmp_path: Path, name: str) -> None:
     frame = panel().rename(columns={"one": name}).drop(columns="time")
-    assert groups(read(tmp_path / "a.csv", frame)) == [name]
+    found = read(tmp_path / "a.csv", frame)
+    (doubt,) = found.doubts
+    assert (doubt.code, doubt.column) == ("group-in-both-parts", name)
+    shared = np.isin(ONE[found.row_test], ONE[found.row_train]).sum()
+    assert f"{N_ONES} different values in 120 rows, and {shared} of 30 test rows" in doubt.text
+
+
+def test_names_are_found_however_many_columns_and_values_there_are(tmp_path: Path) -> None:
+    rng = np.random.default_rng(2)
+    answers = {f"q{i}": rng.integers(1, 6, ONE.size) for i in range(60)}
+    assert groups(read(tmp_path / "a.csv", panel(**answers, patient_id=ONE).drop(columns="one"))) == [
+        "patient_id"
+    ]
+    seldom = np.concatenate([np.arange(85), np.arange(35)])
+    assert groups(read(tmp_path / "a.csv", panel(patient_id=seldom))) == ["patient_id"]
+    both = panel(store_id=ONE % 11, patient_id=ONE)
+    assert groups(read(tmp_path / "a.csv", both)) == ["store_id", "patient_id"]
+
+
+def test_names_of_rows_that_repeat_are_told(tmp_path: Path) -> None:
+    frame = panel(one=[f"p{one}" for one in ONE])
+    assert groups(read(tmp_path / "a.csv", frame, row_id="one")) == ["one"]
+    split = {"method": "group", "column": "one"}
+    assert groups(read(tmp_path / "a.csv", frame, row_id="one", split=split)) == []
+    own = panel(one=[f"r{row}" for row in range(ONE.size)])
+    assert groups(read(tmp_path / "a.csv", own, row_id="one")) == []
+
+
+def test_what_counts_were_made_over_is_no_name(tmp_path: Path) -> None:
+    """A county has a population and years."""
+    frame = panel(population=1000 + ONE, county=[f"c{one}" for one in ONE], y=ONE).drop(columns="one")
+    assert groups(read(tmp_path / "a.csv", frame, exposure="population")) == []
+    named = panel(population=1000 + ONE, county=[f"c{one}" for one in ONE], born=ONE % 7, y=ONE)
+    found = groups(read(tmp_path / "a.csv", named.drop(columns="one"), exposure="population"))
+    assert found == ["county"]
 
 
 @pytest.mark.parametrize(
@@ -61,8 +99,16 @@ def test_a_name_is_enough(tmp_path: Path, name: str) -> None:
         panel(b=7),  # settles what is the same in all rows
         panel().rename(columns={"one": "family_size"}),
         panel().rename(columns={"one": "identity"}),
+        panel(quarter=ONE % 12 // 3).rename(columns={"one": "month", "time": "year"}),
+        panel(decade=ONE // 10).rename(columns={"one": "year", "time": "month"}),
+        panel(is_night=ONE < 6).rename(columns={"one": "hour", "time": "day"}),
+        panel(strip=ONE // 5).rename(columns={"one": "px", "time": "py"}),
+        panel(is_hot=ONE > 10).rename(columns={"one": "temperature", "time": "dose"}),
     ],
-    ids=["grid", "twice", "quantity", "few", "constant", "size", "word"],
+    ids=[
+        *("grid", "twice", "quantity", "few", "constant", "size", "word"),
+        *("month", "year", "hour", "pixel", "design"),
+    ],
 )
 def test_what_only_looks_so_is_not_told(tmp_path: Path, frame: pd.DataFrame) -> None:
     assert groups(read(tmp_path / "a.csv", frame)) == []

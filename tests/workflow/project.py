@@ -99,13 +99,26 @@ SPLITS: dict[str, Any] = TINY | {
             "likelihood": {"family": "hurdle"},
             "sampler": _SHORT,
         },
+        "claims": {
+            "task": "regression",
+            "source": {"kind": "csv", "path": "claims.csv", "target": "claims", "exposure": "years"},
+            "likelihood": {"family": "poisson"},
+            "conformal": True,
+            "predict": ["new.csv"],
+            "sampler": _SHORT,
+        },
     }
 }
-"""A dataset on two splits, a time series, and amounts that are often 0."""
+"""A dataset on two splits, a time series, amounts that are often 0, and counts over years."""
 
 AMOUNTS = "x,amount\n" + "".join(
     f"{0.1 * row:.1f},{0 if row % 3 == 0 else 2 + 0.2 * row + 0.7 * (row % 5):.1f}\n" for row in range(40)
 )
+
+CLAIMS = "years,a,b,claims\n" + "".join(
+    f"{0.5 + row % 9},{row % 7 - 3},{row % 4},{(row % 9 + 1) * (row % 7) // 4}\n" for row in range(60)
+)
+NEW_CLAIMS = "a,b,years\n" + "".join(f"1,2,{years}\n" for years in (1, 2, 50))
 
 
 def copy_of_the_config(config: dict[str, Any] = TINY) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Datasets on several splits, a time series and amounts that are often 0, through the whole workflow."""
+"""Datasets on several splits, a time series, amounts that are often 0 and counts, through the whole workflow."""
 
 import csv
 import json
@@ -7,10 +7,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+import xarray
 
 from bnn.data.dataset import Dataset
 from tests.made_once import made_once
-from tests.workflow.project import AMOUNTS, MONTHS, PAIRS, SERIES, SPLITS, Project, copy_of_the_config
+from tests.workflow.project import (
+    AMOUNTS,
+    CLAIMS,
+    MONTHS,
+    NEW_CLAIMS,
+    PAIRS,
+    SERIES,
+    SPLITS,
+    Project,
+    copy_of_the_config,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -26,6 +37,8 @@ def _run_splits(folder: Path) -> None:
     (folder / "wave.csv").write_text(SERIES, encoding="utf-8")
     (folder / "pairs.csv").write_text(PAIRS, encoding="utf-8")
     (folder / "amounts.csv").write_text(AMOUNTS, encoding="utf-8")
+    (folder / "claims.csv").write_text(CLAIMS, encoding="utf-8")
+    (folder / "new.csv").write_text(NEW_CLAIMS, encoding="utf-8")
     project.finish()
 
 
@@ -99,3 +112,16 @@ def test_amounts_that_are_often_0_are_predicted_in_their_range(splits: Project) 
     assert "zero or log-normal (hurdle)" in splits.result("amounts", "report.html").read_text(
         encoding="utf-8"
     )
+
+
+def test_counts_are_in_proportion_to_their_exposure(splits: Project) -> None:
+    with splits.result("claims", "predictions", "new.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    means = [float(row["mean"]) for row in rows]
+    assert means == pytest.approx([means[0], 2 * means[0], 50 * means[0]])
+    assert {row["outside_range"] for row in rows} == {""}
+    weights = xarray.open_dataset(splits.result("claims", "posterior.nc"), group="posterior")["weight_0"]
+    assert weights["input"].values.tolist() == ["a", "b"], "what is in proportion has no weight"
+    page = splits.result("claims", "report.html").read_text(encoding="utf-8")
+    assert "Predicts claims from 2 features" in page
+    assert "the expected count is in proportion to it" in page
