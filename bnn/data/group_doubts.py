@@ -89,8 +89,8 @@ def group_doubts(
             "group-in-both-parts",
             name,
             f"{n_groups} different values in {len(frame)} rows, and {n_known} of {len(test)} test rows share theirs "
-            f"with training rows; if new rows will have new ones, as of new patients, split by it {group_split(name)}"
-            f"{keeps}",
+            f"with training rows; to see how well new ones, such as new patients, are predicted, split by it "
+            f"{group_split(name)}{keeps}",
         )
 
 
