@@ -28,10 +28,10 @@ _TENTH = 1.2816
 """Quantile 0.9 of a standard normal"""
 
 
-def gross_errors(values: np.ndarray) -> np.ndarray:
+def gross_errors(values: np.ndarray, *, far_in_logs: float = FAR_IN_LOGS) -> np.ndarray:
     """Return which values are gross errors, that is, would ruin mean and standard deviation; (row,) bool.
 
-    They are more than `FAR` scales from the median, and of positive columns more than `FAR_IN_LOGS` in logs. The scale
+    They are more than `FAR` scales from the median, and of positive columns more than `far_in_logs` in logs. The scale
     is that of the middle four fifths of the rows, which 5 % of errors hardly move, and which is not zero where half of
     the values are. There are none if they would be more than `LARGEST_SHARE` of the rows, or if with them the standard
     deviation is no more than `LEAST_RATIO` times that of the others.
@@ -40,6 +40,8 @@ def gross_errors(values: np.ndarray) -> np.ndarray:
     ----------
     values
         Shape (row,), without missing ones.
+    far_in_logs
+        As `FAR_IN_LOGS`.
     """
     none = np.zeros(len(values), dtype=bool)
     with np.errstate(
@@ -54,7 +56,7 @@ def gross_errors(values: np.ndarray) -> np.ndarray:
         del away
         is_far = _is_far(values, FAR)
         if is_far.any() and values.min() > 0:
-            is_far &= _is_far(np.log(values), FAR_IN_LOGS)
+            is_far &= _is_far(np.log(values), far_in_logs)
         if not 0 < np.count_nonzero(is_far) <= LARGEST_SHARE * len(values):
             return none
         return none if spread <= LEAST_RATIO * values[~is_far].std() else is_far

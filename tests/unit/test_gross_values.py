@@ -161,3 +161,24 @@ def test_with_a_gross_error_candidates_are_compared_with_heavy_tails(
     expected = "student_t" if is_wrong else "gaussian"
     assert chosen["likelihood"]["family"] == seen[0] == expected
     assert seen.count(expected) > seen.count("heteroscedastic")
+
+
+@pytest.mark.parametrize(("scales", "expected"), [(6.5, "log_normal"), (14.0, "student_t")])
+def test_a_tail_in_logs_is_no_error_of_a_target(
+    monkeypatch: pytest.MonkeyPatch, scales: float, expected: str
+) -> None:
+    """Log-normal noise that varies has values that pass for errors in a column: its logs have heavy tails."""
+
+    def fit(x: Any, y: Any, left_out: Any, **_: Any) -> CheapFit:
+        return CheapFit(np.zeros(len(left_out[1])), 1.0)
+
+    monkeypatch.setattr(race, "cheap_fit", fit)
+    x, _ = rows()
+    logs = np.linspace(-1.7, 1.7, len(x))
+    logs[3] = scales
+    values = np.exp(logs)
+    assert gross_errors(values)[3], "of a column it counts as one"
+    unit = race.Unit(float(values.mean()), float(values.std()))
+    y = (values - unit.mean) / unit.scale
+    chosen, _ = choice.choose(x, y, n_classes=None, settings=settings_of(), unit=unit)
+    assert chosen["likelihood"]["family"] == expected
