@@ -183,6 +183,11 @@ def drop_line(name: str) -> str:
     return f"source.drop: [{in_yaml(name)}]"
 
 
+def group_line(name: str) -> str:
+    """Return what the config says to split by a column, whose rows of one value stay together."""
+    return f"split: {{method: group, column: {in_yaml(name)}}}"
+
+
 def or_missing(texts: Iterable[str], words: Sequence[str], *, most: int = 5) -> str:
     """Return what the config says if texts among numbers stand for a missing value, as part of advice.
 

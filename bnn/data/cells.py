@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from bnn.core.errors import DataError, cell_error, collected_faults, drop_line, in_yaml, shown
+from bnn.core.errors import DataError, cell_error, collected_faults, drop_line, group_line, in_yaml, shown
 from bnn.data.csv_files import NAMELESS
 from bnn.data.row_numbers import RowNumbers
 from bnn.data.typed_columns import date_error
@@ -138,7 +138,7 @@ def _check_texts(name: str, column: "pd.Series", first_row: int | RowNumbers) ->
             )
         together = ""
         if n_used < np.count_nonzero(codes >= 0):
-            together = f", split by it, if rows of one belong together {group_split(name)}"
+            together = f", split by it, if rows of one belong together ({group_line(name)})"
         raise DataError(
             "texts-all-different",
             f"{place}: '{shown(cell)}' is not a number, and the column has {n_used} different texts in {len(codes)} "
@@ -183,11 +183,6 @@ def _check_rows(name: str, column: "pd.Series", is_only: bool) -> None:
             f"column '{name}' numbers the rows, which says nothing about new ones; {remedy}",
             column=name,
         )
-
-
-def group_split(name: str) -> str:
-    """Return the line of the config that splits by a column."""
-    return f"(split: {{method: group, column: {in_yaml(name)}}})"
 
 
 def in_order(column: "pd.Series") -> bool:

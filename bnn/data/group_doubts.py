@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bnn.core.errors import Doubt, in_yaml
-from bnn.data.cells import group_split, words_of
+from bnn.core.errors import Doubt, group_line, in_yaml
+from bnn.data.cells import words_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,7 +21,7 @@ _LEAST_SHARE = 0.05
 """Of the test rows that share their group with training rows"""
 _FILLED = 0.5
 """Share of the pairs of group and time that a table of repeated measurements has at the least"""
-_ONE = {
+_SUBJECTS = {
     *(
         "subject",
         "patient",
@@ -38,7 +38,7 @@ _ONE = {
 }
 """Words for what rows may be measured on more than once"""
 _NUMBER = {"id", "ids", "no", "nr", "nbr", "num", "number", "code", "key", "#", "№"}
-_ONE_ID = re.compile(f"({'|'.join(sorted(_ONE))})id")
+_SUBJECT_ID = re.compile(f"({'|'.join(sorted(_SUBJECTS))})id")
 _TIMES = {
     *("time", "year", "yr", "quarter", "season", "month", "week", "day", "date", "hour", "minute", "decade"),
     *("visit", "wave", "period", "occasion", "session", "trial", "round", "semester", "term", "age"),
@@ -70,28 +70,32 @@ def group_doubts(
     features
         Columns of which the config says that they are features as they are.
     """
+    called = [name for name in map(str, frame.columns) if name not in features and _is_called_so(name)]
+    named = {name: frame[name] for name in called if _is_whole(frame[name])}
+    found = [*_in_both(ids, parts, more=""), *_in_both(named, parts)]
+    if not found and (name := _repeatedly_measured(frame.iloc[:_MOST_ROWS], features)) is not None:
+        found = [*_in_both({name: frame[name]}, parts)]
+    yield from found
+
+
+def _in_both(
+    columns: "Mapping[str, pd.Series | np.ndarray]",
+    parts: tuple[np.ndarray, np.ndarray],
+    more: str = "; source.features: [{}] keeps it without a word",
+) -> Iterator[Doubt]:
+    """Yield those of the columns whose values both parts have; `more` is what else is said of them."""
     train, test = parts
-    names = [name for name in map(str, frame.columns) if name not in features and _is_called_so(name)]
-    named = {name: frame[name] for name in names if _is_whole(frame[name])}
-    if (
-        not named
-        and not ids
-        and (name := _repeatedly_measured(frame.iloc[:_MOST_ROWS], features)) is not None
-    ):
-        named = {name: frame[name]}
-    for name, values in (*ids.items(), *named.items()):
+    for name, values in columns.items():
         codes, n_groups = _codes(values)
         n_known = np.count_nonzero(np.isin(codes[test], codes[train]))
-        if n_groups < _FEWEST_GROUPS or n_known < _LEAST_SHARE * len(test):
-            continue
-        keeps = "" if name in ids else f"; source.features: [{in_yaml(name)}] keeps it without a word"
-        yield Doubt(
-            "group-in-both-parts",
-            name,
-            f"{n_groups} different values in {len(frame)} rows, and {n_known} of {len(test)} test rows share theirs "
-            f"with training rows; to see how well new ones, such as new patients, are predicted, split by it "
-            f"{group_split(name)}{keeps}",
-        )
+        if n_groups >= _FEWEST_GROUPS and n_known >= _LEAST_SHARE * len(test):
+            yield Doubt(
+                "group-in-both-parts",
+                name,
+                f"{n_groups} different values in {len(codes)} rows, and {n_known} of {len(test)} test rows share "
+                f"theirs with training rows; to see how well new ones, such as new patients, are predicted, split by "
+                f"it ({group_line(name)}){more.format(in_yaml(name))}",
+            )
 
 
 def _repeatedly_measured(frame: "pd.DataFrame", features: Collection[str]) -> str | None:
@@ -102,7 +106,7 @@ def _repeatedly_measured(frame: "pd.DataFrame", features: Collection[str]) -> st
         return None
     groups: dict[str, tuple[np.ndarray, int]] = {}
     for name, column in frame.items():
-        if len(groups) < _MOST_COLUMNS and not {name} & {*times, *features} and _is_whole(column):
+        if len(groups) < _MOST_COLUMNS and name not in (*times, *features) and _is_whole(column):
             codes, n_values = _codes(column)
             if _FEWEST_GROUPS <= n_values <= n / 2:
                 groups[str(name)] = codes, n_values
@@ -120,8 +124,8 @@ def _is_called_so(name: str) -> bool:
     words = words_of(name)
     if not words:
         return False
-    is_one = bool({*words} & _ONE) and {*words} <= _ONE | _NUMBER
-    return words[-1] == "id" or is_one or _ONE_ID.fullmatch(words[-1]) is not None
+    is_one = bool({*words} & _SUBJECTS) and {*words} <= _SUBJECTS | _NUMBER
+    return words[-1] == "id" or is_one or _SUBJECT_ID.fullmatch(words[-1]) is not None
 
 
 def _is_whole(column: "pd.Series") -> bool:

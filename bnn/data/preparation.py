@@ -130,10 +130,7 @@ def prepare(
                 del first, is_repeat, used  # of a long table as large as one more column
                 if by_lot:
                     ids = {} if table.ids is None else {table.id_name: table.ids}
-                    parts = row_train, row_test
-                    doubts += group_doubts(
-                        table.x.drop(columns=exposure or []), parts, ids=ids, features=features
-                    )
+                    doubts += group_doubts(inputs, (row_train, row_test), ids=ids, features=features)
             numbers = table.first_row + (in_file[:n_rows] if forecasts is None else forecasts.target)
             doubts += _gross_doubts(
                 table, row_train, numbers, doubts, is_series=is_series, is_class=is_class, exposure=exposure

@@ -143,10 +143,13 @@ def choose(
     if family == AUTO:
         # Normal noise as wide as gross errors would tell no candidates apart; one decides every comparison of families
         # by itself, most of all on a log scale, and an output that makes the noise would be wide about it.
-        has_errors = bool(gross_errors(unit.original(y), far_in_logs=NO_TAIL_IN_LOGS).any())
-        families = ("student_t",) if has_errors else _families(unit.original(y), unit.beside)
+        values = unit.original(y)
         if unit.log_exposure is not None:
             families = COUNTS
+        elif gross_errors(values, far_in_logs=NO_TAIL_IN_LOGS).any():
+            families = ("student_t",)
+        else:
+            families = _families(values, unit.beside)
         trial = _trial(settings)
         best, more = race.run(
             [trial._replace(family=name) for name in families], prefer=lambda one: _rank(one.family, families)

@@ -33,6 +33,7 @@ from bnn.selection.choice import choose
 from bnn.selection.conformal import conformity_scores
 from bnn.selection.race import Unit
 from tests.refusals import refused
+from tests.unit.central_differences import check_gradient
 
 N = 200
 BLOCK = BlockPriorSettings(family="normal", scale=1.0, df=4.0)
@@ -118,14 +119,7 @@ def test_density_is_that_of_counts_over_the_exposure(dataset: Dataset, family: s
 def test_gradient_is_that_of_the_log_density(dataset: Dataset, engine: str, transform: str) -> None:
     network = NetworkSettings((4,), "tanh", "float64", engine, transform)
     posterior = posterior_of(dataset, "negative_binomial", network)
-    theta = 0.5 * np.random.default_rng(1).normal(size=(2, posterior.layout.n_params))
-    total, grad = posterior.log_density_and_grad(theta)
-    assert total == pytest.approx(posterior.log_density(theta), rel=1e-12)
-    steps = 1e-5 * np.eye(theta.shape[1])
-    numeric = np.stack(
-        [(posterior.log_density(theta + h) - posterior.log_density(theta - h)) / 2e-5 for h in steps], axis=1
-    )
-    assert np.abs(numeric - grad).max() <= 1e-6 * max(1.0, np.abs(grad).max())
+    check_gradient(posterior)
 
 
 def test_rows_left_out_keep_theirs(dataset: Dataset) -> None:
@@ -299,24 +293,11 @@ def test_references_have_the_offset_too(dataset: Dataset) -> None:
     """Each of them, the linear model among them: their mean is in proportion to the exposure."""
     like, target = settings("poisson"), target_of(dataset, settings("poisson"))
     network = make_network(NETWORK, dataset.x_train, n_outputs=1, has_offset=True)
-    found, _ = fit_references(
-        dataset,
-        network,
-        TRAINING,
-        seed=1,
-        n_members=2,
-        target=target,
-        likelihood=make_likelihood(like, n_classes=None, target=target),
-    )
+    likelihood = make_likelihood(like, n_classes=None, target=target)
     longer = replace(dataset, x_test=dataset.x_test + np.array([0.0, np.log(3.0)]))
-    again, _ = fit_references(
-        longer,
-        network,
-        TRAINING,
-        seed=1,
-        n_members=2,
-        target=target,
-        likelihood=make_likelihood(like, n_classes=None, target=target),
+    (found, _), (again, _) = (
+        fit_references(one, network, TRAINING, seed=1, n_members=2, target=target, likelihood=likelihood)
+        for one in (dataset, longer)
     )
     for name in ("baseline_test_output", "linear_test_output", "ensemble_test_output"):
         assert again[name][1] - found[name][1] == pytest.approx(np.full(found[name][1].shape, np.log(3.0)))

@@ -14,6 +14,7 @@ from bnn.model.posterior import make_likelihood, make_posterior
 from bnn.model.targets import Target, fit_target, wrong_values
 from bnn.posterior.predictor import Predictor
 from bnn.selection.families import families_of
+from tests.unit.central_differences import check_gradient
 from tests.unit.synthetic_chains import LIKELIHOOD
 
 BLOCK = BlockPriorSettings(family="normal", scale=1.0, df=4.0)
@@ -83,14 +84,7 @@ def test_gradient_is_that_of_the_log_density(family):
         likelihood=settings(family),
         target=target,
     )
-    theta = 0.5 * np.random.default_rng(1).normal(size=(2, posterior.layout.n_params))
-    total, grad = posterior.log_density_and_grad(theta)
-    assert total == pytest.approx(posterior.log_density(theta), rel=1e-12)
-    steps = 1e-5 * np.eye(theta.shape[1])
-    numeric = np.stack(
-        [(posterior.log_density(theta + h) - posterior.log_density(theta - h)) / 2e-5 for h in steps], axis=1
-    )
-    assert np.abs(numeric - grad).max() <= 1e-6 * max(1.0, np.abs(grad).max())
+    check_gradient(posterior)
 
 
 @pytest.mark.parametrize("family", OTHERS)

@@ -76,8 +76,10 @@ def test_names_of_rows_that_repeat_are_told(tmp_path: Path) -> None:
     assert groups(read(tmp_path / "a.csv", frame, row_id="one")) == ["one"]
     split = {"method": "group", "column": "one"}
     assert groups(read(tmp_path / "a.csv", frame, row_id="one", split=split)) == []
-    own = panel(one=[f"r{row}" for row in range(ONE.size)])
-    assert groups(read(tmp_path / "a.csv", own, row_id="one")) == []
+    own = panel(row=[f"r{row}" for row in range(ONE.size)])
+    assert groups(read(tmp_path / "a.csv", own, row_id="row")) == []
+    own["born"] = ONE % 7
+    assert groups(read(tmp_path / "a.csv", own, row_id="row")) == ["one"], "whatever names its rows"
 
 
 def test_what_counts_were_made_over_is_no_name(tmp_path: Path) -> None:
