@@ -90,9 +90,12 @@ def _figures(source: ModuleType, draws: np.ndarray, *, brief: bool) -> np.ndarra
         halves = np.concatenate([draws[:, :half], draws[:, -half:]])
     figures = np.full((4, draws.shape[2]), np.nan)
     with np.errstate(divide="ignore", invalid="ignore"):
-        if halves.shape[1] >= MIN_DRAWS:
-            figures[0] = source.rhat(halves)
-        figures[1] = source.ess_bulk(draws)
+        if source is mixing and halves is draws:
+            figures[:2] = mixing.rhat_and_ess_bulk(draws)
+        else:
+            if halves.shape[1] >= MIN_DRAWS:
+                figures[0] = source.rhat(halves)
+            figures[1] = source.ess_bulk(draws)
         if not brief:
             figures[2] = source.ess_tail(draws)
             figures[3] = source.mcse_mean(draws)

@@ -101,6 +101,6 @@ def _worst(draws: np.ndarray) -> np.ndarray:
     worst = []
     with np.errstate(divide="ignore", invalid="ignore"):
         for chain in draws:
-            rhat, ess = mixing.rhat(chain[None]), mixing.ess_bulk(chain[None])
+            rhat, ess = mixing.rhat_and_ess_bulk(chain[None])
             worst.append((np.nan_to_num(rhat, nan=np.inf).max(), np.nan_to_num(ess, nan=0.0).min()))
     return np.array(worst).T

@@ -27,17 +27,19 @@ def rhat(draws: np.ndarray) -> np.ndarray:
     The first sees chains that differ in place, the second chains that differ in spread.
     """
     halves = _halves(draws)
-    middle = np.median(halves.reshape(len(halves), -1), axis=1)
-    # Distances that are all the same say nothing.
-    return np.fmax(
-        _split_rhat(_normal_scores(halves)),
-        _split_rhat(_normal_scores(np.abs(halves - middle[:, None, None]))),
-    )
+    return _larger_rhat(halves, _normal_scores(halves))
 
 
 def ess_bulk(draws: np.ndarray) -> np.ndarray:
     """Return the effective sample size in the bulk of the distribution: that of the mean of normal scores."""
     return _ess(_normal_scores(_halves(draws)))
+
+
+def rhat_and_ess_bulk(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return what `rhat` and `ess_bulk` do, in two thirds of the time: the draws are ranked once for both."""
+    halves = _halves(draws)
+    scores = _normal_scores(halves)
+    return _larger_rhat(halves, scores), _ess(scores)
 
 
 def ess_mean(draws: np.ndarray) -> np.ndarray:
@@ -87,6 +89,14 @@ def _scores_of_ranks(n: int) -> np.ndarray:
     """Return the normal scores of the ranks 1, 1.5, 2, ..., n (Blom 1958)."""
     quantile = NormalDist().inv_cdf
     return np.array([quantile((1 + twice / 2 - 0.375) / (n + 0.25)) for twice in range(2 * n - 1)])
+
+
+def _larger_rhat(halves: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the R-hat of halves of chains whose normal scores are known; both (quantity, chain, draw)."""
+    middle = np.median(halves.reshape(len(halves), -1), axis=1)
+    distances = np.abs(halves - middle[:, None, None])
+    # Distances that are all the same say nothing.
+    return np.fmax(_split_rhat(scores), _split_rhat(_normal_scores(distances)))
 
 
 def _split_rhat(values: np.ndarray) -> np.ndarray:

@@ -25,6 +25,8 @@ from bnn.posterior.posterior_file import PREDICTIONS, SCALES, StoredPosterior
 
 _BLOCK_BYTES = 2**25
 """Rough size of the draws that are read at a time."""
+_MOST_WEIGHTS = 200
+"""Weights whose figures are shown, evenly spread over the network: they inform, and decide nothing."""
 
 
 def summarise(
@@ -146,31 +148,26 @@ def _scalar_summary(draws: np.ndarray) -> dict[str, float]:
 
 
 def _weight_summary(idata: StoredPosterior) -> dict[str, dict[str, float | None]]:
-    """Return figures of the weights as they are and in a canonical order.
+    """Return figures of some of the weights as they are and in a canonical order.
 
-    To order the units of a draw takes all its weights, to judge a weight takes all its draws: the draws are read once
-    for each group of weights whose draws fit into memory, which for small networks is once.
+    To order the units of a draw takes all its weights, so the draws are read a block at a time.
     """
     posterior, names = idata["posterior"], _weights(idata)
     odd = posterior.attrs["activation"] == "tanh"
     n_chains, n_draws = idata["sample_stats"]["lp"].shape
     n_weights = sum(int(np.prod(posterior[name].shape[2:])) for name in names)
-    n_at_once = max(1, _BLOCK_BYTES // (8 * n_chains * n_draws))
+    judged = np.unique(np.linspace(0, n_weights - 1, _MOST_WEIGHTS).astype(np.int64))
     draws_at_once = max(1, _BLOCK_BYTES // (8 * n_weights))
-    found: dict[str, list[Convergence]] = {"raw": [], "canonical": []}
-    for first in range(0, n_weights, n_at_once):
-        group = slice(first, min(first + n_at_once, n_weights))
-        values = {order: np.empty((n_chains, n_draws, group.stop - group.start)) for order in found}
-        for chain in range(n_chains):
-            for start in range(0, n_draws, draws_at_once):
-                some = slice(start, start + draws_at_once)
-                raw = {name: np.asarray(posterior[name][chain : chain + 1, some]) for name in names}
-                orders = {"raw": raw, "canonical": canonical_weights(raw, odd_activation=odd)}
-                for order, blocks in orders.items():
-                    values[order][chain, some] = _flat(blocks)[0, :, group]
-        for order, draws in values.items():
-            found[order].append(convergence(draws, brief=True))
-    return {order: _extremes(_joined(parts)) for order, parts in found.items()}
+    values = {order: np.empty((n_chains, n_draws, len(judged))) for order in ("raw", "canonical")}
+    for chain in range(n_chains):
+        for start in range(0, n_draws, draws_at_once):
+            some = slice(start, start + draws_at_once)
+            raw = {name: np.asarray(posterior[name][chain : chain + 1, some]) for name in names}
+            orders = {"raw": raw, "canonical": canonical_weights(raw, odd_activation=odd)}
+            for order, blocks in orders.items():
+                values[order][chain, some] = _flat(blocks)[0][:, judged]
+    found = {order: convergence(draws, brief=True) for order, draws in values.items()}
+    return {order: {"n_quantities": len(judged)} | _extremes(figures) for order, figures in found.items()}
 
 
 def _joined(parts: Sequence[Convergence]) -> Convergence:

@@ -108,7 +108,8 @@ def _worst(quantities: np.ndarray) -> tuple[float, float]:
     if not np.isfinite(quantities).all():
         return np.nan, np.nan
     with np.errstate(divide="ignore", invalid="ignore"):
-        return float(mixing.rhat(quantities).max()), float(mixing.ess_bulk(quantities).min())
+        rhat, ess = mixing.rhat_and_ess_bulk(quantities)
+    return float(rhat.max()), float(ess.min())
 
 
 def can_double(settings: SamplerSettings, *, at_first_draw: int, so_far: int) -> bool:

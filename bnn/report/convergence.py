@@ -39,7 +39,7 @@ def convergence(diagnostics: Mapping[str, Any]) -> Table:
         informative.append(("Prior scales", "logarithms", diagnostics["prior_scales"]))
     for label, remark, figures in informative:
         cells = (
-            Cell(formatting.count(figures["n_quantities"])) if "n_quantities" in figures else _DASH,
+            Cell(formatting.count(figures["n_quantities"])),
             Cell(formatting.rhat(figures["rhat_max"])),
             Cell(formatting.rhat(figures["rhat_median"])),
             _DASH,

@@ -51,6 +51,8 @@ def test_figures_are_those_of_numpy(name: str) -> None:
     for figure in ("ess_bulk", "ess_tail", "mcse_mean", *(["rhat"] if len(draws) > 1 else [])):
         found = getattr(arviz_versions, figure)(draws)
         np.testing.assert_allclose(found, getattr(mixing, figure)(draws), rtol=1e-9, err_msg=figure)
+    both = mixing.rhat_and_ess_bulk(draws)
+    np.testing.assert_array_equal(both, (mixing.rhat(draws), mixing.ess_bulk(draws)))
 
 
 def test_the_error_of_a_mean_far_from_zero_is_that_of_the_mean_near_it() -> None:

@@ -529,6 +529,21 @@ def test_weights_are_information_only(judged):
     assert summary["weights"]["canonical"]["rhat_max"] < 1.02
 
 
+def test_of_many_weights_some_are_judged(judged, monkeypatch):
+    """Of two that are looked at, the first and the last, a drift is seen; of another it is not."""
+    dataset = make_dataset("regression")
+    theta = 0.1 * independent_theta(dataset, n_chains=4, n_draws=N_DRAWS)
+    n_weights = theta.shape[-1] - sum("noise" in name for name in layout_of(dataset).names)
+    drift = np.arange(4)[:, None]
+    monkeypatch.setattr(run_summary, "_MOST_WEIGHTS", 2)
+    for place, is_seen in ((0, True), (n_weights - 1, True), (1, False)):
+        moved = theta.copy()
+        moved[..., place] += drift
+        raw = judged(moved, dataset)[0]["weights"]["raw"]
+        assert raw["n_quantities"] == 2
+        assert (raw["rhat_max"] > 1.5) == is_seen, place
+
+
 def test_probabilities_near_one_keep_their_digits(judged):
     """Of two classes the rare one is judged: next to 1, single precision would round all draws to the same number."""
     dataset = make_dataset("classification", n_classes=2)
