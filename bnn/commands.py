@@ -2,6 +2,7 @@
 
 import re
 import sys
+import unicodedata
 import zipfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ import yaml
 from bnn.config.errors import ConfigError
 from bnn.config.files import check_syntax
 from bnn.config.loading import check_files, load
-from bnn.core.errors import DataError, Doubt, Fault, drop_line, listing, with_code
+from bnn.core.errors import DataError, Doubt, Fault, drop_line, in_yaml, listing, with_code
 from bnn.data.column_encoding import Column
 from bnn.data.dataset import Dataset
 from bnn.data.doubts import lines
@@ -93,7 +94,7 @@ def draft(path: str, target: str) -> int:
         ("classification", "error"),
         ("classification", "impute"),
     ):
-        name = "".join(letter if letter.isalnum() else "_" for letter in Path(path).stem) or "table"
+        name = _name(path)
         raw: dict[str, Any] = {"task": task, "source": source}
         if missing != "error":
             raw["columns"] = {"missing": missing}
@@ -177,7 +178,12 @@ def _told(error: DataError) -> Iterator[tuple[str, Any]]:
             yield key, marks[0]  # one alone may be a decimal comma
     if texts := [one.column for one in error.faults if one.column and one.code == "number-among-texts"]:
         yield "categorical", texts
-    if any("source.missing_target: drop" in str(one) for one in error.faults):
+    words: dict[str, list[str]] = {
+        str(one.column): [] for one in error.faults if one.key == "source.missing_words"
+    }
+    if words:
+        yield "missing_words", words
+    elif any("source.missing_target: drop" in str(one) for one in error.faults):
         yield "missing_target", "drop"
     # Of what to do with such a column, leaving it out is the one thing that needs no other column or file.
     if unusable := [one.column for one in error.faults if one.column and drop_line(one.column) in str(one)]:
@@ -202,6 +208,13 @@ def _encoding_doubts(dataset: Dataset) -> Iterator[Doubt]:
         "",
         f"the file does not say its encoding, and {encoding} was taken; {look}, else set another",
     )
+
+
+def _name(path: str) -> str:
+    """Return a name for the dataset of a file: letters without accents, digits and _."""
+    plain = unicodedata.normalize("NFKD", Path(path).stem.replace("ß", "ss"))
+    letters = "".join(letter for letter in plain if not unicodedata.combining(letter))
+    return re.sub(r"[^A-Za-z0-9]", "_", letters).lstrip("_")[:64] or "table"
 
 
 def _kind(path: str) -> str:
@@ -234,7 +247,7 @@ def _without_place(fault: Fault) -> str:
 
 
 def _text(name: str, raw: Mapping[str, Any], dataset: Dataset, why: Mapping[str, str]) -> str:
-    text = [f"# {_about(dataset)}", "datasets:", f"  {name}:"]
+    text = [f"# {_about(dataset)}", "datasets:", f"  {in_yaml(name)}:"]
     body = yaml.safe_dump(dict(raw), sort_keys=False, allow_unicode=True, default_flow_style=None)
     text += [f"    {line}" for line in body.splitlines()]
     text.append("    # What was seen in each column:")

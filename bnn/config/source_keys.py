@@ -100,8 +100,19 @@ FoldCase = Annotated[
         "Yes, `yes ` and YES become yes, in new rows too.",
     ),
 ]
+
+
+def _plain(words: Any) -> Any:
+    """Return a list, or lists by the names of columns: a union would try each type's own form, and `list` of both."""
+    if isinstance(words, dict):
+        return {column: list(own) for column, own in words.items()}
+    return None if words is None else list(words)
+
+
+_Word = Annotated[str, Field(min_length=1)]
 MissingWords = Annotated[
-    _Names | dict[Annotated[str, Field(min_length=1)], _Names] | None,
+    tuple[_Word, ...] | dict[_Word, tuple[_Word, ...]] | None,
+    PlainSerializer(_plain),
     Field(
         default=None,
         # csv_files has the list itself; it imports NumPy, for which Snakemake would wait at every start.
@@ -142,7 +153,7 @@ Decimal = Annotated[
     Field(default=".", description="What stands before the fraction of a number: a point, or a comma."),
 ]
 Thousands = Annotated[
-    Literal["", ",", ".", " ", "'", "’", "\u00a0", "\u202f"],
+    Literal["", ",", ".", " ", "'", "’", "\u00a0", "\u2009", "\u202f"],
     Field(
         default="",
         description='What stands between the groups of three digits of a number, such as "," in 41,867.',
@@ -162,7 +173,8 @@ SkipLines = Annotated[
     Field(
         default=0,
         description="Lines at the top that are no part of the table, such as a title; or a list of the numbers of such "
-        "lines, such as [2] for units below the header. Rows are counted without them.",
+        "lines, such as [2] for units below the header, which is a row in a file where it is another. Rows are counted "
+        "without them.",
     ),
 ]
 Comment = Annotated[

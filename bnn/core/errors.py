@@ -178,9 +178,9 @@ def in_yaml(name: str) -> str:
     return name if _PLAIN.fullmatch(name) else json.dumps(name, ensure_ascii=False)
 
 
-def drop_line(name: str) -> str:
-    """Return what the config says to drop a column."""
-    return f"source.drop: [{in_yaml(name)}]"
+def drop_line(*names: str) -> str:
+    """Return what the config says to drop columns."""
+    return f"source.drop: [{', '.join(map(in_yaml, names))}]"
 
 
 def group_line(name: str) -> str:
@@ -188,15 +188,15 @@ def group_line(name: str) -> str:
     return f"split: {{method: group, column: {in_yaml(name)}}}"
 
 
-def or_missing(texts: Iterable[str], words: Sequence[str], *, most: int = 5) -> str:
+def or_missing(texts: Iterable[str], line: Callable[[Sequence[str]], str], *, most: int = 5) -> str:
     """Return what the config says if texts among numbers stand for a missing value, as part of advice.
 
     Parameters
     ----------
     texts
         The texts; those with digits (but #DIV/0!), very long, or not to be shown, are taken for mistakes.
-    words
-        What stands for a missing value already.
+    line
+        Returns what the config then says.
     most
         More texts than these are no such words: the advice is then "".
     """
@@ -210,5 +210,4 @@ def or_missing(texts: Iterable[str], words: Sequence[str], *, most: int = 5) -> 
         return ""
     stand = "stands" if len(found) == 1 else "stand"
     quoted = [f"'{word}'" for word in found]
-    line = f"source.missing_words: [{', '.join(in_yaml(word) for word in (*words, *found))}]"
-    return f"or, if {listing(quoted)} {stand} for a missing value, set {line}, "
+    return f"or, if {listing(quoted)} {stand} for a missing value, set {line(found)}, "

@@ -11,7 +11,7 @@ from bnn.core.errors import DataError, cell_error, collected_faults, drop_line, 
 from bnn.data.csv_files import NAMELESS
 from bnn.data.row_numbers import RowNumbers
 from bnn.data.typed_columns import date_error
-from bnn.data.words import fault_of_name, truth_of
+from bnn.data.words import are_digits, fault_of_name, truth_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,7 +20,8 @@ Missing = Literal["auto", "error", "impute"]
 
 _DATE = re.compile(
     r"(\d{4}([-/.])\d{1,2}\2\d{1,2}|\d{1,2}([-/.])\d{1,2}\3\d{2,4}|\d{1,2}[ -][A-Za-z]{3,9}[ -,]+\d{2,4}"
-    r"|[A-Za-z]{3,9} \d{1,2},? \d{4})([T ]\d{1,2}:\d{2}.*)?|\d{1,2}:\d{2}(:\d{2}(\.\d+)?)?"
+    r"|\d{1,2}[A-Za-z]{3}\d{2,4}|[A-Za-z]{3,9} \d{1,2},? \d{4})([T: ]\d{1,2}:\d{2}.*)?"
+    r"|(\d+ days?,? )?\d{1,2}:\d{2}(:\d{2})?(\.\d+)?( ?[AaPp]\.?[Mm]\.?)?"
 )
 _FEW_ROWS = 20
 """Of fewer rows texts may well be all different though they are categories"""
@@ -136,6 +137,9 @@ def _check_texts(name: str, column: "pd.Series", first_row: int | RowNumbers) ->
                 "of categories each needs several rows to learn from, and a name or an id says nothing about new ones; "
                 "add rows, drop the column"
             )
+        how = "write it without unit, sign of percent or thousands"
+        if are_digits(levels):
+            how = f"set source.numeric: [{in_yaml(name)}]"
         together = ""
         if n_used < np.count_nonzero(codes >= 0):
             together = f", split by it, if rows of one belong together ({group_line(name)})"
@@ -143,7 +147,7 @@ def _check_texts(name: str, column: "pd.Series", first_row: int | RowNumbers) ->
             "texts-all-different",
             f"{place}: '{shown(cell)}' is not a number, and the column has {n_used} different texts in {len(codes)} "
             f"rows: {what} ({drop_line(name)}), keep it as the name of rows (source.row_id: {in_yaml(name)})"
-            f"{together}, or, if it is meant as a number, write it without unit, sign of percent or thousands",
+            f"{together}, or, if it is meant as a number, {how}",
             column=name,
             row=first + first_row,
             value=cell,

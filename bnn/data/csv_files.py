@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bnn.core.errors import DataError, Doubt, in_yaml, listing, raise_all
+from bnn.data.number_hints import thousands_mark
 from bnn.data.text_columns import TextColumn
 from bnn.data.text_files import SEPARATORS, TextFile, wrong_separator
-from bnn.data.words import Kind, TextFormat, fault_of_name, number_of, thousands_mark
+from bnn.data.words import Kind, TextFormat, fault_of_name, number_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +34,8 @@ class Columns(NamedTuple):
     """Those of columns that cannot be used, and are not in the frame"""
     first_row: int
     """Number of the first row in messages; a key of `ROW_COUNTING`"""
+    left_out: tuple[str, ...] = ()
+    """What stands in lines of the table that the config leaves out"""
 
     def checked(self) -> "pd.DataFrame":
         """Return the frame, or raise the faults of columns that are not in it."""
@@ -81,7 +84,9 @@ def read_columns(path: str, choose: Choose, form: TextFormat, *, is_source: bool
             row=2,
         )
     wanted = [kinds[name] != "skip" for name in header]
-    columns = [TextColumn(name, kinds[name], form) for name in header if kinds[name] != "skip"]
+    columns = [
+        TextColumn(name, kinds[name], form, units=file.units) for name in header if kinds[name] != "skip"
+    ]
     n_rows = 0
     for block in file.blocks(len(header), wanted):
         for column, cells in zip(columns, block.columns, strict=True):
@@ -103,7 +108,7 @@ def read_columns(path: str, choose: Choose, form: TextFormat, *, is_source: bool
         list(found), dtype=object
     )  # a walk through columns is far faster than by Arrow's texts
     doubts = [doubt for column in columns for doubt in column.doubts]
-    return Columns(frame, tuple(doubts), tuple(faults), file.first_row)
+    return Columns(frame, tuple(doubts), tuple(faults), file.first_row, file.left_out)
 
 
 def _names(file: TextFile, form: TextFormat) -> tuple[list[str], bool]:
@@ -178,6 +183,7 @@ def _with_cause(error: DataError, header: Sequence[str], form: TextFormat) -> Da
         number_of(part, form) is not None for part in " ".join(header).split()
     ):
         hints.append("if row 1 holds data and no names, set source.header: false, and source.names")
-    if sum(not NAMELESS.fullmatch(name) for name in header) == 1 or not header[0][0].isalnum():
+    n_names = sum(not NAMELESS.fullmatch(name) for name in header)
+    if n_names == 1 or n_names < len(header) or not header[0][0].isalnum():
         hints.append("if lines come before the header, set source.skip_lines: 1, say, or source.comment: '#'")
     return error.reworded("; ".join([str(error), *hints]))

@@ -11,6 +11,7 @@ from bnn.core.errors import Doubt, drop_line, in_yaml, listing
 from bnn.core.gross_values import gross_errors, mean_and_scale
 from bnn.data.cells import in_order, where_missing
 from bnn.data.row_numbers import RowNumbers
+from bnn.data.words import TextFormat
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,7 +70,12 @@ def missing_doubts(
 
 
 def number_doubts(
-    frame: "pd.DataFrame", *, features: Collection[str] = (), first_row: int | RowNumbers = 0
+    frame: "pd.DataFrame",
+    form: TextFormat,
+    *,
+    is_typed: bool = False,
+    features: Collection[str] = (),
+    first_row: int | RowNumbers = 0,
 ) -> Iterator[Doubt]:
     """Yield columns of numbers that may be something else: numbers of rows, dates, words for a missing value.
 
@@ -77,6 +83,8 @@ def number_doubts(
     ----------
     frame
         The columns, as `tidy` makes them.
+    form, is_typed
+        How texts are written, and whether the file could have held numbers as such.
     features
         Columns of which the config says that they are features as they are.
     first_row
@@ -110,19 +118,27 @@ def number_doubts(
                 "far-from-the-rest",
                 name,
                 f"{_plain(word)} stands in {rows.size} rows, far from all others; if a missing value is meant, set "
-                f"source.missing_words: {{{in_yaml(name)}: ['{_plain(word)}']}}; {kept}",
+                f"{form.missing_line(name, [_plain(word)], keep=len(present) < len(values), is_typed=is_typed)}; "
+                f"{kept}",
                 int(rows[0]) + first_row,
             )
 
 
 def target_doubts(
-    name: str, values: np.ndarray, *, is_series: bool = False, first_row: int | RowNumbers = 0
+    name: str,
+    values: np.ndarray,
+    form: TextFormat,
+    *,
+    is_typed: bool = False,
+    is_series: bool = False,
+    has_gaps: bool = False,
+    first_row: int | RowNumbers = 0,
 ) -> Iterator[Doubt]:
-    """Yield that a number of a target, (row,), may stand for a missing value."""
+    """Yield that a number of a target, (row,), may stand for a missing value, as others did where it has gaps."""
     if len(values) >= _FEWEST_OTHERS and (word := _stand_in(values)) is not None:
         rows = np.flatnonzero(values == word)
-        words = f"{{{in_yaml(name)}: ['{_plain(word)}']}}"
-        remedy = f"set source.missing_words: {words} and source.missing_target: drop"
+        line = form.missing_line(name, [_plain(word)], keep=has_gaps, is_typed=is_typed)
+        remedy = f"set {line} and source.missing_target: drop"
         if is_series:
             remedy = "fill such values in"
         yield Doubt(

@@ -46,8 +46,15 @@ def read_sheet(path: Path, sheet: str | None, choose: Choose, form: TextFormat) 
 
     name, cells, merged = _sheet(path, sheet)
     skip = form.skip_lines
-    numbers = [n for n in range(1, len(cells) + 1) if (n > skip if isinstance(skip, int) else n not in skip)]
-    rows = [(number, cells[number - 1]) for number in numbers]
+    left_out: list[str] = []
+    rows: list[tuple[int, list[Any]]] = []
+    for number, found in enumerate(cells, start=1):
+        text = "\t".join(map(str, found)).strip()
+        may_skip = not rows or form.left_out is None or text in form.left_out
+        if number <= skip if isinstance(skip, int) else number in skip and may_skip:
+            left_out += [text] * bool(rows)
+        else:
+            rows.append((number, found))
     while rows and all(cell == "" for cell in rows[-1][1]):
         rows.pop()
     if not rows:
@@ -60,7 +67,9 @@ def read_sheet(path: Path, sheet: str | None, choose: Choose, form: TextFormat) 
             raise DataError(
                 "cells-merged",
                 f"row {place[first + 1]}: cells are merged ({_letters(left)}{first + 1}:{_letters(right)}{last + 1}), "
-                "and only the first of them holds the value; split them, and fill each",
+                "and only the first of them holds the value; split them, and fill each"
+                + f", or, if it is a title, set source.skip_lines: {_below(rows, last)}"
+                * (place[first + 1] == 1),
                 row=place[first + 1],
             )
     header, *body = (row for _, row in rows)
@@ -99,7 +108,13 @@ def read_sheet(path: Path, sheet: str | None, choose: Choose, form: TextFormat) 
     if not xml and (gap := next((row for row, line in enumerate(body, start=2) if "" in line), None)):
         text = "in this kind of workbook a cell with an error, such as #DIV/0!, reads as an empty one; save it as xlsx"
         doubts = (*doubts, Doubt("errors-unseen", "", text, row=gap))
-    return Columns(frame, doubts, column_faults, 2)
+    return Columns(frame, doubts, column_faults, 2, tuple(left_out))
+
+
+def _below(rows: list[tuple[int, list[Any]]], last: int) -> int:
+    """Return how many rows stand above the first one of several cells below a row, counted from 0."""
+    full = (n for n, row in rows if n > last + 1 and sum(cell != "" for cell in row) > 1)
+    return next(full, last + 2) - 1
 
 
 def _value(cell: Any) -> Any:

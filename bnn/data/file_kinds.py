@@ -20,8 +20,9 @@ _OTHER_KINDS = {b"PAR1": "parquet", b"ARROW1": "feather", b"\xd0\xcf\x11\xe0": "
 """First bytes of files that are no text -> the kind of source that reads them."""
 
 _SAVE = "; make a CSV file of it, as pandas does with"
+_PACKING = "; unpack it, and name the table"
 _NO_TABLES = {
-    rb"@relation\b": f"an ARFF file{_SAVE} scipy.io.arff.loadarff, or set `kind: openml`",
+    rb"(%.*\n\s*)*@relation\b": f"an ARFF file{_SAVE} scipy.io.arff.loadarff, or set `kind: openml`",
     rb"[\[{]\s*[\[{\"]": f"a JSON file{_SAVE} read_json",
     rb"<(!doctype html|html|\?xml)": "a page of the web or an XML file, no table; check where it was downloaded from",
     rb"version https://git-lfs": "a pointer of Git LFS, not the file itself; fetch it with `git lfs pull`",
@@ -35,9 +36,15 @@ _NO_TABLES = {
     rb"\x93NUMPY": "an array of NumPy; make a CSV file of it, with names of columns",
     rb"SQLite format 3\0": f"a database of SQLite{_SAVE} read_sql",
     rb"\x80[\x02-\x05]": f"a pickle of Python{_SAVE} read_pickle",
+    rb"\x28\xb5\x2f\xfd|7z\xbc\xaf\x27\x1c|Rar!\x1a\x07|\x1f\x9d": f"an archive of another kind than gz, bz2, xz "
+    f"and zip{_PACKING}",
+    rb"MATLAB \d": f"a file of MATLAB{_SAVE} scipy.io.loadmat",
+    rb"(?s:.{257})ustar": f"a tar archive{_PACKING}",
     rb"(?-i:ORC)[^\t\r\n -~]|(?-i:Obj)\x01": "an ORC or Avro file; make a Parquet file of it",
 }
 """What files begin with that are no table of lines -> what they are, and what to do."""
+_LOOK = 2000
+"""Bytes that are looked at"""
 
 
 def kind_of(path: Path) -> str:
@@ -73,7 +80,7 @@ def opened(path: Path, *, begins_with_table: bool = True) -> IO[bytes]:
     if (kind := kind_of(path)) != "csv":
         raise DataError("other-kind-of-file", f"this is no text file; set `kind: {kind}`", key="source.kind")
     file = _unpacked(path)
-    start = file.peek(200)[:200] if begins_with_table else b""  # type: ignore[attr-defined]
+    start = file.peek(_LOOK)[:_LOOK] if begins_with_table else b""  # type: ignore[attr-defined]
     for pattern, what in _NO_TABLES.items():
         if re.match(pattern, start.removeprefix(b"\xef\xbb\xbf").lstrip(), re.IGNORECASE):
             file.close()

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from bnn.core.errors import DataError, listing
+from bnn.core.errors import DataError, drop_line, listing
 from bnn.data.cells import as_truth
 from bnn.data.tables import Table
 
@@ -30,7 +30,8 @@ def join(train: Table, test: Table) -> Table:
         if names:
             raise DataError(
                 "column-missing" if fault == "lacks" else "column-unknown",
-                f"the test file {fault} column {listing(names)}: both must have the same columns",
+                f"the test file {fault} column {listing(names)}: both must have the same columns; leave it out of both "
+                f"({drop_line(*names)})",
                 column=names[0],
             )
     y = test.y

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bnn.core.errors import Doubt, in_yaml, shown
-from bnn.data.words import LIKE_MISSING, folded
+from bnn.data.words import LIKE_MISSING, TextFormat, folded, same_number
 
 _MEASURED = re.compile(
     r"([$€£¥₹]?)\s?[+-]?(?:\d{1,3}(?:[,.' \u00a0]\d{3})+|\d+)(?:[.,]\d+)?\s?([^\d\s.,;:/()-][^\d,;:()-]{0,9}|)"
@@ -13,6 +13,13 @@ _MEASURED = re.compile(
 """A number with a sign of money before it or a unit behind it"""
 _FEWEST_MEASURED, _LEAST_SHARE = 3, 0.9
 """Levels of one unit, and their share among all but one, that are more than chance: some may say that there is none"""
+_PLAIN = r"[+-]?(?:\d+(?:[.,]\d*)?|[.,]\d+)"
+_MARKED = re.compile(
+    rf"(?:[~≈<>≤≥±'\"=(]|[A-Z]{{3}} )*{_PLAIN}(?:[*†‡)'\"+-]| ?± ?{_PLAIN}|[kKM]|[dD][+-]?\d\d)*"
+)
+"""A number with signs of less, more, about, a footnote, a code of money, as accountants write what is negative, ..."""
+_FEWEST_MARKED = 5
+"""Levels such as <20 that are more than the names of a few ranges"""
 _MOST_GROUPS = 3
 """Groups of levels that are alike, of which a doubt names the levels"""
 _MONTHS = (
@@ -23,14 +30,21 @@ _MONTHS = (
 """English, German, French and Spanish"""
 _PERIOD = re.compile(
     rf"(?:19|20)\d\d[-/.]?(?:0[1-9]|1[0-2]|[QW]\d{{1,2}})|Q[1-4][-/. ](?:19|20)\d\d"
+    rf"|(?:0?[1-9]|1[0-2])[-/.](?:19|20)\d\d|(?:19|20)\d\d[-/]\d\d|FY ?(?:19|20)?\d\d"
     rf"|(?:\d{{1,2}}[-. ]{{1,2}})?(?:{_MONTHS})\.?[-/. ]{{1,2}}(?:\d{{1,2}}, ?)?(?:\d\d|\d{{4}})",
     re.IGNORECASE,
 )
-"""A day, a month, a week or a quarter in a year, with a name or as in 2024-01"""
+"""A day, a month, a week, a quarter or a season of a year, with a name or as in 2024-01"""
 
 
 def level_doubts(
-    name: str, levels: Sequence[str], *, is_told: bool, is_free: bool, gone: Mapping[str, int]
+    name: str,
+    levels: Sequence[str],
+    form: TextFormat,
+    *,
+    is_typed: bool,
+    is_free: bool,
+    gone: Mapping[str, int],
 ) -> Iterator[Doubt]:
     """Yield what the levels of a column may be meant as.
 
@@ -40,29 +54,37 @@ def level_doubts(
         Name of the column.
     levels
         Its texts.
-    is_told
-        Whether the config names the words for a missing value.
+    form, is_typed
+        How the texts are written, and whether the file could have held numbers as such.
     is_free
         Whether nobody said that they are levels.
     gone
         Words that were taken for a missing value -> rows.
     """
+    _, is_told = form.words_of(name, is_typed=is_typed)
     if not is_told and (nothing := [word for word in gone if word.lower() == "none"]):
+        others = [word for word in gone if word not in nothing]
         yield Doubt(
             "none-as-missing",
             name,
             f"'{nothing[0]}' was taken for a missing value, in {sum(gone[word] for word in nothing)} rows; if it is a "
-            f"level like others, set source.missing_words: {{{in_yaml(name)}: []}}",
+            f"level like others, set {form.missing_line(name, others, keep=False)}",
         )
     like = [level for level in levels if level.lower() in LIKE_MISSING]
     if like and not is_told and len(like) < len(levels):
-        words = ", ".join(in_yaml(word) for word in like)
         named = ", ".join(f"'{word}'" for word in like)
         yield Doubt(
             "like-missing",
             name,
             f"{named} {'is a level' if len(like) == 1 else 'are levels'} like others; if a missing value is meant, "
-            f"set source.missing_words: {{{in_yaml(name)}: [{words}]}}",
+            f"set {form.missing_line(name, like, keep=bool(gone), is_typed=is_typed)}",
+        )
+    if same := same_number(levels, form.decimal):
+        yield Doubt(
+            "levels-merged",
+            name,
+            f"'{shown(same[0])}' and '{shown(same[1])}' are one number, and so one level; if they are codes, put a "
+            "letter before them",
         )
     if not is_free:
         return
@@ -81,6 +103,13 @@ def level_doubts(
             name,
             f"'{shown(measured)}' and the others are numbers with "
             f"{'a sign of percent' if is_percent else 'a unit'}, a level each; write them without it, {remedy}",
+        )
+    elif len(levels) >= _FEWEST_MARKED and _share_of(_MARKED, levels) >= _LEAST_SHARE:
+        yield Doubt(
+            "numbers-with-marks",
+            name,
+            f"'{shown(levels[0])}' and the others are numbers with something beside them, a level each; write them "
+            f"alone, {remedy}",
         )
 
 
@@ -103,6 +132,10 @@ def alike_doubts(name: str, texts: Iterable[str], *, is_target: bool) -> Iterato
         name,
         f"{', '.join(named[:_MOST_GROUPS])}{more} differ by case or blanks alone: if they are one, {remedy}{keep}",
     )
+
+
+def _share_of(pattern: re.Pattern[str], levels: Sequence[str]) -> float:
+    return sum(pattern.fullmatch(level) is not None for level in levels) / len(levels)
 
 
 def _measured(levels: Sequence[str]) -> str | None:

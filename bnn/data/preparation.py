@@ -17,7 +17,7 @@ from bnn.data.encoding import Encoded, Encoding, fit
 from bnn.data.group_doubts import group_doubts
 from bnn.data.joining import join
 from bnn.data.row_numbers import RowNumbers
-from bnn.data.sources import place_of, read_source, read_test_file, text_format
+from bnn.data.sources import is_typed, place_of, read_source, read_test_file, text_format
 from bnn.data.splits import MIN_TRAIN_ROWS, Rows, check_size, split_rows
 from bnn.data.tables import Table, naming
 from bnn.data.time_series import Forecasts, as_forecasts
@@ -82,14 +82,19 @@ def prepare(
             _check_exposure(table, exposure, first_row)
             check(table.x, first_row=first_row, features=features, **missing)
             inputs = table.x if exposure is None else table.x.drop(columns=exposure)
-            doubts = [*table.doubts, *number_doubts(inputs, features=features, first_row=first_row), *doubts]
+            written: dict[str, Any] = {"form": text_format(source), "is_typed": is_typed(source)}
+            of_numbers = number_doubts(inputs, **written, features=features, first_row=first_row)
+            doubts = [*table.doubts, *of_numbers, *doubts]
             if not is_class:
-                doubts += target_doubts(table.target_name, table.y, is_series=is_series, first_row=first_row)
+                has_gaps = len(table.y) < n_in_file
+                written |= {"is_series": is_series, "has_gaps": has_gaps, "first_row": first_row}
+                doubts += target_doubts(table.target_name, table.y, **written)
         n_rows = len(table.y)
         if source.get("test"):
             with naming(*places):
                 check_size(n_rows, "train")
-            test_table = read_test_file(source, is_class=is_class, known=_kinds(table.x))
+            known = _kinds(table.x)
+            test_table = read_test_file(source, is_class=is_class, known=known, left_out=table.left_out)
             with naming(source["test"]):
                 test_table, in_test_file, without = _with_target(test_table, "of the test file ")
                 doubts += without
@@ -97,6 +102,7 @@ def prepare(
                 in_test = RowNumbers(test_table.first_row, in_test_file)
                 _check_exposure(test_table, exposure, in_test)
                 check(test_table.x, first_row=in_test, is_test=True, **missing)
+            _check_dropped(source.get("drop", ()), (table, test_table))
             table = join(table, test_table)
             in_file = np.concatenate([in_file, n_in_file + in_test_file])
             first_row = RowNumbers(table.first_row, in_file)
@@ -150,9 +156,8 @@ def prepare(
                     y_train, y_test = ((y - target_mean) / target_scale for y in (y_train, y_test))
                 for y in (y_train, y_test):
                     _check_finite(y[:, None], (table.target_name,))
-    beside: dict[str, Any] = {"text_format": text_format(source)} | (
-        {} if forecasts is None else _times(forecasts)
-    )
+    form = replace(text_format(source), left_out=table.left_out)
+    beside: dict[str, Any] = {"text_format": form} | ({} if forecasts is None else _times(forecasts))
     if not source.get("test"):
         beside["in_order"] = forecasts is not None or split["method"] == "time"
         if split["method"] == "group" and forecasts is None:
@@ -211,6 +216,18 @@ def _with_target(table: Table, what: str = "") -> tuple[Table, np.ndarray, list[
     text = f"{left_out.size} of {len(has_target)} rows {what}have no target, and are left out"
     row = int(left_out[0]) + table.first_row
     return table.of(in_file), in_file, [Doubt("target-missing", table.target_name, text, row)]
+
+
+def _check_dropped(names: Sequence[str], tables: Sequence[Table]) -> None:
+    """Raise DataError if a column to drop is in neither file."""
+    if lacking := set(names).difference(*(table.dropped for table in tables)):
+        name = min(lacking)
+        raise DataError(
+            "column-missing",
+            f"there is no column '{name}' (source.drop) in either file",
+            column=name,
+            key="source.drop",
+        )
 
 
 def _check_exposure(table: Table, name: str | None, first_row: RowNumbers) -> None:

@@ -14,7 +14,8 @@ from bnn.data import synthetic
 from bnn.data.csv_files import Choose, Columns, read_columns
 from bnn.data.downloads import alone, cache_folder, fetch
 from bnn.data.excel_files import read_sheet
-from bnn.data.tables import Reading, Table, naming, read_table
+from bnn.data.reading import Reading
+from bnn.data.tables import Table, naming, read_table
 from bnn.data.typed_columns import check_typed_names, read_typed, tidy
 from bnn.data.typed_files import read_typed_file
 from bnn.data.words import Kind, TextFormat
@@ -54,7 +55,9 @@ def read_source(
     return SOURCES[source["kind"]](source, Asked(is_class, aside, is_series))
 
 
-def read_test_file(source: Source, *, is_class: bool, known: Mapping[str, Kind]) -> Table:
+def read_test_file(
+    source: Source, *, is_class: bool, known: Mapping[str, Kind], left_out: Sequence[str]
+) -> Table:
     """Read the file of test rows that a source names, like its file of training rows.
 
     Parameters
@@ -63,9 +66,11 @@ def read_test_file(source: Source, *, is_class: bool, known: Mapping[str, Kind])
         As for `read_source`.
     known
         What columns hold in the file of training rows: the same here, whatever they look like.
+    left_out
+        What stands there in lines that are no part of the table.
     """
     reading = _reading(source, Asked(is_class), must_vary=False, known=known)
-    return _read_file({**source, "path": source["test"]}, reading)
+    return _read_file({**source, "path": source["test"], "left_out": left_out}, reading)
 
 
 def place_of(source: Source) -> list[str]:
@@ -79,13 +84,18 @@ def text_format(source: Source) -> TextFormat:
     return TextFormat(**{key: value for key, value in source.items() if key in names and value is not None})
 
 
+def is_typed(source: Source) -> bool:
+    """Return whether a source is one whose columns have types of their own."""
+    return source["kind"] not in ("csv", "url")
+
+
 def _reading(source: Source, asked: Asked, **more: Any) -> Reading:
     keys = (
         *("target", "target_unit", "missing_target", "row_id", "exposure"),
         *("drop", "categorical", "numeric", "features", "fold_case"),
     )
     chosen = {key: source[key] for key in keys if key in source}
-    return Reading(**chosen, **asked._asdict(), **more)
+    return Reading(**chosen, **asked._asdict(), has_test_file=bool(source.get("test")), **more)
 
 
 def _read_file(source: Source, reading: Reading) -> Table:

@@ -1,17 +1,17 @@
 """Tables as their source gives them, in original units: features by name, a target, and columns that are set aside."""
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple, Self, cast
 
 import numpy as np
 
-from bnn.core.errors import DataError, Doubt, cell_error, in_yaml, listing, raise_all, shown
+from bnn.core.errors import DataError, Doubt, cell_error, in_yaml, raise_all
 from bnn.data.cells import check
 from bnn.data.classes import read_classes
 from bnn.data.csv_files import NAMELESS, Choose, Columns
 from bnn.data.level_doubts import alike_doubts
+from bnn.data.reading import Reading, check_names
 from bnn.data.words import LIKE_MISSING, Kind, are_numbers, fault_of_name, with_point
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class Table(NamedTuple):
     doubts: tuple[Doubt, ...] = ()
     id_name: str = ""
     """Name of the column that names rows"""
+    left_out: tuple[str, ...] = ()
+    """What stands in lines of the file that the config leaves out"""
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -78,35 +80,6 @@ def naming(*places: str, is_file: bool = True) -> Iterator[None]:
     except DataError as error:
         file = places[-1] if places and is_file and error.file is None else None
         raise error.reworded(": ".join([*places, str(error)]), file=file) from error
-
-
-class Reading(NamedTuple):
-    """What the config says of a table beside where it lies."""
-
-    target: str
-    is_class: bool
-    target_unit: str = ""
-    drop: Sequence[str] = ()
-    categorical: Sequence[str] = ()
-    numeric: Sequence[str] = ()
-    features: Sequence[str] = ()
-    """Columns that are features though they look like names of rows"""
-    fold_case: Sequence[str] = ()
-    """Columns of which texts that differ by case or blanks alone are one"""
-    missing_target: str = "error"
-    """Of rows without a target: "error", or "drop", which keeps them here for `Table.of` to leave out"""
-    exposure: str | None = None
-    """The column over which the target was counted"""
-    row_id: str | None = None
-    aside: Sequence[str] = ()
-    """Columns that are kept beside the features"""
-    is_series: bool = False
-    """Whether a column that only numbers the rows counts time, and is a feature like another"""
-    must_vary: bool = True
-    """Whether a model is to learn from these rows, so that a target with one value, or with hardly a value twice, is an
-    error"""
-    known: Mapping[str, Kind] = {}
-    """Columns, some of which may not be there, of which another file of the same table says what they hold"""
 
 
 def read_table(read: Callable[[Choose], Columns], wish: Reading, *, decimal: str = ".") -> Table:
@@ -186,7 +159,8 @@ def read_table(read: Callable[[Choose], Columns], wish: Reading, *, decimal: str
             decimal=decimal,
         )
     except DataError as error:
-        _raise_with_others(found._replace(faults=(error,)), frame, wish, row_id, order)
+        fault = _with_word(error, doubts, wish.target)
+        _raise_with_others(found._replace(faults=(fault,)), frame, wish, row_id, order)
         raise
     for name in (wish.target, *table.feature_names):
         if not isinstance(frame[name].dtype, pd.CategoricalDtype):
@@ -197,11 +171,21 @@ def read_table(read: Callable[[Choose], Columns], wish: Reading, *, decimal: str
             doubts += alike_doubts(name, frame[name].cat.categories, is_target=name == wish.target)
     return table._replace(
         target_unit=wish.target_unit,
-        dropped=tuple(dict.fromkeys(wish.drop)),
+        dropped=tuple(name for name in dict.fromkeys(wish.drop) if name in order),
         decimal=decimal,
         doubts=tuple(doubts),
         id_name=row_id or "",
+        left_out=found.left_out,
     )
+
+
+def _with_word(error: DataError, doubts: Sequence[Doubt], target: str) -> DataError:
+    """Say of a target without a value if the text None stands there, which may be a class."""
+    word = next((one for one in doubts if (one.code, one.column) == ("none-as-missing", target)), None)
+    if error.code != "value-missing" or word is None:
+        return error
+    text = f"{error}; {word.text}"
+    return DataError(error.code, text, column=target, row=error.row, key="source.missing_words", value="None")
 
 
 def _raise_with_others(
@@ -233,39 +217,6 @@ def _with_task(error: DataError, wish: Reading) -> DataError:
     return error.reworded(
         f"{error}; the target of a regression must be a number; for classes set `task: classification`"
     )
-
-
-def check_names(names: Sequence[str], wish: Reading) -> None:
-    """Raise DataError if columns that are asked for are not there, or the target is asked for as something else too."""
-    target, aside = wish.target, wish.aside
-    keys = ("drop", "categorical", "numeric", "features", "fold_case")
-    of_source = {key: getattr(wish, key) for key in keys}
-    of_source |= {key: [name] for key in ("row_id", "exposure") if (name := getattr(wish, key))}
-    asked = [("target", "", target)]
-    asked += [(role, f" (source.{role})", name) for role, of in of_source.items() for name in of]
-    asked += [("", "", name) for name in aside]
-    faults = [
-        DataError(
-            "target-named-twice",
-            f"the target column '{shown(target)}' is named by {key} too; take it out there, or set source.target",
-            column=target,
-            key=key,
-        )
-        for key, of in [
-            *((f"source.{role}", of) for role, of in of_source.items()),
-            ("split or series", aside),
-        ]
-        if target in of and key != "source.fold_case"
-    ]
-    for role, key, name in asked:
-        if name not in names:
-            close = difflib.get_close_matches(name, names, n=1)
-            hint = f"; did you mean '{shown(close[0])}'?" if close else ""
-            what = "target column" if role == "target" else "column"
-            message = f"there is no {what} '{shown(name)}'{key} (the columns are {listing(names)}){hint}"
-            where = f"source.{role}" if role else None
-            faults.append(DataError("column-missing", message, column=name, key=where))
-    raise_all(faults, "names of columns in the config do not fit the table")
 
 
 def make_table(

@@ -5,7 +5,7 @@ does what is plain; what is not is looked at text by text.
 """
 
 from collections import Counter
-from functools import lru_cache
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from bnn.core.errors import DataError, Doubt, cell_error, drop_line, in_yaml, or
 from bnn.data.arrow_texts import bytes_of, has_leading_zero
 from bnn.data.growing import Growing
 from bnn.data.level_doubts import level_doubts
+from bnn.data.number_hints import GROUPED, hint, is_nearly_number
 from bnn.data.words import (
     CODE,
     LARGEST,
@@ -23,10 +24,7 @@ from bnn.data.words import (
     Kind,
     TextFormat,
     categories,
-    has_decimal_comma,
-    is_nearly_number,
     number_of,
-    thousands_mark,
     truth_of,
 )
 
@@ -53,16 +51,19 @@ class TextColumn:
         How its texts are written.
     is_typed
         Whether the file could have held numbers as such, and does not.
+    units
+        What `source.skip_lines` is to be if the first row holds units; () if it does not look so.
     """
 
-    def __init__(self, name: str, kind: Kind, form: TextFormat, *, is_typed: bool = False) -> None:
+    def __init__(
+        self, name: str, kind: Kind, form: TextFormat, *, is_typed: bool = False, units: Sequence[int] = ()
+    ) -> None:
         self.name = name
         self.doubts: list[Doubt] = []
         self._kind = kind
         self._form = form
-        self._is_typed = is_typed
-        self._words, self._is_told = form.words_of(name, is_typed=is_typed)
-        self._missing, self._missing_numbers = _meaning(tuple(self._words), form.decimal, form.thousands)
+        self._is_typed, self._units = is_typed, units
+        self._missing, self._missing_numbers = form.missing(name, is_typed=is_typed)
         # float64 without any text; codes (int32) of texts, -1 for none; or, while all are digits, codes of own texts
         self._blocks: list[Growing | tuple[np.ndarray, list[str]]] = []
         self._levels: dict[str, int] = {}
@@ -74,12 +75,18 @@ class TextColumn:
         self._fault: DataError | None = None
         self._row: int | None = None
         """Where the first block begins"""
+        # Where semicolons separate cells, a point rather stands between thousands.
+        self._may_be_grouped = form.separator == ";" and form.decimal == "." and not form.thousands
+        self._grouped: tuple[int, str] | None = None
+        """The first cell with a point, while all may be such"""
 
     def add(self, cells: "pa.Array", row: int) -> None:
         """Take the cells of a block, texts or null, whose first one stands in the row."""
         if self._fault is not None:
             return
         self._row = row if self._row is None else self._row
+        if self._may_be_grouped and self._kind not in TEXTS and not self._is_typed:
+            self._look_for_groups(cells, row)
         try:
             values = None if self._kind in TEXTS else self._fast(cells)
             if values is None:
@@ -94,6 +101,15 @@ class TextColumn:
             place = int(present[0])
             self._first.setdefault("number", (row + place, str(cells[place]).strip()))
         self._append(values)
+
+    def _look_for_groups(self, cells: "pa.Array", row: int) -> None:
+        """Note whether all numbers so far may have points between thousands."""
+        import pyarrow.compute as pc
+
+        self._may_be_grouped = bool(pc.all(pc.match_substring_regex(cells, GROUPED)).as_py())
+        if self._may_be_grouped and self._grouped is None:
+            where = pc.index(pc.match_substring(cells, "."), True).as_py()
+            self._grouped = (row + where, str(cells[where]).strip()) if where >= 0 else None
 
     def _append(self, values: np.ndarray) -> None:
         last = self._blocks[-1] if self._blocks else None
@@ -257,8 +273,15 @@ class TextColumn:
             if "inexact" in self._first:
                 row, cell = self._first["inexact"]
                 text = f"'{shown(cell)}' has more digits than a number can hold, and the last ones are lost"
+                remedy = f"source.row_id: {in_yaml(self.name)} or {drop_line(self.name)}"
+                self._doubt("digits-lost", row, f"{text}; if it is a name, set {remedy}")
+            if self._may_be_grouped and self._grouped is not None:
+                row, cell = self._grouped
                 self._doubt(
-                    "digits-lost", row, f"{text}; if it is a name, set {self._row_id()} or {self._drop()}"
+                    "points-in-thousands",
+                    row,
+                    f"'{cell}' and all others with a point have three digits after it; if it stands between thousands, "
+                    "set source.decimal: ',' and source.thousands: '.'",
                 )
             if self._is_typed and self._n_numbers:
                 self._doubt(
@@ -274,8 +297,9 @@ class TextColumn:
         truth = None if self._kind in TEXTS else truth_of(levels)
         if self._kind != "name":
             seen = levels if truth is None else ()
+            is_free = self._kind == "any"
             self.doubts += level_doubts(
-                self.name, seen, is_told=self._is_told, is_free=self._kind == "any", gone=self._gone
+                self.name, seen, self._form, is_typed=self._is_typed, is_free=is_free, gone=self._gone
             )
         if truth is not None:
             return pd.arrays.BooleanArray(truth[codes], codes == -1)
@@ -312,40 +336,23 @@ class TextColumn:
     def _doubt(self, code: str, row: int | None, text: str) -> None:
         self.doubts.append(Doubt(code, self.name, text, row))
 
-    def _row_id(self) -> str:
-        return f"source.row_id: {in_yaml(self.name)}"
-
-    def _drop(self) -> str:
-        return drop_line(self.name)
-
     def _not_a_number(self, row: int, cell: str, but: str = "") -> DataError:
-        hint, key = "", None
-        decimal, plain = self._form.decimal, TextFormat()
-        if not self._form.thousands and (mark := thousands_mark(cell, decimal)):
-            hint, key = f"; if '{mark}' stands between thousands, set source.thousands: '{mark}'", "thousands"
-        elif decimal == "." and not self._form.thousands and "," in cell and thousands_mark(cell, ",") == ".":
-            key = "decimal"
-            hint = "; if its comma is a decimal comma, set source.decimal: ',', and source.thousands: '.'"
-        elif decimal == "." and self._form.thousands != "," and has_decimal_comma(cell):
-            key = "decimal"
-            hint = (
-                " as long as source.decimal is '.'; if its comma is a decimal comma, set source.decimal: ','"
-            )
-        elif decimal == "," and number_of(cell, plain) is not None:
-            hint = " as long as source.decimal is ','"
-        elif any(map(str.isdigit, cell)) and not cell.startswith("#"):
-            hint = "; write a number alone, without unit or sign of money"
-        elif (
-            self._form.header and row == 2 and not self._form.skip_lines and cell.lower() not in LIKE_MISSING
-        ):
-            hint = "; if row 2 holds units, set source.skip_lines: [2]"
+        units = self._units if row == self._row and cell.lower() not in LIKE_MISSING else ()
+        text, key = hint(cell, self._form, is_typed=self._is_typed, units=units)
         return cell_error(
             "not-a-number",
             self.name,
             row,
-            f"'{shown(cell)}' is not a number{but}{hint}",
+            f"'{shown(cell)}' is not a number{but}{text}",
             value=cell,
             key=key and f"source.{key}",
+        )
+
+    def _or_missing(self, most: int = 5) -> str:
+        return or_missing(
+            self._levels,
+            lambda words: self._form.missing_line(self.name, words, for_all=True, is_typed=self._is_typed),
+            most=most,
         )
 
     def _check_texts(self) -> None:
@@ -361,8 +368,8 @@ class TextColumn:
             fault = self._not_a_number(row, cell, _BUT)
             raise DataError(
                 "text-among-numbers",
-                f"{fault}, {or_missing(self._levels, self._words)}or, if all are levels, set "
-                f"source.categorical: [{in_yaml(self.name)}], or drop the column ({self._drop()})",
+                f"{fault}, {self._or_missing()}or, if all are levels, set "
+                f"source.categorical: [{in_yaml(self.name)}], or drop the column ({drop_line(self.name)})",
                 column=self.name,
                 row=row,
                 key=fault.key,
@@ -374,21 +381,10 @@ class TextColumn:
             self.name,
             row,
             f"'{shown(cell)}' is a number, but most cells of the column are "
-            f"texts; correct it, {or_missing(self._levels, self._words, most=1)}or, if it is a text as well, set "
-            f"source.categorical: [{in_yaml(self.name)}], or drop the column ({self._drop()})",
+            f"texts; correct it, {self._or_missing(most=1)}or, if it is a text as well, set "
+            f"source.categorical: [{in_yaml(self.name)}], or drop the column ({drop_line(self.name)})",
             value=cell,
         )
-
-
-@lru_cache
-def _meaning(
-    words: tuple[str, ...], decimal: str, thousands: str
-) -> tuple[frozenset[str], tuple[float, ...]]:
-    """Return words for a missing value as texts to compare, and as numbers, written as in the file or with a point."""
-    texts = frozenset(["", *(word.strip().lower() for word in words)])
-    forms = (TextFormat(decimal=decimal, thousands=thousands), TextFormat())
-    numbers = (number_of(text, form) for form in forms for text in texts)
-    return texts, tuple(number for number in numbers if number is not None)
 
 
 def _loses_digits(cell: str, number: float) -> bool:

@@ -19,8 +19,9 @@ import numpy as np
 
 from bnn.core.errors import DataError, in_yaml
 from bnn.data.file_kinds import opened
+from bnn.data.number_hints import is_nearly_number
 from bnn.data.text_encodings import LONGEST_LINE, encoding_of, in_utf_8, wrong_encoding
-from bnn.data.words import TextFormat
+from bnn.data.words import TextFormat, number_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -79,6 +80,10 @@ class TextFile:
         """The one read last"""
         self._is_said = False
         """Whether the first line says what separates cells, as Excel has it"""
+        self._lines_read: list[int] = []
+        """Numbers of the lines of the header and of the first row"""
+        self._left_out: dict[int, str] = {}
+        """Lines below the header that are no part of the table, by their numbers"""
         rows = self._strict_rows()
         self.header = next(rows)
         self.first: list[str] = [] if form.header else self.header
@@ -89,6 +94,22 @@ class TextFile:
         self.first_row = 2 if form.header else 1
         if not any(self.header) and not any(self.first) and not any(any(map(str.strip, row)) for row in rows):
             raise DataError("file-empty", EMPTY)
+
+    @property
+    def units(self) -> list[int]:
+        """What `skip_lines` is to be if the first row holds units; [] if it has a number, or there is no header."""
+        cells = [cell.strip() for cell in self.first if cell.strip()]
+        if not (self._is_source and self._form.header and cells and len(self._lines_read) == 2):
+            return []
+        if any(number_of(cell, self._form) is not None or is_nearly_number(cell) for cell in cells):
+            return []
+        skip = self._form.skip_lines
+        return [*(range(1, skip + 1) if isinstance(skip, int) else skip), self._lines_read[1]]
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """What stands in lines below the header that are no part of the table, as far as it has been read."""
+        return tuple(self._left_out.values())
 
     def blocks(self, n_cells: int, wanted: Sequence[bool]) -> Iterator[Block]:
         """Yield blocks of rows; of columns that are not wanted, none.
@@ -129,8 +150,8 @@ class TextFile:
         convert = pyarrow.csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()),
             strings_can_be_null=False,
-            include_columns=[name for name, keep in zip(names, wanted, strict=True) if keep],
         )
+        places = [place for place, keep in enumerate(wanted) if keep]
         row, is_over = self.first_row, False
         try:
             with self._opened() as file:
@@ -146,6 +167,7 @@ class TextFile:
             ):
                 for batch in batches:
                     columns = batch.columns
+                    # In a column that nobody wants, too: a text between them may hold the end of a line.
                     if any(b'"' in bytes(column.buffers()[2] or b"") for column in columns):
                         raise _CloserLook
                     blank = pc.equal(pc.utf8_trim_whitespace(columns[0]), "")
@@ -161,7 +183,7 @@ class TextFile:
                         raise _CloserLook
                     is_over = bool(blank.true_count)
                     if n_rows:
-                        yield Block(columns, row, n_rows)
+                        yield Block([columns[place] for place in places], row, n_rows)
                     row += n_rows
         except (pa.ArrowException, OSError, EOFError, zipfile.BadZipFile, UnicodeError):
             raise _CloserLook from None
@@ -264,7 +286,7 @@ class TextFile:
 
     def _lines(self, file: io.TextIOWrapper) -> Iterator[str]:
         """Yield the lines of the table; a line without end, as in a file that is no text, must not fill the memory."""
-        form, skip = self._form, self._form.skip_lines
+        form, skip, is_below = self._form, self._form.skip_lines, False
         for number, line in enumerate(iter(lambda: file.readline(LONGEST_LINE), ""), start=1):
             if len(line) == LONGEST_LINE:
                 raise DataError(
@@ -276,11 +298,20 @@ class TextFile:
             if number == 1 and (said := re.fullmatch(r'"?sep=(.)"?\s*', line)):
                 self._check_said(said[1])
                 continue
-            if number <= skip if isinstance(skip, int) else number in skip:
-                continue
+            if isinstance(skip, int):
+                if number <= skip:
+                    continue
+            elif number in skip:
+                text = line.strip()
+                if not is_below or form.left_out is None or text in form.left_out:
+                    if is_below:
+                        self._left_out[number] = text
+                    continue
             if form.comment and line.lstrip().startswith(form.comment):
                 continue
-            self._line = line
+            self._line, is_below = line, True
+            if len(self._lines_read) < 2:
+                self._lines_read.append(number)
             # Between blanks a tab is one more.
             yield line.replace("\t", " ").strip(" \r\n") + "\n" if form.separator == " " else line
 

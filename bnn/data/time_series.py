@@ -96,6 +96,9 @@ def split_windows(windows: Windows, test_size: float) -> tuple[np.ndarray, np.nd
     return row_train, row_test
 
 
+_DASHES = "; if these are months or days, write them with dashes, such as 1990-12 or 1990-12-31"
+
+
 def series_times(column: str, cells: np.ndarray, *, first_row: int = 0, decimal: str = ".") -> Times:
     """Read the times of a series, which must increase from row to row by steps of about one length.
 
@@ -114,7 +117,7 @@ def series_times(column: str, cells: np.ndarray, *, first_row: int = 0, decimal:
             "time-not-increasing",
             column,
             int(row) + 1 + first_row,
-            f"{cells[row + 1]} does not come after {cells[row]} in the "
+            f"{_written(cells[row + 1])} does not come after {_written(cells[row])} in the "
             "row above; put the rows in the order of time, one for each time",
         )
     steps = np.diff(times.values)
@@ -123,11 +126,27 @@ def series_times(column: str, cells: np.ndarray, *, first_row: int = 0, decimal:
             "time-step-too-long",
             column,
             int(row) + 1 + first_row,
-            f"from {cells[row]} to {cells[row + 1]} is longer than other "
-            "steps, but lags count rows; put in a row for each time that is missing, or leave out series.time if rows "
-            "are steps of one length all the same, as trading days are",
+            f"from {_written(cells[row])} to {_written(cells[row + 1])} is longer than other steps, but lags count "
+            f"rows; put in a row for each time that is missing, or leave out series.time if rows are steps of one "
+            f"length all the same, as trading days are{_DASHES * _are_days(times)}",
         )
     return times
+
+
+def _written(cell: object) -> str:
+    """Return a time as the table has it, a whole number without a fraction."""
+    return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
+
+
+def _are_days(times: Times) -> bool:
+    """Return whether numbers are rather months or days, such as 199012 and 19901231."""
+    values = times.values
+    if times.is_date or (values != np.round(values)).any():
+        return False
+    months = values if values.max() < 1e6 else values // 100
+    return bool(
+        ((months >= 180_001) & (months <= 220_012) & (months % 100 >= 1) & (months % 100 <= 12)).all()
+    )
 
 
 class Forecasts(NamedTuple):

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from bnn.core.errors import DataError, Doubt, cell_error, drop_line, in_yaml, raise_all, shown
+from bnn.core.errors import DataError, Doubt, cell_error, drop_line, in_yaml, or_missing, raise_all, shown
 from bnn.data.text_columns import TextColumn
 from bnn.data.words import (
+    CODE,
     LARGEST,
     MOST_EXACT,
     TEXTS,
@@ -17,6 +18,7 @@ from bnn.data.words import (
     categories,
     fault_of_name,
     level_text,
+    number_of,
     truth_of,
 )
 
@@ -136,9 +138,9 @@ def _read(name: str, values: Any, kind: Kind, form: TextFormat, has_levels: bool
     if isinstance(values, pd.Series):
         dtype = values.dtype
         if isinstance(dtype, pd.CategoricalDtype):
-            return _levels(list(dtype.categories), values.cat.codes.to_numpy(), kind, name in form.fold_case)
+            return _levels(name, list(dtype.categories), values.cat.codes.to_numpy(), kind, form)
         if isinstance(dtype, np.dtype) and dtype.kind == "f" and dtype.itemsize >= 4 and kind == "any":
-            return Found(_checked(name, values.to_numpy(np.float64), row))
+            return Found(_checked(name, values.to_numpy(np.float64), form, row))
         try:
             values = pa.chunked_array(pa.array(values, from_pandas=True))
         except (pa.ArrowException, OverflowError, TypeError, ValueError):
@@ -173,7 +175,7 @@ def _read_arrow(
         own = coded.chunk(0).dictionary if coded.num_chunks else pa.array([])
         texts = own.cast(pa.string()) if types.is_floating(own.type) else own
         codes = np.concatenate([np.empty(0, np.int64), *chunks])
-        return _levels(texts.to_pylist(), codes, kind, name in form.fold_case)
+        return _levels(name, texts.to_pylist(), codes, kind, form)
     if types.is_string(kind_of) or types.is_large_string(kind_of) or types.is_string_view(kind_of):
         column = TextColumn(name, kind, form, is_typed=True)
         start = row
@@ -211,11 +213,11 @@ def _read_arrow(
             values = pc.if_else(values, "True", "False")
         coded = pc.dictionary_encode(values.combine_chunks() if values.num_chunks != 1 else values.chunk(0))
         texts = coded.dictionary.cast(pa.string()).to_pylist()
-        return _levels(texts, coded.indices.fill_null(-1).to_numpy(), kind, name in form.fold_case)
-    return _numbers(name, values, row)
+        return _levels(name, texts, coded.indices.fill_null(-1).to_numpy(), kind, form)
+    return _numbers(name, values, form, row)
 
 
-def _numbers(name: str, values: "pa.ChunkedArray", row: int) -> Found:
+def _numbers(name: str, values: "pa.ChunkedArray", form: TextFormat, row: int) -> Found:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -236,10 +238,13 @@ def _numbers(name: str, values: "pa.ChunkedArray", row: int) -> Found:
                     place + row,
                 )
             ]
-    return Found(_checked(name, numbers, row), doubts)
+    return Found(_checked(name, numbers, form, row), doubts)
 
 
-def _checked(name: str, values: np.ndarray, row: int) -> np.ndarray:
+def _checked(name: str, values: np.ndarray, form: TextFormat, row: int) -> np.ndarray:
+    """Return numbers without those that stand for a missing value; none may be too large."""
+    if words := form.missing(name, is_typed=True)[1]:
+        values = np.where(np.isin(values, words), np.nan, values)
     # Both ignore NaN, and cost a tenth of a look at each value.
     if max(np.fmax.reduce(values), -np.fmin.reduce(values)) > LARGEST:
         place = int(np.flatnonzero(np.abs(values) > LARGEST)[0])
@@ -249,12 +254,14 @@ def _checked(name: str, values: np.ndarray, row: int) -> np.ndarray:
     return values
 
 
-def _levels(levels: Sequence[Any], codes: np.ndarray, kind: Kind, fold: bool) -> Found:
+def _levels(name: str, levels: Sequence[Any], codes: np.ndarray, kind: Kind, form: TextFormat) -> Found:
     """Return levels of any type as texts, or as truth if they are the words of one pair."""
     import pandas as pd
 
     texts = [level_text(level) for level in levels]
-    codes = np.where(np.isin(codes, [place for place, text in enumerate(texts) if not text]), -1, codes)
+    missing, _ = form.missing(name, is_typed=True)
+    gone = [place for place, text in enumerate(texts) if text.lower() in missing]
+    codes = np.where(np.isin(codes, gone), -1, codes)
     used = {texts[code] for code in np.unique(codes[codes >= 0])}
     truth = (
         None
@@ -263,7 +270,8 @@ def _levels(levels: Sequence[Any], codes: np.ndarray, kind: Kind, fold: bool) ->
     )
     if truth is not None:
         return Found(pd.arrays.BooleanArray(np.append(truth, False)[codes], codes == -1))
-    return Found(categories(texts, codes, kind=kind, fold=fold and kind != "name"))
+    fold = name in form.fold_case and kind != "name"
+    return Found(categories(texts, codes, kind=kind, fold=fold))
 
 
 def _read_things(name: str, column: "pd.Series", kind: Kind, form: TextFormat, row: int) -> Found:
@@ -276,27 +284,41 @@ def _read_things(name: str, column: "pd.Series", kind: Kind, form: TextFormat, r
     ):
         things = column.astype(object)
         codes, levels = pd.factorize(things.map(level_text, na_action="ignore"))
-        return _levels(list(levels), codes, kind, name in form.fold_case)
+        return _levels(name, list(levels), codes, kind, form)
+    missing, _ = form.missing(name, is_typed=True)
+    column = column.mask(
+        column.map(lambda value: isinstance(value, str) and value.strip().lower() in missing)
+    )
     present = column[column.notna().to_numpy()]
     kinds = [_kind_of(value) for value in present]
     counts = Counter(kinds)
     places = np.flatnonzero(column.notna().to_numpy())
     if "date" in counts:
         raise date_error(name, int(places[0]) + row, str(present.iloc[0]))
-    if set(counts) == {"number"}:
-        return Found(_checked(name, column.astype(float).to_numpy(), row))
+    texts = list(dict.fromkeys(value.strip() for value in present if isinstance(value, str)))
+    are_texts_numbers = all(number_of(text, form) is not None and not CODE.fullmatch(text) for text in texts)
+    if set(counts) <= {"number", "text"} and are_texts_numbers:
+        if texts:
+            column = column.map(lambda value: number_of(value, form) if isinstance(value, str) else value)
+        told = f"{counts['text']} of its numbers are stored as text; they are read as numbers"
+        doubts = [Doubt("numbers-as-text", name, told)] if texts else []
+        return Found(_checked(name, column.astype(float).to_numpy(), form, row), doubts)
     least = min(sorted(counts), key=counts.__getitem__)
     first = kinds.index(least)
     cell = str(present.iloc[first])
     if len(counts) == 1:
         what = f"'{shown(cell)}' is a {type(present.iloc[first]).__name__}; make a column of each part that matters"
         raise cell_error("type-unusable", name, int(places[first]) + row, f"{what}, or {drop_line(name)}")
+    or_words = ""
+    if set(counts) == {"number", "text"}:
+        or_words = or_missing(texts, lambda words: form.missing_line(name, words, is_typed=True))
     raise cell_error(
         "mixed-kinds",
         name,
         int(places[first]) + row,
         f"'{shown(cell)}' is a {least} in a column of {' and '.join(sorted(f'{kind}s' for kind in counts))}; a column "
-        "must hold one kind of thing",
+        f"must hold one kind of thing: correct it, {or_words}or, if all are levels, set source.categorical: "
+        f"[{in_yaml(name)}], or drop the column ({drop_line(name)})",
         value=cell,
     )
 

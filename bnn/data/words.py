@@ -5,9 +5,12 @@ import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+
+from bnn.core.errors import in_yaml
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,6 +54,13 @@ LIKE_MISSING = {
         "not known",
         "no data",
         "nodata",
+        "n.d.",
+        "<undefined>",
+        "fehlt",
+        "fehlend",
+        "keine angabe",
+        "manquant",
+        "sin dato",
         "undefined",
     ),
 }
@@ -68,11 +78,6 @@ A single letter says so only beside its other half: F alone may be a sex, or a g
 _NUMBER = re.compile(r"[+-]?((0|[1-9]\d{0,14})(\.\d{0,15})?|\.\d{1,15})([eE][+-]?\d{1,2})?", re.ASCII)
 CODE = re.compile(r"0\d+", re.ASCII)
 """Digits that begin with a zero which says nothing to a number: a postcode, a code of a region."""
-_THOUSANDS = re.compile(
-    r"[+\-−]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?|[+\-−]?[1-9]\d{0,2}([ '’\u00a0\u202f]\d{3})+([.,]\d*)?", re.ASCII
-)
-_GERMAN = re.compile(r"[+\-−]?[1-9]\d{0,2}(\.\d{3})+(,\d*)?", re.ASCII)
-_DIGITS = "0123456789"
 _LONGEST_NAME = 500
 # Joiners that words of some scripts need; other characters without a shape of their own are faults or tricks.
 _JOINERS = "\u200c\u200d"
@@ -103,6 +108,9 @@ class TextFormat:
         Encoding of a text file, unless a mark at its beginning says another one.
     fold_case
         Columns whose texts are one where they differ by case or blanks alone.
+    left_out
+        What stands in lines of the table that `skip_lines` names, in the file that it was written for: in another file
+        such a line may be a row. None: this is that file.
     """
 
     separator: str = ","
@@ -115,6 +123,7 @@ class TextFormat:
     names: Sequence[str] = ()
     encoding: str = "utf-8"
     fold_case: Sequence[str] = ()
+    left_out: Sequence[str] | None = None
 
     def words_of(self, column: str, *, is_typed: bool = False) -> tuple[Sequence[str], bool]:
         """Return the words of a column, and whether the config names them."""
@@ -122,6 +131,58 @@ class TextFormat:
         if isinstance(self.missing_words, Mapping):
             return self.missing_words.get(column, default), column in self.missing_words
         return (default, False) if self.missing_words is None else (self.missing_words, True)
+
+    def missing(self, column: str, *, is_typed: bool = False) -> tuple[frozenset[str], tuple[float, ...]]:
+        """Return the words of a column, and the empty text, in small letters, and those that are numbers as such."""
+        words, _ = self.words_of(column, is_typed=is_typed)
+        return _meaning(tuple(words), self.decimal, self.thousands)
+
+    def missing_line(
+        self,
+        column: str,
+        more: Sequence[str],
+        *,
+        keep: bool = True,
+        for_all: bool = False,
+        is_typed: bool = False,
+    ) -> str:
+        """Return what the config says if more words of a column stand for a missing value, too.
+
+        Parameters
+        ----------
+        column
+            Its name.
+        more
+            The words; () where a word of the default is none.
+        keep
+            Whether words that the config does not name stand for one in this column.
+        for_all
+            Whether a config that names none is to name them for all columns.
+        is_typed
+            As of `words_of`.
+        """
+        told = self.missing_words
+        words, is_told = self.words_of(column, is_typed=is_typed)
+        if not isinstance(told, Mapping) and (for_all or told is not None):
+            return f"source.missing_words: {_in_list([*words, *more])}"
+        by_column = {**(told or {}), column: [*(words if is_told or keep else ()), *more]}
+        lists = ", ".join(f"{in_yaml(name)}: {_in_list(own)}" for name, own in by_column.items())
+        return f"source.missing_words: {{{lists}}}"
+
+
+def _in_list(words: Sequence[str]) -> str:
+    return f"[{', '.join(map(in_yaml, words))}]"
+
+
+@lru_cache
+def _meaning(
+    words: tuple[str, ...], decimal: str, thousands: str
+) -> tuple[frozenset[str], tuple[float, ...]]:
+    """Return words for a missing value as texts to compare, and as numbers, written as in the file or with a point."""
+    texts = frozenset(["", *(word.strip().lower() for word in words)])
+    forms = (TextFormat(decimal=decimal, thousands=thousands), TextFormat())
+    numbers = (number_of(text, form) for form in forms for text in texts)
+    return texts, tuple(number for number in numbers if number is not None)
 
 
 def folded(text: str) -> str:
@@ -179,24 +240,6 @@ def number_of(text: str, form: TextFormat) -> float | None:
     return value if value == value else None
 
 
-def thousands_mark(cell: str, decimal: str) -> str | None:
-    """Return what stands between the thousands of a number, if something does."""
-    if decimal == "," and _GERMAN.fullmatch(cell):
-        return "."
-    return next(c for c in cell if c not in "+-\u2212" + _DIGITS) if _THOUSANDS.fullmatch(cell) else None
-
-
-def has_decimal_comma(cell: str) -> bool:
-    """Whether a text is a number with a comma before its fraction."""
-    return cell.count(",") == 1 and number_of(cell.replace(",", "."), TextFormat()) is not None
-
-
-def is_nearly_number(cell: str) -> bool:
-    """Whether a text is a number but for its decimal mark, or what stands between its thousands."""
-    is_number = number_of(cell.replace(",", "."), TextFormat()) is not None
-    return is_number or bool(_GERMAN.fullmatch(cell) or _THOUSANDS.fullmatch(cell))
-
-
 def level_text(value: Any) -> str:
     """Return a value as the text of its level: numbers by their shortest text, whole ones without a fraction."""
     if isinstance(value, bytes):
@@ -225,12 +268,27 @@ def names_of_numbers(texts: Iterable[str], *, decimal: str = ".") -> dict[str, s
     }
 
 
+def same_number(texts: Iterable[str], decimal: str) -> tuple[str, str] | None:
+    """Return two texts that are one number but for zeros at the end of their fractions, as codes 3.1 and 3.10 are."""
+    fractions = [text for text in texts if decimal in text]
+    found: dict[str, str] = {}
+    for text, name in names_of_numbers(fractions, decimal=decimal).items():
+        if text != found.setdefault(name, text):
+            return found[name], text
+    return None
+
+
 def _shortest(value: Decimal) -> str:
     if value == 0:
         return "0"
     normal = value.normalize()
     plain = format(normal, "f")
     return plain if len(plain) <= 22 else str(normal)
+
+
+def are_digits(texts: Iterable[str]) -> bool:
+    """Return whether all texts are digits alone, as codes may be."""
+    return all(text.isascii() and text.isdigit() for text in texts)
 
 
 def are_numbers(texts: Iterable[str]) -> bool:

@@ -44,7 +44,13 @@ def make_diagnostics(task: str, verdict: str = "PASS", dataset: str = "iris") ->
         "worst_row": 77,
         "worst_row_ess": 31,
     }
-    weights = {"n_quantities": 23, "rhat_max": 1.61, "rhat_median": 1.2, "ess_bulk_min": 7.3, "ess_bulk_median": 31.0}
+    weights = {
+        "n_quantities": 23,
+        "rhat_max": 1.61,
+        "rhat_median": 1.2,
+        "ess_bulk_min": 7.3,
+        "ess_bulk_median": 31.0,
+    }
     chain = {
         "acceptance_rate": 0.573,
         "step_size": 0.0123,

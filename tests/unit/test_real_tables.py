@@ -21,9 +21,11 @@ from bnn.data.dataset import Dataset
 from bnn.data.new_row_files import read_features
 from bnn.data.preparation import prepare
 from bnn.data.sources import read_source
+from tests.configured import prepared
 from tests.refusals import all_refused, refused
 
 N = 40
+CONFIG_SPLIT = {"test_size": 0.25, "stratify": False, "seed": 1, "repeated_rows": "keep"}
 SPLIT = {"method": "random", "test_size": 0.25, "stratify": False, "seed": 1, "repeated_rows": "keep"}
 SERIES = {"lags": 2, "horizon": 1}
 
@@ -36,7 +38,8 @@ def frame_of(**columns: Any) -> pd.DataFrame:
 
 def read(path: Path, kind: str = "csv", *, task: Any = "regression", **keys: Any) -> Dataset:
     source = {"kind": kind, "path": str(path), "target": "y", **keys}
-    return prepare("mine", task=task, source=source, split=SPLIT)
+    sections = {} if "test" in keys else {"split": CONFIG_SPLIT}
+    return prepared(source, task=task, **sections)
 
 
 def read_parquet(path: Path, table: Any, **keys: Any) -> Dataset:

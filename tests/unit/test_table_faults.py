@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
+from bnn.config.loading import load
 from bnn.data.dataset import Dataset
 from bnn.data.preparation import prepare
 from tests.refusals import all_refused, config_refused, refused
@@ -302,6 +303,8 @@ def read(fault: Fault, path: Path, **keys: Any) -> Dataset:
         source["test"] = str(path.with_name("test.csv"))
         text(fault.test)(path.with_name("test.csv"))
     split = {"method": "random", "test_size": 0.25, "stratify": True, "seed": 1}
+    as_run = load({"datasets": {"mine": {"task": fault.task, "source": source}}}).datasets["mine"].source
+    source = as_run.model_dump(mode="json")
     return prepare("mine", task=fault.task, source=source, split=split, columns=fault.columns)
 
 
