@@ -19,7 +19,8 @@ from bnn.data.dataset import Dataset
 from bnn.data.doubts import lines
 from bnn.data.file_kinds import kind_of
 from bnn.data.preparation import prepare
-from bnn.model.targets import fit_target
+from bnn.data.tables import naming
+from bnn.model.targets import check_support
 
 _MAX_CLASSES = 10
 """Whole numbers of so many values, or fewer, are taken for classes."""
@@ -55,13 +56,10 @@ def check(path: str) -> int:
                 name, **{key: settings[key] for key in ("task", "source", "split", "columns", "series")}
             )
             if found.task == "regression" and dataset.likelihood.family != "auto":
-                unit = {"mean": found.target_mean, "scale": found.target_scale}
-                fit_target(
-                    dataset.likelihood.family,
-                    found.y_train,
-                    **unit,
-                    log_exposure=found.log_exposure_train,
-                )
+                for split in ("train", "test"):
+                    values, rows = found.original_target(split), found.row_numbers(split)
+                    with naming(f"dataset '{name}'", is_file=False):
+                        check_support(dataset.likelihood.family, values, column=found.target_name, rows=rows)
         except (OSError, ValueError) as error:
             n_faults += 1
             print(with_code(error), file=sys.stderr)

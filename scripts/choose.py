@@ -29,8 +29,9 @@ def main(data_path, plan_path, settings, budget, code):
     """
     dataset = Dataset.load(data_path)
     x, y, groups = dataset.x_train, dataset.y_train, dataset.group_train
-    beside = dataset.target_mean + dataset.target_scale * dataset.y_test
+    beside = dataset.original_target("test")
     rows = {"x": x, "y": y, "groups": groups, "beside": beside, "scale": float(dataset.target_scale)}
+    rows |= {"in_order": dataset.in_order, "n_classes": dataset.n_classes}
     made_with = content_digest({"settings": settings, "budget": budget, "code": code, **rows})
     plan = kept_plan(plan_path, made_with)
     if plan is None:

@@ -8,7 +8,7 @@ from bnn.data.dataset import Dataset
 from bnn.jobs.interruption import job_log
 from bnn.model.likelihoods import DirectLikelihood, n_outputs_without_noise
 from bnn.model.posterior import make_likelihood, make_network
-from bnn.model.targets import fit_target
+from bnn.model.targets import check_support, fit_target
 
 
 def main(data_path, out_path, settings):
@@ -30,6 +30,8 @@ def main(data_path, out_path, settings):
     if dataset.task == "regression":
         unit = {"mean": dataset.target_mean, "scale": dataset.target_scale}
         exposure = dataset.log_exposure_train
+        values, rows = dataset.original_target("test"), dataset.row_numbers("test")
+        check_support(likelihood.family, values, column=dataset.target_name, rows=rows)
         target = fit_target(likelihood.family, dataset.y_train, **unit, log_exposure=exposure)
     family = make_likelihood(likelihood, n_classes=dataset.n_classes, target=target)
     network = make_network(

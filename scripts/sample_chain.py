@@ -9,9 +9,20 @@ from bnn.core.settings import ChainSettings, build
 from bnn.data.dataset import Dataset
 from bnn.jobs.chain_job import ChainJob, run_job
 from bnn.jobs.interruption import Interruption, job_log
+from bnn.jobs.rounds import PASS, Limits
 
 
-def main(data_path, out_path, chains, settings, checkpoint_path, checkpoint_seconds, terminal, script=None):
+def main(
+    data_path,
+    out_path,
+    chains,
+    settings,
+    checkpoint_path,
+    checkpoint_seconds,
+    terminal,
+    limits=None,
+    script=None,
+):
     """Write chain_<k>.nc, or chain_<k>-<l>.nc, of one dataset.
 
     Parameters
@@ -30,6 +41,8 @@ def main(data_path, out_path, chains, settings, checkpoint_path, checkpoint_seco
         Time between two checkpoints.
     terminal
         Where a progress bar goes if it is a terminal, and else a line now and then.
+    limits
+        R-hat and ESS that chains of open length are to reach; None: as usual.
     script
         How the command line of this job names it, if it is to stop when whoever started it is gone.
     """
@@ -48,6 +61,7 @@ def main(data_path, out_path, chains, settings, checkpoint_path, checkpoint_seco
             path=Path(out_path),
             folder=Path(checkpoint_path),
             checkpoint_seconds=checkpoint_seconds,
+            limits=Limits(*limits) if limits else PASS,
         )
         numbers = "-".join(str(chain) for chain in sorted({chains[0], chains[-1]}))
         label = f"{job.name} chain{'s' if len(chains) > 1 else ''} {numbers}"
@@ -69,5 +83,6 @@ if "snakemake" in globals():
             params.checkpoint,
             float(snakemake.resources.checkpoint_seconds),
             terminal,
+            limits=params.limits,
             script=sys.argv[0],
         )

@@ -128,8 +128,8 @@ def linear_predictions(
     """Fit scikit-learn's logistic or ridge regression, its penalty chosen by cross-validation, and predict.
 
     `class_weight` is that of `BaselineSettings`, for logistic regression. The noise scale of ridge regression is the
-    residual standard deviation on train with as many degrees of freedom taken off as there are coefficients. Returns
-    what `network_predictions` does, without its first axis.
+    root of its leave-one-out error: residuals are too small where coefficients are many, and how many degrees of
+    freedom they take depends on the penalty. Returns what `network_predictions` does, without its first axis.
     """
     x, y = dataset.x_train, dataset.y_train
     if dataset.task == "classification":
@@ -143,10 +143,8 @@ def linear_predictions(
     target = target or _as_in(dataset)
     encoded = target.encode(y)
     ridge = RidgeCV(alphas=RIDGE_PENALTIES).fit(x, encoded)
-    fitted = ridge.predict(x)
-    freedom = max(1, len(y) - x.shape[1] - 1)
-    noise = np.sqrt(np.sum((fitted - encoded) ** 2) / freedom)
-    found = {"train": fitted[None], "test": ridge.predict(dataset.x_test)[None]}
+    noise = np.sqrt(-ridge.best_score_)
+    found = {"train": ridge.predict(x)[None], "test": ridge.predict(dataset.x_test)[None]}
     return _in_units(found, {LOG_NOISE_SCALE: np.log(noise)}, target)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 _SPEAKERS = {"print", "debug", "info", "warning", "exception", "critical", "log", "warn", "reworded"}
 """Functions and methods whose arguments are for people to read."""
+_MATHS = {"np", "math"}
 
 
 def code_digest(*places: Path) -> str:
@@ -74,4 +75,6 @@ def _is_docstring(node: Any) -> bool:
 
 def _speaks(function: ast.expr) -> bool:
     name = getattr(function, "attr", getattr(function, "id", ""))
+    if getattr(getattr(function, "value", None), "id", "") in _MATHS:
+        return False  # a logarithm
     return name in _SPEAKERS or name.lower().endswith(("error", "exception", "warning", "fault"))

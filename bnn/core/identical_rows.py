@@ -11,8 +11,20 @@ import numpy as np
 
 MOST_COPIES = 0.1
 """Part of the rows that may be copies of others without being left out"""
+N_STRETCHES = 30
+"""Of a table in the order of time, between which scores are taken to be independent"""
+_FEWEST_IN_STRETCH = 4
 FEWEST_DIFFERENT = 20
 """Rows that must be left without copies; fewer are hardly a table to learn from, and all are kept"""
+
+
+def stretches(n_rows: int) -> np.ndarray:
+    """Return the stretch of each row of a table in the order of time, (row,) int64: neighbours tell less than others.
+
+    They are all of about one length.
+    """
+    n = max(1, min(N_STRETCHES, n_rows // _FEWEST_IN_STRETCH))
+    return np.arange(n_rows) * n // max(1, n_rows)
 
 
 def first_of_each(columns: Iterable[np.ndarray], n_rows: int) -> np.ndarray:

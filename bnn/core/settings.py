@@ -11,6 +11,13 @@ from typing import Any, NamedTuple, TypeVar, get_args, get_origin, get_type_hint
 Settings = TypeVar("Settings")
 
 
+FALSE_ALARMS = 0.01
+"""Share of tables, at most, on which the coverage of right probabilities, or their PIT, is flagged.
+
+Test rows share what the training rows left in doubt, of which these tests do not know:
+docs/explanation/diagnostics.md has rates.
+"""
+
 INDICATES = " is missing"
 """Ends the name of the feature that says so of a column."""
 YEO_JOHNSON = "yeo_johnson"
@@ -207,42 +214,6 @@ class BaselineSettings:
     patience: int
     validation_size: float
     class_weight: str
-
-
-@dataclass(frozen=True)
-class SplitSettings:
-    """Which rows are held out."""
-
-    method: str
-    column: str | None
-    test_value: str
-    test_size: float
-    stratify: bool
-    seed: int
-
-
-@dataclass(frozen=True)
-class ColumnsSettings:
-    """How columns become features."""
-
-    missing: str
-    min_frequency: int
-
-
-@dataclass(frozen=True)
-class SeriesSettings:
-    """Past and horizon of a time series."""
-
-    lags: int
-    horizon: int
-    time: str | None
-
-
-@dataclass(frozen=True)
-class EvaluationSettings:
-    """What is asked of the model beyond its scores."""
-
-    prior_factors: tuple[float, ...]
 
 
 def build(kind: type[Settings], values: Mapping[str, Any]) -> Settings:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 import numpy as np
 
 from bnn.core.errors import DataError, Doubt, listing
-from bnn.core.storage import Variable, read_netcdf, write_netcdf
+from bnn.core.storage import Variable, content_digest, read_netcdf, write_netcdf
 from bnn.data.column_encoding import Column
 from bnn.data.encoding import Encoding
 from bnn.data.words import TextFormat
@@ -66,7 +66,7 @@ class Dataset:
         Of a time series: time of the target of each row, shape (row,), float64, increasing; None of other tables.
     time_name, time_is_date
         What the times are called, and whether they are seconds since 1970-01-01 or numbers of the table.
-    in_order, group_train
+    in_order, group_train, group_test
         How parts of the training rows are left out, as the test rows were: whether rows follow each other in time, so
         that a part is a stretch of them; and the number of each row's group, (row,) int64, whose rows stay together,
         or None.
@@ -108,6 +108,7 @@ class Dataset:
     time_is_date: bool = False
     in_order: bool = False
     group_train: np.ndarray | None = None
+    group_test: np.ndarray | None = None
     first_row: int = 0
     first_row_test: int = 0
     id_name: str = ""
@@ -183,6 +184,21 @@ class Dataset:
             return self.row_train + self.first_row
         return self.row_test + self.first_row_test
 
+    def original_target(self, split: str) -> np.ndarray:
+        """Return the targets of a split in the unit of their column, (row,); of classes their indices."""
+        y = self.y_train if split == "train" else self.y_test
+        return y if self.class_names else self.target_mean + self.target_scale * y
+
+    @property
+    def digest(self) -> str:
+        """Of what draws and their predictions depend on: another table than that of the draws must not meet them."""
+        content: dict[str, Any] = {
+            name: getattr(self, name) for name in ("x_train", "y_train", "feature_names")
+        }
+        content |= {"columns": [column.to_json() for column in self.columns or ()]}
+        content |= {"class_names": self.class_names, "target_name": self.target_name}
+        return content_digest(content | {"unit": [float(self.target_mean), float(self.target_scale)]})
+
     @property
     def encoding(self) -> Encoding:
         """How columns of the table became features, for new rows."""
@@ -198,8 +214,8 @@ class Dataset:
             for name in (f"time_{part}", f"id_{part}"):
                 if (values := getattr(self, name)) is not None:
                     variables[name] = ((part,), values)
-        if self.group_train is not None:
-            variables["group_train"] = (("train",), self.group_train)
+            if (group := getattr(self, f"group_{part}")) is not None:
+                variables[f"group_{part}"] = ((part,), group)
         if self.class_names:
             variables["class_name"] = (("class",), np.array(self.class_names, dtype=str))
         attributes = {name: getattr(self, name) for name in (*_TEXTS, *_NUMBERS)}
@@ -233,7 +249,7 @@ class Dataset:
         fields |= {name: attributes[name] for name in (*_TEXTS, *_NUMBERS)}
         for name in ("feature_name", "class_name"):
             fields[f"{name}s"] = tuple(variables[name].tolist()) if name in variables else ()
-        optional = ("time_train", "time_test", "id_train", "id_test", "group_train")
+        optional = ("time_train", "time_test", "id_train", "id_test", "group_train", "group_test")
         fields |= {name: variables.get(name) for name in optional}
         form: dict[str, Any] = json.loads(attributes["text_format"])
         form |= {key: tuple(value) for key, value in form.items() if isinstance(value, list)}

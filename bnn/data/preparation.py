@@ -161,7 +161,8 @@ def prepare(
     if not source.get("test"):
         beside["in_order"] = forecasts is not None or split["method"] == "time"
         if split["method"] == "group" and forecasts is None:
-            beside["group_train"] = np.unique(table.aside[split["column"]], return_inverse=True)[1][row_train]
+            group = np.unique(table.aside[split["column"]], return_inverse=True)[1]
+            beside |= {"group_train": group[row_train], "group_test": group[row_test]}
     if forecasts is not None:
         row_train, row_test = forecasts.target[row_train], forecasts.target[row_test]
     if table.ids is not None:

@@ -196,8 +196,11 @@ def _extremes(found: Convergence) -> dict[str, float | None]:
 
 def _chain_records(idata: StoredPosterior) -> list[dict[str, Any]]:
     stats = idata["sample_stats"]
-    # Where the position changes, so does the log density.
-    stuck = stuck_chains(stats["lp"].values)
+    # One weight, or a density: one that stays says that all do, and no chain comes back to where it was. Output weights
+    # that are integrated out are drawn anew where nothing else moves, and with them the density.
+    posterior, weight = idata["posterior"], "weight_0"
+    stays = posterior[weight][:, :, :1, :1] if weight in posterior else stats["lp"].values
+    stuck = stuck_chains(np.asarray(stays))
     seconds = np.sum([stats[f"seconds_{phase}"].values for phase in PHASES], axis=0)
     n_steps = stats["n_steps"].values.tolist() if "n_steps" in stats else [None] * len(stuck)
     return [

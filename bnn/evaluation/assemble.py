@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from bnn.core.settings import PHASES
+from bnn.core.identical_rows import stretches
+from bnn.core.settings import FALSE_ALARMS, PHASES
 from bnn.core.storage import write_csv, write_json
 from bnn.data.dataset import Dataset
 from bnn.evaluation import bootstrap, calibration, metrics, scores
@@ -78,13 +79,17 @@ def evaluate(
     summaries = {split: posterior_summary(idata, dataset, split) for split in SPLITS}
     forecasts = {split: _forecasts(idata, dataset, references, split, summaries[split]) for split in SPLITS}
     models = _models(idata, dataset, forecasts)
-    errors, differences = _compare(models, forecasts["test"], dataset, rng)
+    clusters = _clusters(dataset)
+    errors, differences = _compare(models, forecasts["test"], dataset, clusters, rng)
     for model, found in models.items():
         for split, entries in found.items():
             for name, entry in entries.items():
                 entry["se"] = errors[model][name] if split == "test" else None
                 if name in scores.SHARES and split == "test":
-                    entry |= scores.share_interval(entry["value"], len(dataset.y_test), bootstrap.LEVEL)
+                    n_rows = scores.rows_that_count(
+                        entry["value"], entry["se"], clusters, len(dataset.y_test)
+                    )
+                    entry |= scores.share_interval(entry["value"], n_rows, bootstrap.LEVEL)
     stats, about = idata["sample_stats"], idata["posterior"].attrs
     calibrated = _calibration(forecasts["test"], observed(dataset, "test"), rng)
     report: dict[str, Any] = {
@@ -214,7 +219,7 @@ def flags(
                 "raised": not low <= share <= high,
                 "text": f"The BNN's 90 % intervals hold {100 * share:.1f} % of the {n_test:,} test rows; a calibrated "
                 f"model's would hold {100 * low:.1f} to {100 * high:.1f} % of so many (false alarms: about "
-                f"{100 * calibration.FALSE_ALARMS:g} % of tables with independent rows).",
+                f"{100 * FALSE_ALARMS:g} % of tables with independent rows).",
                 "value": share,
                 "limit": [low, high],
             }
@@ -229,13 +234,13 @@ def _pit_flag(pit: Mapping[str, Any], n_test: int) -> dict[str, Any]:
     return {
         "name": "pit_off",
         # What is not a number must not pass for calibrated.
-        "raised": not (p_value >= calibration.FALSE_ALARMS or abs(share - expected) <= calibration.MARGIN),
+        "raised": not (p_value >= FALSE_ALARMS or abs(share - expected) <= calibration.MARGIN),
         "text": f"Of the {n_test:,} test rows {100 * share:.1f} % fall into the lower {100 * expected:.1f} % of what "
         f"the BNN predicts for them (PIT, p {'< 0.0001' if p_value < 1e-4 else f'= {p_value:.2g}'}; false alarms: "
-        f"about {100 * calibration.FALSE_ALARMS:g} % of tables with independent rows). The figure “Is the spread "
+        f"about {100 * FALSE_ALARMS:g} % of tables with independent rows). The figure “Is the spread "
         "right?” shows whether its predictions are too narrow, too wide, too low or too high.",
         "value": p_value,
-        "limit": calibration.FALSE_ALARMS,
+        "limit": FALSE_ALARMS,
     }
 
 
@@ -291,7 +296,11 @@ def _score(forecast: np.ndarray | TargetForecast, y: np.ndarray, positive: int) 
 
 
 def _compare(
-    models: Mapping[str, Any], forecasts: Forecasts, dataset: Dataset, rng: np.random.Generator
+    models: Mapping[str, Any],
+    forecasts: Forecasts,
+    dataset: Dataset,
+    clusters: np.ndarray | None,
+    rng: np.random.Generator,
 ) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, dict[str, float]]]]:
     y = observed(dataset, "test")
 
@@ -311,7 +320,14 @@ def _compare(
         for model, found in models.items()
     }
     within = (y, replicate_within) if dataset.task == "classification" else None
-    return bootstrap.compare(values, replicate, n_rows=len(y), rng=rng, within=within)
+    return bootstrap.compare(values, replicate, n_rows=len(y), rng=rng, within=within, clusters=clusters)
+
+
+def _clusters(dataset: Dataset) -> np.ndarray | None:
+    """Return what test rows that are alike have in common, (obs,): their group, or their stretch of time; or None."""
+    if dataset.group_test is not None:
+        return dataset.group_test
+    return stretches(len(dataset.y_test)) if dataset.in_order else None
 
 
 def _calibration(forecasts: Forecasts, y: np.ndarray, rng: np.random.Generator) -> dict[str, dict[str, Any]]:

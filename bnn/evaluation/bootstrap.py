@@ -4,6 +4,9 @@ Rows are drawn with replacement, the same ones for every model, so that a row wh
 count as a difference between them (Efron & Tibshirani 1993). Every score is a function of weighted means over rows: a
 replicate is a set of weights.
 
+Rows of one group, and neighbours in time, are alike: whole groups, or stretches of time, are drawn then (Davison &
+Hinkley 1997, sections 3.8 and 8.2.3).
+
 Scores in which classes count alike are not defined where a class has no row, as happens to some of so many replicates
 once a class is rare. Their rows are drawn within each class, as many as it has: a stratified bootstrap, which takes
 the shares of classes as given. It sees no variation in a class of one row.
@@ -31,21 +34,44 @@ Replicate = Callable[[str, np.ndarray], Replicates]
 
 
 def row_weights(
-    n_rows: int, n_replicates: int, rng: np.random.Generator, *, strata: np.ndarray | None = None
+    n_rows: int,
+    n_replicates: int,
+    rng: np.random.Generator,
+    *,
+    strata: np.ndarray | None = None,
+    clusters: np.ndarray | None = None,
 ) -> Iterator[np.ndarray]:
     """Yield the weights of rows in replicates, some replicates at a time: each (replicate, obs), rows sum to 1.
 
-    With `strata`, the class of each row (obs,), every class keeps its number of rows.
+    Parameters
+    ----------
+    n_rows, n_replicates
+        How many rows there are, and how many replicates.
+    rng
+        Draws them.
+    strata
+        The class of each row, (obs,): every class keeps its share.
+    clusters
+        What each row belongs to, (obs,), as a person or a stretch of time: it is drawn with all its rows, of a class if
+        there are strata. None: each row is one of its own.
     """
     own = np.zeros(n_rows, dtype=np.int64) if strata is None else strata
     groups = [np.flatnonzero(own == k) for k in np.unique(own)]
     step = max(1, _WEIGHTS_AT_ONCE // n_rows)
     for start in range(0, n_replicates, step):
         size = min(step, n_replicates - start)
-        chosen = np.concatenate(
-            [rows[rng.integers(0, len(rows), size=(size, len(rows)))] for rows in groups], axis=1
-        )
-        yield np.stack([np.bincount(row, minlength=n_rows) for row in chosen]) / n_rows
+        weights = np.empty((size, n_rows))
+        for rows in groups:
+            of_row = np.arange(len(rows)) if clusters is None else _numbered(clusters[rows])
+            n = int(of_row.max()) + 1
+            chosen = rng.integers(0, n, size=(size, n))
+            times = np.stack([np.bincount(one, minlength=n) for one in chosen])[:, of_row]
+            weights[:, rows] = times * (len(rows) / n_rows / times.sum(axis=1, keepdims=True))
+        yield weights
+
+
+def _numbered(clusters: np.ndarray) -> np.ndarray:
+    return np.unique(clusters, return_inverse=True)[1]
 
 
 def class_replicates(probability: np.ndarray, y: np.ndarray, weights: np.ndarray) -> Replicates:
@@ -109,6 +135,7 @@ def compare(
     rng: np.random.Generator,
     n_replicates: int = N_REPLICATES,
     within: tuple[np.ndarray, Replicate] | None = None,
+    clusters: np.ndarray | None = None,
 ) -> tuple[dict[str, dict[str, float]], dict[str, dict[str, dict[str, float]]]]:
     """Return standard errors over rows, and the differences between the first model and each other one.
 
@@ -126,6 +153,8 @@ def compare(
         How often.
     within
         The class of each row, (obs,), and what gives the scores whose rows are drawn within each class.
+    clusters
+        As of `row_weights`.
 
     Returns
     -------
@@ -135,11 +164,12 @@ def compare(
         Other model -> score -> `value` (first minus other), `se`, and the ends `lower` and `upper` of a percentile
         interval of `LEVEL`, NaN for the scores of `bnn.evaluation.metrics.BIASED`.
     """
-    drawn = _drawn(values, replicate, row_weights(n_rows, n_replicates, rng))
+    drawn = _drawn(values, replicate, row_weights(n_rows, n_replicates, rng, clusters=clusters))
     if within is not None:
         strata, replicate_within = within
         # A stream of its own: what is drawn after this does not hang on whether there are classes.
-        weights = row_weights(n_rows, n_replicates, rng.spawn(1)[0], strata=strata)
+        own = rng.spawn(1)[0]
+        weights = row_weights(n_rows, n_replicates, own, strata=strata, clusters=clusters)
         more = _drawn(values, replicate_within, weights)
         drawn = {model: found | more[model] for model, found in drawn.items()}
     errors = {model: {name: standard_error(x) for name, x in found.items()} for model, found in drawn.items()}

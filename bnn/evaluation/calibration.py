@@ -7,19 +7,13 @@ from typing import Any
 
 import numpy as np
 
+from bnn.core.settings import FALSE_ALARMS
 from bnn.evaluation.forecasts import CURVE_LEVELS, TargetForecast
 from bnn.evaluation.metrics import ECE_BINS, confidence_bins, coverage, mean_width
 from bnn.posterior.predictive import predicted_class
 
 LEVEL = 0.99
 """What the bands hold, each by itself."""
-
-FALSE_ALARMS = 0.01
-"""Share of tables, at most, on which the coverage of right probabilities, or their PIT, is flagged.
-
-Test rows share what the training rows left in doubt, of which these tests do not know:
-docs/explanation/diagnostics.md has rates.
-"""
 
 MARGIN = 0.02
 """Difference of shares that is never flagged: no model is exactly right, and many rows show the least fault."""

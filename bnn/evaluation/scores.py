@@ -4,6 +4,7 @@ A Monte Carlo error says how far a score would differ with other draws of the sa
 blocks of draws in turn (the jackknife).
 """
 
+import math
 from collections.abc import Iterator
 from functools import partial
 from typing import Any
@@ -28,7 +29,27 @@ _ROWS_AT_ONCE = 256
 Scores = dict[str, float]
 
 
-def share_interval(share: float, n_rows: int, level: float) -> dict[str, float]:
+def rows_that_count(share: float, error: float, clusters: np.ndarray | None, n_rows: int) -> float:
+    """Return of how many independent rows a share would have its standard error; all of them without clusters.
+
+    Parameters
+    ----------
+    share, error
+        The share, and its standard error over clusters, see `bnn.evaluation.bootstrap.row_weights`.
+    clusters
+        What each row belongs to, (obs,), or None.
+    n_rows
+        How many there are.
+    """
+    variance = share * (1 - share)
+    if clusters is None or not error >= 0:
+        return n_rows
+    if variance == 0:
+        return len(np.unique(clusters))
+    return float(np.clip(variance / max(error**2, 1e-300), 1.0, n_rows))
+
+
+def share_interval(share: float, n_rows: float, level: float) -> dict[str, float]:
     """Return the ends `lower` and `upper` of the exact binomial interval of a share (Clopper & Pearson 1934).
 
     Unlike a bootstrap over rows it knows that a share of all rows in few is not certain.
@@ -36,15 +57,19 @@ def share_interval(share: float, n_rows: int, level: float) -> dict[str, float]:
     Parameters
     ----------
     share
-        In [0, 1].
+        In [0, 1]; if it is not a number, the ends are none, either.
     n_rows
-        Of how many rows.
+        Of how many rows, which need not be a whole number.
     level
         What the interval holds at least, such as 0.95.
     """
     from scipy.special import betaincinv  # slow to import, and not all that import this module need it
 
-    hits, tail = round(share * n_rows), (1 - level) / 2
+    if math.isnan(share):
+        return {"lower": math.nan, "upper": math.nan}
+    hits, tail = share * n_rows, (1 - level) / 2
+    if isinstance(n_rows, int):
+        hits = round(hits)
     lower = betaincinv(hits, n_rows - hits + 1, tail) if hits else 0.0
     upper = betaincinv(hits + 1, n_rows - hits, 1 - tail) if hits < n_rows else 1.0
     return {"lower": float(lower), "upper": float(upper)}

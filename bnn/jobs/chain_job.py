@@ -32,7 +32,7 @@ from bnn.jobs.checkpoint import (
 from bnn.jobs.identity import stored_identity
 from bnn.jobs.interruption import Interrupted, Interruption
 from bnn.jobs.locks import exclusive_lock
-from bnn.jobs.rounds import End, iterations_of, kept_records
+from bnn.jobs.rounds import PASS, End, Limits, iterations_of, kept_records
 from bnn.mcmc import SAMPLER_VERSION
 from bnn.mcmc.chain import ChainRun, quiet_overflow
 from bnn.mcmc.chain_state import Draw, RunState, RunSummary
@@ -67,6 +67,8 @@ class ChainJob:
         Real target in the unit of its column = target_mean + target_scale * standardised.
     log_exposure
         Of counts: log of what each was counted over, (obs,), which is the last column of x as well; or None.
+    limits
+        What chains of open length are to reach, however many gradients are left.
     chains
         Numbers of the chains, run side by side.
     settings
@@ -91,6 +93,7 @@ class ChainJob:
     target_mean: float = 0.0
     target_scale: float = 1.0
     log_exposure: np.ndarray | None = None
+    limits: Limits = PASS
 
     @property
     def target(self) -> Target | None:
@@ -268,7 +271,7 @@ def _sample(
     interruption: Interruption,
 ) -> None:
     """Make the steps that are missing, with a checkpoint now and then and one at the end."""
-    settings, end = job.sampler, End(job.sampler, run.posterior, records)
+    settings, end = job.sampler, End(job.sampler, run.posterior, records, job.limits)
     if end.is_reached():
         print("nothing is sampled: the draws are there, of the same config, data and sampler version")
         return

@@ -23,8 +23,17 @@ _AT_ONCE = 200
 """Rows whose figures are computed together: bounds the memory."""
 _SURE = 0.95
 """Of what is left, that a last round plans with: trajectories of later iterations may be longer."""
-_RHAT, _ESS = 1.01, 400.0
-"""A job continues while the worst of its figures misses these, the thresholds of PASS."""
+
+
+class Limits(NamedTuple):
+    """A job continues while the worst of its figures misses these."""
+
+    rhat: float
+    ess: float
+
+
+PASS = Limits(1.01, 400.0)
+"""The thresholds of the verdict, unless the config has others"""
 
 
 def iterations_of(n_gradients: np.ndarray, settings: SamplerSettings) -> np.ndarray:
@@ -64,16 +73,17 @@ class Agreement(NamedTuple):
     """Largest R-hat; NaN if a draw is not finite"""
     ess: float
     """Smallest bulk effective sample size; NaN if a draw is not finite"""
+    limits: Limits = PASS
 
     @property
     def is_enough(self) -> bool:
         """Whether both pass the thresholds."""
-        return self.rhat <= _RHAT and self.ess >= _ESS
+        return self.rhat <= self.limits.rhat and self.ess >= self.limits.ess
 
     def __str__(self) -> str:
         return (
-            f"R-hat {formatting.rhat(self.rhat)} (limit {_RHAT:g}), "
-            f"ESS {formatting.count(self.ess)} (limit {_ESS:g})"
+            f"R-hat {formatting.rhat(self.rhat)} (limit {self.limits.rhat:g}), "
+            f"ESS {formatting.count(self.ess)} (limit {self.limits.ess:g})"
         )
 
 
@@ -137,10 +147,15 @@ class End:
         Their target.
     records
         What has been drawn so far.
+    limits
+        What the figures of the chains are to reach.
     """
 
-    def __init__(self, settings: SamplerSettings, posterior: Posterior, records: RecordFile) -> None:
+    def __init__(
+        self, settings: SamplerSettings, posterior: Posterior, records: RecordFile, limits: Limits
+    ) -> None:
         self._settings, self._posterior, self._records = settings, posterior, records
+        self._limits = limits
         self._found: Agreement | None = None
         self._round, self._is_last = 1, False
         self._until, self.thin = settings.draws, settings.thin
@@ -164,7 +179,7 @@ class End:
         found = self._records.read(slice(0, n_records))
         kept = kept_records(iterations_of(found["n_gradients"], settings))
         theta, log_density = (np.moveaxis(found[name][kept], 0, 1) for name in ("theta", "log_density"))
-        self._found = agreement(self._posterior, theta, log_density)
+        self._found = agreement(self._posterior, theta, log_density)._replace(limits=self._limits)
         print(f"round {self._round}: {self._found}")
         if self._found.is_enough:
             return True

@@ -391,7 +391,7 @@ class ChainRun:
                 random = ChainRandom.of_chains(self.seed, Stream.OUTPUT, self.chains, iteration)
                 theta = self._collapsed.complete(theta, random)
             n_gradients = self._target.n_evaluations
-            log_density = self._target.log_density_of_theta(chain)
+            log_density = self._target.log_density_of_draw(theta, chain)
             draw = Draw(theta, log_density, acceptance / thin, n_diverging, n_gradients)
             acceptance, n_diverging = np.zeros_like(acceptance), np.zeros_like(n_diverging)
         state = state._replace(

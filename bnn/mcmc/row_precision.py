@@ -42,12 +42,15 @@ def refreshed(
     has_trajectories = kernel.has_trajectories and not is_optimising
     if not state.row_precision.size or not (has_trajectories or state.iteration % _SINGLE_STEPS == 0):
         return state
-    places = (PHASES.index(state.phase), state.n_starts, state.iteration)
+    # While some chains look for a start again, others have settled: they are the same with or without them.
+    n_starts = state.n_starts if is_optimising else 1
+    places = (PHASES.index(state.phase), n_starts, state.iteration)
     random = ChainRandom.of_chains(seed, Stream.ROW_PRECISION, chains, *places)
     drawn = posterior.sample_row_precision(target.coordinates.to_theta(state.chain.position), random)
     # Where the optimiser has left all bounds there is nothing to draw from.
     drawn = np.where((drawn > 0) & np.isfinite(drawn), drawn, 1.0)
     if is_optimising:
+        drawn = np.where(state.settled[:, None], state.row_precision, drawn)
         return state._replace(row_precision=drawn)
     posterior.row_precision = drawn
     chain = kernel.start(state.chain.position, target)

@@ -8,6 +8,7 @@ import numpy as np
 from bnn.mcmc.coordinates import Coordinates
 from bnn.mcmc.kernels.base import ChainState
 from bnn.model.batches import RowBatches
+from bnn.model.collapsed import CollapsedPosterior
 
 
 class CountedTarget:
@@ -62,6 +63,16 @@ class CountedTarget:
         Where the output layer is integrated out, it is that of the other parameters.
         """
         return state.log_density - self.coordinates.log_jacobian(state.position)
+
+    def log_density_of_draw(self, theta: np.ndarray, state: ChainState) -> np.ndarray:
+        """Return what is recorded of a draw of all parameters, theta (chain, param).
+
+        Given row precisions, which change between iterations, the log density would be as much of these.
+        """
+        posterior = self.coordinates.posterior
+        if isinstance(posterior, CollapsedPosterior) and posterior.n_mixing:
+            return posterior.whole.log_density(theta)
+        return self.log_density_of_theta(state)
 
     def _count(self) -> None:
         if self._on_evaluation is not None:

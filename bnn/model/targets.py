@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bnn.core.errors import DataError
+from bnn.core.errors import DataError, cell_error
 from bnn.core.settings import FAMILIES
 
 _QUADRATURE = np.polynomial.hermite_e.hermegauss(20)
@@ -218,6 +218,20 @@ BOUNDS = {
     "hurdle": (0.0, math.inf),
 }
 """Smallest and largest value that a form can have."""
+
+
+def check_support(family: str, value: np.ndarray, *, column: str, rows: np.ndarray) -> None:
+    """Raise DataError if a family cannot have some values, in the unit of the column, of rows of these numbers."""
+    for place in np.flatnonzero(wrong_values(family, value))[:1]:
+        raise cell_error(
+            "wrong-family",
+            column,
+            int(rows[place]),
+            f"likelihood.family: {family} is for {SUPPORT[FAMILIES[family].form]}, and the target is "
+            f"{value[place]:g}. Correct it, set another family, or leave it auto",
+            key="likelihood.family",
+            value=family,
+        )
 
 
 def wrong_values(family: str, value: np.ndarray) -> np.ndarray:

@@ -123,7 +123,7 @@ def combine(
                 file.attrs[key] = value
             for name_of_group, content in groups.items():
                 _store_group(file.create_group(name_of_group), content)
-            _store_parameters(file["posterior"], dataset, chains, predictor, weights=keep != "predictions")
+            _store_parameters(file["posterior"], chains, predictor, weights=keep != "predictions")
             if keep != "weights":
                 _store_predictions(file, "train", dataset, chains, predictor, rng)
                 _store_predictions(file, "test", dataset, chains, predictor, rng)
@@ -177,6 +177,7 @@ def _posterior(
     attributes = {key: chains.attributes[key] for key in kept}
     attributes |= {
         "dataset": dataset.name,
+        "table": dataset.digest,
         "task": dataset.task,
         "architecture": np.array(predictor.network.sizes),
         "activation": network.activation,
@@ -196,9 +197,7 @@ def _units(predictor: Predictor) -> list[str]:
     return ["input", *(f"hidden_{index}" for index in range(len(predictor.network.layers) - 1)), "output"]
 
 
-def _store_parameters(
-    group: Any, dataset: Dataset, chains: Chains, predictor: Predictor, *, weights: bool
-) -> None:
+def _store_parameters(group: Any, chains: Chains, predictor: Predictor, *, weights: bool) -> None:
     """Store weights and biases if asked, the noise, and learned scales of the prior; a block of draws at a time.
 
     Without weights the log density stands for them: ArviZ sums up no group that is empty, as that of classes would be.

@@ -110,13 +110,21 @@ def predict_file(
                 f"there is no {folder / name}: name the folder of a dataset whose chains have run, such as "
                 "results/iris; if a later run of it was refused or failed, run it again first"
             )
-    if Path(path).exists() and Path(out_path).exists() and Path(path).samefile(out_path):
-        raise DataError(
-            "would-replace-input",
-            f"{path}: the predictions would replace the file of the rows; name another place for them",
-            file=str(path),
-        )
+    for place in (Path(out_path), *([draws_path(out_path)] if n_draws else [])):
+        if Path(path).exists() and place.exists() and place.samefile(path):
+            raise DataError(
+                "would-replace-input",
+                f"{path}: the predictions would replace the file of the rows; name another place for them",
+                file=str(path),
+            )
     dataset, idata = Dataset.load(folder / "data.nc"), PosteriorFile(folder / "posterior.nc")
+    if idata["posterior"].attrs.get("table", dataset.digest) != dataset.digest:
+        raise DataError(
+            "other-table",
+            f"{folder}: data.nc holds another table than the one that posterior.nc was made of; a later run did not "
+            "end: run the workflow again first",
+            file=str(folder / "posterior.nc"),
+        )
     encoding = dataset.encoding
     features = read_features(
         str(path),

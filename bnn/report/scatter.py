@@ -146,21 +146,26 @@ def _lines(
         yield x1, y1, x2, y2, f"{slope} sd"
 
 
+def _number(cell: str) -> float:
+    """Return a number of a table, NaN where it has none."""
+    return float(cell) if cell else math.nan
+
+
 def _class_row(row: Mapping[str, str]) -> _Row:
     right = row["y"] == row["bnn_predicted"]
-    x, y = float(row["bnn_entropy_aleatoric"]), float(row["bnn_mutual_information"])
-    probability = formatting.probability(float(row[f"bnn_probability_{row['bnn_predicted']}"]), 3)
+    x, y = _number(row["bnn_entropy_aleatoric"]), _number(row["bnn_mutual_information"])
+    probability = formatting.probability(_number(row[f"bnn_probability_{row['bnn_predicted']}"]), 3)
     text = (
         f"Row {row_name(row)}: observed {row['y']}, predicted {row['bnn_predicted']} with probability "
         f"{probability}. Aleatoric {formatting.number(x, 3)}, epistemic {formatting.number(y, 3)} nats."
     )
-    return _Row(x, y, float(row["bnn_entropy_total"]), right, row["row"], text)
+    return _Row(x, y, _number(row["bnn_entropy_total"]), right, row["row"], text)
 
 
 def _target_row(row: Mapping[str, str]) -> _Row:
-    y, mean, total = float(row["y"]), float(row["bnn_mean"]), float(row["bnn_sd"])
-    low, high = float(row["bnn_lower_90"]), float(row["bnn_upper_90"])
-    aleatoric, epistemic = float(row["bnn_sd_aleatoric"]), float(row["bnn_sd_epistemic"])
+    y, mean, total = _number(row["y"]), _number(row["bnn_mean"]), _number(row["bnn_sd"])
+    low, high = _number(row["bnn_lower_90"]), _number(row["bnn_upper_90"])
+    aleatoric, epistemic = _number(row["bnn_sd_aleatoric"]), _number(row["bnn_sd_epistemic"])
     number, end = formatting.number, formatting.end
     text = (
         f"Row {row_name(row)}: observed {formatting.as_given(y)}, predicted {number(mean)}, 90 % interval {end(low)} "

@@ -9,7 +9,7 @@ from typing import Any
 
 from bnn.core import formatting
 from bnn.core.errors import listing
-from bnn.core.settings import INDICATES
+from bnn.core.settings import FALSE_ALARMS, INDICATES
 from bnn.diagnostics.verdict import worst, worst_places
 from bnn.report.table import (
     DOUBTED,
@@ -37,8 +37,6 @@ _MOST_CLASSES = 3
 """Classes that are named of the least sure rows."""
 _STANDS_OUT = 0.5
 """Standard deviations by which a feature of the least sure rows is off on average to be named."""
-_FALSE_ALARMS = 0.01
-"""p-value of the ECE below which confidence is flagged, as the flags of a real target are."""
 _OF_OUTCOMES = {"better": ("good", "better"), "worse": ("bad", "worse"), "open": ("open", "not told apart")}
 
 
@@ -125,7 +123,7 @@ def certainty(metrics: Mapping[str, Any], *, trusted: bool = True) -> Mark:
             f"{formatting.percent(right)} of {n_test} test rows{_by_chance(low, high)}."
         )
         off = found["ece_p_value"] is not None and not (
-            found["ece_p_value"] >= _FALSE_ALARMS and low <= right <= high
+            found["ece_p_value"] >= FALSE_ALARMS and low <= right <= high
         )
         too_sure = None not in (confidence, right) and confidence > right
     else:
@@ -159,9 +157,8 @@ def _by_chance(low: float | None, high: float | None) -> str:
     """Say between which shares of rows a calibrated model comes out; nothing where they are not numbers."""
     if low is None or high is None:
         return ""
-    return (
-        f" (a calibrated model's, 99 times in 100: {formatting.percent(low)} to {formatting.percent(high)})"
-    )
+    ends = f"{formatting.percent(low)} to {formatting.percent(high)}"
+    return f" (a calibrated model's, {100 * (1 - FALSE_ALARMS):g} times in 100: {ends})"
 
 
 def calibrated(metrics: Mapping[str, Any], level: float = 0.9) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from bnn.model.counts import has_zeros
+from bnn.model.targets import wrong_values
 
 SMALL_COUNT = 10.0
 """Whole numbers of which a tenth are at most so large are looked at as counts: of larger ones a normal distribution
@@ -40,24 +41,27 @@ def families_of(train: np.ndarray, beside: np.ndarray) -> Sequence[str]:
     train
         Training targets in the unit of their column, shape (obs,).
     beside
-        Other values of the column, which a family must be able to have too.
+        Other values of the column: a family that cannot have them is out of the question. They say nothing else.
 
     Returns
     -------
     sequence of str
         One of them where the others are out of the question.
     """
-    values = np.concatenate([train, beside])
+    possible = (family for family in _of_training(train) if not wrong_values(family, beside).any())
+    return tuple(possible) or ("gaussian",)
+
+
+def _of_training(values: np.ndarray) -> Sequence[str]:
     slack = 1e-9 * max(1.0, float(np.abs(values).max(initial=0.0)))
     lowest, highest = float(values.min()), float(values.max())
     if lowest < -slack or highest <= slack:
         return ("gaussian",)
-    zero = np.abs(train) <= slack
     if np.abs(values - np.rint(values)).max() <= slack:
-        return (*COUNTS, "gaussian") if _are_small_counts(train) else _positive(values)
+        return (*COUNTS, "gaussian") if _are_small_counts(values) else _positive(values)
     if highest <= 1.0:
         return ("logit_normal", "gaussian")
-    if has_zeros(zero):
+    if has_zeros(np.abs(values) <= slack):
         return ("hurdle",)
     return _positive(values)
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bnn.core.identical_rows import divided, first_of_each
+from bnn.core.identical_rows import divided, first_of_each, stretches
 from bnn.core.plan import AGREEING_RHAT, is_clear
 from bnn.core.seeding import Stream, chain_rng
 from bnn.core.settings import ModelSettings, build, spread_of_noise
@@ -24,8 +24,6 @@ PLAIN = "none"
 MOST_ROWS = 3000
 """Rows that a choice looks at, picked at random where a table has more: the choice is then cheap beside the run."""
 N_FOLDS = 3
-N_STRETCHES = 30
-"""Of a table in the order of time, between which differences of scores are taken to be independent."""
 NEGLIGIBLE = {"classification": 0.005, "regression": 0.02}
 """Nats a row by which a simpler network may be behind the best, by task, where it is not told apart from it either.
 Simpler is tanh, which levels off, then a narrower prior, whose posterior mixes better, and then fewer layers, whose
@@ -160,7 +158,7 @@ class Race:
         # Scores of neighbours in time, or of a group, tell less than as many of others.
         self._cluster = groups if groups is not None else np.arange(len(y))
         if in_order:
-            self._cluster = np.arange(len(y)) * N_STRETCHES // len(y)
+            self._cluster = stretches(len(y))
         self._negligible = NEGLIGIBLE["regression" if n_classes is None else "classification"]
         self._fits: dict[Candidate, list[CheapFit]] = {}
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -25,6 +26,7 @@ from bnn.model.categorical import softmax
 from bnn.model.layout import ParameterLayout
 from bnn.model.network import Network, outputs
 from bnn.model.posterior import make_network
+from tests.unit.synthetic_chains import make_dataset
 
 ROOT = Path(__file__).parents[2]
 
@@ -230,13 +232,27 @@ def test_regression_is_in_target_units_with_a_noise_scale_from_rows_not_fitted(d
 
 def test_linear_reference_is_in_target_units_with_the_noise_of_its_residuals(diabetes, iris):
     linear = linear_predictions(diabetes, class_weight="none")
-    residual = linear["train_mean"] - diabetes.target_mean - diabetes.target_scale * diabetes.y_train
-    n, p = diabetes.x_train.shape
-    assert linear["noise_scale"] == pytest.approx(np.sqrt(np.sum(residual**2) / (n - p - 1)))
     assert 45 < linear["noise_scale"] < 65, "disease progression runs from 25 to 346"
     probability = linear_predictions(iris, class_weight="none")["test_probability"]
     assert probability.shape == (30, 3)
     assert (probability.argmax(axis=1) == iris.y_test).mean() > 0.9
+
+
+@pytest.mark.parametrize("n_columns", [5, 50, 98, 120])
+def test_the_noise_of_the_linear_model_is_its_error_on_new_rows(n_columns):
+    """Residuals of 100 rows tell less the more columns there are; the penalty makes degrees of freedom fewer."""
+    rng = np.random.default_rng(n_columns)
+    x = rng.normal(size=(1100, n_columns))
+    y = x[:, :3].sum(axis=1) / 3**0.5 + 0.5 * rng.normal(size=1100)
+    y = (y - y[:100].mean()) / y[:100].std()
+    parts: dict[str, Any] = {"x_train": x[:100], "y_train": y[:100], "x_test": x[100:], "y_test": y[100:]}
+    parts |= {"feature_names": tuple(f"x{i}" for i in range(n_columns)), "columns": None}
+    parts |= {"feature_mean": np.zeros(n_columns), "feature_scale": np.ones(n_columns)}
+    parts |= {"row_train": np.arange(100), "row_test": np.arange(100, 1100)}
+    dataset = dataclasses.replace(make_dataset("regression"), **parts)
+    linear = linear_predictions(dataset, class_weight="none")
+    off = linear["test_mean"] - dataset.original_target("test")
+    assert linear["noise_scale"] == pytest.approx(np.sqrt(np.mean(off**2)), rel=0.25)
 
 
 def test_the_linear_reference_weighs_rows_of_rare_classes_more_if_asked(iris):

@@ -7,8 +7,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from bnn.core.seeding import ChainRandom
+from bnn.core.seeding import ChainRandom, Stream
 from bnn.core.settings import BlockPriorSettings, LikelihoodSettings, NetworkSettings, PriorSettings
+from bnn.mcmc.coordinates import Coordinates
+from bnn.mcmc.kernels.base import start_with_grad
+from bnn.mcmc.target import CountedTarget
 from bnn.model.collapsed import CollapsedPosterior
 from bnn.model.likelihoods import LOG_NOISE_SCALE
 from bnn.model.posterior import Posterior, make_posterior
@@ -229,6 +232,22 @@ def test_a_chain_is_the_same_alone_and_among_others(family, engine):
         one = alone.log_density_and_grad(rest[index : index + 1])
         assert np.array_equal(one[0], together[0][index : index + 1])
         assert np.array_equal(one[1], together[1][index : index + 1])
+
+
+@pytest.mark.parametrize("family", ["gaussian", "student_t"])
+def test_the_density_that_is_kept_is_one_of_the_parameters_alone(family):
+    """Row precisions, drawn anew after each iteration, would make it another one at the same place."""
+    posterior = collapse(family=family)
+    target = CountedTarget(Coordinates(posterior, principal_axes=False), None, None)
+    rest = draws(posterior)
+    theta = posterior.complete(rest, ChainRandom.of_chains(1, Stream.OUTPUT, range(3)))
+    found = []
+    for scale in (1.0, 3.0):
+        posterior.row_precision = posterior.row_precision * scale
+        found.append(target.log_density_of_draw(theta, start_with_grad(rest, target)))
+    assert np.array_equal(*found)
+    if family == "student_t":
+        np.testing.assert_allclose(found[0], posterior.whole.log_density(theta), rtol=1e-12)
 
 
 @pytest.mark.parametrize("engine", ["numpy", "numba"])

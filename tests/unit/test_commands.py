@@ -57,7 +57,24 @@ def test_a_family_that_cannot_have_the_target_is_told_before_a_run(
         written["datasets"]["a"]["likelihood"] = {"family": family}
         path.write_text(yaml.safe_dump(written), encoding="utf-8")
         assert main(["check", str(path)]) == status
-        assert ("[wrong-family]" in capsys.readouterr().err) == bool(status)
+        said = capsys.readouterr().err
+        assert ("[wrong-family]" in said) == ("dataset 'a'" in said) == bool(status)
+
+
+def test_a_family_that_cannot_have_the_target_of_a_test_row_is_told_with_the_row(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, counts in (("train", range(40)), ("test", [*range(11), 2.5])):
+        rows = "".join(f"{i % 7},{count}\n" for i, count in enumerate(counts))
+        (folder / f"{name}.csv").write_text(f"x,y\n{rows}", encoding="utf-8")
+    path = folder / config(folder, a=("train.csv", "y"))
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    written["datasets"]["a"]["source"]["test"] = str(folder / "test.csv")
+    written["datasets"]["a"]["likelihood"] = {"family": "poisson"}
+    path.write_text(yaml.safe_dump(written), encoding="utf-8")
+    assert main(["check", str(path)]) == 1
+    said = capsys.readouterr().err
+    assert "row 13" in said and "2.5" in said and "[wrong-family]" in said
 
 
 @pytest.mark.parametrize(

@@ -279,6 +279,18 @@ def test_stuck_chain_fails(judged):
     assert summary["reasons"][0].startswith("Chain 1 is stuck: it stayed in one place for more than half")
 
 
+def test_a_chain_whose_density_varies_by_itself_is_stuck_all_the_same(judged):
+    """Where output weights are drawn anew, the density is another one though nothing else moves."""
+    dataset = make_dataset("regression")
+    layout = layout_of(dataset)
+    theta = independent_theta(dataset, n_chains=4, n_draws=N_DRAWS)
+    stays = layout.slices["weight_0"]
+    theta[1, :, stays] = theta[1, 0, stays]
+    lp = np.random.default_rng(5).normal(size=theta.shape[:2])
+    summary, _ = judged(theta, dataset, variables={"log_density": lp})
+    assert summary["stuck_chains"] == [1]
+
+
 def test_all_chains_stuck_in_one_place_fail_though_nothing_disagrees(judged):
     dataset = make_dataset("regression")
     theta = np.broadcast_to(independent_theta(dataset, n_chains=1, n_draws=1), (4, N_DRAWS, 14)).copy()

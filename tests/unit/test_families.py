@@ -207,6 +207,11 @@ def test_families_are_told_by_the_values():
     assert families_of(normal + 100, none) == ("gaussian",)
     assert families_of(np.exp(3 * normal), none) == ("log_normal", "gaussian")
     assert families_of(np.exp(3 * normal), np.array([-1.0])) == ("gaussian",), "a test row is negative"
+    for beside in (25.0, 40.0, 2.5):
+        there = families_of(8 + 0.05 * normal, np.array([beside]))
+        assert there == ("gaussian",), "a test row says no more than what is possible"
+    counts = rng.poisson(2.0, 300).astype(float)
+    assert families_of(counts, np.array([2.5])) == ("gaussian",)
     assert families_of(1 / (1 + np.exp(-normal)), none)[0] == "logit_normal"
     assert families_of(rng.poisson(2.0, 300).astype(float), none)[0] == "poisson"
     assert families_of(np.round(10_000 * (9 + normal)), none) == ("gaussian",), "whole, but large"

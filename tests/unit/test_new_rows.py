@@ -11,6 +11,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import h5netcdf
 import numpy as np
 import pandas as pd
 import pytest
@@ -563,8 +564,22 @@ def test_draws_of_another_network_than_the_settings_say_are_refused(tmp_path):
     other.save(results / "data.nc")
     path = tmp_path / "new.csv"
     path.write_text("length\n1\n", encoding="utf-8")
-    with refused("other-parameters", kind=ResultError):
+    before = shutil.copytree(results, tmp_path / "before")
+    with refused("other-table", file="posterior.nc"):
         predict_file(results, path, tmp_path / "out.csv")
+    with h5netcdf.File(before / "posterior.nc", "a") as file:  # as earlier versions wrote it
+        del file["posterior"].attrs["table"]
+    with refused("other-parameters", kind=ResultError):
+        predict_file(before, path, tmp_path / "out.csv")
+
+
+def test_draws_do_not_replace_the_rows_that_are_predicted(run, tmp_path):
+    dataset, results, _ = run
+    path = write_rows(tmp_path / "rows_draws.csv", dataset, dataset.x_test)
+    before = path.read_bytes()
+    with refused("would-replace-input", file="rows_draws.csv"):
+        predict_file(results, path, tmp_path / "rows.csv", n_draws=3)
+    assert (path.read_bytes(), (tmp_path / "rows.csv").exists()) == (before, False)
 
 
 def test_quantiles_and_draws_are_written_on_request(run, tmp_path, capsys):

@@ -156,6 +156,15 @@ def test_an_edit_runs_what_it_changes_and_no_more(copied: tuple[Path, dict[str, 
         assert changed == expected
 
 
+@pytest.mark.parametrize(("call", "is_told"), [("np.log", False), ("math.log", False), ("job.log", True)])
+def test_a_logarithm_is_no_message(tmp_path: Path, call: str, is_told: bool) -> None:
+    digests = set()
+    for key in ("sd", "variance"):
+        (tmp_path / "a.py").write_text(f"{call}(v['{key}'])\n", encoding="utf-8")
+        digests.add(code_digest(tmp_path / "a.py"))
+    assert len(digests) == (1 if is_told else 2)
+
+
 def test_a_place_that_is_not_there_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"gone\.py"):
         code_digest(tmp_path / "gone.py")

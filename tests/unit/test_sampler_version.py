@@ -22,7 +22,7 @@ from bnn.core.settings import (
     PriorSettings,
     SamplerSettings,
 )
-from bnn.mcmc import SAMPLER_VERSION, adaptation, chain
+from bnn.mcmc import SAMPLER_VERSION, adaptation, chain, row_precision
 from bnn.mcmc.chain import run_chains
 from bnn.mcmc.kernels import malt
 from bnn.model.posterior import make_posterior
@@ -63,12 +63,21 @@ CASES: dict[str, dict[str, Any]] = {
     "mala": {"prior": ("normal", "ard"), "likelihood": "student_t", "activation": "sigmoid"},
     "random_walk": {"prior": ("laplace", "layer"), "likelihood": "classes", "activation": "relu"},
     "langevin_gradient": {"prior": ("student_t", "none"), "likelihood": "gaussian", "activation": "relu"},
+    # The output layer integrated out, as it is by default; rows have precisions under Student-t noise.
+    "malt, gaussian": {"prior": ("normal", "layer"), "likelihood": "gaussian", "activation": "tanh"},
+    "malt, heteroscedastic": {
+        "prior": ("normal", "none"),
+        "likelihood": "heteroscedastic",
+        "activation": "tanh",
+    },
+    "malt, student_t": {"prior": ("normal", "none"), "likelihood": "student_t", "activation": "tanh"},
+    "mala, student_t": {"prior": ("normal", "none"), "likelihood": "student_t", "activation": "tanh"},
 }
 
 
-def iterations(kernel: str) -> dict[str, list[Any]]:
-    """Return what some chains of a kernel do from their start on: their last draw, and the log density at each draw."""
-    case = CASES[kernel]
+def iterations(name: str) -> dict[str, list[Any]]:
+    """Return what some chains of a case do from their start on: their last draw, and the log density at each draw."""
+    case, (kernel, *collapsed) = CASES[name], name.split(", ")
     family, learned = case["prior"]
     is_regression = case["likelihood"] != "classes"
     # Tables without random numbers: NumPy's streams of normal numbers may change with its version, as ours may not.
@@ -83,7 +92,7 @@ def iterations(kernel: str) -> dict[str, list[Any]]:
         prior=PriorSettings(side, side, fan_in_scaling=True, learned_scales=learned),
         likelihood=LikelihoodSettings(case["likelihood"], "sampled", 4.0, -1.0, 1.0),
     )
-    settings = replace(SAMPLER, kernel=kernel)
+    settings = replace(SAMPLER, kernel=kernel, collapse="auto" if collapsed else "never")
     draws = run_chains(posterior, range(N_CHAINS), 1, settings, Silent())
     return {"last_draw": draws.theta[:, -1].tolist(), "log_density": draws.log_density.tolist()}
 
@@ -119,6 +128,8 @@ def test_draws_are_those_of_their_version(kernel: str) -> None:
         ("malt", malt, "FRICTION_LENGTH", 2.0001),
         ("mala", adaptation, "_SHRINKAGE_DRAWS", 5.001),
         ("random_walk", chain, "_FIRST_STEP_SIZE", 1.0001e-3),
+        ("malt, gaussian", adaptation, "COLLAPSED_LENGTH", 2.5001),
+        ("mala, student_t", row_precision, "_SINGLE_STEPS", 10**9),
     ],
 )
 def test_a_changed_constant_is_noticed(

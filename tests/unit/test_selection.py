@@ -562,6 +562,9 @@ def test_chains_agree_if_all_rows_and_the_noise_do(apart: str) -> None:
         theta[1, :, posterior.layout.slices[name]] += 2.0
     found = rounds.agreement(posterior, theta, rng.normal(size=(4, 500)))
     assert found.is_enough == (apart == "nothing"), found
+    strict = found._replace(limits=rounds.Limits(1.01, 1e6))
+    assert not strict.is_enough
+    assert "limit 1e+06" in str(strict), "the config may ask for more"
 
 
 def test_a_round_is_begun_only_if_it_can_be_paid() -> None:

@@ -145,6 +145,14 @@ def choice_settings(wildcards):
     return chosen | {"sampler": chosen["sampler"] | {"explore": explore}}
 
 
+def limits(wildcards):
+    """Return R-hat and ESS that end chains of open length; None where their length is given."""
+    if not budget(wildcards):
+        return None
+    thresholds = DATASETS[wildcards.dataset]["diagnostics"]
+    return [thresholds["rhat_warn"], thresholds["ess_warn"]]
+
+
 def budget(wildcards):
     """Return what the chains of a dataset may cost if their length is open, else None."""
     sampler = DATASETS[wildcards.dataset]["sampler"]

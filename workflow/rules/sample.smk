@@ -80,6 +80,7 @@ rule sample_chain:
         checkpoint_seconds=lambda wildcards: f"{DATASETS[wildcards.dataset]['sampler']['checkpoint_seconds']:g}",
     params:
         settings=sampler_settings,
+        limits=limits,
         # Not an output: Snakemake deletes the outputs of a job that fails.
         checkpoint=lambda wildcards, output: str(state_folder(output[0])),
         code=code(
