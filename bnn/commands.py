@@ -18,6 +18,7 @@ from bnn.data.column_encoding import Column
 from bnn.data.dataset import Dataset
 from bnn.data.doubts import lines
 from bnn.data.file_kinds import kind_of
+from bnn.data.new_row_files import features_for
 from bnn.data.preparation import prepare
 from bnn.data.tables import naming
 from bnn.model.targets import check_support
@@ -60,6 +61,9 @@ def check(path: str) -> int:
                     values, rows = found.original_target(split), found.row_numbers(split)
                     with naming(f"dataset '{name}'", is_file=False):
                         check_support(dataset.likelihood.family, values, column=found.target_name, rows=rows)
+            for rows_to_predict in dataset.predict:
+                with naming(f"dataset '{name}'", is_file=False):
+                    features_for(found, rows_to_predict)
         except (OSError, ValueError) as error:
             n_faults += 1
             print(with_code(error), file=sys.stderr)

@@ -15,8 +15,21 @@ from bnn.config.errors import ConfigError, Problem, find_problems
 from bnn.config.meaning import contradictions, resolve
 from bnn.config.model import NAME_PATTERN, Config, DatasetSettings, Settings
 from bnn.config.sources import FileSource
+from bnn.core.settings import WARMUP
 
-__all__ = ["Config", "ConfigError", "chain_settings", "check_files", "leaves_open", "load", "merge", "runs"]
+__all__ = [
+    *(
+        "Config",
+        "ConfigError",
+        "chain_settings",
+        "check_files",
+        "choice_settings",
+        "leaves_open",
+        "load",
+        "merge",
+    ),
+    "runs",
+]
 
 RESERVED_NAMES = ("logs", "benchmarks")
 """Folders that the workflow makes beside those of the datasets."""
@@ -93,7 +106,15 @@ def chain_settings(dataset: Mapping[str, Any]) -> dict[str, Any]:
     sampler = {k: v for k, v in dataset["sampler"].items() if k not in idle}
     if sampler["explore"] == "auto":
         sampler["explore"] = 0
+    if sampler["warmup"] == "auto":
+        sampler["warmup"] = WARMUP
     return chosen | {"sampler": sampler | {"most_gradients": None}}
+
+
+def choice_settings(dataset: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a choice depends on where the length of chains is open: as `chain_settings`, with what it settles."""
+    chosen, written = chain_settings(dataset), dataset["sampler"]
+    return chosen | {"sampler": chosen["sampler"] | {name: written[name] for name in ("explore", "warmup")}}
 
 
 def leaves_open(dataset: Mapping[str, Any]) -> bool:

@@ -176,8 +176,10 @@ class Sampler(Section):
         description="Chains that one job runs side by side on one core. Several cost little more than one where "
         "network and table are small; chains are the same whatever the number.",
     )
-    warmup: int = Field(
-        1000, ge=10, description="Iterations per chain that tune step size and preconditioner, not kept."
+    warmup: Literal["auto"] | Annotated[int, Field(ge=10)] = Field(
+        "auto",
+        description="Iterations per chain that tune step size and preconditioner, not kept. auto: 1000, or as many as "
+        "draws where those are fewer because `budget_minutes` are few.",
     )
     draws: Literal["auto"] | Annotated[int, Field(ge=4)] = Field(
         "auto",

@@ -145,6 +145,8 @@ PHASES = ("optimise", "explore", "warmup", "draws")
 """Parts of a chain's run, in order; their seconds are counted apart."""
 
 
+WARMUP = 1000
+"""Iterations of `warmup: auto`, at most"""
 OPEN_DRAWS = 1000
 """Draws that a chain of open length keeps after whole rounds; twice as many at most with a last one."""
 

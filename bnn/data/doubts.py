@@ -161,6 +161,7 @@ def repeated_doubts(
     *,
     by_lot: bool,
     are_copies: bool = False,
+    n_in_file: int | None = None,
     first_row: int | RowNumbers = 0,
 ) -> Iterator[Doubt]:
     """Yield that rows are the same, and whether such rows are in both parts.
@@ -177,6 +178,8 @@ def repeated_doubts(
         Whether the parts are whole groups of such rows where that can be.
     are_copies
         Whether those that have the target, too, are not trained on.
+    n_in_file
+        Rows before those of a test file, which have numbers of their own.
     first_row
         Number of the first row in messages.
     """
@@ -198,6 +201,7 @@ def repeated_doubts(
         )
         if count
     ]
+    where = int(np.flatnonzero(is_alike)[0])
     train, test = parts
     if parted := np.count_nonzero(np.isin(first[test], first[train])):
         why = ", because too few groups of such rows make a test part" if by_lot else ""
@@ -212,7 +216,7 @@ def repeated_doubts(
         "",
         f"{'; '.join(told)} (split.repeated_rows: drop uses the first of those that are the same in all columns; keep "
         "says that they are meant)",
-        int(np.flatnonzero(is_alike)[0]) + first_row,
+        None if n_in_file is not None and where >= n_in_file else where + first_row,
     )
 
 

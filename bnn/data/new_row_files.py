@@ -9,6 +9,8 @@ import numpy as np
 
 from bnn.core.errors import DataError, listing, shown
 from bnn.data.csv_files import NAMELESS, read_columns
+from bnn.data.dataset import Dataset
+from bnn.data.encoding import Encoded
 from bnn.data.excel_files import read_sheet
 from bnn.data.file_kinds import kind_of
 from bnn.data.tables import names_of_rows, naming
@@ -106,3 +108,23 @@ def read_features(
         frame = read.checked()
         ids = names_of_rows(row_id, frame[row_id], read.first_row) if row_id in frame else None
     return Features(frame[list(kinds)], tuple(found), ids, read.first_row)
+
+
+def features_for(dataset: Dataset, path: str) -> tuple[Features, Encoded]:
+    """Return the features of new rows of a table, in original units and as its network takes them.
+
+    Raises
+    ------
+    DataError
+        As `read_features` does, and if a row cannot be encoded.
+    """
+    encoding = dataset.encoding
+    features = read_features(
+        path,
+        encoding.kinds,
+        ignored=(dataset.target_name, *encoding.unused),
+        row_id=dataset.id_name,
+        form=dataset.text_format,
+    )
+    with naming(path):
+        return features, encoding.transform(features.x, first_row=features.first_row)

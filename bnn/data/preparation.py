@@ -72,7 +72,8 @@ def prepare(
             if not table.feature_names and not is_series:
                 raise DataError(
                     "no-features",
-                    f"there is no column beside the target '{table.target_name}': nothing to predict from",
+                    f"there is no column beside the target '{table.target_name}' to predict it from; to forecast it "
+                    "from its own past, set `task: timeseries`",
                 )
             table, in_file, doubts = _with_target(table)
             first_row = RowNumbers(table.first_row, in_file)
@@ -130,8 +131,9 @@ def prepare(
                         # Test rows that somebody named stay what they are.
                         row_train = row_train[~is_repeat[row_train]]
                     parts = row_train, row_test
+                    about = {"by_lot": by_lot, "are_copies": copied}
                     doubts += repeated_doubts(
-                        first, is_repeat, parts, by_lot=by_lot, are_copies=copied, first_row=first_row
+                        first, is_repeat, parts, **about, n_in_file=n_rows, first_row=first_row
                     )
                 del first, is_repeat, used  # of a long table as large as one more column
                 if by_lot:

@@ -99,10 +99,12 @@ def check_target(rows: Rows, row_train: np.ndarray) -> None:
         absent = np.setdiff1d(np.arange(len(rows.class_names)), y)
         if absent.size:
             names = listing([f"'{rows.class_names[index]}'" for index in absent])
+            # A class of one row cannot be in both parts.
+            can_stratify = (np.bincount(rows.y, minlength=len(rows.class_names)) > 1).all()
+            remedy = "set split.stratify: true with split.method: random, " * bool(can_stratify)
             raise DataError(
                 "class-not-in-train",
-                f"class {names} has no row in the train part; set split.stratify: true with split.method: random, "
-                "choose another split, or remove the class",
+                f"no row of class {names} is in the train part; {remedy}choose another split, or remove such rows",
                 value=rows.class_names[absent[0]],
             )
     elif np.ptp(y) == 0:
@@ -146,8 +148,8 @@ def _random(rows: Rows, split: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarra
         if rare:
             raise DataError(
                 "class-too-rare",
-                f"class {listing(rare)} has fewer than two rows, so it cannot be in both parts; add rows, "
-                "merge or remove the class, or set split.stratify: false",
+                f"of class {listing(rare)} there is one row, which cannot be in both parts; add rows, merge classes, "
+                "or remove the rows",
                 value=rare[0][1:-1],
             )
         if min(n_test, n_train) < n_classes:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bnn.core.errors import DataError, cell_error
+from bnn.core.errors import DataError, cell_error, drop_line
 from bnn.data.splits import MIN_TEST_ROWS, MIN_TRAIN_ROWS, Rows, check_target
 from bnn.data.tables import Table
 from bnn.data.times import Times, read_times
@@ -127,8 +127,8 @@ def series_times(column: str, cells: np.ndarray, *, first_row: int = 0, decimal:
             column,
             int(row) + 1 + first_row,
             f"from {_written(cells[row])} to {_written(cells[row + 1])} is longer than other steps, but lags count "
-            f"rows; put in a row for each time that is missing, or leave out series.time if rows are steps of one "
-            f"length all the same, as trading days are{_DASHES * _are_days(times)}",
+            "rows; put in a row for each time that is missing, or, if rows are steps of one length all the same, as "
+            f"trading days are, leave out series.time ({drop_line(column)}){_DASHES * _are_days(times)}",
         )
     return times
 

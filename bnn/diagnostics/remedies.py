@@ -7,6 +7,7 @@ from typing import Any
 
 import yaml
 
+from bnn.core.settings import WARMUP
 from bnn.diagnostics.verdict import worst
 
 Settings = Mapping[str, Any]
@@ -51,9 +52,6 @@ _OF_WARNINGS = {
     "of intervals less so. A longer run makes sure.",
 }
 """What a finding means that is only a warning, where that is less."""
-
-_MIN_WARMUP = 1000
-"""Iterations of warm-up that are advised at least: those in which every dataset of the default config is tuned."""
 
 _SCALE_THAT_MIXES = 1.0
 """Scale of the weights' prior, the narrowest of those that `auto` chooses among."""
@@ -121,17 +119,26 @@ def changes(diagnostics: Mapping[str, Any], settings: Settings) -> Change:
     return merged
 
 
-def again(settings: Settings) -> str:
-    """Return what to do after a second failure, in a sentence or two."""
+def again(settings: Settings, change: Change) -> str:
+    """Return what to do after a second failure, in a sentence or two.
+
+    Parameters
+    ----------
+    settings
+        The config of this dataset as run.
+    change
+        What is advised before, see `changes`: not the same again.
+    """
     hidden = settings["network"]["hidden"]
     wider = (
         ""
         if hidden and min(hidden) >= _WIDE
         else f"take a larger network, network.hidden: [{_WIDE}, {_WIDE}]; "
     )
+    narrower = "halve prior.weights.scale" + " once more" * ("prior" in change)
     return (
-        f"If that fails again, more of the same will not help: {wider}halve prior.weights.scale, so that "
-        "functions vary less and chains mix better; and look for columns with extreme values in the table."
+        f"If that fails again, more of the same will not help: {wider}{narrower}, so that functions vary less and "
+        "chains mix better; and look for columns with extreme values in the table."
     )
 
 
@@ -161,7 +168,8 @@ def _lines(change: Change, settings: Settings, indent: str) -> Iterator[str]:
             yield from _lines(value, before or {}, indent + "  ")
         else:
             text = yaml.safe_dump(value, default_flow_style=True).removesuffix("...\n").strip()
-            yield f"{indent}{key}: {text}" + ("" if before is None else f"  # this run: {before}")
+            told = "  # as in this run" if before == value else f"  # this run: {before}"
+            yield f"{indent}{key}: {text}" + ("" if before is None else told)
 
 
 def _merge(into: Change, change: Change) -> None:
@@ -183,8 +191,9 @@ def _sampler(**factors: int) -> Callable[[Mapping[str, Any], Settings], Change]:
 
 def _times(settings: Settings, key: str, factor: int) -> int:
     """Return a multiple of a key of `sampler`; a warm-up of a few iterations is not merely doubled."""
-    value = factor * int(settings["sampler"][key])
-    return max(value, _MIN_WARMUP) if key == "warmup" else value
+    before = settings["sampler"][key]
+    value = factor * (WARMUP if before == "auto" else int(before))
+    return max(value, WARMUP) if key == "warmup" else value
 
 
 def _fixed(**values: Any) -> Callable[[Mapping[str, Any], Settings], Change]:

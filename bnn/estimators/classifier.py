@@ -9,6 +9,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 
 from bnn.core.errors import Fault
+from bnn.core.settings import WARMUP
 from bnn.estimators.base import BNN
 from bnn.estimators.parameters import COLUMNS, NETWORK, PRIOR, SAMPLER
 from bnn.posterior.predictive import ClassSummary, predicted_class
@@ -90,7 +91,7 @@ class BNNClassifier(ClassifierMixin, BNN):
         prior_scale: float | str = PRIOR.scale,
         kernel: str = SAMPLER.kernel,
         chains: int = 4,
-        warmup: int = SAMPLER.warmup,
+        warmup: int = WARMUP,
         draws: int = 1000,
         thin: int = SAMPLER.thin,
         missing: str = COLUMNS.missing,
@@ -131,12 +132,14 @@ class BNNClassifier(ClassifierMixin, BNN):
         """
         settings = self._settings()
         frame, y, target_name = self._data(X, y)
+        if y.dtype == object and any(label is None for label in y):
+            raise Fault("value-missing", "y holds None: give those rows a class, or leave them out")
         check_classification_targets(y)
         self.classes_, index = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise Fault(
                 "target-constant",
-                f"{type(self).__name__} needs rows of two classes at least; all are of the class {self.classes_[0]!r}",
+                f"{type(self).__name__} needs rows of two classes at least; all are of the class '{self.classes_[0]}'",
             )
         names = tuple(str(name) for name in self.classes_.tolist())
         index = index.astype(np.int64)

@@ -16,7 +16,7 @@ from joblib import effective_n_jobs
 from sklearn.utils.parallel import Parallel, delayed
 from threadpoolctl import threadpool_limits
 
-from bnn.config.loading import chain_settings, leaves_open
+from bnn.config.loading import chain_settings, choice_settings, leaves_open
 from bnn.core.plan import with_plan
 from bnn.core.progress import Progress, Silent
 from bnn.core.seeding import Stream, chain_rng
@@ -83,10 +83,7 @@ def fit(dataset: Dataset, settings: Mapping[str, Any], *, n_jobs: int | None, ve
                 dataset.x_train,
                 dataset.y_train,
                 n_classes=dataset.n_classes,
-                settings={
-                    **for_chains,
-                    "sampler": {**for_chains["sampler"], "explore": settings["sampler"]["explore"]},
-                },
+                settings=choice_settings(settings),
                 budget=Budget(n_chains, len(batches[0]), minutes) if is_open else None,
                 unit=Unit(dataset.target_mean, dataset.target_scale),
             )["settings"]

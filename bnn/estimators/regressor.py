@@ -9,6 +9,7 @@ from sklearn.base import RegressorMixin
 
 from bnn.core.errors import Fault
 from bnn.core.seeding import Stream, chain_rng
+from bnn.core.settings import WARMUP
 from bnn.estimators.base import BNN
 from bnn.estimators.parameters import COLUMNS, LIKELIHOOD, NETWORK, PRIOR, SAMPLER
 from bnn.posterior.predictive import TargetSummary, predict_grid
@@ -96,7 +97,7 @@ class BNNRegressor(RegressorMixin, BNN):
         likelihood: str = LIKELIHOOD.family,
         kernel: str = SAMPLER.kernel,
         chains: int = 4,
-        warmup: int = SAMPLER.warmup,
+        warmup: int = WARMUP,
         draws: int = 1000,
         thin: int = SAMPLER.thin,
         missing: str = COLUMNS.missing,

@@ -4,8 +4,7 @@ Rows are drawn with replacement, the same ones for every model, so that a row wh
 count as a difference between them (Efron & Tibshirani 1993). Every score is a function of weighted means over rows: a
 replicate is a set of weights.
 
-Rows of one group, and neighbours in time, are alike: whole groups, or stretches of time, are drawn then (Davison &
-Hinkley 1997, sections 3.8 and 8.2.3).
+Rows of one group, and neighbours in time, are alike: whole groups, or stretches of time, are drawn then.
 
 Scores in which classes count alike are not defined where a class has no row, as happens to some of so many replicates
 once a class is rare. Their rows are drawn within each class, as many as it has: a stratified bootstrap, which takes

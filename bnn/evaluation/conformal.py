@@ -98,9 +98,10 @@ def _of_target(
     columns: dict[str, np.ndarray] = {}
     for index, (level, limit) in enumerate(zip(LEVELS, after, strict=True)):
         entry: dict[str, Any] = {"level": level, "limit": float(limit)}
-        for name, place, most in (("before", index, level), ("after", len(LEVELS) + index, limit)):
+        for name, place in (("before", index), ("after", len(LEVELS) + index)):
             lower, upper = ends[:, place]
-            entry[name] = {"coverage": float(np.mean(scores <= most)), "width": mean_width(lower, upper)}
+            held = (lower <= y) & (y <= upper)  # ends included, as in predictions.csv
+            entry[name] = {"coverage": float(np.mean(held)), "width": mean_width(lower, upper)}
         levels.append(entry)
         for end, column in zip(("lower", "upper"), ends[:, len(LEVELS) + index], strict=True):
             columns[f"bnn_{end}_{100 * level:.0f}_conformal"] = column

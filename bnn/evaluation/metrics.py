@@ -178,9 +178,9 @@ def classification_report(
         rows.append(
             {
                 "class": name,
-                "precision": hit / n_predicted if n_predicted else 0.0,
-                "recall": hit / support if support else 0.0,
-                "f1": 2 * hit / (n_predicted + support) if n_predicted + support else 0.0,
+                "precision": hit / n_predicted if n_predicted else math.nan,
+                "recall": hit / support if support else math.nan,
+                "f1": 2 * hit / (n_predicted + support) if n_predicted + support else math.nan,
                 "support": support,
             }
         )

@@ -46,15 +46,22 @@ def predicted_classes(
     size = np.bincount(y, minlength=len(class_names))
     shown = np.sort(np.argsort(-size, kind="stable")[:_MAX_CLASSES])
     names = [shortened(class_names[index], 12) for index in shown]
+    of_true, is_right = probability[np.arange(len(y)), y], predicted == y
+    if len(class_names) > len(shown):
+        # The others as one: none of their rows, and no error towards them, is lost.
+        others = np.setdiff1d(np.arange(len(class_names)), shown)
+        y, predicted = y.copy(), predicted.copy()
+        y[np.isin(y, others)] = predicted[np.isin(predicted, others)] = others[0]
+        shown = np.append(shown, others[0])
+        names = [*names, f"{len(others)} others"]
     figure = Figure(figsize=(WIDTH, 0.46 * len(shown) + 2.4), layout="constrained")
     matrix_axes, strip_axes = figure.subplots(2, 1, height_ratios=(1.1, 1))
     counts = np.zeros((len(class_names), len(class_names)), dtype=np.int64)
     np.add.at(counts, (y, predicted), 1)
     _matrix(matrix_axes, counts[np.ix_(shown, shown)], names)
     place = {index: lane for lane, index in enumerate(shown)}
-    of_true = probability[np.arange(len(y)), y]
     for right, colour, marker in ((True, BLUE, "o"), (False, VERMILLION, "X")):
-        chosen = [row for row in np.flatnonzero((predicted == y) == right) if y[row] in place]
+        chosen = np.flatnonzero(is_right == right)
         # Rows of a class lie side by side in its lane, in the order of the table.
         spread = np.array([0.3 * ((row * 0.618034) % 1 - 0.5) * 2 for row in chosen])
         lane = np.array([place[y[row]] for row in chosen], dtype=float) + spread

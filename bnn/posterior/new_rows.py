@@ -17,8 +17,7 @@ from bnn.core.settings import LikelihoodSettings, NetworkSettings, build
 from bnn.core.storage import atomic_path, read_json
 from bnn.data.dataset import Dataset
 from bnn.data.encoding import Encoded
-from bnn.data.new_row_files import read_features
-from bnn.data.tables import naming
+from bnn.data.new_row_files import features_for
 from bnn.model.targets import BOUNDS
 from bnn.posterior.conformal import label_sets
 from bnn.posterior.far_rows import outside_range, relative_distance, why_far
@@ -29,6 +28,7 @@ from bnn.posterior.predictive import (
     predict_draws,
     predict_grid,
     predicted_class,
+    quantiles_of_rows,
 )
 from bnn.posterior.predictor import Predictor, make_predictor
 
@@ -125,16 +125,7 @@ def predict_file(
             "end: run the workflow again first",
             file=str(folder / "posterior.nc"),
         )
-    encoding = dataset.encoding
-    features = read_features(
-        str(path),
-        encoding.kinds,
-        ignored=(dataset.target_name, *encoding.unused),
-        row_id=dataset.id_name,
-        form=dataset.text_format,
-    )
-    with naming(str(path)):
-        encoded = encoding.transform(features.x, first_row=features.first_row)
+    features, encoded = features_for(dataset, str(path))
     theta, layout = stacked_theta(idata)
     flat = theta.reshape(-1, theta.shape[-1])
     _check_asked(dataset, quantiles, n_draws, len(flat))
@@ -152,10 +143,11 @@ def predict_file(
     table["filled_in"] = _filled_in(encoded)
     if quantiles:
         parts = [
-            np.quantile(block, quantiles, axis=0)
-            for block in new_observations(predictor, flat, encoded.x, rng)
+            quantiles_of_rows(predictor, theta, encoded.x[rows], quantiles, rng)
+            for rows in _blocks(len(encoded.x))
         ]
-        for probability, values in zip(quantiles, np.concatenate(parts, axis=1), strict=True):
+        ends = np.clip(np.concatenate(parts, axis=1), *BOUNDS[predictor.target.form])
+        for probability, values in zip(quantiles, ends, strict=True):
             table[f"quantile_{probability:g}"] = values
     tables = {Path(out_path): table}
     if n_draws:

@@ -261,6 +261,26 @@ def new_observations(
         yield np.concatenate([predictor.sample(block, rng) for block in predictor.stream(theta, x[rows])])
 
 
+def quantiles_of_rows(
+    predictor: Predictor,
+    theta: np.ndarray,
+    x: np.ndarray,
+    probabilities: Sequence[float],
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Return quantiles of a new observation of each row, (probability, obs): those at which intervals end.
+
+    Parameters are as of `predict_grid`; the same generator gives its very ends.
+    """
+    levels = [abs(2 * probability - 1) for probability in probabilities]
+    found = []
+    for _, _, new in _target_blocks(predictor, theta, x, rng):
+        lower, upper = central_intervals(new, levels)
+        is_low = np.array(probabilities)[:, None] < 0.5
+        found.append(np.where(is_low, lower, upper))
+    return np.concatenate(found, axis=1)
+
+
 def _target_blocks(
     predictor: Predictor, theta: np.ndarray, x: np.ndarray, start: np.random.Generator | None = None
 ) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray]]:

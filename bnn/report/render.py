@@ -93,6 +93,7 @@ def render_dataset(
     unknown = [name for name in figures if name not in texts]
     if unknown:
         raise ValueError(f"no caption for the figures {unknown}; give them one in bnn/report/captions.py")
+    change = advice.changes(diagnostics, settings)
     return (
         _environment()
         .get_template("dataset.html.j2")
@@ -109,12 +110,11 @@ def render_dataset(
             model=model_line(settings, tried),
             flags=[flag for flag in (*metrics["flags"], *checks["flags"]) if flag["raised"]],
             advice=advice.explain(diagnostics["findings"]),
-            again=advice.again(settings),
+            again=advice.again(settings, change),
             change=advice.as_yaml(
-                metrics["dataset"].partition(".")[0],
-                advice.changes(diagnostics, settings),
-                as_run(settings, diagnostics),
+                metrics["dataset"].partition(".")[0], change, as_run(settings, diagnostics)
             ),
+            keeps_weights=settings["sampler"].get("keep") != "predictions",
             kind_of_rows=sentences.kind_of_rows(metrics),
             drivers=sentences.drivers(checks["effects"]),
             least_told=sentences.least_told(checks["out_of_distribution"]),

@@ -69,7 +69,11 @@ def _class_cells(entries: list[Mapping[str, Any]]) -> tuple[list[Cell], list[Cel
 
 def _target_cells(entries: list[Mapping[str, Any]]) -> tuple[list[Cell], list[Cell]]:
     names = ("predicted", "lower_90", "upper_90")
-    every = formatting.column([entry[name] for name in names for entry in entries], 4)
+    # Where the target lies far from zero, its digits say little and those of the spread all.
+    spread = min((entry["total"] for entry in entries if entry["total"]), default=None)
+    places = formatting.places_beside(spread)
+    numbers = [entry[name] for name in names for entry in entries]
+    every = formatting.column(numbers, 4, places=None if places is None else max(0, places - 1))
     shown = {name: every[place * len(entries) :] for place, name in enumerate(names)}
     ends = [entry[name] for name in ("lower_90", "upper_90") for entry in entries]
     if all(end is not None and end == round(end) for end in ends):  # counts
@@ -88,10 +92,16 @@ def _target_cells(entries: list[Mapping[str, Any]]) -> tuple[list[Cell], list[Ce
     return observed, predicted
 
 
+def of_levels(metrics: Mapping[str, Any]) -> set[str]:
+    """Return the features that say whether a row has some text: any but the most frequent ones lies far from others."""
+    return {name for column in metrics["columns"] if column["kind"] == "text" for name in column["features"]}
+
+
 def _why(entry: Mapping[str, Any], metrics: Mapping[str, Any]) -> str:
     """Say what makes the row uncertain: epistemic, draws that disagree because it is unusual, or aleatoric."""
     names, distance = metrics["feature_names"], entry["standardised"]
-    order = sorted(range(len(names)), key=lambda index: -abs(distance[index] or 0))[:_N_UNUSUAL]
+    quantities = [index for index, name in enumerate(names) if name not in of_levels(metrics)]
+    order = sorted(quantities, key=lambda index: -abs(distance[index] or 0))[:_N_UNUSUAL]
     far = [
         f"{names[index]} {formatting.as_given(entry['features'][index])} ({formatting.deviation(distance[index])})"
         for index in order

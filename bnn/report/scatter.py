@@ -194,7 +194,9 @@ def _ticks(values: Sequence[float], from_zero: bool) -> list[tuple[float, str]]:
     step = next(factor * magnitude for factor in (1, 2, 5, 10) if factor * magnitude * _TICKS >= span)
     first, last = math.floor(low / step), max(math.ceil(high / step), math.floor(low / step) + 1)
     places = max(0, -math.floor(math.log10(step)))
-    return [(index * step, _tick_text(index * step, places)) for index in range(first, last + 1)]
+    # Digits to which neighbours differ.
+    digits = max(2, 1 + math.ceil(math.log10(max(abs(first), abs(last), 1))))
+    return [(index * step, _tick_text(index * step, places, digits)) for index in range(first, last + 1)]
 
 
 def _spans_decades(values: Sequence[float]) -> bool:
@@ -209,9 +211,11 @@ def _decades(logs: Sequence[float]) -> list[tuple[float, str]]:
     ]
 
 
-def _tick_text(value: float, places: int) -> str:
+def _tick_text(value: float, places: int, digits: int) -> str:
     return (
-        formatting.number(value, 2) if places > 4 else f"{value:,.{places}f}".replace("-", "\N{MINUS SIGN}")
+        formatting.number(value, digits)
+        if places > 4
+        else f"{value:,.{places}f}".replace("-", "\N{MINUS SIGN}")
     )
 
 

@@ -11,6 +11,7 @@ from bnn.core import formatting
 from bnn.core.errors import listing
 from bnn.core.settings import FALSE_ALARMS, INDICATES
 from bnn.diagnostics.verdict import worst, worst_places
+from bnn.report.rows import of_levels
 from bnn.report.table import (
     DOUBTED,
     METRICS,
@@ -131,8 +132,13 @@ def certainty(metrics: Mapping[str, Any], *, trusted: bool = True) -> Mark:
         entry, width = (metrics["models"]["bnn"]["test"].get(name) for name in ("coverage_90", "width_90"))
         held = None if entry is None else entry["value"]
         limits = [flag["limit"] for flag in metrics["flags"] if flag["name"] == "coverage_90_off"]
+        # Counts and zeros often lie on ends, and an interval that holds all of them holds more than it says.
+        whole = metrics["calibration"]["bnn"].get("held_90")
+        at_ends = ""
+        if whole not in (None, held):
+            at_ends = f", {formatting.percent(held)} with those on an end counted by chance"
         text = (
-            f"Its 90 % intervals hold {formatting.percent(held)} of {n_test} test rows"
+            f"Its 90 % intervals hold {formatting.percent(whole or held)} of {n_test} test rows{at_ends}"
             f"{_by_chance(*limits[0]) if limits else ''}."
         )
         if width is not None and metrics["target_width_90"] is not None:
@@ -281,8 +287,12 @@ def kind_of_rows(metrics: Mapping[str, Any]) -> str:
     deviations = [row["standardised"][: metrics["n_features"]] for row in rows]
     means = [sum(values) / len(rows) for values in zip(*deviations, strict=True) if None not in values]
     if means and len(means) == metrics["n_features"]:
+        names = metrics["feature_names"]
+        means = [
+            0.0 if name in of_levels(metrics) else mean for name, mean in zip(names, means, strict=False)
+        ]
         index = max(range(len(means)), key=lambda place: abs(means[place]))
-        name = metrics["feature_names"][index]
+        name = names[index]
         if abs(means[index]) >= _STANDS_OUT:
             lead = "their" if said else f"in the {number} least sure rows"
             off = formatting.deviation(means[index])
@@ -335,7 +345,8 @@ def drivers(found: Mapping[str, Any]) -> str:
     if not clear:
         return "These test rows show of no column that it matters: shuffled, none clearly makes predictions worse."
     named = [f"{entry['name']} by {formatting.estimate(entry['value'], entry['se'])}" for entry in clear[:3]]
-    matter = f"{formatting.count(len(clear))} of {formatting.count(found['n_columns'])} columns"
+    n_columns = found["n_columns"]
+    matter = f"{formatting.count(len(clear))} of {formatting.count(n_columns)} column{'s' * (n_columns > 1)}"
     return (
         f"{matter} clearly matter{'s' if len(clear) == 1 else ''} on the test rows (beyond two standard errors). "
         f"Shuffled, the NLL (nats a row, ± one standard error) rises most for {', then '.join(named)}."

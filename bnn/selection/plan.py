@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from bnn.core.settings import OPEN_DRAWS, ChainSettings, build
+from bnn.core.settings import OPEN_DRAWS, WARMUP, ChainSettings, build
 from bnn.mcmc.kernels import resolve_kernel, sms_ubu
 from bnn.model.targets import Target
 from bnn.selection import cheap_fit, pilot
@@ -60,7 +60,8 @@ def make_plan(
     n_classes
         Classes of the target; None for a real target.
     settings
-        Sections `seed`, `network`, `prior`, `likelihood` and `sampler` of the dataset's config; `explore` may be open.
+        Sections `seed`, `network`, `prior`, `likelihood` and `sampler` of the dataset's config; `explore` and `warmup`
+        may be open.
     budget
         What the chains may cost, where their length is open; None where it is given.
     unit
@@ -124,9 +125,10 @@ class _Length:
         score
             Log score of that model of a real target, nats a row left out.
         """
-        asked = self._settings["sampler"]["explore"]
+        asked, warmup = (self._settings["sampler"][name] for name in ("explore", "warmup"))
         kernel = resolve_kernel(self._settings["sampler"]["kernel"], len(self._x))
-        sampler = {**self._settings["sampler"], "kernel": kernel, "draws": OPEN_DRAWS, "explore": 0}
+        sampler = {**self._settings["sampler"], "kernel": kernel, "draws": OPEN_DRAWS}
+        sampler |= {"explore": 0, "warmup": WARMUP if warmup == "auto" else warmup}
         whole = self._built(chosen, sampler)
         target = self._target(whole)
         is_normal = target is not None and target.form not in ("count", "hurdle")
@@ -141,7 +143,7 @@ class _Length:
         # Halves are compared, and rounds halve it: an even number.
         per_draw = _PER_SWEEP if by_batches else _PER_MOVE
         draws = min(OPEN_DRAWS, max(_FEWEST_DRAWS, most // per_draw // 2 * 2))
-        warmup = min(sampler["warmup"], draws)
+        warmup = min(WARMUP, draws) if warmup == "auto" else warmup
         # What goes by batches moves faster than the unadjusted steps of all rows with which others explore.
         explore = (0 if by_batches else min(_MOST_EXPLORING, most // 5)) if asked == "auto" else asked
         # Warm-up and two rounds, the second as long as the first, take what exploring leaves.

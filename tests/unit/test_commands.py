@@ -265,3 +265,16 @@ def test_a_run_that_failed_ends_with_the_sentences_of_its_jobs(tmp_path: Path) -
 
 def test_without_results_the_first_page_of_a_report_has_no_table(tmp_path: Path) -> None:
     assert in_rst(verdicts(tmp_path, ["a"])) == ""
+
+
+def test_rows_to_predict_are_read_before_a_run(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = folder / config(folder, a=("houses.csv", "price"))
+    written = yaml.safe_load(path.read_text(encoding="utf-8"))
+    (folder / "new.csv").write_text("size\n3\n", encoding="utf-8")
+    written["datasets"]["a"]["predict"] = [str(folder / "new.csv")]
+    path.write_text(yaml.safe_dump(written), encoding="utf-8")
+    assert main(["check", str(path)]) == 1
+    assert "[column-missing]" in capsys.readouterr().err
+    header, *rows = (folder / "houses.csv").read_text(encoding="utf-8").splitlines()
+    (folder / "new.csv").write_text("\n".join([header, *rows[:3], ""]), encoding="utf-8")
+    assert main(["check", str(path)]) == 0

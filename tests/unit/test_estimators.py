@@ -237,7 +237,7 @@ def test_defaults_are_those_of_the_config() -> None:
         described = inspect.cleandoc(str(estimator.__doc__))
         for name, path in Names(list(parameters)).paths.items():
             # None, as everywhere in scikit-learn; and a length that a search over many fits can afford.
-            if name in ("random_state", "chains", "draws"):
+            if name in ("random_state", "chains", "draws", "warmup"):
                 continue
             expected: Any = defaults
             for key in path:

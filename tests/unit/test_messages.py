@@ -199,8 +199,8 @@ OF_A_TABLE = {
     "target constant": "column 'y': the target is 3.0 in every row",
     "one class": "column 'y': the target is 'a' in every row: there is nothing to tell apart",
     "a class with one row": (
-        "class 'c' has fewer than two rows, so it cannot be in both parts; add rows, merge or "
-        "remove the class"
+        "of class 'c' there is one row, which cannot be in both parts; add rows, merge classes, or remove "
+        "the rows"
     ),
     "all-missing column": "column 'z' has no value in any row; remove it, or set source.drop: [z]",
     "missing value": "column 'z', row 9: the value is missing; fill it in, remove row or column, or",

@@ -601,6 +601,7 @@ def test_quantiles_and_draws_are_written_on_request(run, tmp_path, capsys):
         assert np.abs(share - table[f"probability_{dataset.class_names[0]}"]).max() < 5 * error
     else:
         ends = table[["quantile_0.05", "quantile_0.5", "quantile_0.95"]].to_numpy()
+        assert np.array_equal(ends[:, [0, 2]], table[["lower_90", "upper_90"]]), "they are the same quantiles"
         assert (np.diff(ends, axis=1) > 0).all()
         inside = ((values > ends[:, :1]) & (values < ends[:, 2:])).mean()
         assert abs(inside - 0.9) < 5 * np.sqrt(0.9 * 0.1 / 300), "a false alarm in a million at most"

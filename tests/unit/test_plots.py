@@ -355,6 +355,12 @@ def test_counts_in_the_legends_are_those_of_the_data(tmp_path: Path, rng: np.ran
     right = np.count_nonzero(rows.probability["bnn"].argmax(axis=1) == rows.y)
     cells = [int(text) for text in texts(path) if text.isdigit()]
     assert sum(cells) == 30 and sum(cells[::4]) == right
+    y = np.arange(144) % 12
+    probability = np.eye(12)[np.where(np.arange(144) % 7 == 0, (y + 5) % 12, y)]
+    plots.predicted_classes(path, probability, y, tuple(f"class {letter}" for letter in "abcdefghijkl"))
+    written = texts(path)
+    assert written.count("2 others") == 3, "both axes of the matrix, and a strip"
+    assert sum(int(text) for text in written if text.isdigit()) == 144, "no row is lost"
 
 
 @pytest.mark.parametrize("name", ["_hidden", "$x^2$ costs 5$", "<b>&amp;\"'", "体重\x07", "long " * 30, ""])

@@ -11,6 +11,7 @@ import yaml
 
 from bnn.config.loading import load
 from bnn.core import formatting
+from bnn.core.settings import WARMUP
 from bnn.core.storage import write_json
 from bnn.diagnostics import remedies as advice
 from bnn.diagnostics import verdict
@@ -156,7 +157,17 @@ def test_no_warm_up_below_the_default_is_advised(warmup: int, advised: int) -> N
         diagnostics = inputs.make_diagnostics("classification", "FAIL")
         diagnostics["findings"] = [{"level": "FAIL", "name": kind, "text": "…"}]
         assert advice.changes(diagnostics, settings)["sampler"]["warmup"] == advised, kind
-    assert load(CONFIG | {"sampler": {}}).datasets["iris"].sampler.warmup == advice._MIN_WARMUP
+    open_one = load(CONFIG | {"sampler": {"draws": 500}}).datasets["iris"].model_dump(mode="json")
+    diagnostics["findings"] = [{"level": "FAIL", "name": "frozen", "text": "…"}]
+    assert advice.changes(diagnostics, open_one)["sampler"]["warmup"] == 2 * WARMUP
+
+
+def test_advice_after_a_second_failure_is_no_repetition() -> None:
+    settings = settings_of("iris", CONFIG | {"network": {"hidden": [50]}})
+    halved = {"prior": {"weights": {"scale": settings["prior"]["weights"]["scale"]}}}
+    assert "once more" in advice.again(settings, halved)
+    assert "once more" not in advice.again(settings, {"sampler": {"warmup": 2000}})
+    assert "as in this run" in advice.as_yaml("iris", halved, settings)
 
 
 def test_a_warning_is_not_told_as_a_failure() -> None:
@@ -430,6 +441,19 @@ def test_rows_to_look_at_show_observed_predicted_and_unusual_features() -> None:
     assert (
         first.cells[-1].text == "classes overlap (epistemic: 33.0 % of the entropy); unusual a 5.1 (+2.9 sd)"
     )
+    metrics = inputs.make_metrics("classification")
+    name = metrics["feature_names"][0]
+    metrics["columns"] = [{"kind": "text", "name": "city", "features": [name]}]
+    assert "unusual a" not in rows.worst_rows(metrics, "most_wrong").rows[0].cells[-1].text, (
+        "a level is far always"
+    )
+    offset = inputs.make_metrics("regression")
+    for entry in offset["rows"]["most_uncertain"]:
+        low = entry["lower_90"] - entry["predicted"]
+        entry |= {"total": 0.197, "predicted": -1e6, "lower_90": -1e6 - 0.4, "upper_90": -1e6 + 0.4}
+        assert low < 0
+    cell = rows.worst_rows(offset, "most_uncertain").rows[0].cells[1]
+    assert (cell.text, cell.remark) == ("−1,000,000.0", "−1,000,000.4 to −999,999.6")
     outside = rows.worst_rows(inputs.make_metrics("regression"), "most_uncertain").rows[0].cells
     assert (outside[0].text, outside[0].remark, outside[1].remark) == ("317", "outside", "61.7 to 240.9")
 

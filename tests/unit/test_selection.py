@@ -14,7 +14,7 @@ from bnn.config.loading import chain_settings, leaves_open, load
 from bnn.core import plan
 from bnn.core.plan import AGREEING_RHAT, as_run, planned, with_plan
 from bnn.core.progress import Progress, Silent
-from bnn.core.settings import ChainSettings, ModelSettings, SamplerSettings, build
+from bnn.core.settings import WARMUP, ChainSettings, ModelSettings, SamplerSettings, build
 from bnn.core.storage import read_json, read_netcdf, write_json
 from bnn.jobs import chain_job, rounds
 from bnn.jobs.interruption import Interruption
@@ -476,13 +476,16 @@ def test_a_plan_goes_over_the_config_and_reproduces_the_run(tmp_path: Any) -> No
     assert leaves_open(settings)
     for_chains = chain_settings(settings)
     fixed = {"network": {**settings["network"], "hidden": [3]}}
-    plan = make_plan(
-        *rows(40),
-        n_classes=None,
-        settings={**for_chains, **fixed, **{k: {**for_chains[k], **PLAN[k]} for k in PLAN}}
-        | {"prior": {**for_chains["prior"], "weights": {"family": "normal", "scale": 2.0, "df": 4.0}}},
-        budget=budget.Budget(2, 2, 0.001),
-    )
+    asked = {**for_chains, **fixed, **{k: {**for_chains[k], **PLAN[k]} for k in PLAN}}
+    asked |= {"prior": {**for_chains["prior"], "weights": {"family": "normal", "scale": 2.0, "df": 4.0}}}
+
+    def planned_for(warmup: int | str) -> dict[str, Any]:
+        settings = asked | {"sampler": asked["sampler"] | {"warmup": warmup}}
+        return make_plan(*rows(40), n_classes=None, settings=settings, budget=budget.Budget(2, 2, 0.001))
+
+    assert planned_for(777)["settings"]["sampler"]["warmup"] == 777, "a key set by hand is taken exactly"
+    plan = planned_for("auto")
+    assert plan["settings"]["sampler"]["warmup"] == plan["settings"]["sampler"]["draws"] < WARMUP
     assert plan["tried"] == []
     write_json(tmp_path / "plan.json", plan)
     found = planned(for_chains, [tmp_path / "plan.json"])

@@ -9,6 +9,7 @@ from pathlib import Path
 from snakemake_interface_executor_plugins.settings import ExecMode
 
 import bnn
+from bnn.config import loading
 from bnn.config.loading import chain_settings, check_files, leaves_open, load, runs
 from bnn.core.code_digest import code_digest
 from bnn.jobs.identity import sampled_again, state_folder
@@ -138,11 +139,9 @@ def metrics_of_conformal(wildcards):
 
 def choice_settings(wildcards):
     """Return what a choice depends on; how to sample only where its length is open."""
-    chosen = sampler_settings(wildcards)
     if not budget(wildcards):
-        return chosen | {"sampler": None}
-    explore = DATASETS[wildcards.dataset]["sampler"]["explore"]
-    return chosen | {"sampler": chosen["sampler"] | {"explore": explore}}
+        return sampler_settings(wildcards) | {"sampler": None}
+    return loading.choice_settings(DATASETS[wildcards.dataset])
 
 
 def limits(wildcards):

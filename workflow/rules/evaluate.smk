@@ -128,6 +128,30 @@ rule check:
         "../../scripts/check.py"
 
 
+rule check_rows:
+    input:
+        data="results/{dataset}/data.nc",
+        rows=file_to_predict,
+    output:
+        "results/{dataset}/predictions/.{file}.checked",
+    log:
+        "results/{dataset}/logs/check_rows_{file}.log",
+    # Before chains are sampled whose predictions could not be made.
+    priority: 2
+    conda:
+        "../../environment.yml"
+    threads: 1
+    resources:
+        mem_mb=memory("prepare"),
+        runtime=minutes(30),
+    params:
+        code=code("check_rows.py", "data"),
+    message:
+        "Reading the rows of {input.rows} for {wildcards.dataset}"
+    script:
+        "../../scripts/check_rows.py"
+
+
 rule predict:
     input:
         data="results/{dataset}/data.nc",
@@ -135,6 +159,7 @@ rule predict:
         diagnostics="results/{dataset}/diagnostics.json",
         metrics=metrics_of_conformal,
         rows=file_to_predict,
+        checked="results/{dataset}/predictions/.{file}.checked",
     output:
         "results/{dataset}/predictions/{file}.csv",
     log:
