@@ -164,13 +164,13 @@ def _key_paths(node: Schema, schema: Schema, prefix: tuple[str, ...] = ()) -> It
 def _unknown_key(key: Any, path: tuple[str, ...], node: Schema, schema: Schema) -> str:
     allowed = list(node["properties"])
     close = difflib.get_close_matches(str(key).lower(), allowed, n=1)
-    elsewhere = [
-        ".".join(other) for other in _key_paths(schema, schema) if other[-1] == key and other != path
-    ]
-    if close:
+    elsewhere = [other for other in _key_paths(schema, schema) if other[-1] == key and other != path]
+    if (key,) in elsewhere:
+        hint = "It belongs beside the sections, not in one. "
+    elif close:
         hint = f"Did you mean {close[0]}? "
     elif elsewhere:
-        hint = f"It belongs in {' or '.join(elsewhere[:3])}. "
+        hint = f"It belongs in {' or '.join(map('.'.join, elsewhere[:3]))}. "
     else:
         hint = ""
     return f"unknown key. {hint}Allowed here: {', '.join(allowed)}"

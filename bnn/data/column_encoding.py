@@ -207,7 +207,7 @@ def log_exposure(
         value = floats(series)[place]
         what = "it is missing here" if np.isnan(value) else f"it is {value:g} here"
         more = int(wrong.sum()) - 1
-        too = f" (and in {more} more row{'s' if more > 1 else ''} of the column it is not)" if more else ""
+        too = f" (and in {more} more row{'s' if more > 1 else ''})" if more else ""
         raise cell_error(
             "exposure-not-positive",
             name,

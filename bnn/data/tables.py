@@ -27,7 +27,7 @@ class Table(NamedTuple):
 
     x: "pd.DataFrame"
     """Features by name, (row, feature), with a plain index: float64 with NaN where missing, `boolean`, or categories
-    of texts; see `bnn.data.cells.tidy`"""
+    of texts; see `bnn.data.typed_columns.tidy`"""
     y: np.ndarray
     """(row,): class index (int64), or the target (float64); -1 or NaN where rows without it are to be left out"""
     target_name: str

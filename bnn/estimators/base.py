@@ -158,6 +158,13 @@ class BNN(BaseEstimator):
         frame = self._tidy(X, [name for name, kind in self._encoding.kinds.items() if kind == "text"])
         with self._own_words():
             encoded = self._encoding.transform(frame)
+        of_fit = {column.name: column.n_missing for column in self._encoding.columns}
+        for name, count in encoded.n_missing.items():
+            if not of_fit[name]:
+                warnings.warn(
+                    f"column '{name}': no row of the fit lacks a value, and {count} of these do; they are filled in",
+                    stacklevel=4,
+                )
         for name, levels in encoded.unseen.items():
             shown = ", ".join(repr(level) for level in list(levels)[:5])
             warnings.warn(

@@ -249,6 +249,6 @@ def _positive(output: np.ndarray) -> np.ndarray:
 
 
 def _poisson(mean: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return Poisson numbers; of means so large that they would overflow an integer, normal ones."""
+    """Return Poisson numbers; of means so large that they would overflow an integer, these themselves."""
     small = np.minimum(mean, 1e15)
     return np.where(mean <= 1e15, rng.poisson(small), mean).astype(np.float64)

@@ -177,7 +177,8 @@ class Predictor:
         block
             What `stream` yielded.
         rng
-            Source of randomness; the result does not depend on how draws were cut into blocks.
+            Source of randomness; where noise is added to a mean, the result does not depend on how draws were cut into
+            blocks.
         alike
             Whether all rows of a draw get the same noise, where it is added to a mean.
         """

@@ -411,6 +411,17 @@ def test_frames_with_texts_truth_and_gaps(table: tuple[pd.DataFrame, pd.Series],
     np.testing.assert_allclose(model.predict(X.iloc[3:5]), expected[3:5], rtol=1e-12)
 
 
+def test_gaps_that_no_row_of_the_fit_has_are_told(
+    table: tuple[pd.DataFrame, pd.Series], regressor: BNNRegressor
+) -> None:
+    X = table[0].copy()
+    name = str(X.columns[0])
+    X[name] = X[name].astype(float)
+    X.loc[X.index[:2], name] = np.nan
+    with pytest.warns(UserWarning, match=f"'{name}'.* 2 of these .*filled in"):
+        assert np.isfinite(regressor.predict(X)).all()
+
+
 def test_a_prediction_does_not_depend_on_the_other_rows(table: tuple[pd.DataFrame, pd.Series]) -> None:
     """F alone looks like false, but the fit knows a column of texts, and rows of gaps alone."""
     X = table[0].assign(sex=np.resize(list("MFI"), 50))
