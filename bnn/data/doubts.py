@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _DATE_NAME = re.compile(
     r"(^|.*[_ .-])(date|datum|day|tag|fecha|jour|data|time|timestamp|epoch|ts|dt)([_ .-].*|$)", re.IGNORECASE
 )
+_PERCENT_NAME = re.compile(r"%|percent|prozent|(^|[^a-z])pct([^a-z]|$)", re.IGNORECASE)
 _FIRST_SERIAL, _LAST_SERIAL = 15_000, 80_000
 """Days since 1900, as spreadsheets count them, of the years 1941 and 2119"""
 _FIRST_SECOND, _LAST_SECOND = 3e8, 3e9
@@ -147,6 +148,30 @@ def target_doubts(
             f"{_plain(word)} stands in {rows.size} rows of the target, far from all others; if a missing value is "
             f"meant, {remedy}",
             int(rows[0]) + first_row,
+        )
+
+
+def percent_doubts(name: str, unit: str, values: np.ndarray) -> Iterator[Doubt]:
+    """Yield that a target, (row,), is a share in percent, which no noise of real numbers keeps within 0 and 100."""
+    is_called_so = unit.startswith("%") or _PERCENT_NAME.search(name)
+    if is_called_so and values.min() >= 0 and 1 < values.max() <= 100:
+        yield Doubt(
+            "percent-as-number",
+            name,
+            "it looks like a share in percent, and intervals may go beyond 100; if it is, divide it by 100, for which "
+            "there are distributions from 0 to 1",
+        )
+
+
+def class_doubts(name: str, class_names: Sequence[str], y_test: np.ndarray) -> Iterator[Doubt]:
+    """Yield that classes have no test row, (row,), so that nothing says how well they are told."""
+    absent = [f"'{one}'" for index, one in enumerate(class_names) if not (y_test == index).any()]
+    if absent and len(y_test):
+        yield Doubt(
+            "class-not-in-test",
+            name,
+            f"no test row is of class {listing(absent)}: no score says how well "
+            f"{'it is' if len(absent) == 1 else 'they are'} told from others",
         )
 
 

@@ -1,5 +1,6 @@
 """Tables of training and of test rows as one."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -53,6 +54,18 @@ def join(train: Table, test: Table) -> Table:
         aside={name: np.concatenate([train.aside[name], test.aside[name]]) for name in train.aside},
         ids=None if train.ids is None or test.ids is None else np.concatenate([train.ids, test.ids]),
     )
+
+
+def check_dropped(names: Sequence[str], tables: Sequence[Table]) -> None:
+    """Raise DataError if a column to drop is in neither file."""
+    if lacking := set(names).difference(*(table.dropped for table in tables)):
+        name = min(lacking)
+        raise DataError(
+            "column-missing",
+            f"there is no column '{name}' (source.drop) in either file",
+            column=name,
+            key="source.drop",
+        )
 
 
 def _joined(name: str, train: "pd.Series", test: "pd.Series") -> "pd.Series":

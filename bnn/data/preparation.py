@@ -12,10 +12,18 @@ from bnn.core.identical_rows import are_copies, first_of_each
 from bnn.data.cells import check, floats
 from bnn.data.column_encoding import Column, log_exposure
 from bnn.data.dataset import Dataset, Task
-from bnn.data.doubts import gross_doubts, missing_doubts, number_doubts, repeated_doubts, target_doubts
+from bnn.data.doubts import (
+    class_doubts,
+    gross_doubts,
+    missing_doubts,
+    number_doubts,
+    percent_doubts,
+    repeated_doubts,
+    target_doubts,
+)
 from bnn.data.encoding import Encoded, Encoding, fit
 from bnn.data.group_doubts import group_doubts
-from bnn.data.joining import join
+from bnn.data.joining import check_dropped, join
 from bnn.data.row_numbers import RowNumbers
 from bnn.data.sources import is_typed, place_of, read_source, read_test_file, text_format
 from bnn.data.splits import MIN_TRAIN_ROWS, Rows, check_size, split_rows
@@ -90,6 +98,7 @@ def prepare(
                 has_gaps = len(table.y) < n_in_file
                 written |= {"is_series": is_series, "has_gaps": has_gaps, "first_row": first_row}
                 doubts += target_doubts(table.target_name, table.y, **written)
+                doubts += percent_doubts(table.target_name, source.get("target_unit", ""), table.y)
         n_rows = len(table.y)
         if source.get("test"):
             with naming(*places):
@@ -103,7 +112,7 @@ def prepare(
                 in_test = RowNumbers(test_table.first_row, in_test_file)
                 _check_exposure(test_table, exposure, in_test)
                 check(test_table.x, first_row=in_test, is_test=True, **missing)
-            _check_dropped(source.get("drop", ()), (table, test_table))
+            check_dropped(source.get("drop", ()), (table, test_table))
             table = join(table, test_table)
             in_file = np.concatenate([in_file, n_in_file + in_test_file])
             first_row = RowNumbers(table.first_row, in_file)
@@ -139,6 +148,7 @@ def prepare(
                 if by_lot:
                     ids = {} if table.ids is None else {table.id_name: table.ids}
                     doubts += group_doubts(inputs, (row_train, row_test), ids=ids, features=features)
+            doubts += class_doubts(table.target_name, table.class_names, table.y[row_test])
             numbers = table.first_row + (in_file[:n_rows] if forecasts is None else forecasts.target)
             doubts += _gross_doubts(
                 table, row_train, numbers, doubts, is_series=is_series, is_class=is_class, exposure=exposure
@@ -219,18 +229,6 @@ def _with_target(table: Table, what: str = "") -> tuple[Table, np.ndarray, list[
     text = f"{left_out.size} of {len(has_target)} rows {what}have no target, and are left out"
     row = int(left_out[0]) + table.first_row
     return table.of(in_file), in_file, [Doubt("target-missing", table.target_name, text, row)]
-
-
-def _check_dropped(names: Sequence[str], tables: Sequence[Table]) -> None:
-    """Raise DataError if a column to drop is in neither file."""
-    if lacking := set(names).difference(*(table.dropped for table in tables)):
-        name = min(lacking)
-        raise DataError(
-            "column-missing",
-            f"there is no column '{name}' (source.drop) in either file",
-            column=name,
-            key="source.drop",
-        )
 
 
 def _check_exposure(table: Table, name: str | None, first_row: RowNumbers) -> None:

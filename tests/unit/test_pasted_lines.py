@@ -361,3 +361,29 @@ def test_times_of_day_as_digits_may_be_numbers(tmp_path: Path) -> None:
     with refused("texts-all-different", file="a.csv", column="b", row=2, value="0000") as caught:
         prepared(source)
     assert prepared(source | {"numeric": pasted(str(caught.value))["numeric"]}).feature_names == ("b",)
+
+
+@pytest.mark.parametrize(
+    ("name", "unit", "top", "is_told"),
+    [
+        ("humidity", "%", 1, True),
+        ("pct_sold", "", 1, True),
+        ("humidity", "", 1, False),
+        ("percent", "", 1.1, False),
+    ],
+)
+def test_percentages_of_a_target_are_doubted(
+    tmp_path: Path, name: str, unit: str, top: float, is_told: bool
+) -> None:
+    text = f"x,{name}\n" + "".join(f"{i % 7},{top * 100 * i / N}\n" for i in range(1, N + 1))
+    source = csv(tmp_path / "a.csv", text) | {"target": name} | ({"target_unit": unit} if unit else {})
+    assert ("percent-as-number" in codes(prepared(source))) == is_told
+
+
+def test_a_class_without_a_test_row_is_told(tmp_path: Path) -> None:
+    text = "x,y\n" + "".join(f"{i % 11 + i / 8},{'rare' if i < 2 else 'ab'[i % 2]}\n" for i in range(N))
+    source = csv(tmp_path / "a.csv", text)
+    found = prepared(source, task="classification", split={"stratify": False, "seed": 3, "test_size": 0.2})
+    is_there = (found.y_test == found.class_names.index("rare")).any()
+    assert ("class-not-in-test" in codes(found)) != is_there
+    assert not is_there, "this seed leaves both in the training part"
