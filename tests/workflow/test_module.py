@@ -93,7 +93,7 @@ def test_both_snakefiles_run_everything(project: Path, entry: str) -> None:
     assert counts.pop("all" if entry == "workflow/Snakefile" else "everything") == "1"
     assert counts == dict.fromkeys(
         ["prepare", "fit_baseline", "sample_chain", "combine", "diagnose", "evaluate", "check"], "1"
-    ) | dict.fromkeys(["plot", "predict", "report", "overview"], "1") | {"total": "12"}
+    ) | dict.fromkeys(["plot", "check_rows", "predict", "report", "overview"], "1") | {"total": "13"}
 
 
 @pytest.mark.slow

@@ -171,6 +171,7 @@ def test_files_of_new_rows_are_predicted_and_nothing_else_runs(own):
     own.configure(config)
     try:
         assert own.jobs_to_run() <= {
+            "Reading the rows of new rows.csv for mine",
             "Predicting the rows of new rows.csv with mine",
             "Writing the report of mine",
         }
@@ -190,8 +191,8 @@ def test_files_of_new_rows_are_predicted_and_nothing_else_runs(own):
         done = own.snakemake("results/mine/predictions/new rows.csv")
         said = done.stdout + done.stderr
         assert done.returncode == 1
-        line = next(line for line in said.splitlines() if "predict new rows.csv with mine failed" in line)
+        line = next(line for line in said.splitlines() if "check_rows new rows.csv for mine failed" in line)
         assert all(word in line for word in ("'width'", "row 3", "'wide'", "[not-a-number]"))
-        assert not path.exists() and not list(path.parent.glob(".*"))
+        assert path.exists() and not list(path.parent.glob(".*")), "those of before, and nothing half-written"
     finally:
         new.unlink()
