@@ -84,9 +84,8 @@ def read_columns(path: str, choose: Choose, form: TextFormat, *, is_source: bool
             row=2,
         )
     wanted = [kinds[name] != "skip" for name in header]
-    columns = [
-        TextColumn(name, kinds[name], form, units=file.units) for name in header if kinds[name] != "skip"
-    ]
+    units = file.units
+    columns = [TextColumn(name, kinds[name], form, units=units) for name in header if kinds[name] != "skip"]
     n_rows = 0
     for block in file.blocks(len(header), wanted):
         for column, cells in zip(columns, block.columns, strict=True):
