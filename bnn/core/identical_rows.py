@@ -21,9 +21,9 @@ FEWEST_DIFFERENT = 20
 def stretches(n_rows: int) -> np.ndarray:
     """Return the stretch of each row of a table in the order of time, (row,) int64: neighbours tell less than others.
 
-    They are all of about one length.
+    They are all of about one length; there are two at least.
     """
-    n = max(1, min(N_STRETCHES, n_rows // _FEWEST_IN_STRETCH))
+    n = min(N_STRETCHES, max(2, n_rows // _FEWEST_IN_STRETCH))
     return np.arange(n_rows) * n // max(1, n_rows)
 
 

@@ -330,7 +330,8 @@ def _compare(
 def _clusters(dataset: Dataset) -> np.ndarray | None:
     """Return what test rows that are alike have in common, (obs,): their group, or their stretch of time; or None."""
     if dataset.group_test is not None:
-        return dataset.group_test
+        # Of a single group nothing says how groups differ: its rows are all that there is.
+        return dataset.group_test if np.ptp(dataset.group_test) else None
     return stretches(len(dataset.y_test)) if dataset.in_order else None
 
 

@@ -1,5 +1,6 @@
 """The paired bootstrap: replicates are scores, and standard errors are those of the formula."""
 
+import dataclasses
 import math
 
 import numpy as np
@@ -10,6 +11,7 @@ from bnn.core.identical_rows import stretches
 from bnn.evaluation import assemble, bootstrap, scores
 from bnn.evaluation.forecasts import mixture_forecast
 from bnn.posterior.mixture import GaussianMixture
+from tests.unit.synthetic_chains import make_dataset
 
 
 @pytest.fixture
@@ -305,6 +307,24 @@ def test_a_share_of_rows_that_are_alike_counts_for_fewer():
     ends = scores.share_interval(0.5, 25.0, 0.95)
     wide, narrow = scores.share_interval(0.5, 24, 0.95), scores.share_interval(0.5, 26, 0.95)
     assert wide["lower"] < ends["lower"] < narrow["lower"]
+
+
+@pytest.mark.parametrize("n_rows", [2, 3, 7, 9, 200])
+def test_there_are_two_stretches_at_least(n_rows):
+    found = stretches(n_rows)
+    assert found[0] == 0 and found[-1] >= 1 and np.all(np.diff(found) >= 0)
+    sizes = np.bincount(found)
+    assert sizes.max() - sizes.min() <= 1 and len(sizes) == min(30, max(2, n_rows // 4))
+
+
+def test_a_single_group_of_test_rows_is_drawn_row_by_row():
+    dataset = make_dataset("regression")
+    one = dataclasses.replace(dataset, group_test=np.zeros(5, dtype=np.int64))
+    assert assemble._clusters(one) is None
+    two = dataclasses.replace(dataset, group_test=np.array([0, 0, 1, 1, 1]))
+    found = [assemble._clusters(one) for one in (two, dataclasses.replace(dataset, in_order=True))]
+    assert [None if own is None else own.tolist() for own in found] == [[0, 0, 1, 1, 1], [0, 0, 0, 1, 1]]
+    assert assemble._clusters(dataset) is None
 
 
 def test_a_share_that_is_no_number_has_no_interval():
